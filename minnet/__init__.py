@@ -1,0 +1,2 @@
+"""minnet: neural networks from scratch in NumPy, readable in an afternoon."""
+

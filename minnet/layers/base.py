@@ -1,0 +1,317 @@
+"""A layer is one differentiable step: forward computes, backward sends the error back; containers compose layers."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class RowGradient(NamedTuple):
+    """The gradient of a table of which one batch touches only a few rows; every other row's gradient is zero."""
+
+    rows: np.ndarray  # (R,) unique and sorted
+    values: np.ndarray  # (R, ...) one gradient for each of these rows
+
+    def dense(self, shape: tuple[int, ...]) -> np.ndarray:
+        """The same gradient as an array of the table's whole shape."""
+        full = np.zeros(shape, self.values.dtype)
+        full[self.rows] = self.values
+        return full
+
+
+class Layer:
+    """Base of all layers.
+
+    A subclass names its arrays once in `parameters` (learned) and `buffers` (remembered, not learned), sets
+    them as plain attributes, and writes `forward` and `backward`. The gradient of `W` is `dW`. Constructor
+    arguments are kept under their own names: `repr`, checkpoints and rebuilding read them there.
+    """
+
+    parameters: tuple[str, ...] = ()
+    buffers: tuple[str, ...] = ()
+    training = True
+    frozen: tuple[str, ...] = ()  # names of parameters that neither get gradients nor updates
+    needs_dx = True  # False for the first layer of a model in training: nobody reads its dx
+    _cache: Any = None
+
+    def forward(self, x: Any) -> np.ndarray:
+        """The layer's output for a batch `x`; keeps what `backward` needs."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward")
+
+    def backward(self, dy: np.ndarray) -> Any:
+        """From dL/dy: sets the gradients of the parameters, returns dL/dx (None if nobody needs it)."""
+        raise NotImplementedError(f"{type(self).__name__} has no backward")
+
+    # -- what a layer is made of ---------------------------------------------------------------------------
+
+    def children(self) -> dict[str, Layer]:
+        """The layers directly inside this one, by name. A plain layer has none."""
+        return {}
+
+    def walk(self, place: str = "") -> Iterator[tuple[str, Layer]]:
+        """This layer and all inside it, each with the prefix of its parameters' names ("0.", "3.body.1.").
+
+        Raises ValueError when one layer stands at two places: its two gradients would overwrite each other.
+        """
+        yield from self._walk(place, {})
+
+    def _walk(self, place: str, seen: dict[int, str]) -> Iterator[tuple[str, Layer]]:
+        if id(self) in seen:
+            raise ValueError(
+                f"{self!r} stands in the model twice (at '{seen[id(self)]}' and '{place}'): "
+                "its second backward would overwrite the gradients of the first. Make two layers."
+            )
+        seen[id(self)] = place
+        yield place, self
+        for name, child in self.children().items():
+            yield from child._walk(f"{place}{name}.", seen)
+
+    def named_parameters(self) -> dict[str, np.ndarray]:
+        """Every parameter by place, as in {"0.W": ..., "0.b": ...}; None parameters are left out."""
+        return self._named("parameters")
+
+    def named_buffers(self) -> dict[str, np.ndarray]:
+        """Every array that is remembered but not learned (running statistics), by place."""
+        return self._named("buffers")
+
+    def _named(self, kind: str) -> dict[str, np.ndarray]:
+        found = {}
+        for place, layer in self.walk():
+            for name in getattr(layer, kind):
+                array = getattr(layer, name)
+                if array is not None:
+                    found[place + name] = array
+        return found
+
+    def trainable(self) -> Iterator[tuple[str, Layer, str]]:
+        """(place, layer, name) of every parameter that is neither None nor frozen, in a fixed order."""
+        for place, layer in self.walk():
+            for name in layer.parameters:
+                if layer._learns(name):
+                    yield place + name, layer, name
+
+    def named_gradients(self) -> dict[str, np.ndarray | RowGradient]:
+        """The gradients that the last `backward` left, by the place of their parameter."""
+        return {place: getattr(layer, "d" + name) for place, layer, name in self.trainable()}
+
+    def _learns(self, name: str) -> bool:
+        return getattr(self, name) is not None and name not in self.frozen
+
+    @property
+    def dtype(self) -> np.dtype | None:
+        """The dtype this layer computes in: that of its arrays; None for a layer that keeps its input's."""
+        for name in self.parameters + self.buffers:
+            array = getattr(self, name)
+            if array is not None:
+                return array.dtype
+        return None
+
+    # -- modes ---------------------------------------------------------------------------------------------
+
+    def train(self, mode: bool = True) -> Layer:
+        """Switches dropout, batch statistics and the like on (or off, with `mode=False`); returns itself."""
+        for _, layer in self.walk():
+            layer.training = mode
+        return self
+
+    def eval(self) -> Layer:
+        """Switches to the deterministic behaviour of a trained network; returns itself."""
+        return self.train(False)
+
+    def freeze(self, *names: str) -> Layer:
+        """Keeps parameters (all of this layer and its children, or those named) as they are; returns itself."""
+        for _, layer in self.walk():
+            unknown = [name for name in names if layer is self and name not in layer.parameters]
+            if unknown:
+                raise ValueError(f"{self!r} has no parameter {unknown[0]!r}; it has {', '.join(self.parameters)}")
+            layer.frozen = names or layer.parameters
+        return self
+
+    def unfreeze(self) -> Layer:
+        """Lets every parameter learn again; returns itself."""
+        for _, layer in self.walk():
+            layer.frozen = ()
+        return self
+
+    def need_dx(self, needed: bool) -> None:
+        """Says whether anybody will read what `backward` returns (in training nobody reads a model's dx)."""
+        self.needs_dx = needed
+
+    def astype(self, dtype: Any) -> Layer:
+        """Converts every parameter and buffer in place; returns itself. Gradient checks use float64."""
+        for _, layer in self.walk():
+            for name in layer.parameters + layer.buffers:
+                array = getattr(layer, name)
+                if array is not None:
+                    setattr(layer, name, array.astype(dtype))
+            layer._cache = None
+        return self
+
+    def replica(self) -> Layer:
+        """A second view of the same network for another thread: it shares every parameter and buffer, and has
+        gradients, cache and workspace of its own."""
+        twin = copy.copy(self)
+        twin._cache = None
+        for name in self.parameters:
+            vars(twin).pop("d" + name, None)
+        return twin
+
+    # -- checks --------------------------------------------------------------------------------------------
+
+    def _expect(self, x: Any, features: int | None = None, channels: int | None = None) -> None:
+        """Raises ValueError unless `x` is a batch (N, features) or of images (N, H, W, channels) in our dtype."""
+        if not isinstance(x, np.ndarray):
+            raise ValueError(f"{self!r} expects a NumPy array, got {type(x).__name__}: wrap it in np.asarray(...)")
+        if features is not None and (x.ndim != 2 or x.shape[1] != features):
+            hint = "put Flatten() in front" if x.ndim > 2 else f"{features} features a row are needed"
+            if x.ndim == 1:
+                hint = "one example is a batch of one: x[None]"
+            raise ValueError(f"{self!r} expects (N, {features}), got {x.shape}: {hint}")
+        if channels is not None and (x.ndim != 4 or x.shape[3] != channels):
+            hint = f"images are channels-last, (N, H, W, {channels})"
+            if x.ndim == 4 and x.shape[1] == channels:
+                hint = "images are channels-last: x.transpose(0, 2, 3, 1)"
+            elif x.ndim == 3:
+                hint = "one image is a batch of one: x[None]"
+            raise ValueError(f"{self!r} expects (N, H, W, {channels}), got {x.shape}: {hint}")
+        self._expect_dtype(x)
+
+    def _expect_dtype(self, x: Any) -> None:
+        if self.dtype is not None and x.dtype != self.dtype:
+            raise ValueError(
+                f"{self!r} computes in {self.dtype}, got {x.dtype}: "
+                f"cast the input with x.astype(np.{self.dtype}), or the model with model.astype(np.{x.dtype})"
+                if x.dtype.kind == "f"
+                else f"{self!r} computes in {self.dtype}, got {x.dtype}: cast it with x.astype(np.{self.dtype})"
+            )
+        if self.dtype is None and x.dtype.kind != "f":
+            raise ValueError(f"{self!r} expects floating-point numbers, got {x.dtype}: use x.astype(np.float32)")
+
+    def _recall(self, dy: np.ndarray, shape: tuple[int, ...] | None = None) -> Any:
+        """What `forward` kept for `backward`; raises when there is nothing, or when `dy` is not of `shape`."""
+        if self._cache is None:
+            raise RuntimeError(f"{self!r}: backward before forward, so there is nothing to differentiate")
+        if shape is not None and dy.shape != shape:
+            raise ValueError(f"{self!r}: backward expects dy of the output's shape {shape}, got {dy.shape}")
+        return self._cache
+
+    # -- description ---------------------------------------------------------------------------------------
+
+    def config(self) -> dict[str, Any]:
+        """The class and its constructor arguments, as JSON can hold them; `rebuild` turns it into a layer."""
+        described: dict[str, Any] = {"layer": type(self).__name__}
+        for name, parameter in inspect.signature(type(self).__init__).parameters.items():
+            if name in ("self", "rng"):
+                continue
+            value = getattr(self, name)
+            if parameter.kind is parameter.VAR_POSITIONAL or isinstance(value, (list, tuple)):
+                value = [item.config() if isinstance(item, Layer) else item for item in value]
+            described[name] = value.config() if isinstance(value, Layer) else value
+        if self.frozen:
+            described["frozen"] = list(self.frozen)
+        return described
+
+    def __repr__(self) -> str:
+        shown = []
+        for name, parameter in inspect.signature(type(self).__init__).parameters.items():
+            if name in ("self", "rng") or not hasattr(self, name):
+                continue
+            value = getattr(self, name)
+            if parameter.kind is parameter.VAR_POSITIONAL:
+                shown += [repr(item) for item in value]
+            elif parameter.default is parameter.empty:
+                shown.append(repr(value))
+            elif value is not parameter.default and value != parameter.default:
+                shown.append(f"{name}={value!r}")
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def rebuild(config: dict[str, Any], classes: dict[str, type[Layer]]) -> Layer:
+    """The layer that a `config()` describes, with fresh parameters; only `classes` are ever constructed.
+
+    Raises ValueError for an unknown class or arguments that the class does not take.
+    """
+    if not isinstance(config, dict) or "layer" not in config:
+        raise ValueError(f"a layer's description is a dictionary with the key 'layer', got {str(config)[:80]}")
+    arguments = dict(config)
+    name = arguments.pop("layer")
+    frozen = tuple(arguments.pop("frozen", ()))
+    if name not in classes:
+        raise ValueError(f"unknown layer {str(name)[:80]!r}: known are {', '.join(sorted(classes))}")
+
+    def build(value: Any) -> Any:
+        if isinstance(value, dict) and "layer" in value:
+            return rebuild(value, classes)
+        return [build(item) for item in value] if isinstance(value, list) else value
+
+    signature = inspect.signature(classes[name].__init__)
+    positional: list[Any] = []
+    for parameter in signature.parameters.values():
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            positional = build(arguments.pop(parameter.name, []))
+    try:
+        layer = classes[name](*positional, **{key: build(value) for key, value in arguments.items()})
+    except TypeError as error:
+        raise ValueError(f"cannot rebuild {name} from {str(arguments)[:200]}: {error}") from None
+    layer.frozen = frozen
+    return layer
+
+
+class Sequential(Layer):
+    """Layers one after another: the output of each is the input of the next.
+
+    L(f3(f2(f1(x)))): by the chain rule the error passes the same layers in reverse order.
+    """
+
+    def __init__(self, *layers: Layer) -> None:
+        for layer in layers:
+            if not isinstance(layer, Layer):
+                raise ValueError(f"Sequential takes layers, got {layer!r}: write Sequential(a, b), not Sequential([a, b])")
+        self.layers = layers
+        list(self.walk())  # raises when a layer stands here twice
+
+    def children(self) -> dict[str, Layer]:
+        return {str(index): layer for index, layer in enumerate(self.layers)}
+
+    def __getitem__(self, index: int) -> Layer:
+        return self.layers[index]
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    def forward(self, x: Any) -> np.ndarray:
+        for layer in self.layers:
+            x = layer.forward(x)
+        return x
+
+    def backward(self, dy: np.ndarray) -> Any:
+        first = 0 if self.needs_dx else self._first_learner()
+        for layer in reversed(self.layers[first:]):
+            dy = layer.backward(dy)
+        return dy if self.needs_dx else None
+
+    def _first_learner(self) -> int:
+        """The walk back may end at the first layer that learns: before it, no gradient is read by anybody."""
+        for index, layer in enumerate(self.layers):
+            if next(layer.trainable(), None) is not None:
+                return index
+        return len(self.layers)
+
+    def need_dx(self, needed: bool) -> None:
+        self.needs_dx = needed
+        first = self._first_learner()
+        for index, layer in enumerate(self.layers):
+            layer.need_dx(needed or index > first)
+
+    def replica(self) -> Sequential:
+        twin = super().replica()
+        twin.layers = tuple(layer.replica() for layer in self.layers)
+        return twin
+
+    def __repr__(self) -> str:
+        inner = "\n".join(f"  ({index}) {layer!r}".replace("\n", "\n  ") for index, layer in enumerate(self.layers))
+        return f"Sequential(\n{inner}\n)"
