@@ -1,0 +1,110 @@
+"""load: one call from a dataset's name to its splits, fetching what is missing."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from minnet.data.dataset import Dataset, Split, divided, limited, with_validation
+from minnet.data.readers import (
+    CIFAR10_CLASSES,
+    SENTIMENTS,
+    VADER_DOMAINS,
+    read_cifar10,
+    read_comments,
+    read_digits,
+    read_tweeteval,
+    read_vader,
+    sentiment_of,
+)
+from minnet.data.sources import SOURCES, Source, data_folder, find
+
+
+def load(
+    name: str,
+    folder: str | os.PathLike[str] | None = None,
+    validation: int | float | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+) -> Dataset:
+    """A dataset by name: cifar10, digits, vader (or one of its domains: vader/movies), tweeteval, comments.
+
+    `folder` is where data lies and is put (else $MINNET_DATA, the checkout's datasets/, or the user's cache).
+    `validation` is how many examples are held out of what is not test: None for the dataset's own choice, 0 for
+    none, a count, or a fraction below 1. `limit` keeps a stratified subset: at most that many training examples,
+    and at most max(limit, 1000) in the other splits. `seed` decides which examples go where; nothing else does.
+
+    Raises ValueError for unknown names and damaged files, OSError when data is missing and cannot be fetched.
+    """
+    family, _, domain = str(name).partition("/")
+    if family not in SOURCES or (domain and (family != "vader" or domain not in VADER_DOMAINS)):
+        domains = ", ".join(f"vader/{known}" for known in VADER_DOMAINS)
+        raise ValueError(f"unknown dataset {name!r}: there are {', '.join(SOURCES)} and the parts {domains}")
+    source = SOURCES[family]
+    place = available(source, data_folder(folder)) if source.files else Path()
+    dataset, held_out = READERS[family](place, seed)
+    dataset = with_validation(dataset, validation, held_out, seed)
+    if domain:
+        dataset = one_group(dataset, domain)
+    return limited(dataset, limit, seed)
+
+
+def available(source: Source, data: Path) -> Path:
+    """The folder with the dataset's files, which are fetched when they are not there."""
+    return find(source, data)
+
+
+# Each reader below returns the dataset as it is distributed, and how many examples `load` holds out for validation
+# unless it is told otherwise; 0 where the dataset comes with a validation part of its own.
+
+
+def cifar10(place: Path, seed: int) -> tuple[Dataset, int]:
+    """CIFAR-10 in its official order."""
+    train, test = read_cifar10(place), read_cifar10(place, ("test_batch.bin",))
+    return Dataset("cifar10", "images", CIFAR10_CLASSES, train, None, test, str(place)), 5000
+
+
+def digits(place: Path, seed: int) -> tuple[Dataset, int]:
+    """scikit-learn's digits; a fifth of them, drawn by class, is the test split."""
+    train, test = divided(read_digits(), 360, np.random.default_rng((seed, 0)))
+    classes = tuple("0123456789")
+    return Dataset("digits", "images", classes, train, None, test, "scikit-learn's load_digits"), 180
+
+
+def vader(place: Path, seed: int) -> tuple[Dataset, int]:
+    """VADER's sentences of four domains; a fifth of them, drawn by class, is the test split."""
+    texts, ratings, domains = read_vader(place)
+    everything = Split(texts, sentiment_of(ratings), domains)
+    train, test = divided(everything, round(len(texts) / 5), np.random.default_rng((seed, 0)))
+    dataset = Dataset("vader", "text", SENTIMENTS, train, None, test, str(place), tuple(VADER_DOMAINS))
+    return dataset, round(len(train) / 10)
+
+
+def tweeteval(place: Path, seed: int) -> tuple[Dataset, int]:
+    """TweetEval's sentiment task with its official splits."""
+    train, validation, test = (read_tweeteval(place, part) for part in ("train", "val", "test"))
+    return Dataset("tweeteval", "text", SENTIMENTS, train, validation, test, str(place)), 0
+
+
+def comments(place: Path, seed: int) -> tuple[Dataset, int]:
+    """The bundled comments with their fixed splits."""
+    parts = read_comments(place / "comments.csv")
+    train, validation, test = (parts[part] for part in ("train", "validation", "test"))
+    return Dataset("comments", "text", SENTIMENTS, train, validation, test, str(place)), 0
+
+
+READERS = {"cifar10": cifar10, "digits": digits, "vader": vader, "tweeteval": tweeteval, "comments": comments}
+
+
+def one_group(dataset: Dataset, name: str) -> Dataset:
+    """The part of every split that belongs to one group.
+
+    The splits are those of the whole, so a model trained on one domain meets no sentence twice when it is tested
+    on another.
+    """
+    position = dataset.groups.index(name)
+    part = dataset.each_split(lambda _, split: split.take(np.flatnonzero(split.groups == position)))
+    return replace(part, name=f"{dataset.name}/{name}")
