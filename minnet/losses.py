@@ -1,0 +1,236 @@
+"""A loss turns scores and the truth into one number, and starts the walk back with that number's gradient."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minnet.functional import check_labels, log_softmax, one_hot
+from minnet.layers.base import Layer
+
+
+class Loss(Layer):
+    """Base of all losses: `forward(scores, targets) -> float`, `backward() -> dL/dscores`.
+
+    A loss is a weighted mean over the batch, L = sum_n w_n l_n / D with D = sum_n w_n (N without weights).
+    The division by D happens here and nowhere else. Whoever computes a batch in pieces passes the
+    `denominator` of the whole batch, so that the pieces' losses and gradients simply add up.
+    """
+
+    # A loss is a layer without an input gradient to wait for: it can own parameters ("loss.W"), be frozen,
+    # converted, described and replicated like any other. Only its signatures differ.
+    def forward(  # type: ignore[override]
+        self, scores: np.ndarray, targets: Any, weights: Any = None, denominator: float | None = None
+    ) -> float:
+        raise NotImplementedError
+
+    def backward(self) -> np.ndarray:  # type: ignore[override]
+        raise NotImplementedError
+
+    def denominator(self, targets: Any, weights: Any = None) -> float:
+        """D: the sum of the weights that count (class weights and ignored examples included)."""
+        return float(self._weights(np.asarray(targets), weights).sum(dtype=np.float64))
+
+    def _weights(self, targets: np.ndarray, weights: Any) -> np.ndarray:
+        """One weight an example, (N,)."""
+        if weights is None:
+            return np.ones(len(targets))
+        weights = np.asarray(weights, dtype=np.float64)
+        if weights.shape != (len(targets),) or not (weights >= 0).all():
+            raise ValueError(
+                f"{self!r}: weights must be {len(targets)} numbers >= 0, one an example, got shape {weights.shape}"
+            )
+        return weights
+
+    def _normalised(self, targets: np.ndarray, weights: Any, denominator: float | None) -> np.ndarray:
+        """w_n / D for each example, (N,)."""
+        counted = self._weights(targets, weights)
+        total = counted.sum() if denominator is None else denominator
+        if not total > 0:
+            raise ValueError(f"{self!r}: no example counts (an empty batch, or all weights are zero)")
+        return counted / total
+
+    def _expect_scores(self, scores: np.ndarray, targets: np.ndarray) -> None:
+        if scores.ndim != 2 or scores.dtype.kind != "f":
+            raise ValueError(f"{self!r} expects floating-point scores (N, K), got {scores.dtype} {scores.shape}")
+        if len(targets) != len(scores):
+            raise ValueError(f"{self!r}: {len(scores)} rows of scores but {len(targets)} targets")
+
+
+class _OverClasses(Loss):
+    """What the two cross-entropies share: targets are labels (N,) or rows of probabilities (N, K)."""
+
+    class_weights: Any = None
+    ignore_index: int | None = None
+
+    def _weights(self, targets: np.ndarray, weights: Any) -> np.ndarray:
+        counted = super()._weights(targets, weights)
+        if targets.ndim != 1:
+            if self.class_weights is not None:
+                raise ValueError(f"{self!r}: class weights need integer labels; for soft targets pass weights (N,)")
+            return counted
+        if self.ignore_index is not None:
+            counted = counted * (targets != self.ignore_index)
+            targets = np.where(targets == self.ignore_index, 0, targets)
+        if self.class_weights is not None:
+            table = np.asarray(self.class_weights, dtype=np.float64)
+            counted = counted * table[check_labels(targets, len(table))]
+        return counted
+
+    def _distribution(self, targets: np.ndarray, classes: int, dtype: Any) -> np.ndarray:
+        """The targets as rows of probabilities t, (N, K)."""
+        if targets.ndim == 1:
+            if self.ignore_index is not None:
+                targets = np.where(targets == self.ignore_index, 0, targets)
+            return one_hot(targets, classes, dtype)
+        if targets.ndim != 2 or targets.shape[1] != classes or targets.dtype.kind != "f":
+            raise ValueError(
+                f"{self!r}: targets must be integer labels (N,) or probabilities (N, {classes}), "
+                f"got {targets.dtype} {targets.shape}"
+            )
+        if not (targets >= 0).all() or np.abs(targets.sum(axis=1) - 1).max(initial=0) > 1e-4:
+            raise ValueError(f"{self!r}: each row of soft targets must be >= 0 and sum to 1")
+        return targets.astype(dtype, copy=False)
+
+
+def _expected(t: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """sum_k t_nk values_nk for each row, where 0 times an infinity counts as 0."""
+    with np.errstate(invalid="ignore"):
+        terms = t * values
+    terms[t == 0] = 0
+    return terms.sum(axis=1)
+
+
+class SoftmaxCrossEntropy(_OverClasses):
+    """Scores -> softmax -> cross-entropy in one step: l_n = -sum_k t_nk log softmax(z_n)_k.
+
+    Shapes: scores z (N, K), targets labels (N,) or probabilities (N, K), backward (N, K).
+    `label_smoothing` e mixes the truth with the uniform distribution: t = (1 - e) t + e / K (arXiv 1512.00567).
+    `class_weights` (K,) weigh each example by its label; examples labelled `ignore_index` do not count.
+    A label whose score is -inf costs +inf.
+    """
+
+    def __init__(
+        self, label_smoothing: float = 0.0, class_weights: Any = None, ignore_index: int | None = None
+    ) -> None:
+        if not 0 <= label_smoothing < 1:
+            raise ValueError(f"label_smoothing must be in [0, 1), got {label_smoothing}")
+        self.label_smoothing = label_smoothing
+        self.class_weights = None if class_weights is None else [float(weight) for weight in class_weights]
+        self.ignore_index = ignore_index
+
+    def forward(  # type: ignore[override]
+        self, scores: np.ndarray, targets: Any, weights: Any = None, denominator: float | None = None
+    ) -> float:
+        targets = np.asarray(targets)
+        self._expect_scores(scores, targets)
+        classes = scores.shape[1]
+        t = self._distribution(targets, classes, scores.dtype)
+        if self.label_smoothing:
+            t = (1 - self.label_smoothing) * t + self.label_smoothing / classes
+        log_p = log_softmax(scores)
+        losses = -_expected(t, log_p)
+        w = self._normalised(targets, weights, denominator)
+        self._cache = np.exp(log_p), t, w
+        return float(losses[w > 0] @ w[w > 0])
+
+    # l = -sum_k t_k log p_k with p = softmax(z), and d log p_k / dz_i = delta_ki - p_i, so
+    #   dl/dz_i = -sum_k t_k (delta_ki - p_i) = p_i sum_k t_k - t_i = p_i - t_i      because sum_k t_k = 1
+    # With the weights of the mean:   dL/dz = (p - t) w / D
+    # The long way, Softmax's Jacobian times CrossEntropy's -t / p, arrives at the same, less exactly.
+    def backward(self) -> np.ndarray:  # type: ignore[override]
+        p, t, w = self._recall(np.empty(0))
+        return (p - t) * w[:, None].astype(p.dtype)
+
+
+class CrossEntropy(_OverClasses):
+    """The surprise at the truth when probabilities p were announced: l_n = -sum_k t_nk log p_nk.
+
+    For the lesson: after a Softmax layer it gives what SoftmaxCrossEntropy gives from the scores at once,
+    as long as no probability underflows to 0. Shapes: p (N, K), targets as there, backward (N, K).
+    """
+
+    def __init__(self, class_weights: Any = None) -> None:
+        self.class_weights = None if class_weights is None else [float(weight) for weight in class_weights]
+
+    def forward(  # type: ignore[override]
+        self, scores: np.ndarray, targets: Any, weights: Any = None, denominator: float | None = None
+    ) -> float:
+        targets, p = np.asarray(targets), scores
+        self._expect_scores(p, targets)
+        if not (p >= 0).all() or np.abs(p.sum(axis=1) - 1).max(initial=0) > 1e-3:
+            raise ValueError(f"{self!r} expects probabilities (rows >= 0 that sum to 1): put Softmax() in front")
+        t = self._distribution(targets, p.shape[1], p.dtype)
+        with np.errstate(divide="ignore"):
+            losses = -_expected(t, np.log(p))
+        w = self._normalised(targets, weights, denominator)
+        self._cache = p, t, w
+        return float(losses[w > 0] @ w[w > 0])
+
+    # l = -sum_k t_k log p_k:   dl/dp_k = -t_k / p_k
+    def backward(self) -> np.ndarray:  # type: ignore[override]
+        p, t, w = self._recall(np.empty(0))
+        with np.errstate(divide="ignore"):
+            ratio = np.divide(t, p, out=np.zeros_like(p), where=t > 0)
+        return -ratio * w[:, None].astype(p.dtype)
+
+
+class _OverOutputs(Loss):
+    """What losses with independent outputs share: targets (N, K), and a mean over the K outputs of an example."""
+
+    def _expect_targets(self, scores: np.ndarray, targets: np.ndarray) -> None:
+        self._expect_scores(scores, targets)
+        if targets.shape != scores.shape:
+            raise ValueError(f"{self!r}: targets must have the scores' shape {scores.shape}, got {targets.shape}")
+
+
+class SigmoidCrossEntropy(_OverOutputs):
+    """One yes-or-no question per class: l_n = mean_k of -t log s(z) - (1 - t) log(1 - s(z)), s(z) = 1/(1 + e^-z).
+
+    For several labels at once (targets (N, K) of numbers in [0, 1]), or one versus the rest (labels (N,)).
+    Shapes: scores z (N, K), backward (N, K). The mean over k is PyTorch's BCEWithLogitsLoss convention.
+    """
+
+    # -log s(z) = log(1 + e^-z) and -log(1 - s(z)) = z + log(1 + e^-z), so
+    #   l = (1 - t) z + log(1 + e^-z) = max(z, 0) - t z + log(1 + e^-|z|)     where no exponent is positive
+    def forward(  # type: ignore[override]
+        self, scores: np.ndarray, targets: Any, weights: Any = None, denominator: float | None = None
+    ) -> float:
+        z, targets = scores, np.asarray(targets)
+        if targets.ndim == 1 and z.ndim == 2:
+            targets = one_hot(targets, z.shape[1], z.dtype)
+        self._expect_targets(z, targets)
+        if not ((targets >= 0) & (targets <= 1)).all():
+            raise ValueError(f"{self!r}: targets must lie in [0, 1], one yes or no per class")
+        t = targets.astype(z.dtype, copy=False)
+        losses = (np.maximum(z, 0) - t * z + np.log1p(np.exp(-np.abs(z)))).mean(axis=1)
+        w = self._normalised(targets, weights, denominator)
+        self._cache = z, t, w
+        return float(losses @ w)
+
+    # dl/dz = s(z) - t for each output: the same "probability minus truth" as with softmax; / K for the mean
+    def backward(self) -> np.ndarray:  # type: ignore[override]
+        z, t, w = self._recall(np.empty(0))
+        e = np.exp(-np.abs(z))
+        s = np.where(z >= 0, 1, e) / (1 + e)
+        return (s - t) * (w[:, None] / z.shape[1]).astype(z.dtype)
+
+
+class MeanSquaredError(_OverOutputs):
+    """l_n = mean_k (y_nk - t_nk)^2, for outputs that are numbers. Shapes: y, targets and backward (N, K)."""
+
+    def forward(  # type: ignore[override]
+        self, scores: np.ndarray, targets: Any, weights: Any = None, denominator: float | None = None
+    ) -> float:
+        targets = np.asarray(targets)
+        self._expect_targets(scores, targets)
+        difference = scores - targets.astype(scores.dtype, copy=False)
+        w = self._normalised(targets, weights, denominator)
+        self._cache = difference, w
+        return float(np.square(difference).mean(axis=1) @ w)
+
+    # dl/dy_k = 2 (y_k - t_k) / K
+    def backward(self) -> np.ndarray:  # type: ignore[override]
+        difference, w = self._recall(np.empty(0))
+        return difference * (2 * w[:, None] / difference.shape[1]).astype(difference.dtype)
