@@ -1,0 +1,128 @@
+"""Can the probabilities be believed? Calibration: among predictions made with probability 0.8, 80 % should be right."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minnet.intervals import middle, wilson
+
+BINS = 15
+SIMULATIONS = 200
+
+
+def reliability(probabilities: np.ndarray, labels: np.ndarray, bins: int = BINS) -> dict[str, Any]:
+    """Confidence against accuracy in `bins` equal-width bins of the top probability; empty bins are left out.
+
+    Bin b of B holds the examples whose top probability lies in (b/B, (b+1)/B]. Returns lists, one entry a bin:
+    low, high, count, confidence (mean top probability), accuracy, and its 95 % interval (Wilson); and "ece", the
+    expected calibration error (Guo et al., On calibration of modern neural networks, 2017, equation 3):
+    sum over bins of count/N |accuracy - confidence|.
+    """
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    right = probabilities.argmax(axis=1) == labels
+    bin_of = _bin(confidence, bins)
+    counts = np.bincount(bin_of, minlength=bins)
+    full = np.flatnonzero(counts)
+    n = counts[full]
+    hits = np.bincount(bin_of, weights=right, minlength=bins)[full]
+    mean = np.bincount(bin_of, weights=confidence, minlength=bins)[full] / n
+    low, high = wilson(hits, n)
+    return {
+        "bins": bins,
+        "low": (full / bins).tolist(),
+        "high": ((full + 1) / bins).tolist(),
+        "count": n.tolist(),
+        "confidence": mean.tolist(),
+        "accuracy": (hits / n).tolist(),
+        "interval": np.stack([low, high], axis=1).tolist(),
+        "ece": float((n * np.abs(hits / n - mean)).sum() / n.sum()),
+    }
+
+
+def calibrated_ece(
+    probabilities: np.ndarray, bins: int = BINS, simulations: int = SIMULATIONS, seed: int = 0
+) -> tuple[float, list[float]]:
+    """(mean, 95 % interval) of the calibration error that perfectly calibrated probabilities would show.
+
+    The error is a sum of absolute values, so chance alone keeps it above 0 on a finite test set. Drawing every label
+    from its own row of probabilities makes them calibrated by construction; the top class is then right with exactly
+    its probability.
+    """
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    bin_of = _bin(confidence, bins)
+    rng = np.random.default_rng(seed)
+    errors = []
+    for _ in range(simulations):
+        right = rng.random(len(confidence)) < confidence
+        # count/N |accuracy - confidence| = |sum over the bin of (right - confidence)| / N
+        errors.append(np.abs(np.bincount(bin_of, weights=right - confidence)).sum() / len(confidence))
+    return float(np.mean(errors)), middle(np.array(errors)) or []
+
+
+def coverage(probabilities: np.ndarray, labels: np.ndarray, points: int = 20) -> list[dict[str, float]]:
+    """Accuracy when the model may abstain: it answers only where its top probability reaches a threshold.
+
+    `points` thresholds, so that 1/points, 2/points, ... 1 of the examples are answered; equally sure examples are
+    answered together, so the coverage can be larger. Each point: coverage, threshold, accuracy, answered.
+    """
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    right = probabilities.argmax(axis=1) == labels
+    order = np.argsort(-confidence, kind="stable")
+    hits = np.cumsum(right[order])
+    descending = confidence[order]
+    n = len(order)
+    found: dict[int, dict[str, float]] = {}
+    for share in np.arange(1, points + 1) / points:
+        threshold = descending[max(int(np.ceil(share * n - 1e-9)), 1) - 1]
+        answered = int(np.searchsorted(-descending, -threshold, side="right"))
+        found[answered] = {
+            "coverage": answered / n,
+            "threshold": float(threshold),
+            "accuracy": float(hits[answered - 1] / answered),
+            "answered": answered,
+        }
+    return list(found.values())
+
+
+def entropies(probabilities: np.ndarray) -> np.ndarray:
+    """(N,) the entropy of each row in nats: 0 for a certain prediction, log K for a uniform one."""
+    p = probabilities.astype(np.float64)
+    return -(p * np.log(np.where(p > 0, p, 1.0))).sum(axis=1) + 0.0
+
+
+def fit_temperature(logits: np.ndarray, labels: np.ndarray, low: float = 0.01, high: float = 100.0) -> float:
+    """The temperature T in [low, high] for which softmax(logits / T) has the least log loss on these examples.
+
+    Fit it on validation examples, never on those that the network was trained on: there it is sure and right.
+    Dividing by T changes no prediction, only how sure it is (Guo et al., 2017, section 4.2).
+    """
+    z = np.asarray(logits, dtype=np.float64)
+    if z.ndim != 2 or len(z) == 0 or labels.shape != (len(z),):
+        raise ValueError(f"fit_temperature expects logits (N, K) and labels (N,), got {z.shape} and {labels.shape}")
+    if np.isnan(z).any() or not np.isfinite(z.max(axis=1)).all():
+        raise ValueError("fit_temperature expects logits without NaN or +inf, and a possible class in every row")
+    of_truth = z[np.arange(len(z)), labels]
+    if not np.isfinite(of_truth).all():
+        raise ValueError("fit_temperature: a true class has the logit -inf: its loss is infinite at any temperature")
+    from scipy.optimize import minimize_scalar
+    from scipy.special import logsumexp
+
+    # With B = 1/T, one example's loss is L(B) = log sum_k exp(B z_k) - B z_y, and
+    #   dL/dB = sum_k p_k z_k - z_y       the mean of the logits under the model, minus the logit of the truth
+    #   d2L/dB2 = Var_p(z) >= 0           so L is convex in B, and has one minimum
+    #   dL/dT = dL/dB dB/dT = (z_y - sum_k p_k z_k) / T^2
+    # At the best T the logit of the truth is, on average, what the model expects it to be. One minimum in B is one in
+    # u = log T as well, and u is searched: halving T and doubling it are equally long steps.
+    def loss(u: float) -> float:
+        inverse = np.exp(-u)
+        return float((logsumexp(z * inverse, axis=1) - of_truth * inverse).mean())
+
+    bounds = (float(np.log(low)), float(np.log(high)))
+    found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-7})
+    return float(np.exp(min([found.x, *bounds], key=loss)))
+
+
+def _bin(confidence: np.ndarray, bins: int) -> np.ndarray:
+    return np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)

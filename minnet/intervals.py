@@ -1,0 +1,205 @@
+"""How sure a measured figure is: the bootstrap, McNemar's test, and the shares of the classes in unlabelled examples.
+
+The bootstrap (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13) asks what the figure
+would have been on other test sets from the same source. It draws N examples with replacement out of the N that we
+have, measures again, and repeats; the middle 95 % of these values are the interval.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+LEVEL = 0.95
+WORK = 1 << 20  # numbers drawn at a time: some megabytes, whatever the number of resamples
+
+
+def rates(confusion: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Precision, recall and F1, each (..., K), of confusion matrices (..., K, K) with the truth in the rows.
+
+    What is undefined (a class never predicted, or absent) counts as 0.
+    """
+    hits = np.diagonal(confusion, axis1=-2, axis2=-1).astype(np.float64)
+    said, true = confusion.sum(axis=-2), confusion.sum(axis=-1)
+    # F1 is the harmonic mean of hits/said and hits/true, which is 2 hits / (said + true)
+    return _ratio(hits, said), _ratio(hits, true), _ratio(2 * hits, said + true)
+
+
+def losses(probabilities: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(log loss, Brier score), each (N,): -log p[label] in nats, and the squared distance from p to the one-hot truth.
+
+    A true class of probability 0 costs an infinite log loss: nothing is clipped. Brier lies between 0 and 2.
+    """
+    p = probabilities.astype(np.float64)
+    of_truth = p[np.arange(len(labels)), labels]
+    with np.errstate(divide="ignore"):
+        log_loss = -np.log(of_truth)
+    # sum_k (p_k - y_k)^2 = sum_k p_k^2 - 2 p_label + 1
+    return log_loss + 0.0, (p**2).sum(axis=1) - 2 * of_truth + 1
+
+
+def resample(probabilities: np.ndarray, labels: np.ndarray, bootstrap: int, seed: int) -> dict[str, np.ndarray]:
+    """The measures on `bootstrap` resamples of the examples, each an array (bootstrap,).
+
+    The resamples depend on N, `bootstrap` and `seed` alone, so two models that were evaluated on the same examples
+    are resampled alike: their values pair up.
+    """
+    n, k = probabilities.shape
+    cells = labels * k + probabilities.argmax(axis=1)  # (N,) where each example falls in the confusion matrix
+    log_loss, brier = losses(probabilities, labels)
+    found: dict[str, list[np.ndarray]] = {}
+    for indices in _draws(n, bootstrap, seed, wide=k * k):  # (R, N)
+        r = len(indices)
+        flat = (cells[indices] + k * k * np.arange(r)[:, None]).ravel()
+        confusion = np.bincount(flat, minlength=r * k * k).reshape(r, k, k)
+        precision, recall, f1 = rates(confusion)
+        measured = {
+            "accuracy": np.trace(confusion, axis1=1, axis2=2) / n,
+            "macro_precision": precision.mean(axis=1),
+            "macro_recall": recall.mean(axis=1),
+            "macro_f1": f1.mean(axis=1),
+            "log_loss": log_loss[indices].mean(axis=1),
+            "brier": brier[indices].mean(axis=1),
+        }
+        for name, values in measured.items():
+            found.setdefault(name, []).append(values)
+    return {name: np.concatenate(values) for name, values in found.items()}
+
+
+def middle(values: np.ndarray) -> list[float] | None:
+    """The [low, high] between which the middle 95 % of `values` (R, ...) lie; None when they are not finite."""
+    if not np.isfinite(values).all():
+        return None
+    bounds: list[float] = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0).T.tolist()
+    return bounds
+
+
+def wilson(hits: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The 95 % interval of a proportion (E. B. Wilson, 1927): good for small n and for proportions near 0 and 1."""
+    z = 1.959963984540054
+    p = hits / n
+    centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+    return np.maximum(centre - half, 0.0), np.minimum(centre + half, 1.0)
+
+
+def mcnemar(right_a: np.ndarray, right_b: np.ndarray) -> dict[str, Any]:
+    """McNemar's exact test: are two models equally often right on the same examples?
+
+    Only examples on which exactly one of them is right tell them apart. Were they equally good, each of these n
+    would be a fair coin, so the smaller side has Binomial(n, 1/2); p doubles that tail, for both directions.
+    """
+    a, b = np.asarray(right_a, dtype=bool), np.asarray(right_b, dtype=bool)
+    if a.shape != b.shape or a.ndim != 1:
+        raise ValueError(f"mcnemar expects two (N,) arrays of right or wrong, got {a.shape} and {b.shape}")
+    from scipy.special import bdtr
+
+    only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
+    n = only_a + only_b
+    p = min(1.0, 2 * float(bdtr(min(only_a, only_b), n, 0.5))) if n else 1.0
+    return {"only_a": only_a, "only_b": only_b, "both": int((a & b).sum()), "neither": int((~a & ~b).sum()), "p": p}
+
+
+def paired_bootstrap(
+    probabilities_a: np.ndarray, probabilities_b: np.ndarray, labels: np.ndarray, bootstrap: int = 1000, seed: int = 0
+) -> dict[str, dict[str, Any]]:
+    """Each measure's difference, b minus a, on the same examples, with its 95 % interval.
+
+    Both models are measured on the same resamples, so that what makes examples easy or hard for both cancels.
+    `share_above` is the share of resamples in which b's value is the larger. A value that is not finite is None.
+    """
+    if probabilities_a.shape != probabilities_b.shape or len(labels) != len(probabilities_a):
+        raise ValueError(
+            "paired_bootstrap expects two (N, K) arrays and (N,) labels of the same examples, got "
+            f"{probabilities_a.shape}, {probabilities_b.shape} and {labels.shape}"
+        )
+    compared = {}
+    a, b = (resample(p, labels, bootstrap, seed) for p in (probabilities_a, probabilities_b))
+    whole_a, whole_b = (_once(p, labels) for p in (probabilities_a, probabilities_b))
+    for name in a:
+        with np.errstate(invalid="ignore"):  # infinity minus infinity
+            differences, difference = b[name] - a[name], whole_b[name] - whole_a[name]
+        compared[name] = {
+            "difference": float(difference) if np.isfinite(difference) else None,
+            "interval": middle(differences),
+            "share_above": float((differences > 0).mean()),
+        }
+    return compared
+
+
+def class_shares(
+    probabilities: np.ndarray, confusion_validation: np.ndarray, bootstrap: int = 1000, seed: int = 0
+) -> dict[str, dict[str, list]]:
+    """Which share of the examples belongs to each class, estimated without their labels in three ways.
+
+    "counted": the share of predictions. "mean_probability": the mean of the probabilities. "corrected": the adjusted
+    count (Forman, Quantifying counts and costs via classification, 2008). Each has "shares" (K,) and "intervals"
+    (K, 2); the examples count as a sample of a larger source, and the validation matrix as measured, not exact.
+
+    With R_ij = P(predicted j | true i), estimated from the rows of the validation confusion matrix, and true shares
+    s, the predictions come out as c = R' s. So s is what brings R' s closest to the counted c, by least squares
+    among the shares that can be: none negative, their sum 1. It assumes that only the shares differ from validation,
+    not how a class looks.
+    """
+    k = probabilities.shape[1]
+    confusion = np.asarray(confusion_validation, dtype=np.int64)
+    if confusion.shape != (k, k):
+        raise ValueError(f"class_shares expects a confusion matrix ({k}, {k}), got {confusion.shape}")
+    if len(probabilities) == 0:
+        raise ValueError("class_shares needs at least one example")
+    totals = confusion.sum(axis=1)
+    if (totals == 0).any():
+        raise ValueError(f"class {int(totals.argmin())} has no validation example: its error rates are unknown")
+    p = probabilities.astype(np.float64)
+    said = np.eye(k)[p.argmax(axis=1)]
+    both = np.hstack([said, p])  # (N, 2K)
+    n = len(p)
+    means = []
+    for indices in _draws(n, bootstrap, seed, wide=n):  # (R, N)
+        times = np.stack([np.bincount(row, minlength=n) for row in indices])  # how often each example was drawn
+        means.append(times @ both / n)
+    drawn = np.concatenate(means)  # (bootstrap, 2K)
+    rng = np.random.default_rng((seed, 1))
+    redrawn = [rng.multinomial(n_i, row / n_i, bootstrap) / n_i for row, n_i in zip(confusion, totals, strict=True)]
+    tables = np.stack(redrawn, axis=1)  # (bootstrap, K, K)
+    corrected = np.array([_least_squares_shares(table, c[:k]) for table, c in zip(tables, drawn, strict=True)])
+    whole = _least_squares_shares(confusion / totals[:, None], said.mean(axis=0))
+    return {
+        "counted": {"shares": said.mean(axis=0).tolist(), "intervals": middle(drawn[:, :k]) or []},
+        "mean_probability": {"shares": p.mean(axis=0).tolist(), "intervals": middle(drawn[:, k:]) or []},
+        "corrected": {"shares": whole.tolist(), "intervals": middle(corrected) or []},
+    }
+
+
+def _least_squares_shares(table: np.ndarray, counted: np.ndarray) -> np.ndarray:
+    """argmin over s >= 0, sum s = 1 of |table' s - counted|: the sum is held by a row of large weight."""
+    from scipy.optimize import nnls
+
+    weight = 1e4
+    rows = np.vstack([table.T, np.full((1, len(counted)), weight)])
+    shares, _ = nnls(rows, np.append(counted, weight))
+    return shares / shares.sum()
+
+
+def _once(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """The measures on the examples themselves."""
+    n, k = probabilities.shape
+    confusion = np.bincount(labels * k + probabilities.argmax(axis=1), minlength=k * k).reshape(k, k)
+    names = ("macro_precision", "macro_recall", "macro_f1")
+    found = {name: values.mean() for name, values in zip(names, rates(confusion), strict=True)}
+    log_loss, brier = losses(probabilities, labels)
+    return {"accuracy": np.trace(confusion) / n, **found, "log_loss": log_loss.mean(), "brier": brier.mean()}
+
+
+def _draws(n: int, bootstrap: int, seed: int, wide: int) -> Iterator[np.ndarray]:
+    """Yields index arrays (R, n) until `bootstrap` rows are drawn; R keeps R * max(n, wide) near WORK."""
+    rng = np.random.default_rng(seed)
+    size = max(1, WORK // max(n, wide))
+    for start in range(0, bootstrap, size):
+        yield rng.integers(n, size=(min(size, bootstrap - start), n))
+
+
+def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    return np.divide(above, below, out=np.zeros(np.shape(above)), where=below > 0)

@@ -1,0 +1,163 @@
+"""What a classifier is worth on examples it has not seen: its rates, its losses, and how sure these figures are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from minnet.calibration import calibrated_ece, coverage, entropies, fit_temperature, reliability
+from minnet.formatting import encodable, interval, number, one_line, percent, width_of
+from minnet.intervals import class_shares, losses, mcnemar, middle, paired_bootstrap, resample
+
+__all__ = [
+    "calibrated_ece", "class_shares", "coverage", "entropies", "evaluate", "fit_temperature", "mcnemar",
+    "paired_bootstrap", "reliability", "table",
+]  # fmt: skip
+
+RATES = ("precision", "recall", "f1")
+
+
+def evaluate(
+    probabilities: np.ndarray, labels: np.ndarray, classes: Sequence[str], bootstrap: int = 1000, seed: int = 0
+) -> dict[str, Any]:
+    """All measures of `probabilities` (N, K) against `labels` (N,), as JSON can hold them.
+
+    examples, classes; accuracy, and majority (the accuracy of always naming the commonest class of these examples);
+    per_class: [{class, precision, recall, f1, support, predicted}]; macro (plain mean over the classes) and weighted
+    (mean weighted by support) precision, recall, f1; confusion: rows are the truth, columns the predictions;
+    log_loss (mean, nats) and brier (mean over examples of the sum over classes of (p - y)^2, 0 to 2);
+    entropy: mean of right and of wrong predictions, in nats; calibration: ece, its value expected under perfect
+    calibration, and the bins (see `reliability`); coverage (see there); intervals: 95 % bootstrap [low, high] of
+    accuracy, macro_precision, macro_recall, macro_f1, log_loss, brier; undefined: [{measure, class, why}].
+
+    A precision or F1 that is undefined counts as 0 and is listed; a value that is infinite or has no examples is
+    None and is listed. Raises ValueError for anything that is not probabilities and labels of these classes.
+    """
+    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+    p, y = _checked(probabilities, labels, classes)
+    n, k = p.shape
+    said = p.argmax(axis=1)
+    right = said == y
+    confusion = confusion_matrix(y, said, labels=np.arange(k))
+    per_class = precision_recall_fscore_support(y, said, labels=np.arange(k), zero_division=0)
+    measured = dict(zip((*RATES, "support"), per_class, strict=True))  # each (K,)
+    measured["predicted"] = confusion.sum(axis=0)
+    rows = [{"class": str(classes[i]), **{name: measured[name][i].item() for name in measured}} for i in range(k)]
+    log_loss, brier = (float(values.mean()) for values in losses(p, y))
+    entropy = entropies(p)
+    expected, expected_interval = calibrated_ece(p, seed=seed)
+    bins = reliability(p, y)
+    return {
+        "examples": n,
+        "classes": [str(name) for name in classes],
+        "accuracy": float(right.mean()),
+        "majority": float(confusion.sum(axis=1).max() / n),
+        "macro": {name: float(measured[name].mean()) for name in RATES},
+        "weighted": {name: float(np.average(measured[name], weights=measured["support"])) for name in RATES},
+        "per_class": rows,
+        "confusion": confusion.tolist(),
+        "log_loss": log_loss if np.isfinite(log_loss) else None,
+        "brier": brier,
+        "entropy": {
+            "right": float(entropy[right].mean()) if right.any() else None,
+            "wrong": float(entropy[~right].mean()) if not right.all() else None,
+            "uniform": float(np.log(k)),
+        },
+        "calibration": {
+            "ece": bins.pop("ece"),
+            "ece_if_calibrated": expected,
+            "ece_if_calibrated_interval": expected_interval,
+            "confidence": float(p.max(axis=1).mean()),
+            "reliability": bins,
+        },
+        "coverage": coverage(p, y),
+        "intervals": _intervals(p, y, right, bootstrap, seed),
+        "bootstrap": {"resamples": bootstrap, "seed": seed, "level": 0.95},
+        "undefined": _undefined(rows, right, int((p[np.arange(n), y] == 0).sum())),
+    }
+
+
+def table(metrics: dict[str, Any], stream: Any = None) -> str:
+    """The result of `evaluate` as a table for the terminal: one line a class, the means, the intervals.
+
+    `stream` is where it will be printed: what its encoding cannot carry is replaced.
+    """
+    n = metrics["examples"]
+    rated = [(one_line(row["class"], 24), row, row["support"]) for row in metrics["per_class"]]
+    rated += [("macro mean", metrics["macro"], n), ("weighted mean", metrics["weighted"], n)]
+    lines = [["class", "precision", "recall", "F1", "examples"]]
+    lines += [[title, *(number(row[name]) for name in RATES), f"{support:,}"] for title, row, support in rated]
+    first = max(width_of(line[0]) for line in lines)
+    printed = [
+        line[0] + " " * (first - width_of(line[0])) + "".join(f"{cell:>11}" for cell in line[1:]) for line in lines
+    ]
+    rule = "-" * (first + 44)
+    bounds = metrics["intervals"]
+    lines_of_text = [
+        printed[0], rule, *printed[1:-2], rule, *printed[-2:], "",
+        f"accuracy {percent(metrics['accuracy'], 1)} (95 % interval {interval(bounds['accuracy'], 1, True)}), "
+        f"macro F1 {number(metrics['macro']['f1'])} ({interval(bounds['macro_f1'])}), "
+        f"log loss {number(metrics['log_loss'])}",
+    ]  # fmt: skip
+    return encodable("\n".join(lines_of_text), stream)
+
+
+def _checked(probabilities: Any, labels: Any, classes: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    p, y = np.asarray(probabilities), np.asarray(labels)
+    k = len(classes)
+    if p.ndim != 2 or p.shape[1] != k or k < 2:
+        raise ValueError(f"evaluate expects probabilities (N, {k}) for {k} classes (at least 2), got shape {p.shape}")
+    if y.shape != (len(p),) or len(p) == 0:
+        raise ValueError(f"evaluate expects one label an example and at least one example, got {y.shape} for {p.shape}")
+    if y.dtype.kind not in "iu":
+        raise ValueError(f"evaluate expects integer labels 0 to {k - 1}, got {y.dtype}")
+    if y.min() < 0 or y.max() >= k:
+        raise ValueError(f"evaluate expects labels 0 to {k - 1}, got {y.min()} to {y.max()}")
+    if p.dtype.kind != "f" or not np.isfinite(p).all():
+        raise ValueError("evaluate expects finite floating-point probabilities: look for NaN in the model's output")
+    sums = p.sum(axis=1, dtype=np.float64)
+    if p.min() < 0 or np.abs(sums - 1).max() > 1e-3:
+        worst = int(np.abs(sums - 1).argmax())
+        raise ValueError(
+            f"evaluate expects rows of probabilities that sum to 1; row {worst} sums to {sums[worst]:.4g}: "
+            "apply softmax to logits first"
+        )
+    return p, y.astype(np.int64)
+
+
+def _intervals(p: np.ndarray, y: np.ndarray, right: np.ndarray, bootstrap: int, seed: int) -> dict[str, Any]:
+    found = {name: middle(values) for name, values in resample(p, y, bootstrap, seed).items()}
+    # Without one right and one wrong example every resample has the same accuracy, and its interval would claim
+    # certainty. There the exact binomial bound is simple: all n right happens with probability a^n.
+    bound = 0.025 ** (1 / len(y))
+    if right.all():
+        found["accuracy"] = [bound, 1.0]
+    elif not right.any():
+        found["accuracy"] = [0.0, 1 - bound]
+    return found
+
+
+def _undefined(rows: list[dict[str, Any]], right: np.ndarray, impossible: int) -> list[dict[str, Any]]:
+    """What had to be set to 0 or to None, and why."""
+    found: list[dict[str, Any]] = []
+    for row in rows:
+        reasons = {
+            "precision": "never predicted" if row["predicted"] == 0 else "",
+            "recall": "no example has this class" if row["support"] == 0 else "",
+            "f1": "neither predicted nor present" if row["predicted"] + row["support"] == 0 else "",
+        }
+        for measure, why in reasons.items():
+            if why:
+                found.append({"measure": measure, "class": row["class"], "why": f"{why}, so it counts as 0"})
+    if impossible:
+        why = f"infinite: the probability of the true class is 0 in {impossible:,} of the examples"
+        found.append({"measure": "log_loss", "class": None, "why": why})
+    if right.all() or not right.any():
+        kind = "wrong" if right.all() else "right"
+        found.append({"measure": f"entropy of {kind} predictions", "class": None, "why": f"no prediction is {kind}"})
+        why = f"no prediction is {kind}, so resampling cannot show how uncertain they are; accuracy's is exact"
+        found.append({"measure": "intervals", "class": None, "why": why})
+    return found

@@ -1,0 +1,400 @@
+"""The measures against hand arithmetic and scikit-learn; the intervals against simulations whose truth is known."""
+
+import io
+import json
+import math
+
+import numpy as np
+import pytest
+import sklearn.metrics
+from scipy.special import log_softmax, softmax
+
+from minnet import calibration, intervals, metrics
+from minnet.formatting import bars, encodable, interval, one_line, percent, width_of
+
+# Six examples, three classes; the predictions are 0 0 1 1 0 1, so class 2 is never predicted.
+HAND = np.array([
+    [0.8, 0.1, 0.1], [0.5, 0.3, 0.2], [0.2, 0.7, 0.1], [0.1, 0.6, 0.3], [0.9, 0.05, 0.05], [0.0, 0.5, 0.5],
+])  # fmt: skip
+TRUTH = np.array([0, 1, 1, 1, 0, 2])
+NAMES = ["cat", "dog", "owl"]
+
+
+def simulated(n, k=4, seed=0, sharp=1.5):
+    """Calibrated by construction: each label is drawn from its own row of probabilities."""
+    rng = np.random.default_rng(seed)
+    p = softmax(rng.normal(size=(n, k)) * sharp, axis=1)
+    labels = (rng.random((n, 1)) > p.cumsum(axis=1)).sum(axis=1).clip(max=k - 1)
+    return p, labels
+
+
+def test_evaluate_by_hand():
+    m = metrics.evaluate(HAND, TRUTH, NAMES, bootstrap=50)
+    assert m["confusion"] == [[2, 0, 0], [1, 2, 0], [0, 1, 0]]
+    assert m["accuracy"] == pytest.approx(4 / 6)
+    assert m["majority"] == pytest.approx(3 / 6)
+    cat, dog, owl = m["per_class"]
+    assert (cat["precision"], cat["recall"], cat["f1"]) == pytest.approx((2 / 3, 1, 0.8))
+    assert (dog["precision"], dog["recall"], dog["f1"]) == pytest.approx((2 / 3, 2 / 3, 2 / 3))
+    assert (owl["precision"], owl["recall"], owl["f1"], owl["support"], owl["predicted"]) == (0, 0, 0, 1, 0)
+    assert m["macro"]["recall"] == pytest.approx((1 + 2 / 3 + 0) / 3)
+    assert m["macro"]["f1"] == pytest.approx((0.8 + 2 / 3 + 0) / 3)
+    assert m["weighted"]["f1"] == pytest.approx((2 * 0.8 + 3 * 2 / 3 + 0) / 6)
+    assert m["log_loss"] == pytest.approx(-sum(map(math.log, (0.8, 0.3, 0.7, 0.6, 0.9, 0.5))) / 6)
+    first, last = 0.2**2 + 0.1**2 + 0.1**2, 0.5**2 + 0.5**2
+    rest = (0.5**2 + 0.7**2 + 0.2**2) + (0.2**2 + 0.3**2 + 0.1**2) + (0.1**2 + 0.4**2 + 0.3**2) + (0.1**2 + 2 * 0.05**2)
+    assert m["brier"] == pytest.approx((first + rest + last) / 6)
+    assert m["entropy"]["uniform"] == pytest.approx(math.log(3))
+    wrong = [-(0.5 * math.log(0.5) + 0.3 * math.log(0.3) + 0.2 * math.log(0.2)), math.log(2)]
+    assert m["entropy"]["wrong"] == pytest.approx(sum(wrong) / 2)
+    assert m["undefined"] == [
+        {"measure": "precision", "class": "owl", "why": "never predicted, so it counts as 0"},
+    ]
+
+
+def test_evaluate_is_strict_json_and_the_same_for_the_same_seed():
+    p, labels = simulated(500)
+    first = metrics.evaluate(p, labels, list("abcd"))
+    text = json.dumps(first, allow_nan=False)
+    assert json.loads(text) == first
+    assert metrics.evaluate(p, labels, list("abcd")) == first
+    assert metrics.evaluate(p, labels, list("abcd"), seed=1)["intervals"] != first["intervals"]
+
+
+@pytest.mark.parametrize("k", [2, 5, 12])
+def test_evaluate_agrees_with_scikit_learn(k):
+    p, labels = simulated(700, k, seed=k)
+    m = metrics.evaluate(p.astype(np.float32), labels, [f"class {i}" for i in range(k)], bootstrap=20)
+    said = p.argmax(axis=1)
+    assert m["accuracy"] == pytest.approx(sklearn.metrics.accuracy_score(labels, said))
+    assert m["macro"]["recall"] == pytest.approx(sklearn.metrics.balanced_accuracy_score(labels, said))
+    for kind in ("macro", "weighted"):
+        assert m[kind]["f1"] == pytest.approx(sklearn.metrics.f1_score(labels, said, average=kind))
+        assert m[kind]["precision"] == pytest.approx(sklearn.metrics.precision_score(labels, said, average=kind))
+    assert m["log_loss"] == pytest.approx(sklearn.metrics.log_loss(labels, p), rel=1e-5)
+    assert m["brier"] == pytest.approx(((p - np.eye(k)[labels]) ** 2).sum(axis=1).mean(), rel=1e-5)
+
+
+def test_rates_of_a_stack_of_confusion_matrices_are_those_of_scikit_learn():
+    rng = np.random.default_rng(3)
+    pairs = rng.integers(0, 4, size=(5, 2, 60))
+    pairs[0, 1] = 2  # three classes never predicted
+    pairs[1] %= 3  # one class neither present nor predicted
+    stack = np.stack([sklearn.metrics.confusion_matrix(t, s, labels=range(4)) for t, s in pairs])
+    for i, (true, said) in enumerate(pairs):
+        known = sklearn.metrics.precision_recall_fscore_support(true, said, labels=range(4), zero_division=0)
+        np.testing.assert_allclose([values[i] for values in intervals.rates(stack)], known[:3], atol=1e-15)
+
+
+def test_what_is_undefined_is_said():
+    p = np.array([[0.9, 0.1, 0.0], [0.2, 0.8, 0.0]])
+    m = metrics.evaluate(p, np.array([0, 1]), NAMES)
+    assert m["per_class"][2] == {"class": "owl", "precision": 0, "recall": 0, "f1": 0, "support": 0, "predicted": 0}
+    assert {(u["measure"], u["class"]) for u in m["undefined"]} == {
+        ("precision", "owl"), ("recall", "owl"), ("f1", "owl"),
+        ("entropy of wrong predictions", None), ("intervals", None),
+    }  # fmt: skip
+    assert m["entropy"]["wrong"] is None
+    # 2 of 2 right: the exact 97.5 % bound solves a^2 = 0.025
+    assert m["intervals"]["accuracy"] == pytest.approx([math.sqrt(0.025), 1.0])
+
+
+def test_an_impossible_truth_has_infinite_log_loss_and_json_gets_none():
+    m = metrics.evaluate(np.array([[1.0, 0.0], [0.4, 0.6]]), np.array([1, 1]), ["a", "b"])
+    assert m["log_loss"] is None and m["intervals"]["log_loss"] is None
+    assert "infinite" in next(u["why"] for u in m["undefined"] if u["measure"] == "log_loss")
+    json.dumps(m, allow_nan=False)
+    assert "log loss –" in metrics.table(m, io.TextIOWrapper(io.BytesIO(), encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "labels", "says"),
+    [
+        (HAND[:, :2], TRUTH, "3 classes"),
+        (HAND, TRUTH[:5], "one label an example"),
+        (HAND[:0], TRUTH[:0], "at least one example"),
+        (HAND, TRUTH.astype(float), "integer labels 0 to 2"),
+        (HAND, TRUTH + 1, "got 1 to 3"),
+        (HAND, TRUTH - 1, "got -1 to 1"),
+        (np.where(HAND > 0.85, np.nan, HAND), TRUTH, "NaN"),
+        (HAND * 7, TRUTH, "softmax"),
+        (HAND - np.array([0.2, -0.2, 0.0]), TRUTH, "sum to 1"),
+        (np.eye(3, dtype=int)[TRUTH], TRUTH, "floating-point"),
+    ],
+)
+def test_what_is_not_probabilities_and_labels_is_refused_in_one_line(probabilities, labels, says):
+    with pytest.raises(ValueError, match=says) as error:
+        metrics.evaluate(probabilities, labels, NAMES)
+    assert "\n" not in str(error.value)
+
+
+def test_resamples_measure_what_drawing_the_examples_one_by_one_measures():
+    p, labels = simulated(40, 3)
+    drawn = intervals.resample(p, labels, bootstrap=7, seed=5)
+    for b, indices in enumerate(np.random.default_rng(5).integers(40, size=(7, 40))):
+        m = metrics.evaluate(p[indices], labels[indices], NAMES, bootstrap=2)
+        assert drawn["accuracy"][b] == pytest.approx(m["accuracy"])
+        assert drawn["macro_precision"][b] == pytest.approx(m["macro"]["precision"])
+        assert drawn["macro_f1"][b] == pytest.approx(m["macro"]["f1"])
+        assert drawn["log_loss"][b] == pytest.approx(m["log_loss"])
+        assert drawn["brier"][b] == pytest.approx(m["brier"])
+
+
+def test_resamples_do_not_depend_on_how_many_are_drawn_at_a_time(monkeypatch):
+    p, labels = simulated(50, 3)
+    at_once = intervals.resample(p, labels, bootstrap=30, seed=2)
+    monkeypatch.setattr(intervals, "WORK", 1)
+    one_by_one = intervals.resample(p, labels, bootstrap=30, seed=2)
+    for name, values in at_once.items():
+        np.testing.assert_array_equal(values, one_by_one[name])
+
+
+def test_bootstrap_intervals_cover_the_truth_as_often_as_they_say():
+    """Test sets drawn from a known population: 95 % of the intervals should hold the population's value."""
+    n, trials = 400, 300
+    p, labels = simulated(100_000, 3, seed=9)
+    truth = metrics.evaluate(p, labels, NAMES, bootstrap=2)
+    known = {"accuracy": truth["accuracy"], "log_loss": truth["log_loss"], "brier": truth["brier"]}
+    known |= {f"macro_{name}": value for name, value in truth["macro"].items()}
+    inside = dict.fromkeys(known, 0)
+    rng = np.random.default_rng(1)
+    for trial in range(trials):
+        indices = rng.integers(len(p), size=n)
+        drawn = intervals.resample(p[indices], labels[indices], bootstrap=300, seed=trial)
+        for name, value in known.items():
+            low, high = intervals.middle(drawn[name])
+            inside[name] += low <= value <= high
+    for name, hits in inside.items():
+        # four standard errors of a proportion of 0.95 in 300 trials are 5 %
+        assert 0.90 <= hits / trials <= 0.99, (name, hits / trials)
+
+
+def test_wilson_by_the_formula_of_a_textbook():
+    low, high = intervals.wilson(np.array([10, 0]), np.array([20, 10]))
+    assert (low[0], high[0]) == pytest.approx((0.2993, 0.7007), abs=1e-4)
+    assert (low[1], high[1]) == pytest.approx((0.0, 0.2775), abs=1e-4)  # z^2 / (n + z^2)
+
+
+def test_ece_by_hand():
+    """Two bins. (0, 0.5]: confidences 0.5, 0.4, one right: |0.5 - 0.45|; (0.5, 1]: 0.9, 0.6, both right: |1 - 0.75|."""
+    p = np.array([[0.5, 0.3, 0.2], [0.4, 0.3, 0.3], [0.9, 0.05, 0.05], [0.6, 0.3, 0.1]])
+    bins = metrics.reliability(p, np.array([0, 1, 0, 0]), bins=2)
+    assert bins["ece"] == pytest.approx(0.5 * 0.05 + 0.5 * 0.25)
+    assert bins["count"] == [2, 2]
+    assert (bins["low"], bins["high"]) == ([0, 0.5], [0.5, 1])
+    assert bins["confidence"] == pytest.approx([0.45, 0.75])
+    assert bins["accuracy"] == [0.5, 1.0]
+
+
+def test_the_expected_error_is_that_of_calibrated_probabilities():
+    p, _ = simulated(600, 4, seed=2)
+    expected, (low, high) = calibration.calibrated_ece(p)
+    rng = np.random.default_rng(8)
+    errors = []
+    for _ in range(200):
+        labels = (rng.random((600, 1)) > p.cumsum(axis=1)).sum(axis=1).clip(max=3)
+        errors.append(metrics.reliability(p, labels)["ece"])
+    assert expected == pytest.approx(np.mean(errors), rel=0.06)
+    assert 0.88 < np.mean((low <= np.array(errors)) & (np.array(errors) <= high)) <= 1
+    # and probabilities that are too sure stand out of it
+    sure = softmax(3 * np.log(p), axis=1)
+    labels = (rng.random((600, 1)) > p.cumsum(axis=1)).sum(axis=1).clip(max=3)
+    assert metrics.reliability(sure, labels)["ece"] > 3 * calibration.calibrated_ece(sure)[1][1]
+
+
+def test_coverage_by_hand_and_with_ties():
+    p = np.array([[0.9, 0.1], [0.8, 0.2], [0.8, 0.2], [0.6, 0.4]])
+    points = metrics.coverage(p, np.array([0, 0, 1, 1]), points=4)
+    assert [point["answered"] for point in points] == [1, 3, 4]  # the two 0.8 are answered together
+    assert [point["accuracy"] for point in points] == pytest.approx([1, 2 / 3, 2 / 4])
+    assert [point["threshold"] for point in points] == pytest.approx([0.9, 0.8, 0.6])
+    assert points[-1]["coverage"] == 1
+
+
+def test_entropy_of_certain_and_uniform_rows():
+    found = metrics.entropies(np.array([[1.0, 0.0, 0.0], [1 / 3, 1 / 3, 1 / 3]]))
+    assert found == pytest.approx([0, math.log(3)])
+    assert not np.signbit(found[0])
+
+
+def test_temperature_is_recovered_and_its_gradient_vanishes_there():
+    p, labels = simulated(20_000, 4, seed=3)
+    logits = np.log(p) * 2.5 + 7  # 2.5 times too sure; a constant changes nothing
+    t = metrics.fit_temperature(logits, labels)
+    assert t == pytest.approx(2.5, rel=0.04)
+
+    def loss(temperature):
+        return -log_softmax(logits / temperature, axis=1)[np.arange(len(labels)), labels].mean()
+
+    assert loss(t) <= min(loss(t * 1.01), loss(t / 1.01))
+    # dNLL/dT = (z_y - sum p z) / T^2, against finite differences away from the minimum
+    q = softmax(logits / 2, axis=1)
+    derivative = (logits[np.arange(len(labels)), labels] - (q * logits).sum(axis=1)).mean() / 2**2
+    assert derivative == pytest.approx((loss(2 + 1e-5) - loss(2 - 1e-5)) / 2e-5, rel=1e-6)
+
+
+def test_temperature_stops_at_its_bounds():
+    logits = np.array([[0.3, 0.0], [0.0, 0.3]])
+    assert metrics.fit_temperature(logits, np.array([0, 1])) == pytest.approx(0.01)  # always right: the surer
+    assert metrics.fit_temperature(logits, np.array([1, 0])) == pytest.approx(100)  # always wrong: the less sure
+    impossible = np.array([[1.0, -np.inf, 0.0], [0.0, 1.0, -np.inf], [2.0, 1.0, 0.0]])
+    assert 0.01 <= metrics.fit_temperature(impossible, np.array([0, 1, 1])) <= 100
+
+
+@pytest.mark.parametrize(
+    ("logits", "labels", "says"),
+    [
+        (np.zeros(3), np.array([0]), "logits \\(N, K\\)"),
+        (np.full((1, 2), np.nan), np.array([0]), "NaN"),
+        (np.array([[0.0, -np.inf]]), np.array([1]), "-inf"),
+    ],
+)
+def test_temperature_refuses(logits, labels, says):
+    with pytest.raises(ValueError, match=says):
+        metrics.fit_temperature(logits, labels)
+
+
+def test_mcnemar_by_hand():
+    a = np.array([1] * 8 + [0] * 2 + [1] * 5, dtype=bool)
+    b = np.array([0] * 8 + [1] * 2 + [1] * 5, dtype=bool)
+    found = metrics.mcnemar(a, b)
+    assert (found["only_a"], found["only_b"], found["both"], found["neither"]) == (8, 2, 5, 0)
+    # 2 P(X <= 2), X ~ Binomial(10, 1/2) = 2 (1 + 10 + 45) / 1024
+    assert found["p"] == pytest.approx(112 / 1024)
+    assert metrics.mcnemar(b, a)["p"] == found["p"]
+    assert metrics.mcnemar(a, a)["p"] == 1
+    assert metrics.mcnemar(a[:10], ~a[:10])["p"] <= 1
+    with pytest.raises(ValueError, match="mcnemar expects"):
+        metrics.mcnemar(a, b[:3])
+
+
+def test_paired_bootstrap_sees_what_unpaired_intervals_do_not():
+    p, labels = simulated(500, 3, seed=4)
+    better = p.copy()
+    wrong = np.flatnonzero(p.argmax(axis=1) != labels)[:15]  # 3 % of the examples are put right
+    better[wrong] = np.eye(3)[labels[wrong]]
+    found = metrics.paired_bootstrap(p, better, labels)
+    assert found["accuracy"]["difference"] == pytest.approx(15 / 500)
+    low, high = found["accuracy"]["interval"]
+    assert 0 < low < 0.03 < high
+    assert found["accuracy"]["share_above"] == 1
+    assert found["log_loss"]["interval"][1] < 0
+    single = metrics.evaluate(p, labels, NAMES)["intervals"]["accuracy"]
+    assert single[1] - single[0] > 2 * (high - low)
+    same = metrics.paired_bootstrap(p, p, labels)
+    assert same["macro_f1"]["interval"] == [0, 0]
+
+
+def test_paired_bootstrap_survives_infinite_losses():
+    hard = np.eye(2)[[0, 1, 1]]
+    found = metrics.paired_bootstrap(hard, hard[::-1], np.array([0, 0, 1]), bootstrap=20)
+    assert found["log_loss"]["difference"] is None and found["log_loss"]["interval"] is None
+
+
+def test_paired_bootstrap_covers_the_true_difference():
+    rng = np.random.default_rng(6)
+    p, labels = simulated(100_000, 3, seed=5)
+    other = softmax(np.log(p) + rng.normal(size=p.shape), axis=1)
+    truth = (other.argmax(axis=1) == labels).mean() - (p.argmax(axis=1) == labels).mean()
+    inside = 0
+    for trial in range(200):
+        indices = rng.integers(len(p), size=300)
+        found = metrics.paired_bootstrap(p[indices], other[indices], labels[indices], bootstrap=200, seed=trial)
+        low, high = found["accuracy"]["interval"]
+        inside += low <= truth <= high
+    assert 0.89 <= inside / 200 <= 0.99
+
+
+def test_class_shares_by_hand():
+    """Half of class 1 is taken for 0. Seen: 80 % zeros. Then s1 / 2 = 20 %: the true mix is 60 to 40."""
+    p = np.repeat([[0.9, 0.1], [0.3, 0.7]], [80, 20], axis=0)
+    found = metrics.class_shares(p, np.array([[100, 0], [50, 50]]))
+    assert found["counted"]["shares"] == pytest.approx([0.8, 0.2])
+    assert found["mean_probability"]["shares"] == pytest.approx([0.78, 0.22])
+    assert found["corrected"]["shares"] == pytest.approx([0.6, 0.4], abs=1e-6)
+    for kind in found.values():
+        for share, (low, high) in zip(kind["shares"], kind["intervals"], strict=True):
+            assert low <= share <= high and sum(kind["shares"]) == pytest.approx(1)
+
+
+def test_class_shares_stay_shares():
+    """Seen: 2 % ones, fewer than the 10 % of zeros that are taken for ones: the closest possible mix has no ones."""
+    p = np.repeat([[0.9, 0.1], [0.3, 0.7]], [98, 2], axis=0)
+    found = metrics.class_shares(p, np.array([[90, 10], [20, 80]]), bootstrap=200)
+    assert found["corrected"]["shares"] == pytest.approx([1, 0], abs=1e-6)
+    assert np.min(found["corrected"]["intervals"]) >= 0 and np.max(found["corrected"]["intervals"]) <= 1
+
+
+def test_corrected_shares_are_closer_and_their_intervals_cover():
+    """The same classifier on sources with other mixes: counting keeps its bias, the correction does not."""
+    p, labels = simulated(60_000, 3, seed=7)
+    rng = np.random.default_rng(2)
+    by_class = [np.flatnonzero(labels == k) for k in range(3)]
+    counted, corrected, inside, trials = [], [], 0, 60
+    for trial in range(trials):
+        mix = rng.dirichlet([1, 1, 1])
+        held_out = rng.choice(len(p), 1500)
+        table = sklearn.metrics.confusion_matrix(labels[held_out], p[held_out].argmax(axis=1))
+        drawn = np.concatenate([rng.choice(by_class[k], n) for k, n in enumerate(rng.multinomial(1000, mix))])
+        found = metrics.class_shares(p[drawn], table, bootstrap=200, seed=trial)
+        counted.append(np.abs(np.array(found["counted"]["shares"]) - mix).mean())
+        corrected.append(np.abs(np.array(found["corrected"]["shares"]) - mix).mean())
+        bounds = np.array(found["corrected"]["intervals"])
+        inside += ((bounds[:, 0] <= mix) & (mix <= bounds[:, 1])).mean()
+    assert np.mean(corrected) < 0.5 * np.mean(counted)
+    assert 0.88 <= inside / trials <= 0.99
+
+
+def test_class_shares_refuse_a_class_without_validation_examples():
+    with pytest.raises(ValueError, match="class 1 has no validation example"):
+        metrics.class_shares(HAND[:, :2], np.array([[3, 1], [0, 0]]))
+    with pytest.raises(ValueError, match="confusion matrix"):
+        metrics.class_shares(HAND, np.eye(2))
+
+
+def test_table_names_every_class_and_is_aligned():
+    p, labels = simulated(300, 3)
+    text = metrics.table(metrics.evaluate(p, labels, ["负面", "neutral", "very positive indeed"]))
+    lines = text.splitlines()
+    assert len({width_of(line) for line in lines[:7]}) == 1
+    assert "负面" in lines[2] and lines[0].split() == ["class", "precision", "recall", "F1", "examples"]
+    assert "accuracy" in lines[-1] and "95 % interval" in lines[-1]
+    narrow = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    metrics.table(metrics.evaluate(p, labels, ["负面", "b", "c"]), narrow).encode("ascii")
+
+
+def stream(encoding):
+    return io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+
+
+def test_bars_in_a_terminal():
+    text = bars(np.array([0.1, 0.7, 0.2]), ["dog", "automobile", "cat"], width=10, stream=stream("utf-8"))
+    assert text.splitlines() == [
+        "automobile  ███████      70 %",
+        "cat         ██           20 %",
+        "dog         █            10 %",
+    ]
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_bars_degrade_where_the_encoding_has_no_blocks(encoding):
+    text = bars(np.array([0.25, 0.75]), ["dog", "猫"], width=8, top=1, stream=stream(encoding))
+    assert text == "?  ######     75 %"
+    out = stream(encoding)
+    print(bars(np.array([0.5, 0.5]), ["x" * 90, "\x1b[31mred\n"], stream=out), file=out)
+    out.flush()
+
+
+def test_bars_refuse_what_does_not_fit():
+    with pytest.raises(ValueError, match="2 probabilities"):
+        bars(np.ones(3), ["a", "b"])
+    with pytest.raises(ValueError, match="finite"):
+        bars(np.array([np.nan, 1]), ["a", "b"])
+
+
+def test_numbers_as_a_reader_sees_them():
+    assert [percent(x) for x in (0, 0.001, 0.014, 0.704, 0.999, 1)] == ["0 %", "<1 %", "1 %", "70 %", ">99 %", "100 %"]
+    assert percent(0.99996, 1) == ">99.9 %" and percent(0.8461, 1) == "84.6 %"
+    assert interval([0.8391, 0.8534], 1, True) == "83.9 to 85.3 %"
+    assert one_line("a\nb\x00\u2028c", 4) == "a b…"
+    assert encodable("1 – 2 …", stream("ascii")) == "1 - 2 ..."
