@@ -1,0 +1,215 @@
+"""Holds every gradient against a measured one, and says what kind of mistake it sees where they differ."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+
+from minnet.differences import Checked, GradientError, as_float64, check_gradient, grain
+from minnet.layers.base import Layer, RowGradient
+
+__all__ = ["Checked", "GradientError", "check_gradient", "gradcheck", "gradcheck_loss"]
+
+def gradcheck(
+    layer: Layer, x: Any, *, dy: np.ndarray | None = None, seed: int = 0, tolerance: float = 1e-8
+) -> dict[str, Checked]:
+    """Checks the gradient of every parameter and of the input of `layer` at the batch `x`, in float64.
+
+    x: an array (N, ...), a SciPy sparse matrix or integers; of the last two only the parameters are checked.
+    The loss is L = sum(dy * y) with a random dy: an upstream gradient of ones would hide many mistakes.
+    The check works on a copy in float64: `layer` stays as it is. Layers that draw random numbers draw the same
+    ones in every evaluation. Returns what was checked by name ("x", "0.W", ...); raises GradientError.
+    """
+    layer = copy.deepcopy(layer).astype(np.float64)
+    name = _short(layer)
+    x = _as_float64(x)
+    restart = _restarter(layer)
+
+    def forward() -> np.ndarray:
+        restart()
+        return layer.forward(x)
+
+    x_before, arrays_before = copy.deepcopy(x), _copies(layer.named_parameters())
+    y = np.array(as_float64(forward(), f"{name}: forward"))
+    if not np.array_equal(y, forward(), equal_nan=True):
+        raise GradientError(f"{name}: forward gives another result for the same input; does it draw without self.rng?")
+    rng = np.random.default_rng(seed)
+    dy = rng.standard_normal(y.shape) if dy is None else np.array(dy, np.float64)
+    if dy.shape != y.shape:
+        raise ValueError(f"dy must have the output's shape {y.shape}, got {dy.shape}")
+
+    dy_before = dy.copy()
+    claimed = _claims(layer, layer.backward(dy))
+    _unchanged(name, {"x": x_before, "dy": dy_before, **arrays_before}, {"x": x, "dy": dy, **layer.named_parameters()})
+    _repeatable(name, claimed, lambda: _claims(layer, layer.backward(dy)))
+
+    arrays = {place: getattr(owner, attribute) for place, owner, attribute in layer.trainable()}
+    if _differentiable(x):
+        arrays["x"] = x
+
+    def results() -> dict[str, Any]:
+        return {"y": forward(), **_claims(layer, layer.backward(dy))}
+
+    _precise(name, results, list(arrays.values()), dy)
+    context = {**layer.named_parameters(), "y": y, "dy": dy}
+    if _differentiable(x):
+        context["x"] = x
+    tokens = x if isinstance(x, np.ndarray) and x.dtype.kind in "iu" else None
+    report = {}
+    for place, array in arrays.items():
+        if claimed.get(place) is None:
+            raise GradientError(f"{name}: backward {'returned no dx' if place == 'x' else f'set no {_d(place)}'}")
+
+        report[place] = check_gradient(
+            claimed[place], lambda _: forward(), array, dy=dy, name=f"{name}: {_d(place)}", batch=x.shape[0],
+            context=context, tokens=tokens, rng=rng, tolerance=tolerance,
+        )  # fmt: skip
+    return report
+
+
+def gradcheck_loss(
+    loss: Any, logits: np.ndarray, targets: Any, *, seed: int = 0, tolerance: float = 1e-8, **arguments: Any
+) -> dict[str, Checked]:
+    """The same for a loss: `loss.forward(logits, targets, **arguments)` is a number, `loss.backward()` its dlogits.
+
+    Checks the parameters of a loss that has some, too. arguments: weights, denominator.
+    """
+    loss = copy.deepcopy(loss)
+    if isinstance(loss, Layer):
+        loss.astype(np.float64)
+    name = _short(loss)
+    logits = np.array(logits, np.float64)
+    restart = _restarter(loss) if isinstance(loss, Layer) else lambda: None
+
+    def forward() -> np.ndarray:
+        restart()
+        return np.asarray(loss.forward(logits, targets, **arguments), np.float64)
+
+    def claims() -> dict[str, Any]:
+        dlogits = loss.backward()
+        found = _claims(loss, dlogits) if isinstance(loss, Layer) else {"x": np.array(dlogits)}
+        found["logits"] = found.pop("x")
+        return found
+
+    given = {"logits": logits, "targets": targets, **arguments}
+    before = copy.deepcopy(given)
+    value = forward()
+    if value.shape != ():
+        raise GradientError(f"{name}: a loss is one number, forward returned an array of shape {value.shape}")
+    claimed = claims()
+    _unchanged(name, before, given)
+    _repeatable(name, claimed, claims)
+    arrays = {"logits": logits}
+    if isinstance(loss, Layer):
+        arrays |= {place: getattr(owner, attribute) for place, owner, attribute in loss.trainable()}
+    report = {}
+    for place, array in arrays.items():
+
+        report[place] = check_gradient(
+            claimed[place], lambda _: forward(), array, name=f"{name}: {_d(place)}", batch=len(logits),
+            context={"x": logits}, rng=np.random.default_rng(seed), tolerance=tolerance,
+        )  # fmt: skip
+    return report
+
+
+def _precise(name: str, results: Callable[[], dict[str, Any]], arrays: list[np.ndarray], dy: np.ndarray) -> None:
+    """Float32 arithmetic anywhere inside leaves results that move in steps of 1e-8 while everything is scaled."""
+
+    def dense() -> dict[str, np.ndarray]:
+        return {place: _plain(result) for place, result in results().items()}
+
+    now = dense()
+    inputs = max((float(np.abs(array[np.isfinite(array)]).max(initial=0)) for array in arrays), default=0.0)
+    for place, step in grain(dense, [*arrays, dy]).items():
+        size = float(np.abs(now[place][np.isfinite(now[place])]).max(initial=0))
+        # where terms cancel, the rounding of the terms remains: measure it against them
+        size = max(size, inputs) if place == "y" else max(size, 1e-3 * float(np.abs(dy).max(initial=0)))
+        if 1e-10 * size < step < 1e-5 * size:
+            raise GradientError(
+                f"{name}: the precision is too low: rounding errors of {step / size:.0e} in "
+                f"{'forward' if place == 'y' else _d(place)} where float64 leaves 1e-16; is float32 used inside?"
+            )
+
+
+def _claims(layer: Layer, dx: Any) -> dict[str, Any]:
+    """Copies of dx and of all gradients of parameters, by name."""
+    found: dict[str, Any] = {"x": None if dx is None else np.array(dx)}
+    for place, owner, attribute in layer.trainable():
+        gradient = getattr(owner, "d" + attribute, None)
+        found[place] = copy.deepcopy(gradient)
+    return found
+
+
+def _repeatable(name: str, first: dict[str, Any], again: Callable[[], dict[str, Any]]) -> None:
+    for place, gradient in again().items():
+        one, two = _plain(first[place]), _plain(gradient)
+        if one.shape != two.shape or not np.array_equal(one, two, equal_nan=True):
+            twice = one.shape == two.shape and np.allclose(two, 2 * one, rtol=1e-12)
+            raise GradientError(
+                f"{name}: {_d(place)} differs when backward is called a second time"
+                + (": it accumulates; backward has to overwrite (=, not +=)" if twice else "")
+            )
+
+
+def _unchanged(name: str, before: dict[str, Any], after: dict[str, Any]) -> None:
+    for place, old in before.items():
+        pairs = zip(_parts(old), _parts(after[place]), strict=True)
+        if not all(np.array_equal(a, b, equal_nan=True) for a, b in pairs):
+            raise GradientError(f"{name}: forward or backward wrote into its argument or parameter {place}")
+
+
+def _parts(value: Any) -> list[np.ndarray]:
+    if scipy.sparse.issparse(value):
+        return [value.data, value.indices, value.indptr]
+    value = np.asarray(0.0 if value is None else value)
+    return [value.astype(np.float64)]
+
+
+def _plain(gradient: Any) -> np.ndarray:
+    """A gradient of any kind as one array; an absent one as an empty array."""
+    if isinstance(gradient, RowGradient):
+        return np.concatenate([gradient.rows.astype(np.float64), gradient.values.ravel()])
+    return np.empty(0) if gradient is None else np.asarray(gradient)
+
+
+def _as_float64(x: Any) -> Any:
+    if scipy.sparse.issparse(x):
+        return x.astype(np.float64)
+    x = np.array(x)
+    return x if x.dtype.kind in "iu" else x.astype(np.float64)
+
+
+def _differentiable(x: Any) -> bool:
+    return isinstance(x, np.ndarray) and x.dtype.kind == "f"
+
+
+def _copies(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {place: array.copy() for place, array in arrays.items()}
+
+
+def _restarter(layer: Layer) -> Callable[[], None]:
+    """A function that puts every generator in `layer` back to where it stands now."""
+    found = [getattr(inner, "rng", None) for _, inner in layer.walk()]
+    generators = [generator for generator in found if isinstance(generator, np.random.Generator)]
+    states = [generator.bit_generator.state for generator in generators]
+
+    def restart() -> None:
+        for generator, state in zip(generators, states, strict=True):
+            generator.bit_generator.state = state
+
+    return restart
+
+
+def _short(thing: Any) -> str:
+    said = repr(thing)
+    return said if len(said) <= 100 and "\n" not in said else type(thing).__name__
+
+
+def _d(place: str) -> str:
+    """The gradient's name: "0.W" has "0.dW"."""
+    front, _, last = place.rpartition(".")
+    return f"{front}.d{last}" if front else f"d{last}"
