@@ -1,0 +1,78 @@
+"""From a comment as people type it to tokens: one spelling for what means the same, in every script."""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+
+LINK = re.compile(r"(?:https?://|www\.)\S+")
+MENTION = re.compile(r"(?<![\w@])@\w+")
+ELONGATED = re.compile(r"([^\W\d_]|[!?.])\1{3,}")  # a letter or mark four or more times in a row
+ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")  # some corpora of tweets spell characters out: \\u2019
+TONES = re.compile("[\ufe0e\ufe0f\U0001f3fb-\U0001f3ff]")  # presentation selectors and skin tones of emoji
+QUOTES = str.maketrans({"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\0": " "})
+
+# Scripts without spaces between words give one token a character; n-grams put them together again.
+UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+# Vowel signs and accents that stand as characters of their own, which \w leaves out.
+SIGNS = "\u0300-\u036f\u0483-\u0489\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u0900-\u0963\u0966-\u109f"
+LETTER = rf"(?:[^\W_{UNSPACED}]|[{SIGNS}])"
+PICTURE = "[\u2190-\u21ff\u2300-\u23ff\u25a0-\u27bf\u2900-\u297f\u2b00-\u2bff\U0001f000-\U0001faff]"
+
+TOKEN = re.compile(
+    rf"""
+    @user | http(?!\w)
+    | \#\w+                                                   # hashtag
+    | [<>]?[:;=][-o*']?[)\](\[dp/\\}}{{@|*]                   # :) ;-( :'( =d
+    | (?<!\S)[)\](\[d/\\][-o*']?[:;=](?!\w)                   # (: ]-:
+    | </?3 | \^_*\^ | -_+- | (?<!\w)[t;x]_[t;x](?!\w)         # <3 ^_^ -_- t_t
+    | [\U0001f1e6-\U0001f1ff]{{2}}                            # flag
+    | {PICTURE}(?:\u200d{PICTURE})*                           # emoji, joined ones as one
+    | [{UNSPACED}]
+    | {LETTER}+(?:['-]{LETTER}+)*                             # word, don't, well-made
+    | [!?]+ | \.{{2,}} | [.,:;()]                             # marks that carry a tone, marks that end a phrase
+    | [^\w\s\u0021-\u007e\u2000-\u206f\u3000-\u303f]          # other symbols
+    """,
+    re.VERBOSE,
+)
+PHRASE_ENDS = frozenset(".,:;()")
+NEGATORS = frozenset(
+    ["not", "no", "never", "none", "nobody", "nothing", "nowhere", "neither", "nor", "cannot", "without", "hardly"]
+    + ["barely", "scarcely", "aint", "dont", "doesnt", "didnt", "cant", "couldnt", "wont", "wouldnt", "isnt", "arent"]
+    + ["wasnt", "werent", "shouldnt", "havent", "hasnt", "hadnt"]
+)
+
+
+def normalise(text: str) -> str:
+    """The text in one spelling: Unicode compatibility form, lower case, straight quotes, `@user` for any name,
+    `http` for any link, runs of a letter cut to three ("sooooo" and "soooooooo" are the same cry)."""
+    if "&" in text:
+        text = html.unescape(text)
+    if "\\u" in text:
+        text = ESCAPED.sub(lambda match: chr(int(match[1], 16)), text)
+    text = unicodedata.normalize("NFKC", text).translate(QUOTES)
+    text = MENTION.sub("@user", LINK.sub("http", text)).lower()
+    return TONES.sub("", ELONGATED.sub(r"\1\1\1", text))
+
+
+def split_words(text: str, negation: bool = False) -> list[str]:
+    """The tokens of a normalised text: words, hashtags, emoticons, emoji, runs of ! and ?, single characters of
+    scripts without spaces. With `negation`, words between a negator and the end of its phrase begin with "not_"."""
+    tokens = TOKEN.findall(text)
+    if not negation:
+        return [token for token in tokens if token not in PHRASE_ENDS]
+    marked, negated = [], False
+    for token in tokens:
+        if token in PHRASE_ENDS or token[0] in "!?." or token == "but":
+            negated = False
+        if token not in PHRASE_ENDS:
+            marked.append("not_" + token if negated and token[0].isalpha() else token)
+        if token in NEGATORS or token.endswith("n't"):
+            negated = True
+    return marked
+
+
+def tokenize(text: str, negation: bool = False) -> list[str]:
+    """The tokens of any text: `normalise`, then `split_words`."""
+    return split_words(normalise(text), negation)
