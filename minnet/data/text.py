@@ -81,7 +81,8 @@ class Ngrams:
         for kind in self._kinds():
             counter = self._counter(kind, min_df=min(self.min_count, len(texts)), max_features=self.max_features)
             try:
-    XX ValueError:  # scikit-learn's word for "nothing left to count"
+                count = counter.fit_transform(normalised)
+            except ValueError:  # scikit-learn's word for "nothing left to count"
                 continue
             frequency = np.bincount(count.indices, minlength=count.shape[1])
             weights = (1 + np.log((1 + len(texts)) / (1 + frequency))).astype(np.float32)

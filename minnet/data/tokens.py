@@ -37,11 +37,9 @@ TOKEN = re.compile(
     re.VERBOSE,
 )
 PHRASE_ENDS = frozenset(".,:;()")
-NEGATORS = frozenset(
-    ["not", "no", "never", "none", "nobody", "nothing", "nowhere", "neither", "nor", "cannot", "without", "hardly"]
-    + ["barely", "scarcely", "aint", "dont", "doesnt", "didnt", "cant", "couldnt", "wont", "wouldnt", "isnt", "arent"]
-    + ["wasnt", "werent", "shouldnt", "havent", "hasnt", "hadnt"]
-)
+NEGATORS = """not no never none nobody nothing nowhere neither nor cannot without hardly barely scarcely
+aint dont doesnt didnt cant couldnt wont wouldnt isnt arent wasnt werent shouldnt havent hasnt hadnt"""
+NEGATOR = frozenset(NEGATORS.split())
 
 
 def normalise(text: str) -> str:
@@ -68,7 +66,7 @@ def split_words(text: str, negation: bool = False) -> list[str]:
             negated = False
         if token not in PHRASE_ENDS:
             marked.append("not_" + token if negated and token[0].isalpha() else token)
-        if token in NEGATORS or token.endswith("n't"):
+        if token in NEGATOR or token.endswith("n't"):
             negated = True
     return marked
 
