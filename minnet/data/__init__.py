@@ -1,8 +1,20 @@
 """Everything between a file on the disk and a batch: datasets, text to numbers, augmentation, your own data."""
 
 from minnet.data.dataset import Dataset, Split
+from minnet.data.images import Augment, channel_statistics, read_image
 from minnet.data.loading import load
 from minnet.data.text import Ngrams, TokenIds, vectorizer_from
 from minnet.data.tokens import tokenize
 
-__all__ = ["Dataset", "Ngrams", "Split", "TokenIds", "load", "tokenize", "vectorizer_from"]
+__all__ = [
+    "Augment",
+    "Dataset",
+    "Ngrams",
+    "Split",
+    "TokenIds",
+    "channel_statistics",
+    "load",
+    "read_image",
+    "tokenize",
+    "vectorizer_from",
+]

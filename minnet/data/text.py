@@ -1,37 +1,15 @@
-"""Texts become numbers: weighted n-gram counts as a sparse matrix, or rows of token ids for an embedding."""
+"""Texts become numbers: here as weighted counts of n-grams, a sparse matrix; token_ids.py has rows of ids."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from minnet.data.tokens import normalise, split_words, tokenize
-
-SEPARATOR = "\0"  # stands in no normalised text
-
-
-def pack(words: Iterable[str]) -> np.ndarray:
-    """Strings as one uint8 array, which can be saved without pickle."""
-    return np.frombuffer(SEPARATOR.join(words).encode("utf-8", "surrogatepass"), np.uint8).copy()
-
-
-def unpack(packed: np.ndarray) -> list[str]:
-    """The strings that `pack` packed."""
-    joined = np.asarray(packed, np.uint8).tobytes().decode("utf-8", "surrogatepass")
-    return joined.split(SEPARATOR) if joined else []
-
-
-def check_texts(texts: Any) -> None:
-    """Raises ValueError unless `texts` is a list of strings."""
-    if isinstance(texts, str):
-        raise ValueError("expected a list of texts, got one string: a single text is a list of one, [text]")
-    for row, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise ValueError(f"expected a list of texts, got {type(text).__name__} at position {row}")
+from minnet.data.token_ids import TokenIds
+from minnet.data.tokens import check_texts, normalise, pack, split_words, unpack
 
 
 class Ngrams:
@@ -187,113 +165,6 @@ def joined_rows(parts: list[Any]) -> Any:
     from sklearn.preprocessing import normalize
 
     return normalize(hstack(parts, format="csr", dtype=np.float32), copy=False)
-
-
-class TokenIds:
-    """A text as a row of token ids, padded with 0 on the right: int32 (N, max_length).
-
-    With `size`, the most frequent tokens of `fit` get the ids 2 to size - 1, in falling frequency, and every other
-    token the id 1. With `buckets` (a power of two) nothing is learned: a token's id is 1 + its hash modulo the
-    buckets, and tokens that collide share an id. `words` gives the shortest and longest n-gram; all n-grams of
-    one length come before those of the next. `rows` is how many rows an embedding of these ids needs.
-    """
-
-    def __init__(
-        self,
-        max_length: int = 64,
-        size: int | None = 20_000,
-        buckets: int | None = None,
-        words: tuple[int, int] = (1, 1),
-        min_count: int = 1,
-        negation: bool = False,
-    ) -> None:
-        if max_length < 1:
-            raise ValueError(f"TokenIds: max_length must be at least 1, got {max_length!r}")
-        if buckets is not None and (buckets < 2 or buckets & (buckets - 1)):
-            raise ValueError(f"TokenIds: buckets must be a power of two such as 2**18, got {buckets!r}")
-        if buckets is None and (size is None or size < 3):
-            raise ValueError(f"TokenIds needs a vocabulary of at least 3 ids, or buckets; got size={size!r}")
-        if not (len(words) == 2 and 1 <= words[0] <= words[1]):
-            raise ValueError(f"TokenIds: words must be the shortest and longest n-gram, as in (1, 2), got {words!r}")
-        self.max_length = max_length
-        self.size = size if buckets is None else None
-        self.buckets = buckets
-        self.words = tuple(words)
-        self.min_count = min_count
-        self.negation = negation
-        self._index: dict[str, int] = {}
-
-    def fit(self, texts: Sequence[str]) -> TokenIds:
-        """Learns the vocabulary (with buckets there is none to learn); returns itself."""
-        check_texts(texts)
-        if self.buckets is not None:
-            return self
-        counts = Counter(token for text in texts for token in self._tokens(text))
-        frequent = [(-count, token) for token, count in counts.items() if count >= self.min_count]
-        if not frequent:
-            raise ValueError(f"TokenIds.fit found no token that occurs {self.min_count} times in {len(texts):,} texts")
-        self._set_vocabulary([token for _, token in sorted(frequent)[: (self.size or 0) - 2]])
-        return self
-
-    def fit_transform(self, texts: Sequence[str]) -> np.ndarray:
-        """`fit`, then `transform` of the same texts."""
-        return self.fit(texts).transform(texts)
-
-    def transform(self, texts: Sequence[str]) -> np.ndarray:
-        """The ids of the texts, int32 (N, max_length); what is longer is cut, an empty text is a row of zeros."""
-        check_texts(texts)
-        if self.buckets is None and not self._index:
-            raise ValueError("TokenIds.transform before fit: call fit(texts) with the training texts first")
-        ids = np.zeros((len(texts), self.max_length), np.int32)
-        for row, text in enumerate(texts):
-            found = [self._id(token) for token in self._tokens(text)[: self.max_length]]
-            ids[row, : len(found)] = found
-        return ids
-
-    @property
-    def rows(self) -> int:
-        """The largest id there can be, plus one."""
-        return self.buckets + 1 if self.buckets is not None else len(self._index) + 2
-
-    @property
-    def vocabulary(self) -> list[str]:
-        """The token of each id from 2 on; empty with buckets."""
-        return list(self._index)
-
-    def config(self) -> dict[str, Any]:
-        """What `vectorizer_from` needs beside `arrays()`, as JSON can hold it."""
-        names = ("max_length", "size", "buckets", "words", "min_count", "negation")
-        return {"vectorizer": "TokenIds", **{name: getattr(self, name) for name in names}}
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        """The fitted state: the vocabulary as bytes; nothing with buckets."""
-        return {"vocabulary": pack(self._index)} if self._index else {}
-
-    def _restore(self, arrays: dict[str, np.ndarray]) -> None:
-        if "vocabulary" in arrays:
-            self._set_vocabulary(unpack(arrays["vocabulary"]))
-
-    def _set_vocabulary(self, tokens: list[str]) -> None:
-        self._index = {token: position for position, token in enumerate(tokens, 2)}
-
-    def _tokens(self, text: str) -> list[str]:
-        tokens = tokenize(text, self.negation)
-        shortest, longest = self.words
-        grams = tokens if shortest == 1 else []
-        for length in range(max(shortest, 2), longest + 1):
-            grams = grams + [" ".join(gram) for gram in zip(*(tokens[start:] for start in range(length)), strict=False)]
-        return grams
-
-    def _id(self, token: str) -> int:
-        if self.buckets is None:
-            return self._index.get(token, 1)
-        from sklearn.utils import murmurhash3_32
-
-        return 1 + murmurhash3_32(token, positive=True) % self.buckets
-
-    def __repr__(self) -> str:
-        ids = f"buckets={self.buckets}" if self.buckets else f"size={self.size}"
-        return f"TokenIds(max_length={self.max_length}, {ids}, words={self.words}; {self.rows:,} rows)"
 
 
 VECTORIZERS = {"Ngrams": Ngrams, "TokenIds": TokenIds}

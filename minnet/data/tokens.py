@@ -5,6 +5,10 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
 
 LINK = re.compile(r"(?:https?://|www\.)\S+")
 MENTION = re.compile(r"(?<![\w@])@\w+")
@@ -74,3 +78,26 @@ def split_words(text: str, negation: bool = False) -> list[str]:
 def tokenize(text: str, negation: bool = False) -> list[str]:
     """The tokens of any text: `normalise`, then `split_words`."""
     return split_words(normalise(text), negation)
+
+
+SEPARATOR = "\0"  # stands in no normalised text
+
+
+def pack(words: Iterable[str]) -> np.ndarray:
+    """Strings as one uint8 array, which can be saved without pickle."""
+    return np.frombuffer(SEPARATOR.join(words).encode("utf-8", "surrogatepass"), np.uint8).copy()
+
+
+def unpack(packed: np.ndarray) -> list[str]:
+    """The strings that `pack` packed."""
+    joined = np.asarray(packed, np.uint8).tobytes().decode("utf-8", "surrogatepass")
+    return joined.split(SEPARATOR) if joined else []
+
+
+def check_texts(texts: Any) -> None:
+    """Raises ValueError unless `texts` is a list of strings."""
+    if isinstance(texts, str):
+        raise ValueError("expected a list of texts, got one string: a single text is a list of one, [text]")
+    for row, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise ValueError(f"expected a list of texts, got {type(text).__name__} at position {row}")

@@ -1,0 +1,142 @@
+"""Pictures as arrays: reading a file of any kind, statistics of a training split, augmentation of batches."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+def check_images(x: Any) -> None:
+    """Raises ValueError unless `x` is uint8 (N, H, W, C)."""
+    if not isinstance(x, np.ndarray) or x.dtype != np.uint8 or x.ndim != 4:
+        got = f"{x.dtype} {x.shape}" if isinstance(x, np.ndarray) else type(x).__name__
+        raise ValueError(f"expected images as uint8 (N, H, W, C), 0 to 255, got {got}")
+
+
+def channel_statistics(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of each channel of uint8 images (N, H, W, C), float64 (C,), in units of 0..255.
+
+    Blocks of images are summed in float64, where sums of squares of bytes are exact, so nothing is copied whole.
+    A channel that never varies gets the deviation 1: dividing by it is harmless.
+    """
+    check_images(x)
+    if x.size == 0:
+        raise ValueError(f"statistics need at least one image, got {x.shape}")
+    pixels = x.shape[1] * x.shape[2] * x.shape[3]
+    total, squares = np.zeros(pixels), np.zeros(pixels)
+    step = max(1, 2_000_000 // pixels)
+    for start in range(0, len(x), step):
+        block = x[start : start + step].reshape(-1, pixels).astype(np.float64)
+        total += block.sum(axis=0)
+        squares += np.einsum("np,np->p", block, block)
+    count = x.size // x.shape[3]
+    mean = total.reshape(-1, x.shape[3]).sum(axis=0) / count
+    variance = squares.reshape(-1, x.shape[3]).sum(axis=0) / count - mean**2
+    deviation = np.sqrt(np.maximum(variance, 0))
+    return mean, np.where(deviation > 1e-6, deviation, 1.0)
+
+
+@dataclass(frozen=True)
+class Augment:
+    """Random changes that leave a picture's class alone: `augment(x, rng)` gives new uint8 images (N, H, W, C).
+
+    `flip` mirrors every second image left to right. `shift` moves each by up to that many pixels in both
+    directions; what comes in from outside is the mirrored picture (`padding="reflect"`) or black ("zeros").
+    `cutout` covers a square of that side, its centre anywhere in the picture, with mid grey.
+    """
+
+    flip: bool = True
+    shift: int = 4
+    cutout: int = 0
+    padding: str = "reflect"
+
+    def __post_init__(self) -> None:
+        if self.padding not in ("reflect", "zeros"):
+            raise ValueError(f"Augment: padding must be 'reflect' or 'zeros', got {self.padding!r}")
+        for name in ("shift", "cutout"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"Augment: {name} must be 0 pixels or more, got {getattr(self, name)!r}")
+
+    def __call__(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        check_images(x)
+        count, height, width, channels = x.shape
+        if self.shift >= min(height, width):
+            raise ValueError(f"Augment: shift={self.shift} leaves nothing of images of {height} x {width} pixels")
+        # Row i of the new picture is row i + down of the old one; its columns are read backwards when it is flipped.
+        rows = np.broadcast_to(np.arange(height), (count, height))
+        columns = np.broadcast_to(np.arange(width), (count, width))
+        if self.flip:
+            columns = np.where(rng.random((count, 1)) < 0.5, columns[:, ::-1], columns)
+        if self.shift:
+            rows = rows + rng.integers(-self.shift, self.shift + 1, (count, 1))
+            columns = columns + rng.integers(-self.shift, self.shift + 1, (count, 1))
+        source = np.ascontiguousarray(x).reshape(-1, channels)
+        if self.padding == "reflect":  # -1 is 1, and height is height - 2
+            rows = height - 1 - np.abs(height - 1 - np.abs(rows))
+            columns = width - 1 - np.abs(width - 1 - np.abs(columns))
+        elif self.shift:  # one black pixel is appended, and all that lies outside points beyond it
+            source = np.append(source, np.zeros((1, channels), np.uint8), axis=0)
+            rows = np.where((rows < 0) | (rows >= height), count * height, rows)
+            columns = np.where((columns < 0) | (columns >= width), source.size, columns)
+        corners = np.arange(count)[:, None] * height + rows  # (N, H)
+        pixels = corners[:, :, None] * width + columns[:, None, :]  # (N, H, W)
+        changed = source.take(pixels, axis=0, mode="clip")  # (N, H, W, C)
+        if self.cutout:
+            top = rng.integers(0, height, count) - self.cutout // 2
+            left = rng.integers(0, width, count) - self.cutout // 2
+            for image, (row, column) in enumerate(zip(top.tolist(), left.tolist(), strict=True)):
+                changed[image, max(row, 0) : row + self.cutout, max(column, 0) : column + self.cutout] = 128
+        return changed
+
+
+def read_image(picture: Any, size: tuple[int, int] | int | None = None, channels: int = 3) -> np.ndarray:
+    """A picture file (or an open PIL image) of any size and mode as uint8 (H, W, channels).
+
+    The camera's rotation is applied, transparency is put on white, 16-bit greys are scaled. With `size` (H, W) the
+    middle part of that shape is cut out and resized. `channels` is 1 (grey) or 3 (red, green, blue).
+
+    Raises ValueError when the file is no picture, or a damaged one; FileNotFoundError when there is none.
+    """
+    from PIL import Image, ImageOps
+
+    if channels not in (1, 3):
+        raise ValueError(f"read_image gives 1 channel or 3, not {channels!r}")
+    named = isinstance(picture, (str, os.PathLike))
+    if named and not os.path.exists(picture):
+        raise FileNotFoundError(f"there is no picture at {picture}")
+    if named and os.path.isdir(picture):
+        raise ValueError(f"{picture} is a folder, not a picture")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            image = Image.open(picture) if named else picture
+            image = ImageOps.exif_transpose(image)
+            image = flattened(image).convert("L" if channels == 1 else "RGB")
+    except Exception as error:  # decoders of damaged files raise nearly anything
+        what = picture if named else "the picture"
+        raise ValueError(f"{what} cannot be read as a picture: {str(error).splitlines()[0][:200]}") from None
+    if size is not None:
+        height, width = (size, size) if isinstance(size, int) else size
+        image = ImageOps.fit(image, (width, height), method=Image.Resampling.BICUBIC)
+    return np.asarray(image, np.uint8).reshape(image.height, image.width, channels)
+
+
+def flattened(image: Any) -> Any:
+    """The image without transparency and with 8 bits a channel."""
+    from PIL import Image
+
+    if image.mode.startswith("I") or image.mode == "F":
+        values = np.asarray(image, np.float64)
+        if image.mode != "F" and values.max(initial=0) > 255:
+            values = values / 257  # 65535 / 257 = 255
+        elif image.mode == "F" and values.max(initial=0) <= 1:
+            values = values * 255
+        return Image.fromarray(np.clip(np.nan_to_num(values), 0, 255).round().astype(np.uint8))
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image
