@@ -1,78 +1,14 @@
-"""The fast array routines under convolution: matrix products over blocks that stay in the processor's cache.
-
-Memory order. Images have the shape (N, H, W, C) everywhere, but these routines lay them out in memory as
-(H, W, N, C): one position of all images of a piece is one contiguous run of N*C numbers. Shifting an image by
-a row or a column, which is all that convolution and pooling do, then moves long runs, and one image more
-makes them longer. `positions` and `images` convert between the two views without copying; any other memory
-order is accepted too, at the price of one copy.
-"""
+"""The fast array routines under convolution, pooling and normalisation: pure functions on blocks that stay in cache."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-BLOCK_BYTES = 1 << 20  # a core's level-2 cache: what one block of any routine here may occupy
-
-
-class Workspace:
-    """Buffers that are reused from step to step, so that no step asks the system for memory.
-
-    One thread's property. `array` returns the same memory for the same name, uninitialised, grown when needed.
-    """
-
-    def __init__(self) -> None:
-        self._buffers: dict[tuple[str, np.dtype], np.ndarray] = {}
-
-    def array(self, name: str, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
-        size, key = int(np.prod(shape)), (name, np.dtype(dtype))
-        buffer = self._buffers.get(key)
-        if buffer is None or buffer.size < size:
-            buffer = self._buffers[key] = np.empty(size, dtype)
-        return buffer[:size].reshape(shape)
-
-    @property
-    def nbytes(self) -> int:
-        return sum(buffer.nbytes for buffer in self._buffers.values())
-
-    def release(self) -> None:
-        """Gives the memory back."""
-        self._buffers.clear()
-
-
-def positions(x: np.ndarray) -> np.ndarray:
-    """(N, H, W, C) seen as (H, W, N, C)."""
-    return x.transpose(1, 2, 0, 3)
-
-
-def images(p: np.ndarray) -> np.ndarray:
-    """(H, W, N, C) seen as (N, H, W, C)."""
-    return p.transpose(2, 0, 1, 3)
-
-
-class Geometry(NamedTuple):
-    """How a window moves over an image; each pair is (along the height, along the width)."""
-
-    kernel: tuple[int, int]
-    stride: tuple[int, int] = (1, 1)
-    padding: tuple[int, int] = (0, 0)
-    dilation: tuple[int, int] = (1, 1)
-
-    def output(self, height: int, width: int) -> tuple[int, int]:
-        """How many windows fit along each axis; raises ValueError where there is none."""
-        size = tuple(
-            (length + 2 * p - d * (k - 1) - 1) // s + 1
-            for length, k, s, p, d in zip((height, width), *self, strict=True)
-        )
-        if min(size) < 1:
-            raise ValueError(
-                f"an image of {height}x{width} is too small for kernel {self.kernel}, stride {self.stride}, "
-                f"padding {self.padding}, dilation {self.dilation}: pad more, or leave out a pooling"
-            )
-        return size  # type: ignore[return-value]
+from minnet import winograd
+from minnet.memory import BLOCK_BYTES, Geometry, Workspace, images, pad, positions
 
 
 def convolve(
@@ -83,8 +19,8 @@ def convolve(
     x (N, H, W, C), W (kh, kw, C, K) -> y (N, H', W', K). `workspace` is scratch; `kept` holds what
     `convolve_backward` wants to see again. `exact` takes the products as they stand, without Winograd's.
     """
-    if not exact and suits_winograd(W.shape, geometry):
-        return _winograd(x, W, geometry, workspace, kept)
+    if not exact and winograd.suits(W.shape, geometry):
+        return winograd.forward(x, W, geometry, workspace, kept)
     return _by_columns(x, W, geometry, workspace)
 
 
@@ -100,28 +36,9 @@ def convolve_backward(
     needs_dW: bool = True,
 ) -> tuple[np.ndarray | None, np.ndarray | None]:
     """(dx, dW) from dy (N, H', W', K), each None where it is not needed."""
-    if not exact and suits_winograd(W.shape, geometry):
-        return _winograd_backward(dy, x, W, geometry, workspace, kept, needs_dx, needs_dW)
+    if not exact and winograd.suits(W.shape, geometry):
+        return winograd.backward(dy, x, W, geometry, workspace, kept, needs_dx, needs_dW)
     return _by_columns_backward(dy, x, W, geometry, workspace, needs_dx, needs_dW)
-
-
-# ---------------------------------------------------------------------------------------------------------
-# Any convolution: columns and one matrix product
-# ---------------------------------------------------------------------------------------------------------
-
-
-def pad(x: np.ndarray, bottom: int, right: int, padding: tuple[int, int], workspace: Workspace) -> np.ndarray:
-    """A copy of `x` in memory order (H, W, N, C), inside zeros: `padding` above and left, up to (bottom, right)."""
-    n, height, width, channels = x.shape
-    top, left = padding
-    xp = workspace.array("padded", (bottom, right, n, channels), x.dtype)
-    height, width = min(height, bottom - top), min(width, right - left)  # windows may leave a rest unseen
-    xp[:top] = 0
-    xp[top + height :] = 0
-    xp[top : top + height, :left] = 0
-    xp[top : top + height, left + width :] = 0
-    xp[top : top + height, left : left + width] = positions(x)[:height, :width]
-    return xp
 
 
 def _window_blocks(
@@ -195,185 +112,173 @@ def _by_columns_backward(
     return dx, dW
 
 
-# ---------------------------------------------------------------------------------------------------------
-# 3x3 at stride 1: a quarter of the multiplications
-# ---------------------------------------------------------------------------------------------------------
-# Polynomial multiplication by values instead of coefficients (Toom and Cook): the product of a polynomial of 3
-# coefficients and one of 4 has 6, so 6 points fix it. Evaluate both at 6 points, multiply the 6 pairs of values,
-# interpolate: 6 products instead of 12. Transposing this scheme gives four neighbouring outputs of a 3-tap
-# filter g from six inputs d (Winograd 1980; for networks: Lavin and Gray, arXiv 1509.09308):
-#     y = A' [(G g) * (B' d)]
-# With points a_0 .. a_4 and infinity, N_i = prod over j != i of (a_i - a_j):
-#     G  (6, 3): row i is (1, a_i, a_i^2) / N_i             last row (0, 0, 1)
-#     A' (4, 6): column i is (1, a_i, a_i^2, a_i^3)         last column (0, 0, 0, 1)
-#     B' (6, 6): row i holds the coefficients of prod over j != i of (x - a_j), the last row of prod over all j
-# Along both axes: Y = A' [(G g G') * (B' D B)] A for a 4x4 tile of outputs from a 6x6 tile of inputs, 36
-# products instead of 144. Summed over input channels, each of the 36 is a matrix product, and so are the
-# transforms. Any distinct points are right; with 0, ±3/4, ±3/2 every constant is a short binary fraction and the
-# rounding error is half of that with the customary 0, ±1, ±2: about 6e-7 of the output's size in float32
-# (tests/test_kernels.py measures it), against 2e-7 of the plain sum.
-_POINTS = (0.0, 0.75, -0.75, 1.5, -1.5)
-_TILE = 4
+# Pooling slides a window over each channel. Instead of gathering windows, it goes through the few places ("taps")
+# of the window and treats each for all windows at once: a strided view of the whole input, no copies.
 
 
-def _transforms() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A (6, 4), B (6, 6) and G (6, 3) for the points above."""
-    A, B, G = np.zeros((6, 4)), np.zeros((6, 6)), np.zeros((6, 3))
-    for i, a in enumerate(_POINTS):
-        others = [b for b in _POINTS if b != a]
-        A[i] = [a**k for k in range(4)]
-        B[:5, i] = np.poly(others)[::-1]
-        G[i] = np.array([a**k for k in range(3)]) / np.prod([a - b for b in others])
-    A[5, 3] = G[5, 2] = 1
-    B[:, 5] = np.poly(_POINTS)[::-1]
-    return A, B, G
+def _taps(xp: np.ndarray, geometry: Geometry, out_h: int, out_w: int) -> Iterator[np.ndarray]:
+    """For each place in the window, what all windows see there: views (out_h, out_w, N, C) of xp (H, W, N, C)."""
+    (kh, kw), (sh, sw), _, (dh, dw) = geometry
+    for i in range(kh):
+        for j in range(kw):
+            yield xp[i * dh :: sh, j * dw :: sw][:out_h, :out_w]
 
 
-_A, _B, _G = ({dtype: m.astype(dtype) for dtype in (np.dtype("f4"), np.dtype("f8"))} for m in _transforms())
-
-
-def suits_winograd(shape: tuple[int, ...], geometry: Geometry) -> bool:
-    """The fixed rule: 3x3 kernels at stride 1 with enough channels that the products outweigh the transforms."""
-    return geometry[0] == (3, 3) and geometry[1] == geometry[3] == (1, 1) and min(shape[2:]) >= 16
-
-
-class _Tiles(NamedTuple):
-    """The tiling of one convolution: th x tw tiles, `rows` rows of tiles a block."""
-
-    out: tuple[int, int]
-    th: int
-    tw: int
-    rows: int
-
-    def blocks(self) -> Iterator[tuple[int, int]]:
-        for start in range(0, self.th, self.rows):
-            yield start, min(self.rows, self.th - start)
-
-
-def _tiles(x: np.ndarray, K: int, geometry: Geometry) -> _Tiles:
-    n, height, width, channels = x.shape
-    out = geometry.output(height, width)
-    th, tw = (-(-size // _TILE) for size in out)
-    row = 36 * tw * n * max(channels, K) * x.itemsize
-    return _Tiles(out, th, tw, max(1, min(th, BLOCK_BYTES // row)))
-
-
-def _windows(x: np.ndarray, axis: int, count: int, size: int) -> np.ndarray:
-    """`count` windows of `size` along `axis`, one every 4 entries: a view with a new axis behind that one."""
-    shape = (*x.shape[:axis], count, size, *x.shape[axis + 1 :])
-    step = x.strides[axis]
-    return as_strided(x, shape, (*x.strides[:axis], step * _TILE, step, *x.strides[axis + 1 :]))
-
-
-def _filters(W: np.ndarray) -> np.ndarray:
-    """G g G' for every pair of channels: (3, 3, C, K) -> (36, C, K)."""
-    G = _G[W.dtype]
-    C, K = W.shape[2:]
-    half = G @ W.reshape(3, -1)  # (6, 3*C*K)
-    return np.matmul(G, half.reshape(6, 3, C * K)).reshape(36, C, K)
-
-
-def _winograd(x: np.ndarray, W: np.ndarray, geometry: Geometry, workspace: Workspace, kept: Workspace) -> np.ndarray:
-    n, _, _, C = x.shape
-    K = W.shape[3]
-    t = _tiles(x, K, geometry)
-    A, B, U = _A[x.dtype], _B[x.dtype], _filters(W)
-    width = _TILE * t.tw + 2
-    xp = pad(x, _TILE * t.th + 2, width, geometry.padding, workspace).reshape(-1, width * n * C)
-    V_all = kept.array("V", (t.th, 36 * t.tw * n * C), x.dtype)
-    whole = t.out == (_TILE * t.th, _TILE * t.tw)
-    y = np.empty((_TILE * t.th, _TILE * t.tw, n, K), x.dtype) if whole else (
-        workspace.array("y", (_TILE * t.th, _TILE * t.tw, n, K), x.dtype)
+def pool_extent(geometry: Geometry, out_h: int, out_w: int) -> tuple[int, int]:
+    """The padded height and width that the windows reach over."""
+    return tuple(  # type: ignore[return-value]
+        d * (k - 1) + s * (n - 1) + 1
+        for k, s, d, n in zip(geometry.kernel, geometry.stride, geometry.dilation, (out_h, out_w), strict=True)
     )
-    for start, rows in t.blocks():
-        band = xp[_TILE * start : _TILE * (start + rows) + 2]
-        half = workspace.array("half", (rows, 6, width, n * C), x.dtype)
-        V = V_all[start : start + rows].reshape(6, 6, rows, t.tw, n * C)
-        M = workspace.array("M", (36, rows * t.tw * n, K), x.dtype)
-        # V = B' D B: the rows of each tile, then its columns
-        np.matmul(B.T, _windows(band, 0, rows, 6), out=half.reshape(rows, 6, -1))
-        np.matmul(B.T, _windows(half, 2, t.tw, 6), out=V.transpose(2, 0, 3, 1, 4))
-        # 36 products over the channels
-        np.matmul(V.reshape(36, -1, C), U, out=M)
-        # Y = A' M A
-        half = workspace.array("half", (rows, 4, 6, t.tw, n * K), x.dtype)
-        np.matmul(A.T, M.reshape(6, 6, rows, t.tw, n * K).transpose(1, 2, 3, 0, 4), out=half.transpose(2, 0, 3, 1, 4))
-        tile = y[_TILE * start : _TILE * (start + rows)].reshape(rows, 4, t.tw, 4, n * K)
-        np.matmul(A.T, half.transpose(0, 1, 3, 2, 4), out=tile)
-    return images(y if whole else y[: t.out[0], : t.out[1]].copy())
 
 
-# Each step of the forward pass is linear in what the step before gave, so going back is the same steps
-# transposed, in reverse order:
-#     Y = A' M A     ->  dM = A dY A'
-#     M = V U        ->  dV = dM U',  dU = V' dM     (36 times)
-#     V = B' D B     ->  dD = B dV B', added up where the 6x6 tiles overlap
-#     U = G g G'     ->  dg = G' dU G
-def _winograd_backward(
-    dy: np.ndarray,
-    x: np.ndarray,
-    W: np.ndarray,
-    geometry: Geometry,
-    workspace: Workspace,
-    kept: Workspace,
-    needs_dx: bool,
-    needs_dW: bool,
-) -> tuple[np.ndarray | None, np.ndarray | None]:
-    n, in_h, in_w, C = x.shape
-    K = W.shape[3]
-    t = _tiles(x, K, geometry)
-    A, B, G = _A[x.dtype], _B[x.dtype], _G[x.dtype]
-    dyp = positions(dy)
-    if t.out != (_TILE * t.th, _TILE * t.tw) or not dyp.flags.c_contiguous:
-        dyp = pad(dy, _TILE * t.th, _TILE * t.tw, (0, 0), workspace)
-    V_all = kept.array("V", (t.th, 36 * t.tw * n * C), x.dtype)
-    dU = np.zeros((36, C, K), x.dtype) if needs_dW else None
-    width = _TILE * t.tw + 2
-    if needs_dx:
-        U_transposed = _filters(W).transpose(0, 2, 1)
-        dxp = np.empty((_TILE * t.th + 2, width * n * C), x.dtype)
-        dxp[-2:] = 0
-    for start, rows in t.blocks():
-        half = workspace.array("half", (rows, 6, t.tw, 4, n * K), x.dtype)
-        dM = workspace.array("M", (6, 6, rows, t.tw, n * K), x.dtype)
-        band = dyp[_TILE * start : _TILE * (start + rows)].reshape(rows, 4, -1)
-        np.matmul(A, band, out=half.reshape(rows, 6, -1))
-        np.matmul(A, half, out=dM.transpose(2, 0, 3, 1, 4))
-        dM = dM.reshape(36, -1, K)
-        if dU is not None:
-            V = V_all[start : start + rows].reshape(36, -1, C)
-            dU += np.matmul(V.transpose(0, 2, 1), dM)
-        if needs_dx:
-            dV = workspace.array("dV", (6, 6, rows, t.tw, n * C), x.dtype)
-            np.matmul(dM, U_transposed, out=dV.reshape(36, -1, C))
-            half = workspace.array("half", (rows, 6, width, n * C), x.dtype)
-            _overlap_add(B, dV.transpose(2, 0, 3, 1, 4), half, 2, workspace)
-            band = dxp[_TILE * start : _TILE * (start + rows) + 2]
-            _overlap_add(B, half.reshape(rows, 6, -1), band, 0, workspace, carry=start > 0)
-    dx = None
-    if needs_dx:
-        ph, pw = geometry.padding
-        dx = images(dxp.reshape(-1, width, n, C)[ph : ph + in_h, pw : pw + in_w])
-    dW = None if dU is None else np.matmul(G.T, (G.T @ dU.reshape(6, -1)).reshape(3, 6, C * K)).reshape(W.shape)
-    return dx, dW
+def _pool_input(
+    x: np.ndarray, geometry: Geometry, out: tuple[int, int], fill: float, workspace: Workspace
+) -> np.ndarray:
+    """`x` as (H, W, N, C); only where windows reach over the border, a copy with `fill` around it."""
+    extent = pool_extent(geometry, *out)
+    if geometry.padding == (0, 0) and extent[0] <= x.shape[1] and extent[1] <= x.shape[2]:
+        return positions(x)
+    return pad(x, *extent, geometry.padding, workspace, fill)
 
 
-def _overlap_add(
-    B: np.ndarray, d: np.ndarray, out: np.ndarray, axis: int, workspace: Workspace, carry: bool = False
-) -> None:
-    """B d for every window (d: ..., tiles, 6, L), added into `out` along `axis`, where windows start 4 apart.
+def max_pool(x: np.ndarray, geometry: Geometry, out: tuple[int, int], workspace: Workspace) -> np.ndarray:
+    """The largest number in each window: x (N, H, W, C) -> (N, *out, C). Padding never wins."""
+    xp = _pool_input(x, geometry, out, -np.inf, workspace)
+    taps = _taps(xp, geometry, *out)
+    y = next(taps).copy()
+    for tap in taps:
+        np.maximum(y, tap, out=y)
+    return images(y)
 
-    The first 4 of each window's 6 entries are written, the last 2 fall on the next window's first and are added.
-    `carry`: the 2 entries at the start already hold what an earlier call added there.
+
+def max_pool_backward(
+    dy: np.ndarray, x: np.ndarray, y: np.ndarray, geometry: Geometry, out: tuple[int, int], workspace: Workspace
+) -> np.ndarray:
+    """dy goes to the place in the window where the maximum stood: the first one in reading order if there are several."""
+    xp = _pool_input(x, geometry, out, -np.inf, workspace)
+    dy, y = positions(dy), positions(y)
+    dxp = np.zeros(xp.shape, dy.dtype)
+    missing = np.ones(y.shape, bool)  # windows whose maximum has not been met yet
+    apart = geometry.stride[0] >= geometry.kernel[0] and geometry.stride[1] >= geometry.kernel[1]
+    for tap, dtap in zip(_taps(xp, geometry, *out), _taps(dxp, geometry, *out), strict=True):
+        hit = tap == y
+        hit &= missing
+        missing ^= hit
+        if apart:  # no two windows share a place: write instead of adding
+            np.multiply(dy, hit.astype(dy.dtype), out=dtap)
+        else:
+            dtap += dy * hit
+    return _unpad(dxp, x, geometry)
+
+
+def average_pool(x: np.ndarray, geometry: Geometry, out: tuple[int, int], workspace: Workspace) -> np.ndarray:
+    """The sum of each window's numbers (padding counts as 0): x (N, H, W, C) -> (N, *out, C)."""
+    taps = _taps(_pool_input(x, geometry, out, 0, workspace), geometry, *out)
+    y = next(taps).copy()
+    for tap in taps:
+        y += tap
+    return images(y)
+
+
+def average_pool_backward(dy: np.ndarray, x: np.ndarray, geometry: Geometry, out: tuple[int, int]) -> np.ndarray:
+    """Every number of a window gets the window's dy; where windows overlap, these add up."""
+    n, height, width, channels = x.shape
+    extent = pool_extent(geometry, *out)
+    size = tuple(max(e, p + s) for e, p, s in zip(extent, geometry.padding, (height, width), strict=True))
+    dxp = np.zeros((*size, n, channels), dy.dtype)
+    for dtap in _taps(dxp, geometry, *out):
+        dtap += positions(dy)
+    return _unpad(dxp, x, geometry)
+
+
+def _unpad(dxp: np.ndarray, x: np.ndarray, geometry: Geometry) -> np.ndarray:
+    """The part of a padded gradient that belongs to `x`; zero where no window reached."""
+    top, left = geometry.padding
+    dx = dxp[top : top + x.shape[1], left : left + x.shape[2]]
+    if dx.shape[:2] == x.shape[1:3]:
+        return images(dx)
+    whole = np.zeros(positions(x).shape, dxp.dtype)
+    whole[: dx.shape[0], : dx.shape[1]] = dx
+    return images(whole)
+
+
+# Normalisation works on channels: one mean, one scale a channel. A loop over rows of C = 32 numbers is slow, so
+# arrays are seen as fewer, longer rows, and vectors over channels are repeated to match.
+_WIDTH = 4096
+_BLOCK = 1 << 16  # numbers a block
+
+
+def wide(x: np.ndarray, like: np.ndarray) -> tuple[np.ndarray, int]:
+    """x (..., C) seen as (rows, repeats * C), and `repeats`, its positions in the memory order of `like`.
+
+    A view whenever the memory of `x` is laid out like that; else a copy.
     """
-    tiles, length = d.shape[axis], out.shape[-1]
-    before = (slice(None),) * axis
-    first = out[(*before, slice(0, 2))].copy() if carry else None
-    head = out[(*before, slice(0, _TILE * tiles))].reshape(*out.shape[:axis], tiles, _TILE, length)
-    tail = workspace.array("tail", (*out.shape[:axis], tiles, 2, length), d.dtype)
-    np.matmul(B[:4], d, out=head)
-    np.matmul(B[4:], d, out=tail)
-    if first is not None:
-        out[(*before, slice(0, 2))] += first
-    head[(*before, slice(1, None), slice(0, 2))] += tail[(*before, slice(0, -1))]
-    out[(*before, slice(_TILE * tiles, None))] = tail[(*before, -1)]
+    order = sorted(range(like.ndim - 1), key=lambda axis: -like.strides[axis])
+    flat = x.transpose(*order, -1).reshape(-1, x.shape[-1])
+    repeats = 1
+    while flat.size and flat.shape[0] % (2 * repeats) == 0 and 2 * repeats * x.shape[-1] <= _WIDTH:
+        repeats *= 2
+    return flat.reshape(-1, repeats * x.shape[-1]), repeats
+
+
+def _blocks(*arrays: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
+    rows = max(1, _BLOCK // max(1, arrays[0].shape[1]))
+    for start in range(0, len(arrays[0]), rows):
+        yield tuple(array[start : start + rows] for array in arrays)
+
+
+def channel_moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and (biased) variance of each channel of x (..., C), in two passes: (C,), (C,)."""
+    X, repeats = wide(x, x)
+    count = X.shape[0] * repeats
+    mean = channel_total(x) / count
+    shift, squares = np.tile(mean, repeats), np.zeros(X.shape[1], x.dtype)
+    for (block,) in _blocks(X):
+        centred = block - shift
+        squares += np.einsum("ij,ij->j", centred, centred)
+    return mean.astype(x.dtype), (squares.reshape(repeats, -1).sum(axis=0) / count).astype(x.dtype)
+
+
+def channel_total(x: np.ndarray) -> np.ndarray:
+    """The sum over all but the channels of x (..., C): (C,). A product with ones runs at matrix-multiply speed."""
+    X, repeats = wide(x, x)
+    return (np.ones(len(X), x.dtype) @ X).reshape(repeats, -1).sum(axis=0)
+
+
+def channel_affine(x: np.ndarray, scale: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    """x * scale + shift with one scale and shift a channel, in one pass over memory; fresh, laid out like `x`."""
+    y = np.empty_like(x)
+    X, repeats = wide(x, x)
+    Y, _ = wide(y, x)
+    scale, shift = np.tile(scale, repeats), np.tile(shift, repeats)
+    for source, target in _blocks(X, Y):
+        np.multiply(source, scale, out=target)
+        target += shift
+    return y
+
+
+def channel_sums(dy: np.ndarray, x: np.ndarray, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """sum of dy, and of dy (x - mean), over all but the channels: (C,), (C,)."""
+    dY, repeats = wide(dy, x)
+    X, _ = wide(x, x)
+    shift, products = np.tile(mean, repeats), np.zeros(X.shape[1], x.dtype)
+    for gradient, block in _blocks(dY, X):
+        products += np.einsum("ij,ij->j", gradient, block - shift)
+    return channel_total(dy), products.reshape(repeats, -1).sum(axis=0)
+
+
+def channel_combine(
+    dy: np.ndarray, a: np.ndarray, x: np.ndarray, b: np.ndarray, c: np.ndarray
+) -> np.ndarray:
+    """a dy + b x + c with a, b, c one number a channel, in one pass over memory; fresh."""
+    dx = np.empty_like(x)
+    dY, repeats = wide(dy, x)
+    X, _ = wide(x, x)
+    dX, _ = wide(dx, x)
+    a, b, c = (np.tile(v, repeats) for v in (a, b, c))
+    for gradient, block, target in _blocks(dY, X, dX):
+        np.multiply(block, b, out=target)
+        target += c
+        target += gradient * a
+    return dx

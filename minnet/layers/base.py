@@ -195,9 +195,13 @@ class Layer:
         """What `forward` kept for `backward`; raises when there is nothing, or when `dy` is not of `shape`."""
         if self._cache is None:
             raise RuntimeError(f"{self!r}: backward before forward, so there is nothing to differentiate")
-        if shape is not None and dy.shape != shape:
-            raise ValueError(f"{self!r}: backward expects dy of the output's shape {shape}, got {dy.shape}")
+        if shape is not None:
+            self._expect_dy(dy, shape)
         return self._cache
+
+    def _expect_dy(self, dy: np.ndarray, shape: tuple[int, ...]) -> None:
+        if dy.shape != shape:
+            raise ValueError(f"{self!r}: backward expects dy of the output's shape {shape}, got {dy.shape}")
 
     # -- description ---------------------------------------------------------------------------------------
 

@@ -1,0 +1,100 @@
+"""Convolution: the same small filter looks at every place of an image."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minnet import kernels
+from minnet.initializers import uniform_fan_in
+from minnet.layers.base import Layer
+from minnet.memory import Geometry, Workspace
+
+
+def pair(value: Any) -> tuple[int, int]:
+    """One number for both axes, or (height, width)."""
+    height, width = (value, value) if isinstance(value, int) else value
+    return int(height), int(width)
+
+
+class Conv2d(Layer):
+    """y_nhwk = b_k + sum over i, j, c of x_{n, s h + d i - p, s w + d j - p, c} W_ijck: a filter k slid over the image.
+
+    Shapes: x (N, H, W, in_channels), W (kh, kw, in_channels / groups, out_channels), b (out_channels,) or None,
+    y (N, H', W', out_channels) with H' = (H + 2 padding - dilation (kh - 1) - 1) // stride + 1. Outside the image
+    x counts as 0. With `groups`, the channels are cut into that many parts that do not see each other.
+
+    3x3 filters at stride 1 run by Winograd's scheme (winograd.py); `exact = True`, on a layer or on the class,
+    takes the products as they stand.
+    """
+
+    parameters = ("W", "b")
+    exact = False
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Any,
+        stride: Any = 1,
+        padding: Any = 0,
+        dilation: Any = 1,
+        groups: int = 1,
+        bias: bool = True,
+        rng: Any = None,
+    ) -> None:
+        if in_channels % groups or out_channels % groups:
+            raise ValueError(f"groups={groups} must divide in_channels={in_channels} and out_channels={out_channels}")
+        self.in_channels, self.out_channels, self.kernel_size = in_channels, out_channels, kernel_size
+        self.stride, self.padding, self.dilation, self.groups, self.bias = stride, padding, dilation, groups, bias
+        self.geometry = Geometry(pair(kernel_size), pair(stride), pair(padding), pair(dilation))
+        shape = (*self.geometry.kernel, in_channels // groups, out_channels)
+        self.W = uniform_fan_in(shape, np.random.default_rng(rng))
+        self.b = np.zeros(out_channels, np.float32) if bias else None
+        self.workspace, self._kept = Workspace(), [Workspace() for _ in range(groups)]
+
+    def replica(self) -> Conv2d:
+        twin = super().replica()
+        twin.workspace, twin._kept = Workspace(), [Workspace() for _ in range(self.groups)]
+        return twin
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        self._expect(x, channels=self.in_channels)
+        self._cache = x
+        parts = [
+            kernels.convolve(x[..., i], self.W[..., k], self.geometry, self.workspace, kept, self.exact)
+            for i, k, kept in self._groups()
+        ]
+        y = parts[0] if self.groups == 1 else np.concatenate(parts, axis=-1)
+        if self.b is not None:
+            y += self.b
+        return y
+
+    # Every (h, w) is a linear layer on the window there, with the same W: a matrix product with dL/dy = dy gives
+    #   dW_ijck = sum over n, h, w of x_{n, s h + d i - p, s w + d j - p, c} dy_nhwk     (inputs times dy)
+    #   db_k    = sum over n, h, w of dy_nhwk
+    #   dx_nuvc = sum over all i, j, k, h, w with s h + d i - p = u, s w + d j - p = v of dy_nhwk W_ijck:
+    # a place of x gets back from every output that looked at it, through the weight it looked with.
+    def backward(self, dy: np.ndarray) -> np.ndarray | None:
+        x = self._recall(dy)
+        self._expect_dy(dy, (len(x), *self.geometry.output(*x.shape[1:3]), self.out_channels))
+        flags = {"exact": self.exact, "needs_dx": self.needs_dx, "needs_dW": self._learns("W")}
+        parts = [
+            kernels.convolve_backward(
+                dy[..., k], x[..., i], self.W[..., k], self.geometry, self.workspace, kept, **flags
+            )
+            for i, k, kept in self._groups()
+        ]
+        if self._learns("W"):
+            self.dW = parts[0][1] if self.groups == 1 else np.concatenate([dW for _, dW in parts], axis=-1)
+        if self._learns("b"):
+            self.db = kernels.channel_total(dy)
+        if not self.needs_dx:
+            return None
+        return parts[0][0] if self.groups == 1 else np.concatenate([dx for dx, _ in parts], axis=-1)
+
+    def _groups(self) -> list[tuple[slice, slice, Workspace]]:
+        """For each group: its channels of x, its channels of y, and what its kernel keeps."""
+        i, k = self.in_channels // self.groups, self.out_channels // self.groups
+        return [(slice(g * i, g * i + i), slice(g * k, g * k + k), kept) for g, kept in enumerate(self._kept)]

@@ -1,0 +1,94 @@
+"""Embeddings give every token of a vocabulary a learned vector."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minnet.initializers import normal
+from minnet.layers.base import Layer
+from minnet.layers.linear import row_gradient
+
+
+class Embedding(Layer):
+    """Row lookup: y = W[ids]. Shapes: ids integers of any shape (...), W (num_embeddings, embedding_dim), y (..., D).
+
+    Its gradient is a RowGradient of the rows that were looked up. The row `padding_idx`, if given, is zero and
+    does not learn. A lookup is the product of W with one-hot rows, so backward is Linear's, on sparse rows.
+    """
+
+    parameters = ("W",)
+
+    def __init__(
+        self, num_embeddings: int, embedding_dim: int, padding_idx: int | None = None, rng: Any = None
+    ) -> None:
+        self.num_embeddings, self.embedding_dim, self.padding_idx = num_embeddings, embedding_dim, padding_idx
+        self.W = normal((num_embeddings, embedding_dim), np.random.default_rng(rng))
+        if padding_idx is not None:
+            self.W[padding_idx] = 0
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        self._expect_ids(x)
+        self._cache = x
+        return self.W[x]
+
+    # y_p = W[ids_p]:  dW[v] = sum over the places p with ids_p = v of dy_p
+    def backward(self, dy: np.ndarray) -> None:
+        ids = self._recall(dy)
+        self._expect_dy(dy, (*ids.shape, self.embedding_dim))
+        if self._learns("W"):
+            counted = np.ones(ids.shape, bool) if self.padding_idx is None else ids != self.padding_idx
+            lookup = _csr(ids[counted], np.ones(counted.sum(), dy.dtype), np.arange(counted.sum() + 1), self)
+            self.dW = row_gradient(lookup, dy[counted])
+
+    def _expect_ids(self, ids: Any) -> None:
+        if not isinstance(ids, np.ndarray) or ids.dtype.kind not in "iu":
+            raise ValueError(f"{self!r} expects an array of integer token ids, got {getattr(ids, 'dtype', type(ids))}")
+        if ids.size and (ids.min() < 0 or ids.max() >= self.num_embeddings):
+            wrong = ids.min() if ids.min() < 0 else ids.max()
+            raise ValueError(f"{self!r}: token id {wrong} is outside 0..{self.num_embeddings - 1}")
+
+
+class EmbeddingBag(Embedding):
+    """The mean (or sum) of a text's word vectors: order is ignored, length does not matter.
+
+    Shapes: ids (N, L), padded with `padding_idx`, which does not count; y (N, embedding_dim). A text of padding
+    only gives zeros.
+    """
+
+    def __init__(
+        self, num_embeddings: int, embedding_dim: int, mode: str = "mean", padding_idx: int = 0, rng: Any = None
+    ) -> None:
+        if mode not in ("mean", "sum"):
+            raise ValueError(f"EmbeddingBag's mode is 'mean' or 'sum', got {mode!r}")
+        super().__init__(num_embeddings, embedding_dim, padding_idx, rng)
+        self.mode = mode
+
+    # y_n = sum over v of w_nv W_v, where w_nv is how often token v stands in text n (over its length, for the
+    # mean): a Linear layer on sparse rows w, so y = w W and dW = w' dy.
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        self._expect_ids(x)
+        if x.ndim != 2:
+            raise ValueError(f"{self!r} expects padded token ids (N, L), got {x.shape}")
+        counted = x != self.padding_idx
+        lengths = counted.sum(axis=1)
+        weights = 1 / np.maximum(lengths, 1) if self.mode == "mean" else np.ones(len(x))
+        starts = np.concatenate([[0], np.cumsum(lengths)])
+        w = _csr(x[counted], np.repeat(weights, lengths).astype(self.W.dtype), starts, self)
+        self._cache = w
+        return w @ self.W
+
+    def backward(self, dy: np.ndarray) -> None:
+        w = self._recall(dy)
+        self._expect_dy(dy, (w.shape[0], self.embedding_dim))
+        if self._learns("W"):
+            self.dW = row_gradient(w, dy)
+
+
+def _csr(indices: np.ndarray, values: np.ndarray, starts: np.ndarray, layer: Embedding) -> Any:
+    from scipy.sparse import csr_array
+
+    return csr_array(
+        (values, indices.astype(np.int32), starts.astype(np.int32)), shape=(len(starts) - 1, layer.num_embeddings)
+    )

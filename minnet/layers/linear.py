@@ -1,0 +1,73 @@
+"""The linear layer: every output is a weighted sum of all inputs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minnet.initializers import uniform_fan_in
+from minnet.layers.base import Layer, RowGradient
+
+
+def row_gradient(x: Any, dy: np.ndarray) -> RowGradient:
+    """x' dy for a sparse x (CSR, (N, V)): only rows whose column of x holds anything differ from zero.
+
+    The columns in use are renumbered 0..R-1, so that the product costs what the batch holds, not what V is.
+    """
+    used = np.zeros(x.shape[1], bool)
+    used[x.indices] = True
+    rows = np.flatnonzero(used)
+    number = np.empty(x.shape[1], x.indices.dtype)
+    number[rows] = np.arange(len(rows))
+    compact = type(x)((x.data, number[x.indices], x.indptr), shape=(x.shape[0], len(rows)))
+    return RowGradient(rows, compact.T @ dy)
+
+
+class Linear(Layer):
+    """Every output is a weighted sum of all inputs: y = x W + b.
+
+    Shapes: x (N, in_features), dense or a SciPy CSR matrix (whose gradient dW is a RowGradient, and which has no
+    dx); y (N, out_features), W (in_features, out_features), b (out_features,) or None.
+    """
+
+    parameters = ("W", "b")
+
+    def __init__(self, in_features: int, out_features: int, bias: bool = True, rng: Any = None) -> None:
+        rng = np.random.default_rng(rng)
+        self.in_features, self.out_features, self.bias = in_features, out_features, bias
+        self.W = uniform_fan_in((in_features, out_features), rng)
+        self.b = np.zeros(out_features, np.float32) if bias else None
+
+    def forward(self, x: Any) -> np.ndarray:
+        if hasattr(x, "tocsr"):
+            x = self._expect_sparse(x)
+        else:
+            self._expect(x, features=self.in_features)
+        self._cache = x
+        y = x @ self.W
+        if self.b is not None:
+            y += self.b
+        return y
+
+    # y_nk = sum_i x_ni W_ik + b_k, so with dy = dL/dy, (N, out_features):
+    #   dL/dW_ik = sum_n x_ni dy_nk     dW = x' dy
+    #   dL/db_k  = sum_n dy_nk          db = sum over the batch of dy
+    #   dL/dx_ni = sum_k dy_nk W_ik     dx = dy W'
+    def backward(self, dy: np.ndarray) -> np.ndarray | None:
+        x = self._recall(dy)
+        self._expect_dy(dy, (x.shape[0], self.out_features))
+        sparse = hasattr(x, "tocsr")
+        if self._learns("W"):
+            self.dW = row_gradient(x, dy) if sparse else x.T @ dy
+        if self._learns("b"):
+            self.db = dy.sum(axis=0)
+        return dy @ self.W.T if self.needs_dx and not sparse else None
+
+    def _expect_sparse(self, x: Any) -> Any:
+        if x.format != "csr":
+            raise ValueError(f"{self!r} takes sparse rows as CSR, got {x.format.upper()}: use x.tocsr()")
+        if x.ndim != 2 or x.shape[1] != self.in_features:
+            raise ValueError(f"{self!r} expects (N, {self.in_features}), got {x.shape}: was another vectorizer used?")
+        self._expect_dtype(x)
+        return x

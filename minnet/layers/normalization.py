@@ -1,0 +1,165 @@
+"""Normalisation keeps numbers at a size that the next layer can learn from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minnet import kernels
+from minnet.layers.base import Layer
+
+
+class Normalize(Layer):
+    """(x - mean) / std for each channel, with fixed numbers from the training images: a network's first layer.
+
+    It takes the images as they are stored (uint8, 0 to 255, or floating point) and gives floating point, so that a
+    saved network carries its normalisation with it. Shapes: x (N, H, W, C), mean and std C numbers, y like x.
+    """
+
+    buffers = ("scale", "shift")
+
+    def __init__(self, mean: Any, std: Any) -> None:
+        self.mean, self.std = [float(m) for m in mean], [float(s) for s in std]
+        if len(self.mean) != len(self.std) or min(self.std, default=0) <= 0:
+            raise ValueError("Normalize needs one mean and one std > 0 a channel: is a channel constant?")
+        self.scale = (1 / np.array(self.std)).astype(np.float32)
+        self.shift = (-np.array(self.mean) / np.array(self.std)).astype(np.float32)
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        channels = len(self.mean)
+        if not isinstance(x, np.ndarray) or x.ndim != 4 or x.shape[3] != channels:
+            raise ValueError(
+                f"Normalize expects images (N, H, W, {channels}), got {getattr(x, 'shape', type(x).__name__)}: "
+                "images are channels-last, and one image is a batch of one, x[None]"
+            )
+        if x.dtype.kind not in "fu":
+            raise ValueError(f"Normalize expects images of 0..255 (uint8 or floating point), got {x.dtype}")
+        y = x.astype(self.scale.dtype)
+        Y, repeats = kernels.wide(y, y)
+        Y *= np.tile(self.scale, repeats)
+        Y += np.tile(self.shift, repeats)
+        self._cache = y.shape
+        return y
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        self._recall(dy, self._cache)
+        return dy * self.scale
+
+
+class BatchNorm(Layer):
+    """Each channel to mean 0 and variance 1 over the batch, then scaled by gamma and shifted by beta.
+
+    y = gamma (x - mean) / sqrt(var + eps) + beta (arXiv 1502.03167). Shapes: x (N, C) or (N, H, W, C); gamma, beta,
+    running_mean and running_var (C,). In training, mean and var are the batch's (var biased), and the running ones
+    move towards them by `momentum` (towards the unbiased variance, as in PyTorch); in evaluation the running ones
+    are used. Workers that share a batch note the moments of their pieces, and the Trainer pools them.
+    """
+
+    parameters = ("gamma", "beta")
+    buffers = ("running_mean", "running_var")
+
+    def __init__(self, num_features: int, eps: float = 1e-5, momentum: float = 0.1) -> None:
+        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        self.gamma, self.beta = np.ones(num_features, np.float32), np.zeros(num_features, np.float32)
+        self.running_mean, self.running_var = np.zeros(num_features, np.float32), np.ones(num_features, np.float32)
+        self.notes: list[tuple[int, np.ndarray, np.ndarray]] | None = None  # a list in replicas
+
+    def replica(self) -> BatchNorm:
+        twin = super().replica()
+        twin.notes = []
+        return twin
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        self._expect(x)
+        if x.ndim not in (2, 4) or x.shape[-1] != self.num_features:
+            raise ValueError(
+                f"{self!r} expects (N, {self.num_features}) or (N, H, W, {self.num_features}), got {x.shape}"
+            )
+        if self.training:
+            count = x.size // self.num_features
+            if count < 2:
+                raise ValueError(
+                    f"{self!r} needs at least two values a channel while training, got shape {x.shape}: "
+                    "use a larger batch, or model.eval()"
+                )
+            mean, var = kernels.channel_moments(x)
+            if self.notes is None:
+                self.update_running([(count, mean, var)])
+            else:
+                self.notes.append((count, mean, var))
+        else:
+            mean, var = self.running_mean, self.running_var
+        inverse = 1 / np.sqrt(var + x.dtype.type(self.eps))
+        scale = self.gamma * inverse
+        self._cache = x, mean, inverse, self.training
+        return kernels.channel_affine(x, scale, self.beta - mean * scale)
+
+    def update_running(self, moments: list[tuple[int, np.ndarray, np.ndarray]]) -> None:
+        """Moves the running statistics towards those of a batch seen in pieces of (count, mean, variance).
+
+        Pooled exactly: var = sum_i n_i (var_i + (mean_i - mean)^2) / n, then n / (n - 1) for the unbiased one.
+        """
+        n = sum(count for count, _, _ in moments)
+        mean = sum(count * m for count, m, _ in moments) / n
+        var = sum(count * (v + (m - mean) ** 2) for count, m, v in moments) / n
+        self.running_mean += self.momentum * (mean - self.running_mean)
+        self.running_var += self.momentum * (var * (n / (n - 1)) - self.running_var)
+
+    # With u = (x - mean) / s, s = sqrt(var + eps), m values a channel, and g = dy gamma = dL/du:
+    #   dbeta = sum dy,   dgamma = sum dy u.
+    # x acts on u directly (1/s), through the mean (-1/(m s), felt by every u) and through the variance
+    # (dvar/dx_i = 2 (x_i - mean) / m, so du_j/dx_i gains -u_j u_i / (m s)):
+    #   dx_i = (1/s) (g_i - mean of g - u_i * mean of g u) = (gamma/s) (dy_i - dbeta/m - u_i dgamma/m)
+    # In evaluation mean and s are constants: dx = dy gamma / s.
+    def backward(self, dy: np.ndarray) -> np.ndarray | None:
+        x, mean, inverse, training = self._recall(dy)
+        self._expect_dy(dy, x.shape)
+        total, products = kernels.channel_sums(dy, x, mean)
+        dgamma = products * inverse
+        if self._learns("gamma"):
+            self.dgamma = dgamma
+        if self._learns("beta"):
+            self.dbeta = total
+        if not self.needs_dx:
+            return None
+        scale = self.gamma * inverse
+        if not training:
+            return kernels.channel_affine(dy, scale, np.zeros_like(scale))
+        m = x.size // self.num_features
+        slope = -scale * inverse * dgamma / m  # dx = scale dy + slope (x - mean) - scale dbeta / m
+        return kernels.channel_combine(dy, scale, x, slope, -slope * mean - scale * total / m)
+
+
+class LayerNorm(Layer):
+    """Each example's features to mean 0 and variance 1, then scaled by gamma and shifted by beta (arXiv 1607.06450).
+
+    Shapes: x (..., C), gamma and beta (C,). The statistics are the example's own: training and evaluation agree.
+    """
+
+    parameters = ("gamma", "beta")
+
+    def __init__(self, num_features: int, eps: float = 1e-5) -> None:
+        self.num_features, self.eps = num_features, eps
+        self.gamma, self.beta = np.ones(num_features, np.float32), np.zeros(num_features, np.float32)
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        self._expect(x)
+        if x.ndim < 2 or x.shape[-1] != self.num_features:
+            raise ValueError(f"{self!r} expects (..., {self.num_features}), got {x.shape}")
+        centred = x - x.mean(axis=-1, keepdims=True)
+        inverse = 1 / np.sqrt(np.square(centred).mean(axis=-1, keepdims=True) + x.dtype.type(self.eps))
+        u = centred * inverse
+        self._cache = u, inverse
+        return u * self.gamma + self.beta
+
+    # As in BatchNorm, with the means over an example's features: dx = (1/s) (g - mean g - u * mean (g u)), g = dy gamma.
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        u, inverse = self._recall(dy)
+        self._expect_dy(dy, u.shape)
+        if self._learns("gamma"):
+            self.dgamma = (dy * u).reshape(-1, self.num_features).sum(axis=0)
+        if self._learns("beta"):
+            self.dbeta = dy.reshape(-1, self.num_features).sum(axis=0)
+        g = dy * self.gamma
+        return inverse * (g - g.mean(axis=-1, keepdims=True) - u * (g * u).mean(axis=-1, keepdims=True))

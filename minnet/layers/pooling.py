@@ -1,0 +1,145 @@
+"""Pooling summarises neighbourhoods: fewer places, each with the largest or the average of what was there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minnet import kernels
+from minnet.layers.base import Layer
+from minnet.layers.conv import pair
+from minnet.memory import Geometry, Workspace
+
+
+class _Pool2d(Layer):
+    """What both poolings share: the window's geometry, with PyTorch's names, defaults and rounding."""
+
+    def __init__(self, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False) -> None:
+        self.kernel_size, self.stride, self.padding, self.ceil_mode = kernel_size, stride, padding, ceil_mode
+        kernel = pair(kernel_size)
+        self.geometry = Geometry(kernel, kernel if stride is None else pair(stride), pair(padding))
+        if any(2 * p > k for p, k in zip(self.geometry.padding, kernel, strict=True)):
+            raise ValueError(f"{self!r}: padding may be at most half of kernel_size, or windows would see only padding")
+        self.workspace = Workspace()
+
+    def replica(self) -> Layer:
+        twin = super().replica()
+        twin.workspace = Workspace()
+        return twin
+
+    def _out(self, x: np.ndarray) -> tuple[int, int]:
+        """The output's height and width: windows that fit, and with ceil_mode one that starts inside but juts out."""
+        if x.ndim != 4:
+            raise ValueError(f"{self!r} expects images (N, H, W, C), got {x.shape}")
+        if not self.ceil_mode:
+            return self.geometry.output(*x.shape[1:3])
+        sizes = []
+        for length, k, s, p in zip(x.shape[1:3], *self.geometry[:3], strict=True):
+            count = -(-(length + 2 * p - k) // s) + 1
+            sizes.append(count - 1 if (count - 1) * s >= length + p else count)
+        return sizes[0], sizes[1]
+
+
+class MaxPool2d(_Pool2d):
+    """The largest number of each window, channel by channel. Shapes: x (N, H, W, C), y (N, H', W', C).
+
+    stride defaults to kernel_size; padding never wins.
+    """
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        self._expect(x)
+        out = self._out(x)
+        y = kernels.max_pool(x, self.geometry, out, self.workspace)
+        self._cache = x, y, out
+        return y
+
+    # y = max over the window = the x that won: dy/dx is 1 there and 0 elsewhere. dy travels to the winner
+    # (of several equal ones to the first in reading order), added up where windows overlap.
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        x, y, out = self._recall(dy)
+        self._expect_dy(dy, y.shape)
+        return kernels.max_pool_backward(dy, x, y, self.geometry, out, self.workspace)
+
+
+class AvgPool2d(_Pool2d):
+    """The average of each window, channel by channel. Shapes: x (N, H, W, C), y (N, H', W', C).
+
+    Padding counts as zeros in the average (PyTorch's default); what juts out with ceil_mode does not count.
+    """
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        self._expect(x)
+        out = self._out(x)
+        y = kernels.average_pool(x, self.geometry, out, self.workspace)
+        y /= self._counts(x, out)
+        self._cache = x, out
+        return y
+
+    # y = (1 / m) sum of the window's m numbers: each gets dy / m.
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        x, out = self._recall(dy)
+        self._expect_dy(dy, (len(x), *out, x.shape[3]))
+        return kernels.average_pool_backward(dy / self._counts(x, out), x, self.geometry, out)
+
+    def _counts(self, x: np.ndarray, out: tuple[int, int]) -> np.ndarray:
+        """How many places each window averages over, (H', W', 1)."""
+        sides = []
+        for length, k, s, p, n in zip(x.shape[1:3], *self.geometry[:3], out, strict=True):
+            start = np.arange(n) * s - p
+            sides.append(np.minimum(start + k, length + p) - start)
+        return np.multiply.outer(*sides)[..., None].astype(x.dtype)
+
+
+class GlobalAvgPool(Layer):
+    """The average over all places. Shapes: x (N, H, W, C) or (N, L, C), y (N, C).
+
+    Inside a MaskedSequential, padding does not count.
+    """
+
+    mask: np.ndarray | None = None  # (N, L), True where there is a token; set by MaskedSequential
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        self._expect(x)
+        places = tuple(range(1, x.ndim - 1))
+        if self.mask is None:
+            weights = np.full((1,) * x.ndim, 1 / np.prod(x.shape[1:-1]), x.dtype)
+        else:
+            mask = self.mask.reshape(*self.mask.shape, *(1,) * (x.ndim - 2))  # (N, L, 1) or (N, L, 1, 1)
+            weights = (mask / np.maximum(mask.sum(axis=1, keepdims=True), 1)).astype(x.dtype)
+        self._cache = x.shape, weights
+        return (x * weights).sum(axis=places)
+
+    # y_c = sum over places of w x_c with fixed weights w (1 / m, or 0 at padding): dx = w dy at every place.
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        shape, weights = self._recall(dy)
+        self._expect_dy(dy, (shape[0], shape[-1]))
+        return np.broadcast_to(dy.reshape(shape[0], *(1,) * (len(shape) - 2), -1) * weights, shape).copy()
+
+
+class GlobalMaxPool(Layer):
+    """The largest number over all places. Shapes: x (N, H, W, C) or (N, L, C), y (N, C).
+
+    Inside a MaskedSequential, padding never wins; a text of padding only gives zeros.
+    """
+
+    mask: np.ndarray | None = None
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        self._expect(x)
+        flat = x.reshape(len(x), -1, x.shape[-1])  # (N, L, C)
+        if self.mask is not None:
+            flat = np.where(self.mask[..., None], flat, flat.dtype.type(-np.inf))
+        winner = flat.argmax(axis=1)[:, None]  # (N, 1, C), the first of several
+        y = np.take_along_axis(flat, winner, axis=1)[:, 0]
+        alive = y > -np.inf
+        self._cache = x.shape, winner, alive
+        return np.where(alive, y, y.dtype.type(0))
+
+    # As in MaxPool2d: dy goes to the winner.
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        shape, winner, alive = self._recall(dy)
+        self._expect_dy(dy, (shape[0], shape[-1]))
+        dx = np.zeros((shape[0], int(np.prod(shape[1:-1])), shape[-1]), dy.dtype)
+        np.put_along_axis(dx, winner, (dy * alive)[:, None], axis=1)
+        return dx.reshape(shape)

@@ -1,0 +1,40 @@
+"""Layers that only rearrange: the numbers stay, their shape changes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minnet.layers.base import Layer
+
+
+class Flatten(Layer):
+    """All features of an example in one row: (N, ...) -> (N, D), in the order H, W, C for images."""
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        self._cache = x.shape
+        return x.reshape(len(x), int(np.prod(x.shape[1:])))
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        shape = self._recall(dy)
+        self._expect_dy(dy, (shape[0], int(np.prod(shape[1:]))))
+        return dy.reshape(shape)
+
+
+class Reshape(Layer):
+    """Each example takes a new shape: (N, ...) -> (N, *shape), where one entry may be -1."""
+
+    def __init__(self, *shape: int) -> None:
+        self.shape = shape
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        try:
+            y = x.reshape(len(x), *self.shape)
+        except ValueError:
+            raise ValueError(f"{self!r} cannot give {x.shape[1:]} another shape of as many numbers") from None
+        self._cache = x.shape, y.shape
+        return y
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        before, after = self._recall(dy)
+        self._expect_dy(dy, after)
+        return dy.reshape(before)

@@ -1,0 +1,89 @@
+"""How the fast routines see memory: buffers that are reused, and images laid out so that shifting them is cheap.
+
+Images have the shape (N, H, W, C) everywhere, but these routines lay them out in memory as (H, W, N, C): one
+position of all images of a piece is one contiguous run of N*C numbers. Shifting images by a row or a column,
+which is all that convolution and pooling do, then moves long runs. `positions` and `images` convert between the
+two views without copying; any other memory order is accepted too, at the price of one copy.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+BLOCK_BYTES = 1 << 20  # a core's level-2 cache: what one block of any routine here may occupy
+
+
+class Workspace:
+    """Buffers that are reused from step to step, so that no step asks the system for memory.
+
+    One thread's property. `array` returns the same memory for the same name, uninitialised, grown when needed.
+    """
+
+    def __init__(self) -> None:
+        self._buffers: dict[tuple[str, np.dtype], np.ndarray] = {}
+
+    def array(self, name: str, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+        size, key = int(np.prod(shape)), (name, np.dtype(dtype))
+        buffer = self._buffers.get(key)
+        if buffer is None or buffer.size < size:
+            buffer = self._buffers[key] = np.empty(size, dtype)
+        return buffer[:size].reshape(shape)
+
+    @property
+    def nbytes(self) -> int:
+        return sum(buffer.nbytes for buffer in self._buffers.values())
+
+    def release(self) -> None:
+        """Gives the memory back."""
+        self._buffers.clear()
+
+
+def positions(x: np.ndarray) -> np.ndarray:
+    """(N, H, W, C) seen as (H, W, N, C)."""
+    return x.transpose(1, 2, 0, 3)
+
+
+def images(p: np.ndarray) -> np.ndarray:
+    """(H, W, N, C) seen as (N, H, W, C)."""
+    return p.transpose(2, 0, 1, 3)
+
+
+class Geometry(NamedTuple):
+    """How a window moves over an image; each pair is (along the height, along the width)."""
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int] = (0, 0)
+    dilation: tuple[int, int] = (1, 1)
+
+    def output(self, height: int, width: int) -> tuple[int, int]:
+        """How many windows fit along each axis; raises ValueError where there is none."""
+        size = tuple(
+            (length + 2 * p - d * (k - 1) - 1) // s + 1
+            for length, k, s, p, d in zip((height, width), *self, strict=True)
+        )
+        if min(size) < 1:
+            raise ValueError(
+                f"an image of {height}x{width} is too small for kernel {self.kernel}, stride {self.stride}, "
+                f"padding {self.padding}, dilation {self.dilation}: pad more, or leave out a pooling"
+            )
+        return size  # type: ignore[return-value]
+
+
+def pad(
+    x: np.ndarray, bottom: int, right: int, padding: tuple[int, int], workspace: Workspace, fill: float = 0
+) -> np.ndarray:
+    """A copy of `x` in memory order (H, W, N, C), with `fill` around it: `padding` above and
+    left, and up to (bottom, right) in all."""
+    n, height, width, channels = x.shape
+    top, left = padding
+    xp = workspace.array("padded", (bottom, right, n, channels), x.dtype)
+    height, width = min(height, bottom - top), min(width, right - left)  # windows may leave a rest unseen
+    xp[:top] = fill
+    xp[top + height :] = fill
+    xp[top : top + height, :left] = fill
+    xp[top : top + height, left + width :] = fill
+    xp[top : top + height, left : left + width] = positions(x)[:height, :width]
+    return xp

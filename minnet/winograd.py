@@ -1,0 +1,194 @@
+"""Winograd's fast convolution: for 3x3 kernels at stride 1, a quarter of the multiplications.
+
+Called by kernels.convolve, which decides when; shapes and memory order are explained there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from minnet.memory import BLOCK_BYTES, Geometry, Workspace, images, pad, positions
+
+# Polynomial multiplication by values instead of coefficients (Toom and Cook): the product of a polynomial of 3
+# coefficients and one of 4 has 6, so 6 points fix it. Evaluate both at 6 points, multiply the 6 pairs of values,
+# interpolate: 6 products instead of 12. Transposing this scheme gives four neighbouring outputs of a 3-tap
+# filter g from six inputs d (Winograd 1980; for networks: Lavin and Gray, arXiv 1509.09308):
+#     y = A' [(G g) * (B' d)]
+# With points a_0 .. a_4 and infinity, N_i = prod over j != i of (a_i - a_j):
+#     G  (6, 3): row i is (1, a_i, a_i^2) / N_i             last row (0, 0, 1)
+#     A' (4, 6): column i is (1, a_i, a_i^2, a_i^3)         last column (0, 0, 0, 1)
+#     B' (6, 6): row i holds the coefficients of prod over j != i of (x - a_j), the last row of prod over all j
+# Along both axes: Y = A' [(G g G') * (B' D B)] A for a 4x4 tile of outputs from a 6x6 tile of inputs, 36
+# products instead of 144. Summed over input channels, each of the 36 is a matrix product, and so are the
+# transforms. Any distinct points are right; with 0, ±3/4, ±3/2 every constant is a short binary fraction and the
+# rounding error is half of that with the customary 0, ±1, ±2: about 6e-7 of the output's size in float32
+# (tests/test_kernels.py measures it), against 2e-7 of the plain sum.
+_POINTS = (0.0, 0.75, -0.75, 1.5, -1.5)
+_TILE = 4
+
+
+def _transforms() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A (6, 4), B (6, 6) and G (6, 3) for the points above."""
+    A, B, G = np.zeros((6, 4)), np.zeros((6, 6)), np.zeros((6, 3))
+    for i, a in enumerate(_POINTS):
+        others = [b for b in _POINTS if b != a]
+        A[i] = [a**k for k in range(4)]
+        B[:5, i] = np.poly(others)[::-1]
+        G[i] = np.array([a**k for k in range(3)]) / np.prod([a - b for b in others])
+    A[5, 3] = G[5, 2] = 1
+    B[:, 5] = np.poly(_POINTS)[::-1]
+    return A, B, G
+
+
+_A, _B, _G = ({dtype: m.astype(dtype) for dtype in (np.dtype("f4"), np.dtype("f8"))} for m in _transforms())
+
+
+def suits(shape: tuple[int, ...], geometry: Geometry) -> bool:
+    """The fixed rule: 3x3 kernels at stride 1 with enough channels that the products outweigh the transforms."""
+    return geometry[0] == (3, 3) and geometry[1] == geometry[3] == (1, 1) and min(shape[2:]) >= 16
+
+
+class _Tiles(NamedTuple):
+    """The tiling of one convolution: th x tw tiles, `rows` rows of tiles a block."""
+
+    out: tuple[int, int]
+    th: int
+    tw: int
+    rows: int
+
+    def blocks(self) -> Iterator[tuple[int, int]]:
+        for start in range(0, self.th, self.rows):
+            yield start, min(self.rows, self.th - start)
+
+
+def _tiles(x: np.ndarray, K: int, geometry: Geometry) -> _Tiles:
+    n, height, width, channels = x.shape
+    out = geometry.output(height, width)
+    th, tw = (-(-size // _TILE) for size in out)
+    row = 36 * tw * n * max(channels, K) * x.itemsize
+    return _Tiles(out, th, tw, max(1, min(th, BLOCK_BYTES // row)))
+
+
+def _windows(x: np.ndarray, axis: int, count: int, size: int) -> np.ndarray:
+    """`count` windows of `size` along `axis`, one every 4 entries: a view with a new axis behind that one."""
+    shape = (*x.shape[:axis], count, size, *x.shape[axis + 1 :])
+    step = x.strides[axis]
+    return as_strided(x, shape, (*x.strides[:axis], step * _TILE, step, *x.strides[axis + 1 :]))
+
+
+def _filters(W: np.ndarray) -> np.ndarray:
+    """G g G' for every pair of channels: (3, 3, C, K) -> (36, C, K)."""
+    G = _G[W.dtype]
+    C, K = W.shape[2:]
+    half = G @ W.reshape(3, -1)  # (6, 3*C*K)
+    return np.matmul(G, half.reshape(6, 3, C * K)).reshape(36, C, K)
+
+
+def forward(x: np.ndarray, W: np.ndarray, geometry: Geometry, workspace: Workspace, kept: Workspace) -> np.ndarray:
+    n, _, _, C = x.shape
+    K = W.shape[3]
+    t = _tiles(x, K, geometry)
+    A, B, U = _A[x.dtype], _B[x.dtype], _filters(W)
+    width = _TILE * t.tw + 2
+    xp = pad(x, _TILE * t.th + 2, width, geometry.padding, workspace).reshape(-1, width * n * C)
+    V_all = kept.array("V", (t.th, 36 * t.tw * n * C), x.dtype)
+    whole = t.out == (_TILE * t.th, _TILE * t.tw)
+    y = np.empty((_TILE * t.th, _TILE * t.tw, n, K), x.dtype) if whole else (
+        workspace.array("y", (_TILE * t.th, _TILE * t.tw, n, K), x.dtype)
+    )
+    for start, rows in t.blocks():
+        band = xp[_TILE * start : _TILE * (start + rows) + 2]
+        half = workspace.array("half", (rows, 6, width, n * C), x.dtype)
+        V = V_all[start : start + rows].reshape(6, 6, rows, t.tw, n * C)
+        M = workspace.array("M", (36, rows * t.tw * n, K), x.dtype)
+        # V = B' D B: the rows of each tile, then its columns
+        np.matmul(B.T, _windows(band, 0, rows, 6), out=half.reshape(rows, 6, -1))
+        np.matmul(B.T, _windows(half, 2, t.tw, 6), out=V.transpose(2, 0, 3, 1, 4))
+        # 36 products over the channels
+        np.matmul(V.reshape(36, -1, C), U, out=M)
+        # Y = A' M A
+        half = workspace.array("half", (rows, 4, 6, t.tw, n * K), x.dtype)
+        np.matmul(A.T, M.reshape(6, 6, rows, t.tw, n * K).transpose(1, 2, 3, 0, 4), out=half.transpose(2, 0, 3, 1, 4))
+        tile = y[_TILE * start : _TILE * (start + rows)].reshape(rows, 4, t.tw, 4, n * K)
+        np.matmul(A.T, half.transpose(0, 1, 3, 2, 4), out=tile)
+    return images(y if whole else y[: t.out[0], : t.out[1]].copy())
+
+
+# Each step of the forward pass is linear in what the step before gave, so going back is the same steps
+# transposed, in reverse order:
+#     Y = A' M A     ->  dM = A dY A'
+#     M = V U        ->  dV = dM U',  dU = V' dM     (36 times)
+#     V = B' D B     ->  dD = B dV B', added up where the 6x6 tiles overlap
+#     U = G g G'     ->  dg = G' dU G
+def backward(
+    dy: np.ndarray,
+    x: np.ndarray,
+    W: np.ndarray,
+    geometry: Geometry,
+    workspace: Workspace,
+    kept: Workspace,
+    needs_dx: bool,
+    needs_dW: bool,
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    n, in_h, in_w, C = x.shape
+    K = W.shape[3]
+    t = _tiles(x, K, geometry)
+    A, B, G = _A[x.dtype], _B[x.dtype], _G[x.dtype]
+    dyp = positions(dy)
+    if t.out != (_TILE * t.th, _TILE * t.tw) or not dyp.flags.c_contiguous:
+        dyp = pad(dy, _TILE * t.th, _TILE * t.tw, (0, 0), workspace)
+    V_all = kept.array("V", (t.th, 36 * t.tw * n * C), x.dtype)
+    dU = np.zeros((36, C, K), x.dtype) if needs_dW else None
+    width = _TILE * t.tw + 2
+    if needs_dx:
+        U_transposed = _filters(W).transpose(0, 2, 1)
+        dxp = np.empty((_TILE * t.th + 2, width * n * C), x.dtype)
+        dxp[-2:] = 0
+    for start, rows in t.blocks():
+        half = workspace.array("half", (rows, 6, t.tw, 4, n * K), x.dtype)
+        dM = workspace.array("M", (6, 6, rows, t.tw, n * K), x.dtype)
+        band = dyp[_TILE * start : _TILE * (start + rows)].reshape(rows, 4, -1)
+        np.matmul(A, band, out=half.reshape(rows, 6, -1))
+        np.matmul(A, half, out=dM.transpose(2, 0, 3, 1, 4))
+        dM = dM.reshape(36, -1, K)
+        if dU is not None:
+            V = V_all[start : start + rows].reshape(36, -1, C)
+            dU += np.matmul(V.transpose(0, 2, 1), dM)
+        if needs_dx:
+            dV = workspace.array("dV", (6, 6, rows, t.tw, n * C), x.dtype)
+            np.matmul(dM, U_transposed, out=dV.reshape(36, -1, C))
+            half = workspace.array("half", (rows, 6, width, n * C), x.dtype)
+            _overlap_add(B, dV.transpose(2, 0, 3, 1, 4), half, 2, workspace)
+            band = dxp[_TILE * start : _TILE * (start + rows) + 2]
+            _overlap_add(B, half.reshape(rows, 6, -1), band, 0, workspace, carry=start > 0)
+    dx = None
+    if needs_dx:
+        ph, pw = geometry.padding
+        dx = images(dxp.reshape(-1, width, n, C)[ph : ph + in_h, pw : pw + in_w])
+    dW = None if dU is None else np.matmul(G.T, (G.T @ dU.reshape(6, -1)).reshape(3, 6, C * K)).reshape(W.shape)
+    return dx, dW
+
+
+def _overlap_add(
+    B: np.ndarray, d: np.ndarray, out: np.ndarray, axis: int, workspace: Workspace, carry: bool = False
+) -> None:
+    """B d for every window (d: ..., tiles, 6, L), added into `out` along `axis`, where windows start 4 apart.
+
+    The first 4 of each window's 6 entries are written, the last 2 fall on the next window's first and are added.
+    `carry`: the 2 entries at the start already hold what an earlier call added there.
+    """
+    tiles, length = d.shape[axis], out.shape[-1]
+    before = (slice(None),) * axis
+    first = out[(*before, slice(0, 2))].copy() if carry else None
+    head = out[(*before, slice(0, _TILE * tiles))].reshape(*out.shape[:axis], tiles, _TILE, length)
+    tail = workspace.array("tail", (*out.shape[:axis], tiles, 2, length), d.dtype)
+    np.matmul(B[:4], d, out=head)
+    np.matmul(B[4:], d, out=tail)
+    if first is not None:
+        out[(*before, slice(0, 2))] += first
+    head[(*before, slice(1, None), slice(0, 2))] += tail[(*before, slice(0, -1))]
+    out[(*before, slice(_TILE * tiles, None))] = tail[(*before, -1)]
