@@ -1,0 +1,297 @@
+"""How gradients become better weights: each optimizer is one short formula, `update`, beside its source."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from math import isfinite, sqrt
+from typing import Any
+
+import numpy as np
+
+from minnet.layers.base import Layer, RowGradient
+from minnet.updates import CHUNK, Optimizer, in_range
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent, with momentum (a running sum of past steps) and Nesterov's look ahead.
+
+    PyTorch's form, in which the learning rate multiplies the velocity (Sutskever et al. 2013, section 2).
+    """
+
+    def __init__(
+        self,
+        model: Layer,
+        learning_rate: float,
+        *,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        weight_decay: float = 0.0,
+        decoupled: bool = False,
+        groups: Sequence[dict[str, Any]] = (),
+        loss: Layer | None = None,
+    ) -> None:
+        self.momentum = in_range("momentum", momentum, below=1)
+        self.nesterov = nesterov
+        self.decoupled = decoupled
+        self.slots = ("velocity",) if momentum else ()
+        if nesterov and not momentum:
+            raise ValueError("nesterov looks ahead along the velocity: it needs momentum above 0")
+        super().__init__(model, learning_rate, weight_decay, groups, loss)
+
+    # v <- momentum v + g          w <- w - rate v          (Nesterov: w <- w - rate (g + momentum v))
+    def update(self, w, g, state, how, free):
+        if not state:
+            np.multiply(g, how.rate, out=free)
+        else:
+            (v,) = state
+            v *= self.momentum
+            v += g
+            if self.nesterov:
+                np.multiply(v, self.momentum, out=free)
+                free += g
+                free *= how.rate
+            else:
+                np.multiply(v, how.rate, out=free)
+        w -= free
+
+    def refuses_rows(self):
+        if self.momentum:
+            return "Momentum would go on moving the other rows: use SGD with momentum=0, or Adam (lazy on rows)"
+        return ""
+
+
+class RMSProp(Optimizer):
+    """Each weight's step is divided by the running root mean square of its gradient (Tieleman and Hinton 2012)."""
+
+    slots = ("square",)
+
+    def __init__(
+        self,
+        model: Layer,
+        learning_rate: float = 0.01,
+        *,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        groups: Sequence[dict[str, Any]] = (),
+        loss: Layer | None = None,
+    ) -> None:
+        self.alpha = in_range("alpha", alpha, below=1)
+        self.eps = in_range("eps", eps)
+        super().__init__(model, learning_rate, weight_decay, groups, loss)
+
+    # s <- alpha s + (1 - alpha) g^2          w <- w - rate g / (sqrt(s) + eps)
+    def update(self, w, g, state, how, free):
+        (s,) = state
+        s *= self.alpha
+        np.multiply(g, g, out=free)
+        free *= 1 - self.alpha
+        s += free
+        np.sqrt(s, out=free)
+        free += self.eps
+        np.divide(g, free, out=free)
+        free *= how.rate
+        w -= free
+
+    def refuses_rows(self):
+        return "RMSProp would let the other rows' mean squares fade: use SGD with momentum=0, or Adam (lazy on rows)"
+
+
+class Adam(Optimizer):
+    """Momentum and RMSProp together, both freed of their start at zero (Kingma and Ba, arXiv 1412.6980, algorithm 1).
+
+    On row-sparse gradients it is lazy: the moments of a row that the batch did not touch do not fade, as in
+    torch.optim.SparseAdam.
+    """
+
+    slots = ("mean", "square")
+
+    def __init__(
+        self,
+        model: Layer,
+        learning_rate: float = 0.001,
+        *,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        groups: Sequence[dict[str, Any]] = (),
+        loss: Layer | None = None,
+    ) -> None:
+        self.betas = (in_range("betas[0]", betas[0], below=1), in_range("betas[1]", betas[1], below=1))
+        self.eps = in_range("eps", eps)
+        super().__init__(model, learning_rate, weight_decay, groups, loss)
+
+    # m <- beta1 m + (1 - beta1) g          s <- beta2 s + (1 - beta2) g^2
+    # After t steps from zero the weights in these sums add up to c1 = 1 - beta1^t and c2 = 1 - beta2^t, hence
+    #   w <- w - rate (m / c1) / (sqrt(s / c2) + eps)
+    #      = w - (rate sqrt(c2) / c1) m / (sqrt(s) + eps sqrt(c2))
+    # SparseAdam writes eps for eps sqrt(c2) (the order at the end of the paper's section 2); so do rows here.
+    def update(self, w, g, state, how, free):
+        m, s = state
+        beta1, beta2 = self.betas
+        c1, c2 = 1 - beta1**how.steps, 1 - beta2**how.steps
+        m *= beta1
+        np.multiply(g, 1 - beta1, out=free)
+        m += free
+        s *= beta2
+        np.multiply(g, g, out=free)
+        free *= 1 - beta2
+        s += free
+        np.sqrt(s, out=free)
+        free += self.eps * sqrt(c2) if not how.lazy else self.eps
+        np.divide(m, free, out=free)
+        free *= how.rate * sqrt(c2) / c1
+        w -= free
+
+
+class AdamW(Adam):
+    """Adam whose decay shrinks the weights themselves: w <- (1 - rate decay) w (arXiv 1711.05101, algorithm 2)."""
+
+    decoupled = True
+
+    def __init__(
+        self,
+        model: Layer,
+        learning_rate: float = 0.001,
+        *,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.01,
+        groups: Sequence[dict[str, Any]] = (),
+        loss: Layer | None = None,
+    ) -> None:
+        super().__init__(
+            model, learning_rate, betas=betas, eps=eps, weight_decay=weight_decay, groups=groups, loss=loss
+        )
+
+
+class Lookahead:
+    """Every few steps of `optimizer`, slow weights move a part `alpha` towards its fast ones, which restart there.
+
+    Zhang et al., arXiv 1907.08610, algorithm 1. Buffers of floating-point numbers follow too (airbench94 does the
+    same, arXiv 2404.00498): running statistics belong to the weights that they were seen under. Offers what an
+    optimizer offers; its state holds the slow arrays as "0.W/slow".
+    """
+
+    def __init__(self, optimizer: Optimizer, every: int = 5, alpha: float = 0.5) -> None:
+        if not isinstance(every, int) or every < 1:
+            raise ValueError(f"every must be a whole number of steps, 1 or more; got {every!r}")
+        self.optimizer = optimizer
+        self.every = every
+        self.alpha = in_range("alpha", alpha, most=1)
+        self.slow: dict[str, np.ndarray] = {}  # empty until the first step: weights may be loaded before it
+
+    def step(self, learning_rate: float | None = None, scale: float = 1.0, alpha: float | None = None) -> None:
+        """One step of the optimizer; after every `every`-th, `pull(alpha)` (a schedule passes its alpha here)."""
+        if not self.slow:
+            self.slow = {place: array.copy() for place, array in self._fast().items()}
+        self.optimizer.step(learning_rate, scale)
+        if self.steps % self.every == 0:
+            self.pull(alpha)
+
+    # slow <- slow + alpha (fast - slow)          fast <- slow
+    def pull(self, alpha: float | None = None) -> None:
+        """Moves slow towards fast and fast onto slow. With alpha=0, a run's last act, the slow weights remain."""
+        alpha = self.alpha if alpha is None else in_range("alpha", alpha, most=1)
+        for place, fast in self._fast().items():
+            slow = self.slow[place]
+            fast -= slow
+            fast *= alpha
+            slow += fast
+            fast[...] = slow
+
+    def _fast(self) -> dict[str, np.ndarray]:
+        buffers = self.optimizer.model.named_buffers()
+        return self.optimizer.parameters() | {place: a for place, a in buffers.items() if a.dtype.kind == "f"}
+
+    @property
+    def steps(self) -> int:
+        """Updates so far."""
+        return self.optimizer.steps
+
+    @steps.setter
+    def steps(self, steps: int) -> None:
+        self.optimizer.steps = steps
+
+    @property
+    def learning_rate(self) -> float:
+        """The optimizer's own rate."""
+        return self.optimizer.learning_rate
+
+    @property
+    def pool(self) -> Executor | None:
+        """The optimizer's threads."""
+        return self.optimizer.pool
+
+    @pool.setter
+    def pool(self, pool: Executor | None) -> None:
+        self.optimizer.pool = pool
+
+    def state_arrays(self) -> dict[str, np.ndarray]:
+        """The optimizer's state and the slow arrays: the arrays themselves, not copies."""
+        return self.optimizer.state_arrays() | {f"{place}/slow": array for place, array in self.slow.items()}
+
+    def load_state_arrays(self, flat: dict[str, np.ndarray]) -> None:
+        """Replaces all state by copies of `flat`; raises ValueError, with nothing changed, when it does not fit."""
+        slow = {key[: -len("/slow")]: array for key, array in flat.items() if key.endswith("/slow")}
+        fast = self._fast()
+        if slow and slow.keys() != fast.keys():
+            place = min(slow.keys() ^ fast.keys())
+            raise ValueError(f"'{place}/slow' is missing or unexpected: another optimizer or model saved this state")
+        for place, array in slow.items():
+            if (array.shape, array.dtype) != (fast[place].shape, fast[place].dtype):
+                raise ValueError(f"'{place}/slow' is {array.dtype} {array.shape}, expected that of '{place}'")
+        self.optimizer.load_state_arrays({key: array for key, array in flat.items() if not key.endswith("/slow")})
+        self.slow = {place: array.copy() for place, array in slow.items()}
+
+    def config(self) -> dict[str, Any]:
+        """As JSON can hold it; `optimizer_from` makes it again."""
+        return {"optimizer": "Lookahead", "of": self.optimizer.config(), "every": self.every, "alpha": self.alpha}
+
+    def __repr__(self) -> str:
+        return f"Lookahead({self.optimizer!r}, every={self.every}, alpha={self.alpha})"
+
+
+def optimizer_from(config: dict[str, Any], model: Layer, loss: Layer | None = None) -> Optimizer | Lookahead:
+    """The optimizer that a `config()` describes, for this model, without state."""
+    settings = dict(config)
+    name = settings.pop("optimizer", None)
+    try:
+        if name == "Lookahead":
+            inner = optimizer_from(settings.pop("of"), model, loss)
+            return Lookahead(inner, **settings)  # type: ignore[arg-type]
+        known = {kind.__name__: kind for kind in (SGD, RMSProp, Adam, AdamW)}
+        return known[name](model, loss=loss, **settings)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"no optimizer fits {str(config)[:200]}: {error}") from None
+
+
+def gradient_norm(model: Layer, loss: Layer | None = None) -> float:
+    """The length of all gradients together as one vector: sqrt of the sum of all squares. NaN or inf if one is."""
+    gradients = [*model.named_gradients().values(), *(loss.named_gradients().values() if loss is not None else ())]
+    return sqrt(sum(_squares(g.values if isinstance(g, RowGradient) else g) for g in gradients))
+
+
+def clip_factor(norm: float, limit: float) -> float:
+    """What gradients are to be multiplied by so that their norm is at most `limit` (Pascanu et al., arXiv 1211.5063).
+
+    All by the same factor: the step gets shorter and keeps its direction.
+    """
+    if not isfinite(norm):
+        raise ValueError(f"the gradient's norm is {norm}: there is no direction to keep")
+    return limit / norm if norm > limit else 1.0
+
+
+# Squares of float32 numbers leave its range above 1.8e19 and below 1e-23. A piece whose sum lies well inside is right
+# to about 1e-7; any other is summed again in float64, which also finds out whether it holds inf or NaN.
+def _squares(values: np.ndarray) -> float:
+    flat, total = values.reshape(-1), 0.0
+    for start in range(0, flat.size, CHUNK):
+        piece = flat[start : start + CHUNK]
+        part = float(np.einsum("i,i->", piece, piece))  # no BLAS: its bits would depend on the number of threads
+        if not 1e-20 < part < 1e30:
+            with np.errstate(over="ignore"):
+                part = float(np.square(piece, dtype=np.float64).sum())
+        total += part
+    return total

@@ -1,0 +1,259 @@
+"""What all optimizers share: finding parameters and gradients, keeping state by place, walking over them in pieces."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from fnmatch import fnmatchcase
+from math import inf, isfinite
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minnet.layers.base import Layer, RowGradient
+
+# An update is a handful of passes over weight, gradient and state. Walked in pieces of this many numbers, every pass
+# but the first finds its operands in the processor's cache, and no temporary array of a parameter's size is made.
+CHUNK = 131072
+SHARES = 4  # with a pool, pieces are dealt out to this many tasks; each number's arithmetic is the same either way
+
+
+class How(NamedTuple):
+    """The settings of one parameter's update in one step."""
+
+    rate: float
+    decay: float
+    steps: int  # updates of this parameter, this one included
+    lazy: bool  # only some rows of the parameter take part
+
+
+class Piece(NamedTuple):
+    """A part of one parameter that is updated at a time."""
+
+    w: np.ndarray
+    g: np.ndarray
+    state: tuple[np.ndarray, ...]
+    rows: np.ndarray | None  # (R,) if lazy: w and state are then whole tables, and g (R, ...) belongs to these rows
+    how: How
+
+
+class Optimizer:
+    """Base of all optimizers: a subclass names its state arrays in `slots` and writes the formula, `update`.
+
+    `groups` are dictionaries {"match": pattern of places such as "*.b", "learning_rate": factor on the rate,
+    "weight_decay": value}; the first that matches a parameter counts. Without a group, weight decay applies to
+    arrays of two or more axes: pulling biases and the scales of normalisation towards zero serves nobody.
+    A loss that owns parameters is passed as `loss`; its places start with "loss.".
+
+    Row-sparse gradients move only their rows; where the formula would have to move the others too, `step` raises.
+    `pool` may hold an executor: pieces are then updated by its threads, with the same bits.
+    """
+
+    slots: tuple[str, ...] = ()  # names of the state arrays, each of the parameter's shape
+    decoupled = False  # True: weight decay shrinks the weights directly. False: it is part of the gradient
+    pool: Executor | None = None
+
+    def __init__(
+        self,
+        model: Layer,
+        learning_rate: float,
+        weight_decay: float = 0.0,
+        groups: Sequence[dict[str, Any]] = (),
+        loss: Layer | None = None,
+    ) -> None:
+        self.model = model
+        self.learning_rate = in_range("learning_rate", learning_rate)
+        self.weight_decay = in_range("weight_decay", weight_decay)
+        self.groups = list(groups)
+        self.loss = loss
+        self.steps = 0
+        self.state: dict[str, dict[str, np.ndarray]] = {}
+        self._workspace: dict[tuple[int, int, np.dtype], np.ndarray] = {}
+        self._settings = {place: self._settings_for(place, w) for place, w in self.parameters().items()}
+        for group in self.groups:
+            if not any(fnmatchcase(place, group["match"]) for place in self._settings):
+                raise ValueError(f"group {group} matches no parameter; there are {', '.join(self._settings) or 'none'}")
+
+    def update(self, w: np.ndarray, g: np.ndarray, state: tuple[np.ndarray, ...], how: How, free: np.ndarray) -> None:
+        """Writes new values into `w` and `state`, all of one shape with `g`; `free` may be overwritten, `g` not."""
+        raise NotImplementedError(f"{type(self).__name__} has no update")
+
+    def refuses_rows(self) -> str:
+        """Why this optimizer cannot update single rows, and which can; empty if it can."""
+        return ""
+
+    def step(self, learning_rate: float | None = None, scale: float = 1.0) -> None:
+        """One update of every parameter that learns, from the gradients that the last `backward` left.
+
+        `learning_rate` replaces the optimizer's own for this step; `scale` multiplies every gradient (`clip_factor`).
+        Everything is checked before the first number changes.
+        """
+        rate = self.learning_rate if learning_rate is None else in_range("learning_rate", learning_rate)
+        scale = in_range("scale", scale)
+        pieces: list[Piece] = []
+        counts = []
+        for place, layer, name in self._learning():
+            w, g = getattr(layer, name), getattr(layer, "d" + name, None)
+            factor, decay = self._settings[place]
+            self._check(place, w, g, decay)
+            state = self._state_of(place, w)
+            counts.append(state["steps"])
+            how = How(rate * factor, decay, int(state["steps"]) + 1, isinstance(g, RowGradient))
+            pieces += _split(w, g, tuple(state[slot] for slot in self.slots), how)
+        for count in counts:
+            count += 1
+        if self.pool is None or sum(piece.g.size for piece in pieces) <= CHUNK:
+            self._apply(pieces, scale, share=0)
+        else:
+            tasks = [self.pool.submit(self._apply, pieces[k::SHARES], scale, k) for k in range(SHARES)]
+            for task in tasks:
+                task.result()
+        self.steps += 1
+
+    def _apply(self, pieces: list[Piece], scale: float, share: int) -> None:
+        for w, g, state, rows, how in pieces:
+            tables = (w, *state)
+            if rows is not None:
+                w, *gathered = (self._scratch(share, 2 + k, g) for k in range(len(tables)))
+                state = tuple(gathered)
+                for table, part in zip(tables, (w, *state), strict=True):
+                    np.take(table, rows, axis=0, out=part, mode="clip")  # rows are checked; "raise" would copy
+            free, prepared = self._scratch(share, 0, g), self._scratch(share, 1, g)
+            if scale != 1:
+                g = np.multiply(g, scale, out=prepared)
+            if how.decay and self.decoupled:
+                w *= 1 - how.rate * how.decay
+            elif how.decay:
+                np.multiply(w, how.decay, out=free)  # the gradient of decay/2 |w|^2
+                g = np.add(g, free, out=prepared)
+            self.update(w, g, state, how, free)
+            if rows is not None:
+                for table, part in zip(tables, (w, *state), strict=True):
+                    table[rows] = part
+
+    def _scratch(self, share: int, index: int, like: np.ndarray) -> np.ndarray:
+        key = (share, index, like.dtype)
+        buffer = self._workspace.get(key)
+        if buffer is None or buffer.size < like.size:
+            buffer = self._workspace[key] = np.empty(max(CHUNK, like.size), like.dtype)
+        return buffer[: like.size].reshape(like.shape)
+
+    # -- parameters, their settings and their state --------------------------------------------------------
+
+    def parameters(self) -> dict[str, np.ndarray]:
+        """Every parameter of model and loss by place, frozen ones included."""
+        owned = {} if self.loss is None else self.loss.named_parameters()
+        return self.model.named_parameters() | {"loss." + place: w for place, w in owned.items()}
+
+    def _learning(self) -> list[tuple[str, Layer, str]]:
+        owned = [] if self.loss is None else self.loss.trainable()
+        return [*self.model.trainable(), *(("loss." + place, layer, name) for place, layer, name in owned)]
+
+    def _settings_for(self, place: str, w: np.ndarray) -> tuple[float, float]:
+        """(factor on the learning rate, weight decay) of one parameter."""
+        factor, decay = 1.0, self.weight_decay if w.ndim >= 2 else 0.0
+        for group in self.groups:
+            if "match" not in group or group.keys() - {"match", "learning_rate", "weight_decay"}:
+                raise ValueError(f"a group's keys are match, learning_rate, weight_decay; got {group}")
+            if fnmatchcase(place, group["match"]):
+                factor = in_range("a group's learning_rate", group.get("learning_rate", factor))
+                decay = in_range("a group's weight_decay", group.get("weight_decay", decay))
+                break
+        return factor, decay
+
+    def _state_of(self, place: str, w: np.ndarray) -> dict[str, np.ndarray]:
+        if place not in self.state:
+            self.state[place] = {slot: np.zeros(w.shape, w.dtype) for slot in self.slots}
+            self.state[place]["steps"] = np.zeros((), np.int64)
+        return self.state[place]
+
+    def _check(self, place: str, w: np.ndarray, g: Any, decay: float) -> None:
+        if g is None:
+            raise RuntimeError(f"'{place}' has no gradient: call backward before step, or freeze what does not learn")
+        for slot in self.slots:
+            kept = self.state[place][slot] if place in self.state else w
+            if (kept.dtype, kept.shape) != (w.dtype, w.shape):
+                raise ValueError(f"'{place}' changed to {w.dtype} {w.shape}: make a new optimizer after astype")
+        values = g.values if isinstance(g, RowGradient) else g
+        if values.dtype != w.dtype:
+            raise ValueError(f"'{place}' is {w.dtype}, its gradient {values.dtype}: run forward and backward again")
+        if isinstance(g, RowGradient):
+            self._check_rows(place, w, g, decay)
+        elif g.shape != w.shape:
+            raise ValueError(f"'{place}' has the shape {w.shape}, its gradient {g.shape}")
+
+    def _check_rows(self, place: str, w: np.ndarray, g: RowGradient, decay: float) -> None:
+        few = f"the gradient of '{place}' has only the rows that the batch touched"
+        if reason := self.refuses_rows():
+            raise ValueError(f"{few}. {reason}")
+        if decay:
+            exempt = {"match": place, "weight_decay": 0.0}
+            raise ValueError(f"{few}, but weight decay moves every row: exempt it with groups=[{exempt}]")
+        rows, shape = g.rows, g.values.shape
+        if rows.ndim != 1 or rows.dtype.kind not in "iu" or shape != (rows.size, *w.shape[1:]):
+            raise ValueError(f"'{place}' {w.shape} expects rows (R,) and values (R, ...), got {rows.shape} and {shape}")
+        if rows.size and (rows[0] < 0 or rows[-1] >= len(w) or (rows[1:] <= rows[:-1]).any()):
+            raise ValueError(f"'{place}': the rows of a gradient are unique, sorted and from 0 to {len(w) - 1}")
+
+    def state_arrays(self) -> dict[str, np.ndarray]:
+        """All state as {"0.W/velocity": array, ..., "0.W/steps": array}: the arrays themselves, not copies."""
+        return {f"{place}/{name}": array for place, state in self.state.items() for name, array in state.items()}
+
+    def load_state_arrays(self, flat: dict[str, np.ndarray]) -> None:
+        """Replaces all state by copies of `flat`, as `state_arrays` gave it; `steps` is set by whoever saved it.
+
+        Raises ValueError, with nothing changed, when it does not fit this optimizer and model.
+        """
+        loaded: dict[str, dict[str, np.ndarray]] = {}
+        parameters = self.parameters()
+        for key, array in flat.items():
+            place, _, slot = key.rpartition("/")
+            if place not in parameters or slot not in (*self.slots, "steps"):
+                raise ValueError(f"unexpected optimizer state {key[:80]!r}: another optimizer or model saved it")
+            w = parameters[place]
+            shape, dtype = ((), np.dtype(np.int64)) if slot == "steps" else (w.shape, w.dtype)
+            if array.shape != shape or array.dtype != dtype:
+                raise ValueError(f"optimizer state '{key}' is {array.dtype} {array.shape}, expected {dtype} {shape}")
+            loaded.setdefault(place, {})[slot] = array.copy()
+        for place, state in loaded.items():
+            for slot in (*self.slots, "steps"):
+                if slot not in state:
+                    raise ValueError(f"optimizer state '{place}/{slot}' is missing: another optimizer saved it")
+        self.state = loaded
+
+    def config(self) -> dict[str, Any]:
+        """The class and its settings, as JSON can hold them; `optimizer_from` makes the optimizer again."""
+        names = [name for name in inspect.signature(type(self)).parameters if name not in ("model", "loss")]
+        return {"optimizer": type(self).__name__} | {name: getattr(self, name) for name in names}
+
+    def __repr__(self) -> str:
+        shown = [f"{name}={value!r}" for name, value in self.config().items() if name != "optimizer"]
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def _split(w: np.ndarray, g: Any, state: tuple[np.ndarray, ...], how: How) -> list[Piece]:
+    """One parameter's update in pieces of at most CHUNK numbers, or one entry of the first axis if larger."""
+    if isinstance(g, RowGradient):
+        starts, size = _starts(g.values)
+        return [Piece(w, g.values[i : i + size], state, g.rows[i : i + size], how) for i in starts]
+    if w.flags.c_contiguous:  # otherwise reshape would copy, and the update be lost
+        w, g, state = w.reshape(-1), g.reshape(-1), tuple(array.reshape(-1) for array in state)
+    starts, size = _starts(w)
+    return [
+        Piece(w[i : i + size], g[i : i + size], tuple(array[i : i + size] for array in state), None, how)
+        for i in starts
+    ]
+
+
+def _starts(array: np.ndarray) -> tuple[range, int]:
+    size = max(1, CHUNK * len(array) // max(1, array.size))
+    return range(0, len(array), size), size
+
+
+def in_range(name: str, value: float, below: float = inf, most: float = inf) -> float:
+    """`value` as a float; raises ValueError unless it is a finite number from 0, under `below` and up to `most`."""
+    if isinstance(value, (int, float, np.number)) and isfinite(value) and 0 <= value < below and value <= most:
+        return float(value)
+    limit = f", below {below:g}" if below < inf else f", at most {most:g}" if most < inf else ""
+    raise ValueError(f"{name} must be a number, at least 0{limit}; got {value!r}")

@@ -1,0 +1,538 @@
+import json
+from concurrent.futures import ThreadPoolExecutor
+from math import inf, nan, sqrt
+
+import numpy as np
+import pytest
+
+from minnet import optimizers, updates
+from minnet.layers.base import Layer, RowGradient
+from minnet.optimizers import SGD, Adam, AdamW, Lookahead, RMSProp, clip_factor, gradient_norm, optimizer_from
+
+
+class Table(Layer):
+    """A layer of nothing but arrays, so that a test says itself what the gradients are."""
+
+    parameters = ("W", "b")
+    buffers = ("mean", "count")
+
+    def __init__(self, shape, dtype=np.float64, seed=0):
+        rng = np.random.default_rng(seed)
+        self.W = rng.standard_normal(shape).astype(dtype)
+        self.b = rng.standard_normal(shape[-1:]).astype(dtype)
+        self.mean = np.zeros(shape[-1:], dtype)
+        self.count = np.zeros((), np.int64)
+
+
+class Pair(Layer):
+    def __init__(self, first, second):
+        self.first, self.second = first, second
+
+    def children(self):
+        return {"0": self.first, "1": self.second}
+
+
+def gradients_for(layer, step):
+    rng = np.random.default_rng((7, step))
+    layer.dW = rng.standard_normal(layer.W.shape).astype(layer.W.dtype)
+    layer.db = rng.standard_normal(layer.b.shape).astype(layer.b.dtype)
+
+
+def make(kind, model, **settings):
+    return {"SGD": SGD, "RMSProp": RMSProp, "Adam": Adam, "AdamW": AdamW}[kind](model, **settings)
+
+
+# The papers' formulas, one number at a time, in the form the papers give them.
+def sgd(w, gradients, rate, momentum=0.0, nesterov=False, decay=0.0, decoupled=False):
+    v = 0.0
+    for g in gradients:
+        if decoupled:
+            w = w - rate * decay * w
+        else:
+            g = g + decay * w
+        v = momentum * v + g
+        w = w - rate * (g + momentum * v if nesterov else v)
+    return w
+
+
+def rmsprop(w, gradients, rate, alpha=0.99, eps=1e-8, decay=0.0):
+    s = 0.0
+    for g in gradients:
+        g = g + decay * w
+        s = alpha * s + (1 - alpha) * g * g
+        w = w - rate * g / (sqrt(s) + eps)
+    return w
+
+
+def adam(w, gradients, rate, betas=(0.9, 0.999), eps=1e-8, decay=0.0, decoupled=False, sparse=False):
+    m = v = 0.0
+    for t, g in enumerate(gradients, start=1):
+        if decoupled:
+            w = w - rate * decay * w
+        else:
+            g = g + decay * w
+        m = betas[0] * m + (1 - betas[0]) * g
+        v = betas[1] * v + (1 - betas[1]) * g * g
+        m_hat, v_hat = m / (1 - betas[0] ** t), v / (1 - betas[1] ** t)
+        w = w - rate * m_hat / (sqrt(v_hat) + (eps / sqrt(1 - betas[1] ** t) if sparse else eps))
+    return w
+
+
+CASES = [
+    ("SGD", {}, sgd, {}),
+    ("SGD", {"momentum": 0.9}, sgd, {"momentum": 0.9}),
+    ("SGD", {"momentum": 0.8, "nesterov": True}, sgd, {"momentum": 0.8, "nesterov": True}),
+    ("SGD", {"momentum": 0.9, "weight_decay": 0.3}, sgd, {"momentum": 0.9, "decay": 0.3}),
+    ("SGD", {"momentum": 0.9, "weight_decay": 0.3, "decoupled": True}, sgd,
+     {"momentum": 0.9, "decay": 0.3, "decoupled": True}),
+    ("RMSProp", {}, rmsprop, {}),
+    ("RMSProp", {"alpha": 0.7, "eps": 0.1, "weight_decay": 0.2}, rmsprop, {"alpha": 0.7, "eps": 0.1, "decay": 0.2}),
+    ("Adam", {}, adam, {}),
+    ("Adam", {"betas": (0.5, 0.8), "eps": 0.1, "weight_decay": 0.2}, adam,
+     {"betas": (0.5, 0.8), "eps": 0.1, "decay": 0.2}),
+    ("AdamW", {}, adam, {"decay": 0.01, "decoupled": True}),
+    ("AdamW", {"weight_decay": 0.3}, adam, {"decay": 0.3, "decoupled": True}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "settings", "formula", "arguments"), CASES)
+@pytest.mark.parametrize("chunk", [1, 5, 10**6])
+def test_each_number_follows_its_formula(kind, settings, formula, arguments, chunk, monkeypatch):
+    monkeypatch.setattr(updates, "CHUNK", chunk)
+    layer = Table((3, 4))
+    start_w, start_b = layer.W.copy(), layer.b.copy()
+    seen = []
+    optimizer = make(kind, layer, learning_rate=0.05, **settings)
+    for step in range(6):
+        gradients_for(layer, step)
+        given = layer.dW.copy()
+        seen.append((layer.dW, layer.db))
+        optimizer.step()
+        assert np.array_equal(layer.dW, given), "the layer's gradient was written into"
+    for i, j in np.ndindex(3, 4):
+        expected = formula(start_w[i, j], [dw[i, j] for dw, _ in seen], 0.05, **arguments)
+        assert layer.W[i, j] == pytest.approx(expected, rel=1e-12)
+    without_decay = {**arguments, "decay": 0.0}  # one axis: no decay
+    for j in range(4):
+        assert layer.b[j] == pytest.approx(formula(start_b[j], [db[j] for _, db in seen], 0.05, **without_decay), 1e-12)
+    assert optimizer.steps == 6
+
+
+def test_two_steps_by_hand():
+    layer = Table((1, 1))
+    layer.W[...], layer.b[...] = 1.0, 0.0
+    optimizer = SGD(layer, 0.1, momentum=0.5, weight_decay=0.2)
+    layer.dW, layer.db = np.array([[2.0]]), np.array([0.0])
+    optimizer.step()  # g = 2 + 0.2 = 2.2; v = 2.2; w = 1 - 0.22
+    assert layer.W[0, 0] == pytest.approx(0.78, rel=1e-15)
+    optimizer.step()  # g = 2 + 0.156; v = 1.1 + 2.156 = 3.256; w = 0.78 - 0.3256
+    assert layer.W[0, 0] == pytest.approx(0.4544, rel=1e-15)
+    first = Table((1, 1))
+    first.W[...] = 1.0
+    first.dW, first.db = np.array([[-1e-3]]), np.array([4.0])
+    start = first.b[0]
+    Adam(first, 0.1, eps=0.0).step()  # Adam's first step is rate * sign(g), whatever the size of g
+    assert first.W[0, 0] == pytest.approx(1.1, rel=1e-12)
+    assert first.b[0] == pytest.approx(start - 0.1, rel=1e-12)
+
+
+@pytest.mark.parametrize(("kind", "settings"), [(kind, settings) for kind, settings, _, _ in CASES])
+def test_threads_and_pieces_give_the_same_bits(kind, settings, monkeypatch):
+    ends = []
+    with ThreadPoolExecutor(2) as pool:
+        for chunk, threads in ((10**6, None), (64, None), (64, pool), (7, pool)):
+            monkeypatch.setattr(updates, "CHUNK", chunk)
+            layer = Table((20, 50), np.float32)
+            optimizer = make(kind, layer, learning_rate=0.01, **settings)
+            optimizer.pool = threads
+            for step in range(4):
+                gradients_for(layer, step)
+                optimizer.step(scale=0.7)
+            ends.append(layer.W.tobytes() + layer.b.tobytes())
+            assert layer.W.dtype == np.float32
+    assert len(set(ends)) == 1
+
+
+def test_scale_multiplies_the_gradient_and_not_the_decay():
+    one, other = Table((3, 4)), Table((3, 4))
+    for layer, scale, factor in ((one, 0.25, 1.0), (other, 1.0, 0.25)):
+        optimizer = SGD(layer, 0.1, momentum=0.9, weight_decay=0.5)
+        for step in range(3):
+            gradients_for(layer, step)
+            layer.dW, layer.db = layer.dW * factor, layer.db * factor
+            optimizer.step(scale=scale)
+    assert np.array_equal(one.W, other.W)
+    assert np.array_equal(one.b, other.b)
+
+
+def test_learning_rate_of_one_step_and_of_groups():
+    model = Pair(Table((2, 3)), Table((3, 2)))
+    start = {place: w.copy() for place, w in model.named_parameters().items()}
+    gradients_for(model.first, 0)
+    gradients_for(model.second, 1)
+    groups = [
+        {"match": "1.W", "learning_rate": 3.0, "weight_decay": 0.0},
+        {"match": "*.b", "learning_rate": 2.0, "weight_decay": 0.7},
+        {"match": "0.*", "learning_rate": 99.0},
+    ]
+    optimizer = SGD(model, 0.1, weight_decay=0.5, groups=groups)
+    optimizer.step(learning_rate=0.01)
+    g, end = model.named_gradients(), model.named_parameters()
+    rates = {"1.W": (0.03, 0.0), "0.b": (0.02, 0.7), "1.b": (0.02, 0.7), "0.W": (0.99, 0.5)}
+    for place, (rate, decay) in rates.items():
+        assert np.allclose(end[place], start[place] - rate * (g[place] + decay * start[place]), rtol=1e-13, atol=0)
+    assert optimizer.learning_rate == 0.1
+    json.dumps(optimizer.config())
+
+
+def test_a_frozen_parameter_stays_and_needs_no_gradient():
+    layer = Table((2, 3))
+    gradients_for(layer, 0)
+    layer.freeze("W")
+    del layer.dW
+    w, b = layer.W.copy(), layer.b.copy()
+    optimizer = Adam(layer, 0.1)
+    optimizer.step()
+    assert np.array_equal(layer.W, w)
+    assert not np.array_equal(layer.b, b)
+    # When it learns at last, Adam's bias correction counts its own steps: the first one is rate * sign(g).
+    layer.unfreeze()
+    for step in range(20):
+        gradients_for(layer, step)
+        if step == 10:
+            layer.freeze("b")
+        optimizer.step()
+    assert int(optimizer.state["W"]["steps"]) == 20
+    assert int(optimizer.state["b"]["steps"]) == 11
+    assert optimizer.steps == 21
+
+
+def test_the_loss_may_own_parameters():
+    model, loss = Table((2, 3)), Table((3, 4), seed=5)
+    gradients_for(model, 0)
+    gradients_for(loss, 1)
+    start = loss.W.copy()
+    optimizer = SGD(model, 0.1, momentum=0.9, loss=loss, groups=[{"match": "loss.*", "learning_rate": 2.0}])
+    optimizer.step()
+    assert np.allclose(loss.W, start - 0.2 * loss.dW, rtol=1e-14)
+    assert set(optimizer.state) == {"W", "b", "loss.W", "loss.b"}
+    both = np.concatenate([a.ravel() for a in (model.dW, model.db, loss.dW, loss.db)])
+    assert gradient_norm(model, loss) == pytest.approx(sqrt((both**2).sum()), rel=1e-14)
+    assert gradient_norm(model) < gradient_norm(model, loss)
+
+
+def test_an_array_that_is_not_contiguous_is_updated_all_the_same(monkeypatch):
+    monkeypatch.setattr(updates, "CHUNK", 6)
+    ends = []
+    for order in "CF":
+        layer = Table((5, 4))
+        layer.W = np.array(layer.W, order=order)
+        w = layer.W
+        optimizer = Adam(layer, 0.1, weight_decay=0.1)
+        for step in range(3):
+            gradients_for(layer, step)
+            layer.dW = np.asfortranarray(layer.dW) if step == 1 else layer.dW
+            optimizer.step()
+        assert layer.W is w
+        ends.append(w.copy())
+    assert np.array_equal(*ends)
+
+
+def test_empty_and_scalar_parameters():
+    layer = Table((0, 3))
+    layer.b = np.array(2.0)
+    layer.dW, layer.db = np.zeros((0, 3)), np.array(1.0)
+    SGD(layer, 0.5).step()
+    assert layer.b == 1.5
+
+
+ROWS = [np.array([0, 3, 4]), np.array([3]), np.array([], int), np.array([0, 1, 2, 3, 4, 5, 6]), np.array([3, 6])]
+
+
+@pytest.mark.parametrize("kind", ["SGD", "Adam", "AdamW"])
+@pytest.mark.parametrize("shape", [(7, 4), (7, 2, 3), (7,)])
+@pytest.mark.parametrize("chunk", [1, 9, 10**6])
+def test_row_gradients_move_their_rows_only(kind, shape, chunk, monkeypatch):
+    monkeypatch.setattr(updates, "CHUNK", chunk)
+    layer = Table(shape)
+    layer.freeze("b")
+    start = layer.W.copy()
+    settings = {"weight_decay": 0.0} if kind == "AdamW" else {}
+    optimizer = make(kind, layer, learning_rate=0.05, **settings)
+    history = []
+    rng = np.random.default_rng(3)
+    for rows in ROWS:
+        layer.dW = RowGradient(rows, rng.standard_normal((len(rows), *shape[1:])))
+        history.append(layer.dW)
+        before = layer.W.copy()
+        optimizer.step(scale=0.5)
+        others = np.setdiff1d(np.arange(7), rows)
+        assert np.array_equal(layer.W[others], before[others])
+        assert len(rows) == 0 or not np.array_equal(layer.W[rows], before[rows])
+    if kind == "SGD":
+        expected = start - 0.05 * 0.5 * sum(g.dense(shape) for g in history)
+        assert np.allclose(layer.W, expected, rtol=1e-13, atol=1e-15)
+        return
+    # Lazy Adam: a row's moments see its own gradients only, while the count t goes on for the whole table.
+    for place in np.ndindex(*shape):
+        m = v = 0.0
+        w = start[place]
+        for t, gradient in enumerate(history, start=1):
+            hit = np.flatnonzero(gradient.rows == place[0])
+            if hit.size:
+                g = 0.5 * gradient.values[(hit[0], *place[1:])]
+                m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
+                c1, c2 = 1 - 0.9**t, 1 - 0.999**t
+                w -= 0.05 * (m / c1) / (sqrt(v / c2) + 1e-8 / sqrt(c2))
+        assert layer.W[place] == pytest.approx(w, rel=1e-12)
+
+
+def test_row_gradients_give_the_same_bits_on_threads(monkeypatch):
+    ends = []
+    with ThreadPoolExecutor(2) as pool:
+        for chunk, threads in ((10**6, None), (40, pool)):
+            monkeypatch.setattr(updates, "CHUNK", chunk)
+            layer = Table((300, 8), np.float32)
+            layer.db = np.ones_like(layer.b)
+            optimizer = Adam(layer, 0.1)
+            optimizer.pool = threads
+            for step in range(3):
+                rng = np.random.default_rng(step)
+                rows = np.flatnonzero(rng.random(300) < 0.4)
+                layer.dW = RowGradient(rows, rng.standard_normal((rows.size, 8)).astype(np.float32))
+                optimizer.step()
+            ends.append(layer.W.tobytes())
+    assert ends[0] == ends[1]
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "remedy"),
+    [
+        ("SGD", {"momentum": 0.9}, "momentum=0, or Adam"),
+        ("RMSProp", {}, "or Adam"),
+        ("SGD", {"weight_decay": 0.1}, r"groups=\[\{'match': 'W', 'weight_decay': 0.0\}\]"),
+        ("Adam", {"weight_decay": 0.1}, r"groups=\[\{'match': 'W', 'weight_decay': 0.0\}\]"),
+        ("AdamW", {}, r"groups=\[\{'match': 'W', 'weight_decay': 0.0\}\]"),
+    ],
+)
+def test_who_cannot_update_rows_says_what_can(kind, settings, remedy):
+    layer = Table((5, 2))
+    layer.dW, layer.db = RowGradient(np.array([1]), np.ones((1, 2))), np.ones(2)
+    before = layer.W.copy(), layer.b.copy()
+    with pytest.raises(ValueError, match=remedy):
+        make(kind, layer, learning_rate=0.1, **settings).step()
+    assert np.array_equal(layer.W, before[0])
+    assert np.array_equal(layer.b, before[1])
+    if "weight_decay" in remedy:
+        settings = {**settings, "groups": [{"match": "W", "weight_decay": 0.0}]}
+        make(kind, layer, learning_rate=0.1, **settings).step()
+        assert not np.array_equal(layer.W, before[0])
+
+
+@pytest.mark.parametrize(
+    ("rows", "values", "said"),
+    [
+        ([1, 1], (2, 2), "unique, sorted"),
+        ([2, 1], (2, 2), "unique, sorted"),
+        ([-1, 1], (2, 2), "from 0 to 4"),
+        ([1, 5], (2, 2), "from 0 to 4"),
+        ([1], (2, 2), "expects rows"),
+        ([1, 2], (2, 3), "expects rows"),
+        ([1.0, 2.0], (2, 2), "expects rows"),
+    ],
+)
+def test_malformed_rows(rows, values, said):
+    layer = Table((5, 2))
+    layer.dW, layer.db = RowGradient(np.array(rows), np.ones(values)), np.ones(2)
+    before = layer.W.copy()
+    with pytest.raises(ValueError, match=said):
+        SGD(layer, 0.1).step()
+    assert np.array_equal(layer.W, before)
+
+
+def test_gradients_that_do_not_fit_change_nothing():
+    layer = Table((5, 2))
+    optimizer = Adam(layer, 0.1)
+    with pytest.raises(RuntimeError, match="call backward before step"):
+        optimizer.step()
+    gradients_for(layer, 0)
+    before = layer.W.copy()
+    good = layer.db
+    for db, said in ((np.ones(3), r"shape \(2,\), its gradient \(3,\)"), (good.astype(np.float32), "run forward")):
+        layer.db = db
+        with pytest.raises(ValueError, match=said):
+            optimizer.step()
+    for arguments in ({"learning_rate": nan}, {"scale": inf}, {"scale": -1.0}, {"learning_rate": "0.1"}):
+        layer.db = good
+        with pytest.raises(ValueError, match=f"{next(iter(arguments))} must be a number"):
+            optimizer.step(**arguments)
+    assert np.array_equal(layer.W, before)
+    assert optimizer.steps == 0
+    assert not optimizer.state.get("W", {"steps": 0})["steps"]
+    optimizer.step()
+    layer.astype(np.float32)
+    gradients_for(layer, 1)
+    with pytest.raises(ValueError, match="new optimizer after astype"):
+        optimizer.step()
+
+
+@pytest.mark.parametrize(
+    ("build", "said"),
+    [
+        (lambda m: SGD(m, -0.1), "learning_rate must be a number, at least 0; got -0.1"),
+        (lambda m: SGD(m, nan), "learning_rate"),
+        (lambda m: SGD(m, 0.1, momentum=1.0), "momentum must be a number, at least 0, below 1"),
+        (lambda m: SGD(m, 0.1, nesterov=True), "nesterov"),
+        (lambda m: SGD(m, 0.1, weight_decay=-1), "weight_decay"),
+        (lambda m: RMSProp(m, alpha=1.5), "alpha"),
+        (lambda m: RMSProp(m, eps=-1), "eps"),
+        (lambda m: Adam(m, betas=(0.9, 1.0)), r"betas\[1\]"),
+        (lambda m: Adam(m, betas=(-0.1, 0.9)), r"betas\[0\]"),
+        (lambda m: Adam(m, groups=[{"match": "*.gamma"}]), "matches no parameter; there are W, b"),
+        (lambda m: Adam(m, groups=[{"match": "W", "lr": 1}]), "keys are match, learning_rate, weight_decay"),
+        (lambda m: Adam(m, groups=[{"learning_rate": 1}]), "keys are match"),
+        (lambda m: Adam(m, groups=[{"match": "W", "weight_decay": -1}]), "weight_decay must"),
+        (lambda m: Lookahead(SGD(m, 0.1), every=0), "every"),
+        (lambda m: Lookahead(SGD(m, 0.1), alpha=1.5), "alpha must be a number, at least 0, at most 1"),
+    ],
+)
+def test_settings_out_of_range(build, said):
+    with pytest.raises(ValueError, match=said):
+        build(Table((2, 2)))
+
+
+BUILDERS = {
+    "SGD": lambda m: SGD(m, 0.1),
+    "momentum": lambda m: SGD(m, 0.1, momentum=0.9, nesterov=True),
+    "RMSProp": lambda m: RMSProp(m, 0.1, alpha=0.8),
+    "AdamW": lambda m: AdamW(m, 0.1, betas=(0.8, 0.9), groups=[{"match": "*.b", "learning_rate": 0.5}]),
+    "Lookahead": lambda m: Lookahead(Adam(m, 0.1), every=2, alpha=0.3),
+}
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_stopped_and_resumed_is_the_same_to_the_bit(name):
+    def run(optimizer, model, first, last):
+        for step in range(first, last):
+            gradients_for(model.first, step)
+            gradients_for(model.second, step + 100)
+            optimizer.step(learning_rate=0.1 / (step + 1))
+
+    whole = Pair(Table((3, 4), np.float32), Table((4, 2), np.float32))
+    run(BUILDERS[name](whole), whole, 0, 7)
+
+    model = Pair(Table((3, 4), np.float32), Table((4, 2), np.float32))
+    first = BUILDERS[name](model)
+    run(first, model, 0, 3)
+    saved = {key: array.copy() for key, array in first.state_arrays().items()}
+    described = json.loads(json.dumps(first.config()))
+    second = optimizer_from(described, model)
+    assert repr(second) == repr(first)
+    second.load_state_arrays(saved)
+    second.steps = first.steps
+    run(second, model, 3, 7)
+    for place, w in whole.named_parameters().items():
+        assert np.array_equal(w, model.named_parameters()[place]), place
+    for key, array in saved.items():
+        assert np.array_equal(array, first.state_arrays()[key]), "loaded state must be a copy"
+
+
+def test_state_that_does_not_fit_is_refused():
+    layer = Table((2, 3))
+    gradients_for(layer, 0)
+    optimizer = Adam(layer, 0.1)
+    optimizer.step()
+    state = optimizer.state_arrays()
+    assert set(state) == {"W/mean", "W/square", "W/steps", "b/mean", "b/square", "b/steps"}
+    for change, said in (
+        ({"W/velocity": state["W/mean"]}, "unexpected optimizer state 'W/velocity'"),
+        ({"9.W/mean": state["W/mean"]}, "unexpected optimizer state '9.W/mean'"),
+        ({"steps": state["W/steps"]}, "unexpected"),
+        ({"W/mean": state["W/mean"].T}, r"float64 \(3, 2\), expected float64 \(2, 3\)"),
+        ({"W/mean": state["W/mean"].astype(np.float32)}, "is float32"),
+        ({"W/steps": np.array(1.0)}, "expected int64"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            optimizer.load_state_arrays(state | change)
+    with pytest.raises(ValueError, match="'b/square' is missing"):
+        optimizer.load_state_arrays({key: array for key, array in state.items() if key != "b/square"})
+    assert optimizer.state_arrays()["W/mean"] is state["W/mean"]
+    with pytest.raises(ValueError, match="no optimizer fits"):
+        optimizer_from({"optimizer": "os.system"}, layer)
+    with pytest.raises(ValueError, match="no optimizer fits"):
+        optimizer_from({"optimizer": "SGD", "learning_rate": 0.1, "lr": 1}, layer)
+
+
+def test_lookahead_by_hand():
+    layer = Table((1, 1))
+    layer.W[...], layer.b[...] = 1.0, 0.0
+    layer.dW, layer.db = np.array([[1.0]]), np.array([0.0])
+    optimizer = Lookahead(SGD(layer, 0.1), every=2, alpha=0.25)
+    layer.W[...] = 2.0  # as if loaded after the optimizer was made: the slow weights start here
+    optimizer.step()
+    assert layer.W[0, 0] == pytest.approx(1.9, rel=1e-15)
+    layer.mean[...] = 4.0
+    layer.count[...] = 7
+    optimizer.step()  # fast 1.8; slow 2 + 0.25 (1.8 - 2) = 1.95
+    assert layer.W[0, 0] == pytest.approx(1.95, rel=1e-15)
+    assert layer.mean[0] == 1.0, "running statistics follow"
+    assert layer.count == 7, "counters do not"
+    optimizer.step()
+    optimizer.step(alpha=1.0)  # fast 1.75; slow goes all the way
+    assert layer.W[0, 0] == pytest.approx(1.75, rel=1e-15)
+    optimizer.step()
+    optimizer.pull(alpha=0.0)  # the end of a run
+    assert layer.W[0, 0] == pytest.approx(1.75, rel=1e-15)
+    assert "Lookahead(SGD(" in repr(optimizer)
+    assert optimizer.learning_rate == 0.1
+    assert optimizer.steps == 5
+
+
+def test_lookahead_refuses_a_state_that_does_not_fit():
+    layer = Table((2, 3))
+    gradients_for(layer, 0)
+    optimizer = Lookahead(Adam(layer, 0.1))
+    optimizer.step()
+    state = optimizer.state_arrays()
+    for bad, said in (
+        ({key: array for key, array in state.items() if key != "b/slow"}, "'b/slow' is missing"),
+        (state | {"x/slow": state["b/slow"]}, "'x/slow' is missing or unexpected"),
+        (state | {"b/slow": np.zeros(7)}, "'b/slow' is float64"),
+        (state | {"b/mean": np.zeros(7)}, "'b/mean' is float64"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            optimizer.load_state_arrays(bad)
+    assert optimizer.state_arrays()["b/slow"] is state["b/slow"]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("size", [1e-30, 1e-12, 1.0, 1e12, 1e30])
+def test_gradient_norm_at_any_size(dtype, size, monkeypatch):
+    monkeypatch.setattr(optimizers, "CHUNK", 100)
+    layer = Table((40, 30), dtype)
+    rng = np.random.default_rng(0)
+    layer.dW = (rng.standard_normal((40, 30)) * size).astype(dtype)
+    rows = RowGradient(np.array([1]), np.array([3 * size], dtype))
+    layer.db = rows
+    longer = np.append(layer.dW, rows.values).astype(np.longdouble)
+    assert gradient_norm(layer) == pytest.approx(float(np.sqrt((longer**2).sum())), rel=1e-6)
+
+
+def test_gradient_norm_shows_what_is_not_finite():
+    layer = Table((4, 3), np.float32)
+    gradients_for(layer, 0)
+    layer.dW[1, 2] = inf
+    assert gradient_norm(layer) == inf
+    layer.dW[1, 1] = nan
+    assert gradient_norm(layer) != gradient_norm(layer)
+    layer.dW[...] = layer.db[...] = 0
+    assert gradient_norm(layer) == 0.0
+
+
+def test_clip_factor():
+    assert clip_factor(10.0, 2.5) == 0.25
+    assert clip_factor(2.0, 2.5) == 1.0
+    assert clip_factor(0.0, 1.0) == 1.0
+    for norm in (inf, nan):
+        with pytest.raises(ValueError, match="no direction"):
+            clip_factor(norm, 1.0)
