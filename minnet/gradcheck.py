@@ -14,6 +14,7 @@ from minnet.layers.base import Layer, RowGradient
 
 __all__ = ["Checked", "GradientError", "check_gradient", "gradcheck", "gradcheck_loss"]
 
+
 def gradcheck(
     layer: Layer, x: Any, *, dy: np.ndarray | None = None, seed: int = 0, tolerance: float = 1e-8
 ) -> dict[str, Checked]:
@@ -27,7 +28,7 @@ def gradcheck(
     layer = copy.deepcopy(layer).astype(np.float64)
     name = _short(layer)
     x = _as_float64(x)
-    restart = _restarter(layer)
+    restart = restarter(layer)
 
     def forward() -> np.ndarray:
         restart()
@@ -35,9 +36,10 @@ def gradcheck(
 
     x_before, arrays_before = copy.deepcopy(x), _copies(layer.named_parameters())
     y = np.array(as_float64(forward(), f"{name}: forward"))
+    _unchanged(name, {"x": x_before, **arrays_before}, {"x": x, **layer.named_parameters()})
     if not np.array_equal(y, forward(), equal_nan=True):
         raise GradientError(f"{name}: forward gives another result for the same input; does it draw without self.rng?")
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng((seed, 31))  # a stream of its own: x may have been drawn from default_rng(seed)
     dy = rng.standard_normal(y.shape) if dy is None else np.array(dy, np.float64)
     if dy.shape != y.shape:
         raise ValueError(f"dy must have the output's shape {y.shape}, got {dy.shape}")
@@ -83,7 +85,7 @@ def gradcheck_loss(
         loss.astype(np.float64)
     name = _short(loss)
     logits = np.array(logits, np.float64)
-    restart = _restarter(loss) if isinstance(loss, Layer) else lambda: None
+    restart = restarter(loss) if isinstance(loss, Layer) else lambda: None
 
     def forward() -> np.ndarray:
         restart()
@@ -108,7 +110,6 @@ def gradcheck_loss(
         arrays |= {place: getattr(owner, attribute) for place, owner, attribute in loss.trainable()}
     report = {}
     for place, array in arrays.items():
-
         report[place] = check_gradient(
             claimed[place], lambda _: forward(), array, name=f"{name}: {_d(place)}", batch=len(logits),
             context={"x": logits}, rng=np.random.default_rng(seed), tolerance=tolerance,
@@ -137,9 +138,12 @@ def _precise(name: str, results: Callable[[], dict[str, Any]], arrays: list[np.n
 
 def _claims(layer: Layer, dx: Any) -> dict[str, Any]:
     """Copies of dx and of all gradients of parameters, by name."""
-    found: dict[str, Any] = {"x": None if dx is None else np.array(dx)}
+    found: dict[str, Any] = {"x": None if dx is None else as_float64(dx, f"{_short(layer)}: dx").copy()}
     for place, owner, attribute in layer.trainable():
         gradient = getattr(owner, "d" + attribute, None)
+        if gradient is not None:
+            values = gradient.values if isinstance(gradient, RowGradient) else gradient
+            as_float64(values, f"{_short(layer)}: {_d(place)}")
         found[place] = copy.deepcopy(gradient)
     return found
 
@@ -191,7 +195,7 @@ def _copies(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {place: array.copy() for place, array in arrays.items()}
 
 
-def _restarter(layer: Layer) -> Callable[[], None]:
+def restarter(layer: Layer) -> Callable[[], None]:
     """A function that puts every generator in `layer` back to where it stands now."""
     found = [getattr(inner, "rng", None) for _, inner in layer.walk()]
     generators = [generator for generator in found if isinstance(generator, np.random.Generator)]
