@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,8 +87,8 @@ class Augment:
         pixels = corners[:, :, None] * width + columns[:, None, :]  # (N, H, W)
         changed = source.take(pixels, axis=0, mode="clip")  # (N, H, W, C)
         if self.cutout:
-            top = rng.integers(0, height, count) - self.cutout // 2
-            left = rng.integers(0, width, count) - self.cutout // 2
+            top = rng.integers(0, height, (count,)) - self.cutout // 2
+            left = rng.integers(0, width, (count,)) - self.cutout // 2
             for image, (row, column) in enumerate(zip(top.tolist(), left.tolist(), strict=True)):
                 changed[image, max(row, 0) : row + self.cutout, max(column, 0) : column + self.cutout] = 128
         return changed
@@ -113,9 +114,8 @@ def read_image(picture: Any, size: tuple[int, int] | int | None = None, channels
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            image = Image.open(picture) if named else picture
-            image = ImageOps.exif_transpose(image)
-            image = flattened(image).convert("L" if channels == 1 else "RGB")
+            with Image.open(picture) if named else nullcontext(picture) as opened:
+                image = flattened(ImageOps.exif_transpose(opened)).convert("L" if channels == 1 else "RGB")
     except Exception as error:  # decoders of damaged files raise nearly anything
         what = picture if named else "the picture"
         raise ValueError(f"{what} cannot be read as a picture: {str(error).splitlines()[0][:200]}") from None
@@ -139,4 +139,4 @@ def flattened(image: Any) -> Any:
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         image = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return image
+    return image.convert("RGB") if image.mode == "LAB" else image

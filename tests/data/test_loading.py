@@ -1,0 +1,109 @@
+"""load: names, folders, splits; the real datasets where MINNET_DATA has them."""
+
+import numpy as np
+import pytest
+
+from minnet.data import load
+from minnet.data.sources import SOURCES, checkout, data_folder
+
+
+def test_cifar10_from_a_folder(cifar_folder):
+    dataset = load("cifar10", folder=cifar_folder, validation=50)
+    assert [split.x.shape for split in dataset.splits().values()] == [
+        (150, 32, 32, 3),
+        (50, 32, 32, 3),
+        (40, 32, 32, 3),
+    ]
+    assert np.bincount(dataset.validation.y).tolist() == [5] * 10
+    assert dataset.classes[9] == "truck" and dataset.kind == "images"
+    assert dataset.source == str(cifar_folder / "cifar-10-batches-bin")
+
+
+def test_validation_zero_keeps_the_official_order(cifar_folder):
+    dataset = load("cifar10", folder=cifar_folder, validation=0)
+    assert dataset.validation is None and dataset.train.y.tolist() == list(range(10)) * 20
+    second = np.fromfile(cifar_folder / "cifar-10-batches-bin" / "data_batch_2.bin", np.uint8).reshape(-1, 3073)
+    np.testing.assert_array_equal(dataset.train.x[45, :, :, 1].ravel(), second[5, 1 + 1024 : 1 + 2048])
+
+
+def test_the_files_own_folder_is_accepted_too(cifar_folder, tweet_folder):
+    inside = load("cifar10", folder=cifar_folder / "cifar-10-batches-bin", validation=10)
+    assert inside.fingerprint == load("cifar10", folder=cifar_folder, validation=10).fingerprint
+    assert len(load("tweeteval", folder=tweet_folder / "tweeteval" / "sentiment").test) == 20
+
+
+def test_tweeteval_keeps_its_splits(tweet_folder, monkeypatch):
+    monkeypatch.setenv("MINNET_DATA", str(tweet_folder))
+    dataset = load("tweeteval")
+    assert [len(split) for split in dataset.splits().values()] == [30, 10, 20]
+    assert dataset.validation.x[0] == "tweet 0 of val" and dataset.classes == ("negative", "neutral", "positive")
+    assert len(load("tweeteval", validation=0).train) == 40
+
+
+def test_digits_by_seed():
+    dataset, again, other = load("digits"), load("digits"), load("digits", seed=1)
+    assert [len(split) for split in dataset.splits().values()] == [1257, 180, 360]
+    assert dataset.train.x.shape[1:] == (8, 8, 1) and dataset.train.x.max() == 255
+    assert dataset.fingerprint == again.fingerprint != other.fingerprint
+    assert np.bincount(dataset.test.y).min() >= 34  # a fifth of each class
+
+
+def test_comments_wherever_the_data_folder_is(tmp_path, monkeypatch):
+    monkeypatch.setenv("MINNET_DATA", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    dataset = load("comments")
+    assert [len(split) for split in dataset.splits().values()] == [420, 60, 120]
+    assert dataset.source == str(checkout() / "datasets" / "comments")
+
+
+@pytest.mark.parametrize("name", ["mnist", "", "vader/poems", "cifar10/cats", None])
+def test_unknown_names_list_the_known_ones(name):
+    with pytest.raises(ValueError, match=r"unknown dataset .*cifar10, digits, vader, tweeteval, comments"):
+        load(name)
+
+
+def test_where_data_is_looked_for(monkeypatch, tmp_path):
+    monkeypatch.setenv("MINNET_DATA", str(tmp_path / "set"))
+    assert data_folder() == tmp_path / "set"
+    assert data_folder("~/mine").name == "mine" and data_folder("~/mine").is_absolute()
+    monkeypatch.delenv("MINNET_DATA")
+    assert data_folder() == checkout() / "datasets"
+    monkeypatch.setattr("minnet.data.sources.checkout", lambda: None)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr("sys.platform", "linux")
+    assert data_folder() == tmp_path / "minnet"
+
+
+def test_every_dataset_has_a_card():
+    for name in SOURCES:
+        card = (checkout() / "datasets" / name / "README.md").read_text(encoding="utf-8").lower()
+        for word in ("source", "licence", "classes", "caveats", "citation"):
+            assert word in card, f"datasets/{name}/README.md says nothing of {word}"
+
+
+def test_real_cifar10(real_data):
+    dataset = load("cifar10", folder=real_data("cifar-10-batches-bin"))
+    assert [len(split) for split in dataset.splits().values()] == [45000, 5000, 10000]
+    for split, each in ((dataset.train, 4500), (dataset.validation, 500), (dataset.test, 1000)):
+        assert np.bincount(split.y).tolist() == [each] * 10
+    assert dataset.test.y[:8].tolist() == [3, 8, 8, 0, 6, 6, 1, 6]  # cat, two ships, a plane, frogs and a car
+
+
+def test_real_tweeteval(real_data):
+    dataset = load("tweeteval", folder=real_data("tweeteval"))
+    assert (len(dataset.validation), len(dataset.test)) == (2000, 12284)
+    assert np.bincount(dataset.test.y).tolist() == [3972, 5937, 2375]
+
+
+def test_real_vader(real_data):
+    folder = real_data("vader")
+    dataset = load("vader", folder=folder)
+    assert [len(split) for split in dataset.splits().values()] == [17066, 1896, 4741]
+    total = sum(np.bincount(split.y) for split in dataset.splits().values())
+    assert total.tolist() == [9181, 4244, 10278]
+    assert all(
+        np.abs(np.bincount(split.y) / len(split) - total / 23703).max() < 1e-3 for split in dataset.splits().values()
+    )
+    domains = [load(f"vader/{name}", folder=folder) for name in dataset.groups]
+    assert [sum(map(len, part.splits().values())) for part in domains] == [4200, 10605, 3708, 5190]
+    assert sorted(text for part in domains for text in part.test.x) == sorted(dataset.test.x)

@@ -1,0 +1,183 @@
+"""Vectorizers: against scikit-learn's own weighting, hand arithmetic, and themselves after a reload."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from minnet.data import Ngrams, TokenIds, load, vectorizer_from
+from minnet.data.tokens import normalise, tokenize
+
+TEXTS = [
+    "the film was good",
+    "the film was not good",
+    "a bad, bad, bad film",
+    "good food and good people",
+    "今天天气真好，我很喜欢",
+    "今天天气不好",
+]
+
+
+def reloaded(vectorizer):
+    """The vectorizer after its way through a JSON header and saved arrays."""
+    return vectorizer_from(json.loads(json.dumps(vectorizer.config())), vectorizer.arrays())
+
+
+def test_ngrams_are_scikit_learns_weighting_of_both_kinds_side_by_side():
+    from scipy.sparse import hstack
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    texts = load("comments").train.x
+    ours = Ngrams(words=(1, 2), characters=(2, 5), min_count=2).fit_transform(texts)
+    settings = {"lowercase": False, "min_df": 2, "sublinear_tf": True}
+    words = TfidfVectorizer(tokenizer=tokenize, token_pattern=None, ngram_range=(1, 2), **settings)
+    characters = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), **settings)
+    normalised = [normalise(text) for text in texts]
+    theirs = hstack([words.fit_transform(normalised), characters.fit_transform(normalised)]).toarray() / np.sqrt(2)
+    assert ours.dtype == np.float32 and ours.format == "csr" and ours.shape == theirs.shape
+    np.testing.assert_allclose(ours.toarray(), theirs, atol=1e-6)
+
+
+def test_ngram_values_by_hand():
+    vectorizer = Ngrams(words=(1, 1), characters=None, min_count=1).fit(["a a b", "a c"])
+    assert vectorizer.features == ["a", "b", "c"]
+    row = vectorizer.transform(["a a b unknown"]).toarray()[0]
+    expected = np.array([(1 + np.log(2)) * (1 + np.log(3 / 3)), 1 * (1 + np.log(3 / 2)), 0])
+    np.testing.assert_allclose(row, expected / np.linalg.norm(expected), rtol=1e-6)
+
+
+def test_ngrams_fit_transform_is_fit_then_transform():
+    both = Ngrams().fit_transform(TEXTS)
+    np.testing.assert_array_equal(both.toarray(), Ngrams().fit(TEXTS).transform(TEXTS).toarray())
+
+
+@pytest.mark.parametrize("settings", [{}, {"words": None}, {"characters": None}, {"negation": True, "max_features": 7}])
+def test_ngrams_reload_exactly(settings):
+    vectorizer = Ngrams(**settings).fit(TEXTS)
+    again = reloaded(vectorizer)
+    unseen = [*TEXTS, "a new good film 今天", ""]
+    first, second = vectorizer.transform(unseen), again.transform(unseen)
+    assert first.shape == second.shape and (first != second).nnz == 0
+    assert again.features == vectorizer.features and repr(again) == repr(vectorizer)
+
+
+def test_min_count_and_max_features_choose_the_columns():
+    assert Ngrams((1, 1), None, min_count=2).fit(TEXTS[:4]).features == ["film", "good", "the", "was"]
+    assert Ngrams((1, 1), None, min_count=1, max_features=2).fit(TEXTS[:4]).features == ["film", "good"]
+
+
+def test_chinese_without_spaces_shares_ngrams():
+    vectorizer = Ngrams(words=(1, 2), characters=(2, 3)).fit(TEXTS[4:])
+    assert "今 天" in vectorizer.features and "|天气|" in vectorizer.features
+    first, second = vectorizer.transform(["天气真好", "天气不好"]).toarray()
+    assert first @ second > 0.2
+
+
+def test_rows_have_length_one_or_zero():
+    rows = Ngrams().fit(TEXTS).transform(["the good film", "", "zzz qqq", "   "])
+    np.testing.assert_allclose(np.linalg.norm(rows.toarray(), axis=1), [1, 0, 0, 0], atol=1e-6)
+    assert Ngrams().fit(TEXTS).transform([]).shape == (0, len(Ngrams().fit(TEXTS)))
+
+
+def test_token_ids_by_hand():
+    vectorizer = TokenIds(max_length=4, size=5).fit(["b a a", "a b c d", "b"])
+    assert vectorizer.vocabulary == ["a", "b", "c"]  # a and b three times each, then the alphabet decides
+    ids = vectorizer.transform(["a b c", "d a unknown b a", "", "c"])
+    assert ids.tolist() == [[2, 3, 4, 0], [1, 2, 1, 3], [0, 0, 0, 0], [4, 0, 0, 0]]
+    assert ids.dtype == np.int32 and vectorizer.rows == 5
+
+
+def test_word_ngrams_follow_the_words():
+    vectorizer = TokenIds(max_length=8, words=(1, 2)).fit(["good film"])
+    names = ["", "?", *vectorizer.vocabulary]
+    assert [names[token] for token in vectorizer.transform(["good film"])[0]] == ["film", "good", "good film"][
+        1::-1
+    ] + ["good film"] + [""] * 5
+    pairs = TokenIds(max_length=3, words=(2, 2)).fit(["a b c"])
+    assert pairs.vocabulary == ["a b", "b c"]
+
+
+def test_buckets_need_no_fit_and_stay_in_range():
+    vectorizer = TokenIds(max_length=10, buckets=8, words=(1, 2))
+    ids = vectorizer.transform(TEXTS)
+    assert ids.max() <= 8 and vectorizer.rows == 9 and vectorizer.arrays() == {}
+    used = ids[ids > 0]
+    assert used.min() >= 1 and len(np.unique(used)) > 4
+
+
+def test_bucket_hash_is_murmurhash3_and_the_same_in_every_process():
+    assert TokenIds(max_length=1, buckets=2**20).transform(["hello"])[0, 0] == 1 + 0x248BFA47 % 2**20
+    code = "from minnet.data import TokenIds; print(TokenIds(4, buckets=2**16).transform(['good 今 film']).tolist())"
+    run = [sys.executable, "-c", code]
+    outputs = {subprocess.run(run, capture_output=True, text=True, check=True).stdout for _ in range(2)}
+    assert outputs == {f"{TokenIds(4, buckets=2**16).transform(['good 今 film']).tolist()}\n"}
+
+
+@pytest.mark.parametrize("settings", [{}, {"buckets": 64, "words": (1, 3)}, {"negation": True, "size": 8}])
+def test_token_ids_reload_exactly(settings):
+    vectorizer = TokenIds(max_length=12, **settings).fit(TEXTS)
+    again = reloaded(vectorizer)
+    np.testing.assert_array_equal(again.transform(TEXTS), vectorizer.transform(TEXTS))
+    assert again.rows == vectorizer.rows and repr(again) == repr(vectorizer)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.text(max_size=30), min_size=1, max_size=8))
+def test_any_texts_vectorize_and_reload(texts):
+    for vectorizer in (Ngrams(min_count=1), TokenIds(max_length=5)):
+        try:
+            vectorizer.fit(texts)
+        except ValueError as error:
+            assert "found no" in str(error)
+            continue
+        first, second = vectorizer.transform(texts), reloaded(vectorizer).transform(texts)
+        assert (first != second).sum() == 0
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Ngrams(words=None, characters=None), "needs words or characters"),
+        (lambda: Ngrams(words=(2, 1)), "words must be the shortest and longest"),
+        (lambda: Ngrams(characters=(0, 3)), "characters must be the shortest and longest"),
+        (lambda: Ngrams().transform(["a"]), "transform before fit"),
+        (lambda: Ngrams().fit([]), "at least one text"),
+        (lambda: Ngrams().fit("one string"), "expected a list of texts, got one string"),
+        (lambda: Ngrams().fit(["a", None]), "got NoneType at position 1"),
+        (lambda: Ngrams().fit(["a b", "c d"]), "no n-gram that 2 of the 2 texts share"),
+        (lambda: TokenIds(max_length=0), "max_length must be at least 1"),
+        (lambda: TokenIds(buckets=1000), "power of two"),
+        (lambda: TokenIds(size=2), "vocabulary of at least 3"),
+        (lambda: TokenIds(words=(0, 1)), "words must be the shortest and longest"),
+        (lambda: TokenIds().transform(["a"]), "transform before fit"),
+        (lambda: TokenIds().fit([""]), "found no token"),
+        (lambda: vectorizer_from({"vectorizer": "os.system"}, {}), "unknown vectorizer 'os.system'"),
+        (lambda: vectorizer_from({}, {}), "unknown vectorizer"),
+        (lambda: vectorizer_from({"vectorizer": "Ngrams", "hostile": 1}, {}), "cannot rebuild Ngrams"),
+    ],
+)
+def test_mistakes_are_named_in_one_line(make, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        make()
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("damage", ["short weights", "no weights", "twice", "not utf-8"])
+def test_damaged_state_is_refused(damage):
+    vectorizer = Ngrams(characters=None).fit(TEXTS)
+    arrays = vectorizer.arrays()
+    if damage == "short weights":
+        arrays["words_weights"] = arrays["words_weights"][:-1]
+    elif damage == "no weights":
+        del arrays["words_weights"]
+    elif damage == "twice":
+        arrays["words"] = np.frombuffer(b"a\0a", np.uint8)
+        arrays["words_weights"] = np.ones(2, np.float32)
+    else:
+        arrays["words"] = np.array([255, 254], np.uint8)
+    with pytest.raises(ValueError):
+        vectorizer_from(vectorizer.config(), arrays)
