@@ -168,7 +168,7 @@ def _some_entries(
         at = np.flatnonzero(wrong.any(axis=others))
         if axis == 0 and tokens is not None:
             ids, counts = np.unique(tokens, return_counts=True)
-            if set(at) <= set(ids[counts > 1]):
+            if set(at) == set(ids[counts > 1]):
                 return said + ", all in rows whose token occurs more than once: its shares have to be added (np.add.at)"
         if len(at) == 1 and wrong.shape[axis] > 2:
             said += f", all at index {at[0]} of axis {axis}"

@@ -167,13 +167,15 @@ def check_gradient(
     batch: int | None = None,
     context: Mapping[str, np.ndarray] | None = None,
     tokens: np.ndarray | None = None,
+    fixed_row: int | None = None,
     rng: np.random.Generator | None = None,
     tolerance: float = 1e-8,
 ) -> Checked:
     """Raises GradientError unless `claimed` is the gradient of sum(dy * function(array)) with respect to `array`.
 
     array: float64; moved in place while measuring, and put back. batch, context and tokens help the diagnosis
-    (see `minnet.diagnosis.diagnose`).
+    (see `minnet.diagnosis.diagnose`). fixed_row: a row of a table that does not learn (padding), whose gradient has
+    to be zero whatever its slope.
     A claim passes within `tolerance` of the gradient's largest entry, plus what rounding can do.
     """
     if array.dtype != np.float64:
@@ -191,6 +193,12 @@ def check_gradient(
         )
     if array.size == 0:
         return Checked(0.0, 0, 0)
+    if fixed_row is not None:
+        if np.any(claimed[fixed_row]):
+            raise GradientError(f"{name}: row {fixed_row} does not learn, its gradient has to be zero")
+        claimed = claimed.copy()
+        for place in np.ndindex(array.shape[1:]):
+            claimed[(fixed_row, *place)] = probe.quick((fixed_row, *place))
 
     places = list(np.ndindex(array.shape))
     if len(places) > EVERY_ENTRY:

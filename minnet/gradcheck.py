@@ -50,6 +50,7 @@ def gradcheck(
     _repeatable(name, claimed, lambda: _claims(layer, layer.backward(dy)))
 
     arrays = {place: getattr(owner, attribute) for place, owner, attribute in layer.trainable()}
+    fixed = {place: getattr(owner, "padding_idx", None) for place, owner, _ in layer.trainable()}
     if _differentiable(x):
         arrays["x"] = x
 
@@ -68,7 +69,7 @@ def gradcheck(
 
         report[place] = check_gradient(
             claimed[place], lambda _: forward(), array, dy=dy, name=f"{name}: {_d(place)}", batch=x.shape[0],
-            context=context, tokens=tokens, rng=rng, tolerance=tolerance,
+            context=context, tokens=tokens, fixed_row=fixed.get(place), rng=rng, tolerance=tolerance,
         )  # fmt: skip
     return report
 

@@ -312,3 +312,22 @@ def test_large_scores_and_impossible_ones():
     x[0, 1] = -np.inf
     gradcheck(Shares(), x)
     gradcheck(Squash(), 1e-8 * normal(4, 5))
+
+
+class Padded(Lookup):
+    """Lookup whose row 0 stands for padding and does not learn"""
+
+    padding_idx = 0
+
+    def backward(self, dy):
+        super().backward(dy)
+        self.dW.values[self.dW.rows == 0] = 0
+
+
+def test_a_row_for_padding_does_not_learn():
+    tokens = np.array([[0, 1, 1], [6, 1, 0]])
+    gradcheck(Padded(7, 3), tokens)
+    with pytest.raises(GradientError, match="row 0 does not learn"):
+        gradcheck(planted(Padded, lambda s, dy, dx: Lookup.backward(s, dy))(7, 3), tokens)
+    with pytest.raises(GradientError, match=r"dW\[1, 0\]"):
+        gradcheck(planted(Padded, lambda s, dy, dx: s.dW.values.__imul__(2))(7, 3), tokens)
