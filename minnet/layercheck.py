@@ -258,13 +258,14 @@ def _check_description(run: _Run, x: Any, known: dict[str, type[Layer]]) -> None
 def _check_memory_layouts(run: _Run, x: Any) -> None:
     if scipy.sparse.issparse(x):
         return
-    reference = run.fresh()
-    expected = run.results(reference, x)
-    dy = run.dy(expected["y"])
-    for kind, strange in _layouts(x):
-        run.same(expected, run.results(run.fresh(), strange, dy), f"for {kind} input")
-    for kind, strange in _layouts(dy):
-        run.same(expected, run.results(run.fresh(), x, strange), f"for a {kind} dy")
+    for dtype in (np.float64, np.float32):  # some layers have a path of their own for float32
+        x = _cast(x, dtype)
+        expected = run.results(run.fresh(dtype=dtype), x)
+        dy = run.dy(expected["y"])
+        for kind, strange in _layouts(x):
+            run.same(expected, run.results(run.fresh(dtype=dtype), strange, dy), f"for {kind} input")
+        for kind, strange in _layouts(dy):
+            run.same(expected, run.results(run.fresh(dtype=dtype), x, strange), f"for a {kind} dy")
 
 
 def _layouts(array: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
@@ -308,7 +309,8 @@ def _check_permutation(run: _Run, x: Any) -> None:
 
 
 def _near(a: np.ndarray, b: np.ndarray) -> bool:
-    return bool(a.shape == b.shape and np.allclose(a, b, rtol=1e-9, atol=1e-11 * np.abs(a).max(initial=1.0)))
+    room = 1e-11 if a.dtype == np.float64 else 1e-4
+    return a.shape == b.shape and np.allclose(a, b, rtol=100 * room, atol=room * np.abs(a).max(initial=1.0))
 
 
 def _equal(a: Any, b: Any) -> bool:
