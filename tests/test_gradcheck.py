@@ -218,6 +218,11 @@ def test_a_mistake_of_unknown_kind_is_named_by_its_numbers_only(layer, x):
         gradcheck(layer, x)
 
 
+def test_two_numbers_are_no_constant_factor():
+    with pytest.raises(GradientError, match=r"measured \S+$"):
+        check_gradient(np.array([3.4, 1.7]), lambda x: (x**2).sum() / 2, np.array([2.0, 1.0]))
+
+
 def test_the_message_holds_both_numbers_and_the_entry():
     layer = planted(Dense, lambda s, dy, dx: setattr(s, "db", s.db + np.array([0, 0.5, 0])))(4, 3)
     with pytest.raises(GradientError) as error:

@@ -107,6 +107,7 @@ def test_groups_by_hand():
 def test_pooling_by_hand():
     near(reference.max_pool2d(IMAGE, 2)[0, :, :, 0], [[5]])
     near(reference.max_pool2d(IMAGE, 2, ceil_mode=True)[0, :, :, 0], [[5, 6], [8, 9]])
+    near(reference.max_pool2d(IMAGE, 2, stride=3, ceil_mode=True)[0, :, :, 0], [[5]])  # none starts beyond the image
     near(reference.max_pool2d(-IMAGE, 2, stride=2, padding=1)[0, :, :, 0], [[-1, -2], [-4, -5]])
     near(reference.average_pool2d(IMAGE, 2)[0, :, :, 0], [[3]])
     near(reference.average_pool2d(IMAGE, 2, stride=2, padding=1)[0, :, :, 0], [[1 / 4, 5 / 4], [11 / 4, 28 / 4]])
