@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 
@@ -19,7 +21,7 @@ def _row_maximum(z: np.ndarray, axis: int) -> np.ndarray:
 
 def _scale(z: np.ndarray, temperature: float) -> np.ndarray:
     if not temperature > 0:
-        raise ValueError(f"temperature must be positive, got {temperature}: near 0 gives the arg max, large the uniform")
+        raise ValueError(f"temperature must be positive, got {temperature}: near 0 it gives the arg max")
     return z if temperature == 1 else z / z.dtype.type(temperature)
 
 
@@ -75,7 +77,7 @@ def softmax_jacobian(s: np.ndarray) -> np.ndarray:
     return s[..., :, None] * (delta - s[..., None, :])
 
 
-def one_hot(labels: np.ndarray, classes: int, dtype: type = np.float32) -> np.ndarray:
+def one_hot(labels: np.ndarray, classes: int, dtype: Any = np.float32) -> np.ndarray:
     """Rows of (..., classes) with a single 1 at each label. Raises ValueError for labels outside 0..classes-1."""
     labels = check_labels(labels, classes)
     return np.eye(classes, dtype=dtype)[labels]
@@ -127,14 +129,15 @@ def erf(x: np.ndarray) -> np.ndarray:
 
 def gelu(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """x Phi(x) and its derivative Phi(x) + x phi(x), with the normal distribution Phi(x) and its density phi(x)."""
-    y, slope = np.empty_like(x), np.empty_like(x)
+    y = np.empty_like(x)
+    slope = np.empty_like(y)
     if x.dtype != np.float32:
         below = (1 + erf(x / np.sqrt(2))) / 2
         np.multiply(x, below, out=y)
         np.add(below, x * np.exp(-x * x / 2) / np.sqrt(2 * np.pi), out=slope)
         return y, slope
-    order = sorted(range(x.ndim), key=lambda axis: -x.strides[axis])
-    flat, y_flat, slope_flat = (a.transpose(order).reshape(-1) for a in (x, y, slope))  # in memory order
+    order = sorted(range(x.ndim), key=lambda axis: -y.strides[axis])  # y and slope are dense: these are views
+    flat, y_flat, slope_flat = (a.transpose(order).reshape(-1) for a in (x, y, slope))
     for start in range(0, x.size, _CHUNK):
         chunk = slice(start, start + _CHUNK)
         part = flat[chunk]

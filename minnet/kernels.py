@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -60,7 +61,7 @@ def _window_blocks(
         planes[...] = xp.transpose(3, 0, 1, 2)
         xp = planes.transpose(1, 2, 3, 0)
     h, w, b, c = xp.strides
-    rows = max(1, BLOCK_BYTES // (kh * kw * channels * out_w * n * x.itemsize))
+    rows = max(1, BLOCK_BYTES // max(1, kh * kw * channels * out_w * n * x.itemsize))
     for start in range(0, out_h, rows):
         stop = min(out_h, start + rows)
         shape = (stop - start, out_w, n, kh, kw, channels)
@@ -89,7 +90,13 @@ def _by_columns(x: np.ndarray, W: np.ndarray, geometry: Geometry, workspace: Wor
 # y = columns' matrix, so as in Linear:  dmatrix = columns dy  and  dcolumns = matrix dy'.
 # Each column was a copy of the window's numbers; going back, the copies' gradients are added where they came from.
 def _by_columns_backward(
-    dy: np.ndarray, x: np.ndarray, W: np.ndarray, geometry: Geometry, workspace: Workspace, needs_dx: bool, needs_dW: bool
+    dy: np.ndarray,
+    x: np.ndarray,
+    W: np.ndarray,
+    geometry: Geometry,
+    workspace: Workspace,
+    needs_dx: bool,
+    needs_dW: bool,
 ) -> tuple[np.ndarray | None, np.ndarray | None]:
     n, height, width, channels = x.shape
     (kh, kw), (sh, sw), (ph, pw), (dh, dw) = geometry
@@ -155,7 +162,7 @@ def max_pool(x: np.ndarray, geometry: Geometry, out: tuple[int, int], workspace:
 def max_pool_backward(
     dy: np.ndarray, x: np.ndarray, y: np.ndarray, geometry: Geometry, out: tuple[int, int], workspace: Workspace
 ) -> np.ndarray:
-    """dy goes to the place in the window where the maximum stood: the first one in reading order if there are several."""
+    """dy goes to the place in the window where the maximum stood, the first in reading order if there are several."""
     xp = _pool_input(x, geometry, out, -np.inf, workspace)
     dy, y = positions(dy), positions(y)
     dxp = np.zeros(xp.shape, dy.dtype)
@@ -209,12 +216,19 @@ _WIDTH = 4096
 _BLOCK = 1 << 16  # numbers a block
 
 
+def fresh(x: np.ndarray, dtype: Any = None) -> np.ndarray:
+    """An uninitialised array of the shape of x (..., C): channels last in memory, positions in the order of `x`."""
+    order = sorted(range(x.ndim - 1), key=lambda axis: -abs(x.strides[axis]))
+    y = np.empty([x.shape[axis] for axis in order] + [x.shape[-1]], dtype or x.dtype)
+    return y.transpose(*np.argsort(order), -1)
+
+
 def wide(x: np.ndarray, like: np.ndarray) -> tuple[np.ndarray, int]:
     """x (..., C) seen as (rows, repeats * C), and `repeats`, its positions in the memory order of `like`.
 
-    A view whenever the memory of `x` is laid out like that; else a copy.
+    A view whenever `x` came from `fresh(like)`; else perhaps a copy, to read from.
     """
-    order = sorted(range(like.ndim - 1), key=lambda axis: -like.strides[axis])
+    order = sorted(range(like.ndim - 1), key=lambda axis: -abs(like.strides[axis]))
     flat = x.transpose(*order, -1).reshape(-1, x.shape[-1])
     repeats = 1
     while flat.size and flat.shape[0] % (2 * repeats) == 0 and 2 * repeats * x.shape[-1] <= _WIDTH:
@@ -248,7 +262,7 @@ def channel_total(x: np.ndarray) -> np.ndarray:
 
 def channel_affine(x: np.ndarray, scale: np.ndarray, shift: np.ndarray) -> np.ndarray:
     """x * scale + shift with one scale and shift a channel, in one pass over memory; fresh, laid out like `x`."""
-    y = np.empty_like(x)
+    y = fresh(x)
     X, repeats = wide(x, x)
     Y, _ = wide(y, x)
     scale, shift = np.tile(scale, repeats), np.tile(shift, repeats)
@@ -272,7 +286,7 @@ def channel_combine(
     dy: np.ndarray, a: np.ndarray, x: np.ndarray, b: np.ndarray, c: np.ndarray
 ) -> np.ndarray:
     """a dy + b x + c with a, b, c one number a channel, in one pass over memory; fresh."""
-    dx = np.empty_like(x)
+    dx = fresh(x)
     dY, repeats = wide(dy, x)
     X, _ = wide(x, x)
     dX, _ = wide(dx, x)

@@ -6,12 +6,12 @@ Called by kernels.convolve, which decides when; shapes and memory order are expl
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from minnet.memory import BLOCK_BYTES, Geometry, Workspace, images, pad, positions
+from minnet.memory import Geometry, Workspace, images, pad, positions
 
 # Polynomial multiplication by values instead of coefficients (Toom and Cook): the product of a polynomial of 3
 # coefficients and one of 4 has 6, so 6 points fix it. Evaluate both at 6 points, multiply the 6 pairs of values,
@@ -29,6 +29,7 @@ from minnet.memory import BLOCK_BYTES, Geometry, Workspace, images, pad, positio
 # (tests/test_kernels.py measures it), against 2e-7 of the plain sum.
 _POINTS = (0.0, 0.75, -0.75, 1.5, -1.5)
 _TILE = 4
+_BLOCK_BYTES = 1 << 22  # one block's 36 products, streamed through: fewer blocks mean fewer sums of dU
 
 
 def _transforms() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -70,7 +71,7 @@ def _tiles(x: np.ndarray, K: int, geometry: Geometry) -> _Tiles:
     out = geometry.output(height, width)
     th, tw = (-(-size // _TILE) for size in out)
     row = 36 * tw * n * max(channels, K) * x.itemsize
-    return _Tiles(out, th, tw, max(1, min(th, BLOCK_BYTES // row)))
+    return _Tiles(out, th, tw, max(1, min(th, _BLOCK_BYTES // max(1, row))))
 
 
 def _windows(x: np.ndarray, axis: int, count: int, size: int) -> np.ndarray:
@@ -182,7 +183,7 @@ def _overlap_add(
     `carry`: the 2 entries at the start already hold what an earlier call added there.
     """
     tiles, length = d.shape[axis], out.shape[-1]
-    before = (slice(None),) * axis
+    before: tuple[Any, ...] = (slice(None),) * axis
     first = out[(*before, slice(0, 2))].copy() if carry else None
     head = out[(*before, slice(0, _TILE * tiles))].reshape(*out.shape[:axis], tiles, _TILE, length)
     tail = workspace.array("tail", (*out.shape[:axis], tiles, 2, length), d.dtype)

@@ -12,7 +12,7 @@ from minnet.layers.base import Layer
 
 
 class AttentionPool(Layer):
-    """A weighted mean over positions: score e_nl = x_nl . W, weights a_n = softmax over l of e_n, y_n = sum_l a_nl x_nl.
+    """A weighted mean over positions: scores e_nl = x_nl . W, weights a_n = softmax of e_n, y_n = sum_l a_nl x_nl.
 
     Shapes: x (N, L, D), W (D,), y (N, D). Inside a MaskedSequential, padding has weight 0; a text of padding only
     gives zeros. `weights` (N, L) of the last forward pass are kept for heat maps.

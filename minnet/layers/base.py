@@ -23,6 +23,15 @@ class RowGradient(NamedTuple):
         return full
 
 
+class Step(NamedTuple):
+    """One plain layer passed by a forward pass."""
+
+    place: str
+    layer: Layer
+    x_shape: tuple[int, ...]
+    y: np.ndarray
+
+
 class Layer:
     """Base of all layers.
 
@@ -37,6 +46,9 @@ class Layer:
     frozen: tuple[str, ...] = ()  # names of parameters that neither get gradients nor updates
     needs_dx = True  # False for the first layer of a model in training: nobody reads its dx
     _cache: Any = None
+
+    def __init__(self) -> None:
+        """A layer without settings."""
 
     def forward(self, x: Any) -> np.ndarray:
         """The layer's output for a batch `x`; keeps what `backward` needs."""
@@ -151,10 +163,10 @@ class Layer:
             layer._cache = None
         return self
 
-    def replica(self) -> Layer:
+    def replica(self) -> Any:
         """A second view of the same network for another thread: it shares every parameter and buffer, and has
         gradients, cache and workspace of its own."""
-        twin = copy.copy(self)
+        twin: Any = copy.copy(self)
         twin._cache = None
         for name in self.parameters:
             vars(twin).pop("d" + name, None)
@@ -219,6 +231,17 @@ class Layer:
             described["frozen"] = list(self.frozen)
         return described
 
+    # -- what a pass costs ---------------------------------------------------------------------------------
+
+    def trace(self, x: Any, place: str = "") -> tuple[np.ndarray, list[Step]]:
+        """A forward pass that also lists, for each plain layer passed, where it stands and what came out."""
+        y = self.forward(x)
+        return y, [Step(place.rstrip("."), self, x.shape, y)]
+
+    def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
+        """How many multiplications (each with an addition) a forward pass takes in matrix products."""
+        return 0
+
     def __repr__(self) -> str:
         shown = []
         for name, parameter in inspect.signature(type(self).__init__).parameters.items():
@@ -250,7 +273,7 @@ def rebuild(config: dict[str, Any], classes: dict[str, type[Layer]]) -> Layer:
     def build(value: Any) -> Any:
         if isinstance(value, dict) and "layer" in value:
             return rebuild(value, classes)
-        return [build(item) for item in value] if isinstance(value, list) else value
+        return tuple(build(item) for item in value) if isinstance(value, list) else value
 
     signature = inspect.signature(classes[name].__init__)
     positional: list[Any] = []
@@ -274,7 +297,7 @@ class Sequential(Layer):
     def __init__(self, *layers: Layer) -> None:
         for layer in layers:
             if not isinstance(layer, Layer):
-                raise ValueError(f"Sequential takes layers, got {layer!r}: write Sequential(a, b), not Sequential([a, b])")
+                raise ValueError(f"Sequential takes layers, got {layer!r}: Sequential(a, b), not Sequential([a, b])")
         self.layers = layers
         list(self.walk())  # raises when a layer stands here twice
 
@@ -291,6 +314,13 @@ class Sequential(Layer):
         for layer in self.layers:
             x = layer.forward(x)
         return x
+
+    def trace(self, x: Any, place: str = "") -> tuple[np.ndarray, list[Step]]:
+        steps = []
+        for name, layer in self.children().items():
+            x, inner = layer.trace(x, f"{place}{name}.")
+            steps += inner
+        return x, steps
 
     def backward(self, dy: np.ndarray) -> Any:
         first = 0 if self.needs_dx else self._first_learner()
@@ -311,7 +341,7 @@ class Sequential(Layer):
         for index, layer in enumerate(self.layers):
             layer.need_dx(needed or index > first)
 
-    def replica(self) -> Sequential:
+    def replica(self) -> Any:
         twin = super().replica()
         twin.layers = tuple(layer.replica() for layer in self.layers)
         return twin

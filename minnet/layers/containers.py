@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from minnet.layers.base import Layer, Sequential
+from minnet.layers.base import Layer, Sequential, Step
 
 
 class Residual(Layer):
@@ -24,11 +24,18 @@ class Residual(Layer):
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         straight = x if self.shortcut is None else self.shortcut.forward(x)
-        change = self.body.forward(x)
+        return self._add(straight, self.body.forward(x))
+
+    def trace(self, x: np.ndarray, place: str = "") -> tuple[np.ndarray, list[Step]]:
+        change, steps = self.body.trace(x, f"{place}body.")
+        straight, more = (x, []) if self.shortcut is None else self.shortcut.trace(x, f"{place}shortcut.")
+        return self._add(straight, change), steps + more
+
+    def _add(self, straight: np.ndarray, change: np.ndarray) -> np.ndarray:
         if straight.shape != change.shape:
             raise ValueError(
-                f"Residual: the body gives {change.shape}, the shortcut {straight.shape}: make the body keep the shape, "
-                "or give a shortcut (such as a 1x1 convolution) that changes it alike"
+                f"Residual: the body gives {change.shape}, the shortcut {straight.shape}: make the body keep the "
+                "shape, or give a shortcut (such as a 1x1 convolution) that changes it alike"
             )
         return straight + change
 
@@ -37,7 +44,7 @@ class Residual(Layer):
         straight = dy if self.shortcut is None else self.shortcut.backward(dy)
         return straight + self.body.backward(dy)
 
-    def replica(self) -> Residual:
+    def replica(self) -> Any:
         twin = super().replica()
         twin.body = self.body.replica()
         twin.shortcut = None if self.shortcut is None else self.shortcut.replica()
@@ -57,7 +64,13 @@ class Parallel(Layer):
         return {str(index): branch for index, branch in enumerate(self.branches)}
 
     def forward(self, x: Any) -> np.ndarray:
-        parts = [branch.forward(x) for branch in self.branches]
+        return self._join([branch.forward(x) for branch in self.branches])
+
+    def trace(self, x: Any, place: str = "") -> tuple[np.ndarray, list[Step]]:
+        traced = [branch.trace(x, f"{place}{name}.") for name, branch in self.children().items()]
+        return self._join([y for y, _ in traced]), [step for _, steps in traced for step in steps]
+
+    def _join(self, parts: list[np.ndarray]) -> np.ndarray:
         self._cache = [part.shape[-1] for part in parts]
         return np.concatenate(parts, axis=-1)
 
@@ -70,7 +83,7 @@ class Parallel(Layer):
             return None
         return sum(gradients[1:], start=gradients[0])
 
-    def replica(self) -> Parallel:
+    def replica(self) -> Any:
         twin = super().replica()
         twin.branches = tuple(branch.replica() for branch in self.branches)
         return twin
@@ -83,7 +96,14 @@ class MaskedSequential(Sequential):
     """
 
     def forward(self, x: Any) -> np.ndarray:
+        self._hand_out_mask(x)
+        return super().forward(x)
+
+    def trace(self, x: Any, place: str = "") -> tuple[np.ndarray, list[Step]]:
+        self._hand_out_mask(x)
+        return super().trace(x, place)
+
+    def _hand_out_mask(self, ids: np.ndarray) -> None:
         for _, layer in self.walk():
             if hasattr(type(layer), "mask"):
-                layer.mask = x != 0
-        return super().forward(x)
+                layer.mask = ids != 0  # type: ignore[attr-defined]

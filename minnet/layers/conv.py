@@ -54,7 +54,7 @@ class Conv2d(Layer):
         self.b = np.zeros(out_channels, np.float32) if bias else None
         self.workspace, self._kept = Workspace(), [Workspace() for _ in range(groups)]
 
-    def replica(self) -> Conv2d:
+    def replica(self) -> Any:
         twin = super().replica()
         twin.workspace, twin._kept = Workspace(), [Workspace() for _ in range(self.groups)]
         return twin
@@ -93,6 +93,9 @@ class Conv2d(Layer):
         if not self.needs_dx:
             return None
         return parts[0][0] if self.groups == 1 else np.concatenate([dx for dx, _ in parts], axis=-1)
+
+    def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
+        return int(np.prod(y_shape) * np.prod(self.W.shape[:3]))
 
     def _groups(self) -> list[tuple[slice, slice, Workspace]]:
         """For each group: its channels of x, its channels of y, and what its kernel keeps."""

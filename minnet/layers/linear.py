@@ -64,6 +64,9 @@ class Linear(Layer):
             self.db = dy.sum(axis=0)
         return dy @ self.W.T if self.needs_dx and not sparse else None
 
+    def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
+        return int(np.prod(y_shape) * self.in_features)
+
     def _expect_sparse(self, x: Any) -> Any:
         if x.format != "csr":
             raise ValueError(f"{self!r} takes sparse rows as CSR, got {x.format.upper()}: use x.tocsr()")

@@ -35,7 +35,8 @@ class Normalize(Layer):
             )
         if x.dtype.kind not in "fu":
             raise ValueError(f"Normalize expects images of 0..255 (uint8 or floating point), got {x.dtype}")
-        y = x.astype(self.scale.dtype)
+        y = kernels.fresh(x, self.scale.dtype)
+        y[...] = x
         Y, repeats = kernels.wide(y, y)
         Y *= np.tile(self.scale, repeats)
         Y += np.tile(self.shift, repeats)
@@ -65,7 +66,7 @@ class BatchNorm(Layer):
         self.running_mean, self.running_var = np.zeros(num_features, np.float32), np.ones(num_features, np.float32)
         self.notes: list[tuple[int, np.ndarray, np.ndarray]] | None = None  # a list in replicas
 
-    def replica(self) -> BatchNorm:
+    def replica(self) -> Any:
         twin = super().replica()
         twin.notes = []
         return twin
@@ -153,7 +154,8 @@ class LayerNorm(Layer):
         self._cache = u, inverse
         return u * self.gamma + self.beta
 
-    # As in BatchNorm, with the means over an example's features: dx = (1/s) (g - mean g - u * mean (g u)), g = dy gamma.
+    # As in BatchNorm, with the means over an example's features and g = dy gamma:
+    #   dx = (1/s) (g - mean g - u * mean (g u))
     def backward(self, dy: np.ndarray) -> np.ndarray:
         u, inverse = self._recall(dy)
         self._expect_dy(dy, u.shape)

@@ -23,7 +23,7 @@ class _Pool2d(Layer):
             raise ValueError(f"{self!r}: padding may be at most half of kernel_size, or windows would see only padding")
         self.workspace = Workspace()
 
-    def replica(self) -> Layer:
+    def replica(self) -> Any:
         twin = super().replica()
         twin.workspace = Workspace()
         return twin

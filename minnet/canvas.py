@@ -1,0 +1,203 @@
+"""What all figures share: sizes in inches, colours that differ in lightness, and text that the font can show.
+
+Figures are plain matplotlib Figure objects: no pyplot, no window, no global state left behind. A figure's label is its
+caption: one or two sentences with the numbers that the figure shows, and its text alternative in a page.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import itertools
+import unicodedata
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, ParamSpec
+
+from minnet.formatting import one_line
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INK = "#1a1a1a"  # text and what matters
+QUIET = "#595959"  # axis labels and remarks: contrast 7:1 on white
+RULE = "#8c8c8c"  # axes and frames
+GRID = "#e4e4e4"
+BLUE = "#1b4f8a"  # dark: the first of two series
+ORANGE = "#e08a1e"  # light: the second; told from blue by its lightness in grey print, and by its dashes
+PALE = "#c4d3e4"
+SOLID: dict[str, Any] = {"color": BLUE, "linestyle": "-"}
+DASHED: dict[str, Any] = {"color": ORANGE, "linestyle": (0, (4, 1.5))}
+WIDTH = 7.6  # inches of a full-width figure
+DPI = 160
+
+STYLE: dict[str, Any] = {
+    "font.size": 9,
+    "text.color": INK,
+    "figure.facecolor": "white",
+    "axes.facecolor": "white",
+    "axes.edgecolor": RULE,
+    "axes.linewidth": 0.8,
+    "axes.labelcolor": QUIET,
+    "axes.labelsize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": False,
+    "axes.axisbelow": True,
+    "xtick.color": RULE,
+    "ytick.color": RULE,
+    "xtick.labelcolor": QUIET,
+    "ytick.labelcolor": QUIET,
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
+    "lines.linewidth": 1.6,
+    "lines.solid_capstyle": "round",
+    "hatch.linewidth": 0.6,
+    "savefig.dpi": DPI,
+    "savefig.facecolor": "white",
+}
+
+# Where the system has one of these, what DejaVu Sans lacks is drawn with it.
+FALLBACKS = (
+    "Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "Microsoft YaHei", "PingFang SC", "Hiragino Sans GB",
+    "WenQuanYi Micro Hei", "SimHei", "Noto Sans CJK JP", "Yu Gothic", "Malgun Gothic",
+)  # fmt: skip
+
+P = ParamSpec("P")
+
+
+def calm(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+    """Decorates a drawing function: it draws in our style, whatever the user's matplotlib settings are."""
+
+    @functools.wraps(draw)
+    def drawn(*args: P.args, **kwargs: P.kwargs) -> Figure:
+        with _style():
+            return draw(*args, **kwargs)
+
+    return drawn
+
+
+def new(width: float, height: float, title: str = "") -> Figure:
+    """An empty figure of so many inches; the title says its message, at the top left."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=DPI)
+    if title:
+        write(figure, 0.08, height - 0.24, title, size=10.5, weight="bold")
+    return figure
+
+
+def panel(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
+    """Axes at a place given in inches from the figure's lower left corner."""
+    w, h = figure.get_size_inches()
+    return figure.add_axes((left / w, bottom / h, width / w, height / h))
+
+
+def sheet(figure: Figure) -> Axes:
+    """Axes without frame over the whole figure, whose units are inches from the lower left corner."""
+    w, h = figure.get_size_inches()
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(0, w), ylim=(0, h))
+    axes.axis("off")
+    return axes
+
+
+def write(figure: Figure, x: float, y: float, text: str, **style: Any) -> None:
+    """Text at a place in inches, as it stands: a dollar sign is a dollar sign."""
+    w, h = figure.get_size_inches()
+    figure.text(x / w, y / h, text, parse_math=False, **style)
+
+
+def shown(text: str, width: int | None = None) -> str:
+    """`text` on one line, with "□" for each character that the fonts lack (emoji, often Chinese), so none warns."""
+    known = _characters()
+    kept: list[str] = []
+    for character in one_line(text):
+        if ord(character) in known:
+            kept.append(character)
+        elif unicodedata.category(character) not in ("Mn", "Me", "Cf", "Sk") and character not in "\ufe0f":
+            kept.append("□")
+    return one_line("".join(kept), width)
+
+
+def names(classes: Sequence[str], width: int = 18) -> list[str]:
+    """Class names as a figure shows them."""
+    return [shown(name, width) for name in classes]
+
+
+def inches(text: str, size: float) -> float:
+    """How wide `text` is at `size` points, measured in the font."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path
+
+    width, _, _ = text_to_path.get_text_width_height_descent(
+        text.replace("$", "S"), FontProperties(family=list(_families()), size=size), False
+    )
+    return width / 72
+
+
+def spread(values: Sequence[float], gap: float) -> list[float]:
+    """The values moved apart, so that labels placed at them are at least `gap` from each other."""
+    order = sorted(range(len(values)), key=lambda i: values[i])
+    placed = list(values)
+    for _ in range(20):
+        for below, above in itertools.pairwise(order):
+            lack = gap - (placed[above] - placed[below])
+            if lack > 1e-12:
+                placed[below] -= lack / 2
+                placed[above] += lack / 2
+    return placed
+
+
+def luminance(color: Sequence[float]) -> float:
+    """The relative luminance of (red, green, blue, ...) in 0..1, as WCAG 2 defines it for contrast."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in color[:3]]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(first: Sequence[float], second: Sequence[float]) -> float:
+    """The contrast of two colours, from 1 (none) to 21 (black on white)."""
+    low, high = sorted((luminance(first), luminance(second)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def legible(background: Sequence[float]) -> str:
+    """White or nearly black, whichever reads better on this background; the contrast is 4.5 at the least."""
+    dark, light = contrast((0.0, 0.0, 0.0), background), contrast((1.0, 1.0, 1.0), background)
+    return "white" if light >= min(dark, 4.5) else "black"
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as the bytes of a PNG file, with its caption inside as the description."""
+    out = io.BytesIO()
+    with _style():
+        figure.savefig(
+            out, format="png", dpi=DPI, metadata={"Description": figure.get_label()}, pil_kwargs={"compress_level": 4}
+        )
+    return out.getvalue()
+
+
+def _style() -> AbstractContextManager[None]:
+    from matplotlib import rc_context
+
+    settings: Any = {**STYLE, "font.family": list(_families())}
+    return rc_context(settings)
+
+
+@functools.cache
+def _families() -> tuple[str, ...]:
+    from matplotlib.font_manager import fontManager
+
+    present = set(fontManager.get_font_names())
+    return ("DejaVu Sans", *[name for name in FALLBACKS if name in present][:1])
+
+
+@functools.cache
+def _characters() -> frozenset[int]:
+    """The code points that the fonts have."""
+    from matplotlib.font_manager import FontProperties, findfont, get_font
+
+    return frozenset(
+        point for family in _families() for point in get_font(findfont(FontProperties(family=[family]))).get_charmap()
+    )

@@ -1,0 +1,249 @@
+"""Which of several runs is better, and is that more than chance? All are measured on the same test examples.
+
+`python -m minnet compare RUN RUN ...` prints the table; with --out it also writes comparison.json and comparison.png.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from minnet.formatting import count, encodable, interval, number, one_line, p_value, percent, width_of
+from minnet.intervals import mcnemar, paired_bootstrap
+from minnet.run_folder import prepare, save, to_json
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MEASURES = (
+    ("accuracy", "accuracy"),
+    ("macro_recall", "macro recall"),
+    ("macro_f1", "macro F1"),
+    ("log_loss", "log loss"),
+)
+
+
+class Run(NamedTuple):
+    """What a run's folder says about its test examples; examples are in the order of their indices."""
+
+    name: str
+    folder: Path
+    metrics: dict[str, Any]
+    probabilities: np.ndarray  # (N, K)
+    labels: np.ndarray  # (N,)
+    indices: np.ndarray  # (N,) places in the test split
+    fingerprint: str  # of the data
+
+    @property
+    def right(self) -> np.ndarray:
+        return self.probabilities.argmax(axis=1) == self.labels
+
+
+def load(folder: str | Path) -> Run:
+    """Reads config.json, metrics.json and predictions.npz of a run; raises in one line when they are not there."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"there is no folder {folder}: give the folders of finished runs")
+    config, metrics = _json(folder / "config.json"), _json(folder / "metrics.json")
+    path = folder / "predictions.npz"
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            probabilities, labels, indices = (arrays[name] for name in ("probabilities", "labels", "indices"))
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{folder} has no predictions.npz: it is no finished run") from None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} cannot be read ({one_line(str(error), 100)}): repeat that run") from None
+    n = len(labels)
+    if probabilities.ndim != 2 or len(probabilities) != n or labels.shape != (n,) or indices.shape != (n,) or n == 0:
+        shapes = f"probabilities {probabilities.shape}, labels {labels.shape}, indices {indices.shape}"
+        raise ValueError(f"{path} does not fit together ({shapes}): repeat that run")
+    if metrics.get("examples") != n or len(metrics.get("classes", ())) != probabilities.shape[1]:
+        raise ValueError(f"{folder}: metrics.json and predictions.npz are of different runs: repeat that run")
+    order = np.argsort(indices, kind="stable")
+    return Run(
+        folder.resolve().name, folder, metrics, probabilities[order], labels[order].astype(np.int64), indices[order],
+        str(config.get("fingerprint", "")),
+    )  # fmt: skip
+
+
+def compare(folders: Sequence[str | Path], bootstrap: int = 1000, seed: int = 0) -> tuple[dict[str, Any], Figure]:
+    """The runs with their intervals, every pair of them tested, and a figure of all.
+
+    The dictionary has "runs" [{name, folder, accuracy, ...}] and "pairs" [{a, b, mcnemar, differences, won, lost}]:
+    differences are b minus a with paired bootstrap intervals; `won` are the indices of the test examples that b has
+    right and a has wrong, `lost` the other way round; mcnemar's "p_holm" is p corrected for the number of pairs.
+    Raises ValueError when the runs were not evaluated on the same examples.
+    """
+    runs = _same_examples([load(folder) for folder in folders])
+    names = _distinct_names(runs)
+    pairs = []
+    for (name_a, a), (name_b, b) in itertools.combinations(zip(names, runs, strict=True), 2):
+        pairs.append({
+            "a": name_a,
+            "b": name_b,
+            "mcnemar": mcnemar(a.right, b.right),
+            "differences": paired_bootstrap(a.probabilities, b.probabilities, a.labels, bootstrap, seed),
+            "won": a.indices[~a.right & b.right].tolist(),
+            "lost": a.indices[a.right & ~b.right].tolist(),
+        })  # fmt: skip
+    corrected = _holm([pair["mcnemar"]["p"] for pair in pairs])
+    for pair, p in zip(pairs, corrected, strict=True):
+        pair["mcnemar"]["p_holm"] = p
+    kept = ("accuracy", "macro", "weighted", "log_loss", "brier", "intervals", "calibration")
+    result = {
+        "examples": len(runs[0].labels),
+        "fingerprint": runs[0].fingerprint,
+        "runs": [
+            {"name": name, "folder": str(run.folder), **{key: run.metrics[key] for key in kept}}
+            for name, run in zip(names, runs, strict=True)
+        ],
+        "pairs": pairs,
+    }
+    from minnet import plots
+
+    return result, plots.compare({name: run.metrics for name, run in zip(names, runs, strict=True)})
+
+
+def table(result: dict[str, Any], show: int = 10, stream: Any = None) -> str:
+    """The comparison as text: the runs, then each pair with its differences and the first examples that changed."""
+    rows = [("run", *(title for _, title in MEASURES))]
+    for run in result["runs"]:
+        cells = []
+        for key, _ in MEASURES:
+            value = run["macro"][key[6:]] if key.startswith("macro_") else run[key]
+            bounds = run["intervals"][key]
+            whole = percent(value, 1) if key == "accuracy" else number(value)
+            cells.append(f"{whole} ({interval(bounds, 1, True) if key == 'accuracy' else interval(bounds)})")
+        rows.append((one_line(run["name"], 32), *cells))
+    lines = [f"{count(result['examples'], 'test example')}, the same for all; in brackets: 95 % intervals", ""]
+    lines += _aligned(rows)
+    for pair in result["pairs"]:
+        lines += ["", *_pair(pair, show)]
+    return encodable("\n".join(lines), stream)
+
+
+def add_arguments(subparsers: Any) -> None:
+    """Adds the command `compare` to the parsers of `python -m minnet`."""
+    parser = subparsers.add_parser("compare", help="which of several runs is better, and is that more than chance?")
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="folders of runs on the same test examples")
+    parser.add_argument("--out", metavar="FOLDER", help="also write comparison.json and comparison.png there")
+    parser.add_argument("--show", type=int, default=10, help="how many changed examples to name (default: %(default)s)")
+    parser.add_argument("--bootstrap", type=int, default=1000, help="resamples (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of the resampling (default: %(default)s)")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """The command: prints the table, writes the files that were asked for, returns the exit status."""
+    result, figure = compare(args.runs, args.bootstrap, args.seed)
+    print(table(result, args.show))
+    if args.out:
+        from minnet import canvas
+
+        with prepare(args.out):
+            save(Path(args.out) / "comparison.json", to_json(result))
+            save(Path(args.out) / "comparison.png", canvas.png(figure))
+        print(encodable(f"\nwritten: {Path(args.out) / 'comparison.json'} and comparison.png"))
+    return 0
+
+
+def _same_examples(runs: Sequence[Run]) -> Sequence[Run]:
+    if len(runs) < 2:
+        raise ValueError("compare needs at least two runs, got one: name two or more folders")
+    first = runs[0]
+    for other in runs[1:]:
+        if other.metrics["classes"] != first.metrics["classes"]:
+            reason = "their classes differ"
+        elif other.fingerprint != first.fingerprint or not first.fingerprint:
+            reason = (
+                f"their data differ (fingerprints {first.fingerprint or 'unknown'}, {other.fingerprint or 'unknown'})"
+            )
+        elif not np.array_equal(other.indices, first.indices):
+            reason = f"{len(first.labels):,} against {len(other.labels):,} examples, or other places in the test split"
+        elif not np.array_equal(other.labels, first.labels):
+            reason = f"{count(int((other.labels != first.labels).sum()), 'label')} of the examples differ"
+        else:
+            continue
+        raise ValueError(
+            f"{first.folder} and {other.folder} were not evaluated on the same examples: {one_line(reason, 200)}; "
+            "compare runs of the same dataset, split and limit"
+        )
+    return runs
+
+
+def _distinct_names(runs: Sequence[Run]) -> list[str]:
+    names = [run.name for run in runs]
+    if len(set(names)) < len(names):
+        names = ["/".join(run.folder.resolve().parts[-2:]) for run in runs]
+    seen: dict[str, int] = {}
+    for i, name in enumerate(names):
+        seen[name] = seen.get(name, 0) + 1
+        if seen[name] > 1:
+            names[i] = f"{name} ({seen[name]})"
+    return names
+
+
+def _holm(values: Sequence[float]) -> list[float]:
+    """p-values corrected for being many (Holm, A simple sequentially rejective multiple test procedure, 1979).
+
+    The smallest of m is multiplied by m, the next by m - 1, and so on; none may fall below the one before it.
+    """
+    corrected = [0.0] * len(values)
+    highest = 0.0
+    for rank, i in enumerate(sorted(range(len(values)), key=lambda i: values[i])):
+        highest = max(highest, min(1.0, (len(values) - rank) * values[i]))
+        corrected[i] = highest
+    return corrected
+
+
+def _pair(pair: dict[str, Any], show: int) -> list[str]:
+    test = pair["mcnemar"]
+    a, b = one_line(pair["a"], 40), one_line(pair["b"], 40)
+    lines = [f"{b} against {a}"]
+    rows = []
+    for key, title in MEASURES:
+        found = pair["differences"][key]
+        factor, digits, unit = (100, 1, " points") if key == "accuracy" else (1, 3, "")
+        if found["difference"] is None:
+            rows.append((f"  {title}", "–", "not finite"))
+            continue
+        bounds = interval([factor * bound for bound in found["interval"]], digits) if found["interval"] else "–"
+        rows.append((f"  {title}", f"{factor * found['difference']:+.{digits}f}{unit}", f"({bounds})"))
+    lines += _aligned(rows)
+    verdict = "more than chance" if test["p_holm"] < 0.05 else "not told apart from chance"
+    corrected = "" if test["p_holm"] == test["p"] else f", corrected for all pairs {p_value(test['p_holm'])}"
+    lines.append(f"  McNemar's exact test: {p_value(test['p'])}{corrected}: {verdict}")
+    for kind, name in (("won", b), ("lost", a)):
+        places = ", ".join(map(str, pair[kind][:show]))
+        rest = f" and {len(pair[kind]) - show:,} more" if places and len(pair[kind]) > show else ""
+        lines.append(
+            f"  only {name} is right: {count(len(pair[kind]), 'example')}{': ' if places else ''}{places}{rest}"
+        )
+    return lines
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(width_of(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return [
+        "  ".join(cell + " " * (width - width_of(cell)) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path.parent} has no {path.name}: it is no finished run") from None
+    except (ValueError, OSError) as error:
+        raise ValueError(f"{path} cannot be read ({one_line(str(error), 100)}): repeat that run") from None
+    if not isinstance(found, dict):
+        raise ValueError(f"{path} does not hold a run's {path.stem}: repeat that run")
+    return found

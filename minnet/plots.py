@@ -1,0 +1,270 @@
+"""Every figure, each a function of arrays that returns a matplotlib Figure; `figure.get_label()` is its caption."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minnet.canvas import (
+    BLUE,
+    DASHED,
+    GRID,
+    INK,
+    PALE,
+    QUIET,
+    SOLID,
+    WIDTH,
+    calm,
+    inches,
+    legible,
+    names,
+    new,
+    panel,
+    shown,
+    spread,
+)  # fmt: skip
+from minnet.formatting import count, listing, percent
+from minnet.plots_examples import examples, text_examples
+from minnet.plots_probabilities import coverage, entropy_histogram, reliability
+from minnet.plots_weights import filters, telling_words
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = [
+    "compare", "confusion_matrix", "coverage", "curves", "entropy_histogram", "examples", "filters",
+    "reliability", "schedule", "telling_words", "text_examples",
+]  # fmt: skip
+
+
+@calm
+def curves(history: Sequence[Mapping[str, Any]]) -> Figure:
+    """Loss and accuracy after every epoch, training and validation. Rows as the Trainer keeps them."""
+    epochs = np.array([row.get("epoch", i + 1) for i, row in enumerate(history)], dtype=np.float64)
+    if len(epochs) == 0:
+        raise ValueError("curves expects at least one row of history, got none: train for one epoch first")
+    series = {
+        name: np.array([math.nan if row.get(name) is None else row[name] for row in history], dtype=np.float64)
+        for name in ("train_loss", "validation_loss", "train_accuracy", "validation_accuracy")
+    }
+    figure = new(WIDTH, 3.1, _curves_title(epochs, series))
+    for kind, left, title in (("loss", 0.62, "loss (nats)"), ("accuracy", 4.5, "accuracy (%)")):
+        axes = panel(figure, left, 0.52, 2.15, 1.95)
+        factor = 100 if kind == "accuracy" else 1
+        ends: list[tuple[str, float, float]] = []
+        for who, label, style in (
+            ("train", "training", DASHED),
+            ("validation", "validation", SOLID),
+        ):
+            values = factor * series[f"{who}_{kind}"]
+            known = np.isfinite(values)
+            if known.any():
+                marker = "o" if known.sum() == 1 else None
+                axes.plot(epochs[known], values[known], marker=marker, markersize=4, **style)
+                ends.append((label, epochs[known][-1], values[known][-1]))
+        _end_labels(axes, ends, (lambda v: f"{v:.1f} %") if kind == "accuracy" else (lambda v: f"{v:.3f}"))
+        best = series[f"validation_{kind}"] * factor
+        if np.isfinite(best).any():
+            at = int(np.nanargmin(best) if kind == "loss" else np.nanargmax(best))
+            axes.plot(epochs[at], best[at], "o", color=BLUE, markersize=5, markerfacecolor="white", markeredgewidth=1.5)
+        axes.set_xlabel("epoch")
+        axes.set_title(title, fontsize=9, color=QUIET, loc="left")
+        axes.locator_params("x", integer=True)
+        if len(epochs) == 1:
+            axes.set_xlim(epochs[0] - 1, epochs[0] + 1)
+        axes.grid(axis="y", color=GRID)
+        axes.margins(y=0.08)
+    figure.set_label(_curves_caption(epochs, series))
+    return figure
+
+
+def _curves_title(epochs: np.ndarray, series: Mapping[str, np.ndarray]) -> str:
+    loss = series["validation_loss"]
+    if np.isfinite(loss).any():
+        return f"Validation loss is lowest in epoch {epochs[np.nanargmin(loss)]:.0f} of {epochs[-1]:.0f}"
+    return f"Training over {count(int(epochs[-1]), 'epoch')}"
+
+
+def _curves_caption(epochs: np.ndarray, series: Mapping[str, np.ndarray]) -> str:
+    parts = []
+    loss, accuracy, train = (series[n] for n in ("validation_loss", "validation_accuracy", "train_accuracy"))
+    if np.isfinite(loss).any():
+        parts.append(f"validation loss is lowest in epoch {epochs[np.nanargmin(loss)]:.0f} ({np.nanmin(loss):.3f})")
+    if np.isfinite(accuracy).any():
+        at = epochs[np.nanargmax(accuracy)]
+        parts.append(f"validation accuracy is highest in epoch {at:.0f} ({percent(np.nanmax(accuracy), 1)})")
+    if np.isfinite(train[-1]) and np.isfinite(accuracy[-1]):
+        gap = 100 * (train[-1] - accuracy[-1])
+        than = "above" if gap >= 0 else "below"
+        parts.append(
+            f"after the last epoch, training accuracy ({percent(train[-1], 1)}) is {abs(gap):.1f} points {than} "
+            "that on validation"
+        )
+    if not parts and np.isfinite(series["train_loss"]).any():
+        known = series["train_loss"][np.isfinite(series["train_loss"])]
+        parts.append(f"training loss went from {known[0]:.3f} to {known[-1]:.3f}")
+    message = "; ".join(parts) or "no finite value was recorded"
+    return (
+        f"Loss and accuracy over {count(len(epochs), 'epoch')}: {message}. "
+        "Solid: validation, its best value circled; dashed: training."
+    )
+
+
+@calm
+def confusion_matrix(matrix: Any, classes: Sequence[str]) -> Figure:
+    """Counts of examples (K, K): a row for each true class, a column for each predicted one.
+
+    Shaded by the square root of the share of the row: mistakes are the message, and would be too pale otherwise.
+    """
+    from matplotlib.colors import LinearSegmentedColormap
+    from matplotlib.patches import Rectangle
+
+    counts = np.asarray(matrix, dtype=np.int64)
+    k = len(classes)
+    if counts.shape != (k, k):
+        raise ValueError(f"confusion_matrix expects counts ({k}, {k}) for {k} classes, got {counts.shape}")
+    totals = counts.sum(axis=1, keepdims=True)
+    shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
+    labels = names(classes)
+    longest = max(inches(name, 8.5) for name in labels)
+    left = longest + 0.45
+    cell = min((WIDTH - left - 0.4) / k, 0.9 if k < 5 else 0.52)
+    slanted = longest > cell - 0.06
+    below = (longest * 0.71 + 0.12 if slanted else 0.2) + 0.32
+    caption, title = _confusion_caption(counts, shares, classes)
+    width = max(left + cell * k + 0.4, inches(title, 10.5) * 1.12 + 0.2)
+    figure = new(width, below + cell * k + 0.5, title)
+    axes = panel(figure, left, below, cell * k, cell * k)
+    shades = LinearSegmentedColormap.from_list("blue", ["white", PALE, BLUE])(np.sqrt(shares))  # (K, K, 4)
+    axes.imshow(shades)
+    if k <= 24:
+        size = 8.5 if k < 15 and counts.max() < 10_000 else 6
+        for i, j in zip(*np.nonzero(counts), strict=True):
+            axes.text(
+                j, i, f"{counts[i, j]}", ha="center", va="center", color=legible(tuple(shades[i, j])), fontsize=size
+            )
+    for i in range(k if k <= 40 else 0):
+        axes.add_patch(Rectangle((i - 0.5, i - 0.5), 1, 1, fill=False, edgecolor=INK, linewidth=1.0))
+    every = range(0, k, math.ceil(k / 40))
+    slant: dict[str, Any] = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if slanted else {}
+    axes.set_xticks(every, labels=[labels[i] for i in every], parse_math=False, **slant)
+    axes.set_yticks(every, labels=[labels[i] for i in every], parse_math=False)
+    axes.tick_params(length=0, labelcolor=INK)
+    axes.set_ylabel("the truth")
+    axes.set_xlabel("the prediction")
+    axes.spines[:].set_visible(True)
+    figure.set_label(caption)
+    return figure
+
+
+def _confusion_caption(counts: np.ndarray, shares: np.ndarray, classes: Sequence[str]) -> tuple[str, str]:
+    totals = counts.sum(axis=1)
+    present = np.flatnonzero(totals)
+    off = counts * (1 - np.eye(len(classes), dtype=np.int64))
+    head = "Each row is a true class, each column a prediction; the framed diagonal is right."
+    if len(present) == 0:
+        return f"{head} There is no example.", "No example"
+    recalls = shares.diagonal()[present]
+    best, worst = int(present[recalls.argmax()]), int(present[recalls.argmin()])
+    known = (
+        f"Best recognised is {classes[best]} ({percent(shares[best, best])} of {totals[best]:,}), "
+        f"worst {classes[worst]} ({percent(shares[worst, worst])} of {totals[worst]:,})."
+    )
+    if off.max() == 0:
+        return f"{head} Every one of {count(int(totals.sum()), 'example')} is right.", "No confusion at all"
+    i, j = divmod(int(off.argmax()), len(classes))
+    title = f"Most often, {shown(classes[i], 24)} is taken for {shown(classes[j], 24)}"
+    said = f"{off[i, j]:,} of {totals[i]:,} ({percent(shares[i, j])})"
+    return f"{head} The commonest mistake: {classes[i]} taken for {classes[j]}, {said}. {known}", title
+
+
+@calm
+def schedule(rates: Any) -> Figure:
+    """The learning rate (steps,) at every step."""
+    rates = np.asarray(rates, dtype=np.float64)
+    if rates.ndim != 1 or len(rates) == 0:
+        raise ValueError(f"schedule expects the learning rate of each step, (steps,), got shape {rates.shape}")
+    peak = int(rates.argmax())
+    constant = rates.max() == rates.min()
+    title = f"Constant learning rate {rates[0]:.3g}" if constant else f"Learning rate peaks at {rates[peak]:.3g}"
+    figure = new(5.2, 2.6, title)
+    axes = panel(figure, 0.85, 0.52, 3.9, 1.6)
+    axes.plot(np.arange(1, len(rates) + 1), rates, color=BLUE, marker="o" if len(rates) == 1 else None)
+    if not constant:
+        axes.plot(peak + 1, rates[peak], "o", color=BLUE, markersize=5)
+    axes.set(xlabel="step", ylabel="learning rate", ylim=(0, 1.1 * rates.max() or 1))
+    axes.grid(axis="y", color=GRID)
+    figure.set_label(
+        f"The learning rate stays at {rates[0]:.3g} for {count(len(rates), 'step')}."
+        if constant
+        else f"The learning rate starts at {rates[0]:.3g}, is highest at step {peak + 1:,} of {len(rates):,} "
+        f"({rates[peak]:.3g}), and ends at {rates[-1]:.3g}."
+    )
+    return figure
+
+
+@calm
+def compare(runs: Mapping[str, Mapping[str, Any]]) -> Figure:
+    """Runs {name: result of metrics.evaluate} side by side: accuracy, macro F1 and log loss with 95 % intervals."""
+    labels = [shown(name, 28) for name in runs]
+    left = max(inches(label, 9) for label in labels) + 0.25
+    height = 0.65 + 0.36 * len(runs)
+    scores = [metrics["accuracy"] for metrics in runs.values()]
+    best = labels[int(np.argmax(scores))]
+    figure = new(WIDTH, height + 0.5, f"Highest accuracy: {best}, {percent(max(scores), 1)}")
+    each = (WIDTH - left - 0.15) / 3
+    rows = np.arange(len(runs))[::-1]
+    measures = (
+        ("accuracy (%)", "accuracy", 1, 100),
+        ("macro F1", "macro_f1", 3, 1),
+        ("log loss (nats)", "log_loss", 3, 1),
+    )
+    for i, (title, name, digits, factor) in enumerate(measures):
+        axes = panel(figure, left + i * each + 0.1, 0.5, each - 0.25, height - 0.5)
+        for row, metrics in zip(rows, runs.values(), strict=True):
+            value, bounds = _measured(metrics, name), metrics["intervals"][name]
+            if value is None:
+                axes.text(0.5, row, "infinite", transform=axes.get_yaxis_transform(), ha="center", va="center")
+                continue
+            if bounds is not None:
+                axes.plot(np.array(bounds) * factor, [row, row], color=BLUE, linewidth=1.2)
+            axes.plot(value * factor, row, "o", color=BLUE, markersize=5)
+            said = f"{value * factor:.{digits}f}"
+            axes.text(value * factor, row + 0.17, said, ha="center", va="bottom", fontsize=8.5)
+        axes.set_ylim(-0.5, len(runs) - 0.25)
+        axes.set_yticks(rows, labels=labels if i == 0 else [""] * len(runs), parse_math=False)
+        axes.tick_params(axis="y", length=0, labelcolor=INK, labelsize=9)
+        axes.spines["left"].set_visible(False)
+        axes.margins(x=0.18)
+        axes.set_xlabel(title)
+        axes.locator_params("x", nbins=4)
+        axes.grid(axis="x", color=GRID)
+    parts = [f"{name} {percent(score, 1)}" for name, score in zip(runs, scores, strict=True)]
+    n = next(iter(runs.values()))["examples"]
+    figure.set_label(
+        f"Accuracy on the same {count(n, 'example')}: {listing(parts)}. Points are the measured values, lines their "
+        "95 % bootstrap intervals; further right is better for accuracy and F1, further left for log loss."
+    )
+    return figure
+
+
+def _measured(metrics: Mapping[str, Any], name: str) -> float | None:
+    value = metrics["macro"][name.removeprefix("macro_")] if name.startswith("macro_") else metrics[name]
+    return None if value is None else float(value)
+
+
+def _end_labels(axes: Axes, ends: Sequence[tuple[str, float, float]], digits: Any) -> None:
+    """Names the lines at their right ends, instead of a legend."""
+    if not ends:
+        return
+    low, high = axes.get_ylim()
+    room = (high - low) or 1.0
+    for (label, x, y), at in zip(ends, spread([y for _, _, y in ends], 0.2 * room), strict=True):
+        axes.annotate(
+            f"{label}\n{digits(y)}", (x, y), xytext=(1.04, (at - low) / room), textcoords=axes.transAxes,
+            va="center", fontsize=8.5, linespacing=1.1, annotation_clip=False,
+        )  # fmt: skip

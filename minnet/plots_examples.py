@@ -1,0 +1,211 @@
+"""Figures of single examples, pictures or comments, each beside the bars of its three highest probabilities."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from minnet.canvas import BLUE, PALE, QUIET, RULE, WIDTH, calm, names, new, sheet, shown
+from minnet.formatting import percent
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+GROUPS = ("right and sure", "right but unsure", "wrong but unsure", "wrong yet sure")
+RIGHT, WRONG = "✓ right", "✗ wrong"
+
+
+def choose(probabilities: np.ndarray, labels: np.ndarray, each: int = 3, seed: int = 0) -> dict[str, np.ndarray]:
+    """Indices of examples to look at: for each of GROUPS up to `each`, drawn at random so that they are typical.
+
+    Sure are the quarter of the right (or wrong) predictions with the highest top probability, unsure the quarter
+    with the lowest. Groups without examples are left out.
+    """
+    rng = np.random.default_rng(seed)
+    confidence = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == labels
+    chosen = {}
+    for group in GROUPS:
+        pool = np.flatnonzero(right if group.startswith("right") else ~right)
+        pool = pool[np.argsort(-confidence[pool], kind="stable")]
+        sure = group.endswith(("and sure", "yet sure"))
+        half = (len(pool) + sure) // 2  # of very few, the surer half; the one in the middle of an odd number is sure
+        size = max(len(pool) // 4, min(each, half))
+        pool = pool[:size] if sure else pool[len(pool) - size :]
+        if len(pool):
+            chosen[group] = np.sort(rng.choice(pool, min(each, len(pool)), replace=False))
+    return chosen
+
+
+def mistakes(probabilities: np.ndarray, labels: np.ndarray, most: int = 9) -> np.ndarray:
+    """Indices of the wrong predictions with the highest probability, the surest first."""
+    wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
+    return wrong[np.argsort(-probabilities[wrong].max(axis=1), kind="stable")][:most]
+
+
+def grouped(
+    probabilities: np.ndarray, labels: np.ndarray, which: Mapping[str, np.ndarray] | None, each: int
+) -> Mapping[str, np.ndarray]:
+    """`which`, or our own choice; raises where there is nothing to show."""
+    which = choose(probabilities, labels, each) if which is None else which
+    if not sum(len(indices) for indices in which.values()):
+        raise ValueError("there is no example to show")
+    return which
+
+
+@calm
+def examples(
+    images: np.ndarray,
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    classes: Sequence[str],
+    which: Mapping[str, np.ndarray] | None = None,
+    title: str = "Typical examples, right and wrong, sure and unsure",
+) -> Figure:
+    """Pictures (N, H, W, C) uint8 beside the bars of their three highest probabilities.
+
+    `which` maps the heading of a row of pictures to the indices shown there; by default `choose` picks them.
+    """
+    if images.ndim != 4 or images.shape[3] not in (1, 3) or images.dtype != np.uint8:
+        raise ValueError(f"examples expects images (N, H, W, 1 or 3) uint8, got {images.shape} {images.dtype}")
+    which = grouped(probabilities, labels, which, each=3)
+    lines = [(group, part) for group, indices in which.items() for part in _threes(indices)]
+    card, picture, heading, foot = 1.28, 0.92, 0.3, 0.3
+    headings = sum(bool(group) and part[0] == which[group][0] for group, part in lines)
+    height = 0.45 + card * len(lines) + heading * headings + foot
+    figure = new(WIDTH, height, title)
+    axes = sheet(figure)
+    short = names(classes, 14)
+    smooth = "nearest" if max(images.shape[1:3]) <= 16 else "bicubic"
+    y = height - 0.45
+    for group, part in lines:
+        if group and part[0] == which[group][0]:
+            y -= heading
+            _heading(axes, group, y)
+        for column, index in enumerate(part):
+            x = 0.08 + column * 2.55
+            _verdict(axes, x, y - 0.13, probabilities[index], labels[index], short)
+            image = images[index].squeeze(-1) if images.shape[3] == 1 else images[index]
+            top = y - 0.26
+            axes.imshow(
+                image,
+                extent=(x, x + picture, top - picture, top),
+                cmap="gray_r",
+                vmin=0,
+                vmax=255,
+                interpolation=smooth,
+                aspect="auto",
+                zorder=2,
+            )
+            _bars(axes, x + picture + 0.1, top, picture, probabilities[index], labels[index], short)
+        y -= card
+    axes.set(xlim=(0, WIDTH), ylim=(0, height))
+    _foot(axes)
+    figure.set_label(_caption("Pictures", which, labels, probabilities, classes))
+    return figure
+
+
+@calm
+def text_examples(
+    texts: Sequence[str],
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    classes: Sequence[str],
+    which: Mapping[str, np.ndarray] | None = None,
+    title: str = "Typical examples, right and wrong, sure and unsure",
+) -> Figure:
+    """Texts beside the bars of their three highest probabilities; otherwise as `examples`."""
+    which = grouped(probabilities, labels, which, each=2)
+    short = names(classes, 12)
+    # (index, wrapped lines); the text is 4.7 inches wide, which is some 74 characters at 8.5 points
+    wrapped = {i: textwrap.wrap(shown(texts[i], 290), 74) or ["(empty)"] for part in which.values() for i in part}
+    tall = {i: max(0.3 + 0.155 * len(lines), 0.7) for i, lines in wrapped.items()}
+    height = 0.45 + 0.3 + sum(0.3 * bool(group) + sum(tall[i] + 0.08 for i in part) for group, part in which.items())
+    figure = new(WIDTH, height, title)
+    axes = sheet(figure)
+    y = height - 0.45
+    for group, part in which.items():
+        if group and len(part):
+            y -= 0.3
+            _heading(axes, group, y)
+        for i in part:
+            _verdict(axes, 0.08, y - 0.13, probabilities[i], labels[i], short)
+            axes.text(0.08, y - 0.27, "\n".join(wrapped[i]), va="top", fontsize=8.5, parse_math=False, linespacing=1.25)
+            _bars(axes, 5.3, y - 0.08, 0.57, probabilities[i], labels[i], short, beside=0.8)
+            y -= tall[i] + 0.08
+    _foot(axes)
+    figure.set_label(_caption("Texts", which, labels, probabilities, classes))
+    return figure
+
+
+def _threes(indices: np.ndarray) -> list[np.ndarray]:
+    return [indices[i : i + 3] for i in range(0, len(indices), 3)]
+
+
+def _verdict(axes: Axes, x: float, y: float, p: np.ndarray, label: int, short: Sequence[str]) -> None:
+    right = p.argmax() == label
+    text = f"{RIGHT}: {short[label]}" if right else f"{WRONG}: truth is {short[label]}"
+    axes.text(x, y, text, va="center", fontsize=8.5, parse_math=False, weight="normal" if right else "bold")
+
+
+def _heading(axes: Axes, group: str, y: float) -> None:
+    axes.text(0.08, y + 0.1, group[0].upper() + group[1:], color=QUIET, va="center", fontsize=9, weight="bold")
+    axes.plot([0.08, WIDTH - 0.08], [y + 0.22, y + 0.22], color=RULE, linewidth=0.6)
+
+
+def _bars(
+    axes: Axes,
+    x: float,
+    top: float,
+    height: float,
+    p: np.ndarray,
+    label: int,
+    short: Sequence[str],
+    beside: float = 0.0,
+) -> None:
+    """Three rows from `top` down: a name, its bar, its digits; the true class's bar is dark.
+
+    The bar stands under the name, or `beside` it, so many inches to the right.
+    """
+    longest, low = 0.9, 0.0 if beside else 0.065
+    left = x + beside
+    for row, k in enumerate(np.argsort(-p, kind="stable")[:3]):
+        y = top - (row + 0.5) * height / 3
+        length = max(longest * float(p[k]), 0.01)
+        axes.text(x, y + low, short[k], va="center", fontsize=7.5, parse_math=False)
+        axes.barh(
+            y - low, length, left=left, height=0.085, color=BLUE if k == label else PALE, edgecolor=BLUE, linewidth=0.6
+        )
+        axes.text(left + length + 0.04, y - low, percent(float(p[k])), va="center", fontsize=7.5)
+
+
+def _foot(axes: Axes) -> None:
+    axes.text(
+        0.08,
+        0.13,
+        "Dark bar: the true class. Each list holds the three most probable classes.",
+        color=QUIET,
+        va="center",
+        fontsize=8,
+    )
+
+
+def _caption(
+    kind: str, which: Mapping[str, np.ndarray], labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]
+) -> str:
+    parts = []
+    for group, indices in which.items():
+        if len(indices) == 0:
+            continue
+        said = []
+        for i in indices[:3]:
+            k = int(probabilities[i].argmax())
+            truth = "" if k == labels[i] else f" for {classes[labels[i]]}"
+            said.append(f"{classes[k]} {percent(float(probabilities[i, k]))}{truth}")
+        more = f" and {len(indices) - 3} more" if len(indices) > 3 else ""
+        parts.append(f"{group or 'shown'}: {', '.join(said)}{more}")
+    return f"{kind} with their three most probable classes. {'; '.join(parts).capitalize()}."

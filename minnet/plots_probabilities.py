@@ -1,0 +1,159 @@
+"""Figures that ask what a probability is worth: calibration, accuracy when abstaining, entropy of right and wrong."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minnet import calibration
+from minnet.canvas import BLUE, DASHED, GRID, ORANGE, PALE, QUIET, RULE, SOLID, calm, new, panel, shown, spread
+from minnet.formatting import count, listing, percent
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@calm
+def reliability(
+    probabilities: np.ndarray | Mapping[str, np.ndarray], labels: np.ndarray, bins: int = calibration.BINS
+) -> Figure:
+    """Accuracy against confidence, in bins of the top probability; below, how many examples each bin holds.
+
+    A mapping {name: probabilities} draws up to two of them together, as before and after temperature scaling.
+    """
+    given = probabilities if isinstance(probabilities, Mapping) else {"": probabilities}
+    if not 1 <= len(given) <= 2:
+        raise ValueError(f"reliability draws one or two sets of probabilities, got {len(given)}")
+    found = {name: calibration.reliability(p, labels, bins) for name, p in given.items()}
+    k = next(iter(given.values())).shape[1]
+    figure = new(5.2, 5.05, _reliability_title(found))
+    axes, below = panel(figure, 0.75, 1.5, 3.1, 3.1), panel(figure, 0.75, 0.5, 3.1, 0.72)
+    axes.plot([0, 1], [0, 1], color=RULE, linewidth=1, linestyle=(0, (1, 1.5)))
+    axes.text(0.97, 0.03, "surer than right", color=QUIET, ha="right", fontsize=8.5)
+    axes.text(0.03, 0.93, "less sure than right", color=QUIET, fontsize=8.5)
+    styles = [("●", {**SOLID, "marker": "o"}), ("□", {**DASHED, "marker": "s", "markerfacecolor": "white"})]
+    at = spread([data["accuracy"][-1] for data in found.values()], 0.07)
+    width = 1 / bins
+    for (name, data), (sign, style), y in zip(found.items(), styles[len(found) - 1 :: -1], at, strict=True):
+        accuracy, (low, high) = np.array(data["accuracy"]), np.array(data["interval"]).T
+        error = np.maximum([accuracy - low, high - accuracy], 0)
+        axes.errorbar(data["confidence"], accuracy, error, elinewidth=0.8, markersize=5, clip_on=False, **style)
+        if name:
+            axes.text(1.05, y, f"{sign} {shown(name, 18)}", va="center", parse_math=False)
+        filled = {"color": PALE, "edgecolor": BLUE} if style["color"] == BLUE else {"fill": False, "edgecolor": ORANGE}
+        below.bar(data["low"], data["count"], width, align="edge", linewidth=0.8, **filled)
+    axes.set(xlim=(0, 1), ylim=(0, 1), ylabel="share that is right")
+    below.set(xlim=(0, 1), xlabel="top probability (confidence)", ylabel="examples")
+    below.locator_params("y", nbins=3, integer=True)
+    ticks = np.linspace(0, 1, 6)
+    axes.set_xticks(ticks, labels=[""] * 6)
+    axes.set_yticks(ticks, labels=[percent(t) for t in ticks])
+    below.set_xticks(ticks, labels=[percent(t) for t in ticks])
+    axes.grid(color=GRID)
+    figure.set_label(_reliability_caption(given, labels, found, k, bins))
+    return figure
+
+
+def _reliability_title(found: Mapping[str, Mapping[str, Any]]) -> str:
+    first, *_, last = [*found.values()] * 2
+    if len(found) == 2:
+        return f"Calibration error: {percent(first['ece'], 1)}, then {percent(last['ece'], 1)}"
+    return f"Probabilities are off by {percent(first['ece'], 1)} on average"
+
+
+def _reliability_caption(given: Any, labels: np.ndarray, found: Any, k: int, bins: int) -> str:
+    parts = []
+    for name, p in given.items():
+        expected, _ = calibration.calibrated_ece(p, bins)
+        confidence = float(p.max(axis=1).astype(np.float64).mean())
+        right = float((p.argmax(axis=1) == labels).mean())
+        sense = "too sure" if confidence > right else "not sure enough"
+        prefix = f"{name}: " if name else ""
+        parts.append(
+            f"{prefix}mean confidence {percent(confidence, 1)}, accuracy {percent(right, 1)}, so on the whole {sense}; "
+            f"expected calibration error {percent(found[name]['ece'], 1)}, where perfect calibration would show "
+            f"{percent(expected, 1)} by chance"
+        )
+    message = "; ".join(parts)
+    return (
+        f"{message[0].upper()}{message[1:]}. On the dotted diagonal, probabilities mean what they say. {bins} bins of "
+        f"equal width of the top probability, which is at least 1/{k}; vertical lines are 95 % intervals."
+    )
+
+
+@calm
+def coverage(probabilities: np.ndarray, labels: np.ndarray) -> Figure:
+    """Accuracy against the share of examples answered, when the model answers only where it is sure enough."""
+    points = calibration.coverage(probabilities, labels, points=min(100, len(labels)))
+    x = np.array([point["coverage"] for point in points])
+    y = np.array([point["accuracy"] for point in points])
+    whole = y[-1]
+    goal = 1 - (1 - whole) / 2
+    reached = np.flatnonzero(y >= goal)
+    half = int(reached[-1]) if len(reached) and whole < 1 else None
+    said = f"Answering all examples it is right in {percent(whole, 1)}"
+    if half is None:
+        title, message = "Accuracy when it may abstain", f"{said}; abstaining does not halve its errors"
+    else:
+        title = f"Its surest {percent(x[half])} have half the error"
+        message = (
+            f"{said}; answering only the surest {percent(x[half])} (top probability at least "
+            f"{percent(points[half]['threshold'])}), in {percent(y[half], 1)}"
+        )
+    figure = new(5.2, 3.2, title)
+    axes = panel(figure, 0.75, 0.52, 3.45, 2.2)
+    axes.plot(100 * x, 100 * y, color=BLUE)
+    lowest = max(0.0, min(y.min(), whole) * 100 - 6)
+    marks = [(len(x) - 1, "all")] if half is None else [(len(x) - 1, "all"), (half, f"surest {percent(x[half])}")]
+    for i, who in marks:
+        axes.plot(100 * x[i], 100 * y[i], "o", color=BLUE, markersize=5, clip_on=False)
+        axes.annotate(
+            f"{who}: {percent(y[i], 1)}", (100 * x[i], 100 * y[i]), xytext=(8, 3), textcoords="offset points",
+            annotation_clip=False,
+        )  # fmt: skip
+    axes.set(xlim=(0, 100), ylim=(lowest, 100.5))
+    axes.set(xlabel="examples answered, the surest first (%)", ylabel="accuracy (%)")
+    axes.grid(color=GRID)
+    figure.set_label(f"{message}. {count(len(labels), 'example')}.")
+    return figure
+
+
+@calm
+def entropy_histogram(probabilities: np.ndarray, labels: np.ndarray) -> Figure:
+    """How undecided the model is where it is right and where it is wrong: the entropy of its probabilities in nats."""
+    entropy = calibration.entropies(probabilities)
+    right = probabilities.argmax(axis=1) == labels
+    uniform = math.log(probabilities.shape[1])
+    edges = np.linspace(0, uniform, 31)
+    groups: list[tuple[str, np.ndarray, dict[str, Any]]] = [
+        ("right", entropy[right], {"facecolor": PALE, "edgecolor": BLUE, "linewidth": 0.8}),
+        ("wrong", entropy[~right], {"facecolor": "none", "edgecolor": "#a85f00", "linewidth": 1.2, "hatch": "////"}),
+    ]
+    means = {name: float(values.mean()) for name, values, _ in groups if len(values)}
+    title = "Entropy of its predictions"
+    if len(means) == 2:
+        title = f"It is {'less' if means['wrong'] > means['right'] else 'not less'} decided where it is wrong"
+    figure = new(5.2, 3.15, title)
+    axes = panel(figure, 0.75, 0.52, 4.1, 1.95)
+    top = 0.0
+    for name, values, style in groups:
+        if len(values):
+            share = 100 * np.histogram(values.clip(0, uniform), edges)[0] / len(values)
+            top = max(top, share.max())
+            axes.stairs(share, edges, fill=True, label=f"{name}: {len(values):,}, mean {means[name]:.2f}", **style)
+            line = "-" if name == "right" else "--"
+            axes.axvline(means[name], color=style["edgecolor"], linewidth=1.2, linestyle=line)
+    axes.set(xlim=(0, uniform), ylim=(0, 1.05 * top or 1))
+    axes.set(xlabel="entropy (nats): 0 is certain, the right end undecided", ylabel="% of its group")
+    axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, fontsize=9, borderpad=0.2)
+    parts = [
+        f"{means[name]:.2f} nats where it is {name} ({len(values):,})" for name, values, _ in groups if name in means
+    ]
+    figure.set_label(
+        f"The mean entropy is {listing(parts)}; a uniform guess would have {uniform:.2f}. "
+        "Filled: right predictions; hatched: wrong ones; each adds up to 100 %, vertical lines are the means."
+    )
+    return figure

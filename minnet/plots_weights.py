@@ -1,0 +1,107 @@
+"""Figures of what a first layer has learned: convolution filters as pictures, the words that speak for each class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from minnet.canvas import BLUE, INK, PALE, WIDTH, calm, inches, new, panel, sheet, shown
+from minnet.formatting import count
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@calm
+def filters(W: np.ndarray, shape: tuple[int, int, int] | None = None, classes: Sequence[str] = ()) -> Figure:
+    """A first layer's weights as pictures: Conv2d's W (kh, kw, 1 or 3, out), or Linear's W (in, out) with `shape`.
+
+    Each picture is scaled on its own: grey in the middle is 0, the largest weight is black or white (or full colour).
+    """
+    if W.ndim == 2 and shape is not None and np.prod(shape) == len(W):
+        W = W.reshape(*shape, W.shape[1])
+    if W.ndim != 4 or W.shape[2] not in (1, 3):
+        raise ValueError(f"filters expects W (kh, kw, 1 or 3, out), or (in, out) and the image's shape, got {W.shape}")
+    kh, kw, channels, out = W.shape
+    norms = np.sqrt((W.astype(np.float64) ** 2).sum(axis=(0, 1, 2)))
+    drawn = min(out, 64)
+    columns = min(drawn, 8 if drawn > 10 else 5)
+    lines = -(-drawn // columns)
+    side = 0.62 if drawn > 10 else 1.1
+    below = 0.2 if len(classes) == out else 0.0
+    title = "What each class looks for" if len(classes) == out else "First-layer filters"
+    width = max(columns * (side + 0.1) + 0.06, inches(title, 10.5) * 1.15 + 0.2)
+    height = lines * (side + 0.1 + below) + 0.5
+    figure = new(width, height, title)
+    axes = sheet(figure)
+    for i in range(drawn):
+        scale = np.abs(W[..., i]).max() or 1.0
+        picture = 0.5 + 0.5 * W[..., i] / scale
+        x = 0.08 + (i % columns) * (side + 0.1)
+        y = height - 0.45 - (i // columns) * (side + 0.1 + below)
+        axes.imshow(
+            picture if channels == 3 else picture[..., 0],
+            extent=(x, x + side, y - side, y),
+            cmap="gray",
+            vmin=0,
+            vmax=1,
+            interpolation="nearest",
+            aspect="auto",
+        )
+        if below:
+            name = shown(classes[i], 14)
+            axes.text(x + side / 2, y - side - 0.1, name, ha="center", va="center", fontsize=8.5, parse_math=False)
+    axes.set(xlim=(0, width), ylim=(0, height))
+    weak = int((norms < 0.1 * np.median(norms)).sum())
+    more = f" (the first {drawn} are shown)" if drawn < out else ""
+    figure.set_label(
+        f"{count(out, 'filter')} of {kh} x {kw} x {channels} weights{more}, each scaled on its own; mid-grey is zero. "
+        f"Their norms go from {norms.min():.2g} to {norms.max():.2g}; "
+        + (f"{weak} learned next to nothing (a tenth of the median or less)." if weak else "none is close to zero.")
+    )
+    return figure
+
+
+@calm
+def telling_words(words: Sequence[str], weights: np.ndarray, classes: Sequence[str], top: int = 10) -> Figure:
+    """The words that speak most for each class: `weights` (V, K) less their mean over the classes.
+
+    Softmax sees differences only: adding the same number to a word's weights for all classes changes nothing.
+    """
+    if weights.shape != (len(words), len(classes)):
+        raise ValueError(f"telling_words expects weights ({len(words)}, {len(classes)}), got {weights.shape}")
+    evidence = weights - weights.mean(axis=1, keepdims=True)
+    drawn = range(min(len(classes), 9))
+    columns = min(len(drawn), 3)
+    lines = -(-len(drawn) // columns)
+    top = min(top, len(words))
+    best = {k: np.argsort(-evidence[:, k], kind="stable")[:top] for k in drawn}
+    best = {k: indices[evidence[indices, k] > 0] for k, indices in best.items()}
+    block = 0.42 + 0.2 * top
+    figure = new(WIDTH, 0.55 + lines * (block + 0.1), "The words that speak most for each class")
+    width = (WIDTH - 0.1) / columns
+    furthest = float(evidence.max()) or 1.0
+    for k in drawn:
+        left = 0.05 + (k % columns) * width
+        bottom = figure.get_size_inches()[1] - 0.4 - (k // columns + 1) * (block + 0.1) + 0.1
+        axes = panel(figure, left + 0.95, bottom, width - 1.5, block - 0.3)
+        values = evidence[best[k], k]
+        rows = top - 1 - np.arange(len(values))
+        axes.barh(rows, values, height=0.68, color=PALE, edgecolor=BLUE, linewidth=0.8)
+        for row, value in zip(rows.tolist(), values.tolist(), strict=True):
+            axes.text(value + 0.03 * furthest, row, f"{value:+.2f}", va="center", fontsize=8)
+        axes.set(xlim=(0, furthest), ylim=(-0.5, top - 0.5), xticks=[])
+        axes.set_yticks(rows, labels=[shown(words[i], 15) for i in best[k]], parse_math=False)
+        axes.tick_params(axis="y", length=0, labelcolor=INK, labelsize=8.5)
+        axes.spines["bottom"].set_visible(False)
+        axes.spines["left"].set_bounds(top - 0.5 - len(values), top - 0.5)
+        axes.set_title(shown(classes[k], 22), fontsize=9, weight="bold", loc="left", parse_math=False)
+    said = [f"{classes[k]}: " + ", ".join(f"“{words[i]}” ({evidence[i, k]:+.2f})" for i in best[k][:3]) for k in drawn]
+    more = f" The first {len(drawn)} of {len(classes)} classes." if len(drawn) < len(classes) else ""
+    figure.set_label(
+        f"Most telling for {'; for '.join(said)}.{more} Numbers are weights less their mean over the classes: what one "
+        "occurrence adds to the class's score."
+    )
+    return figure

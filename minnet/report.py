@@ -1,0 +1,298 @@
+"""A run's folder: configuration, measures, history, predictions, figures, and one page that a person can read."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minnet import canvas, page, plots
+from minnet.formatting import bars, count, interval, listing, number, one_line, percent
+from minnet.plots_examples import choose, mistakes
+from minnet.run_folder import Lock, prepare, save, to_csv, to_json, to_npz
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["Lock", "bars", "prepare", "write"]
+
+LONGEST = 500  # characters of a text that are shown
+
+
+def write(
+    folder: str | Path,
+    config: Mapping[str, Any],
+    history: Sequence[Mapping[str, Any]],
+    metrics: Mapping[str, Any],
+    probabilities: np.ndarray,
+    labels: np.ndarray,
+    *,
+    indices: np.ndarray | None = None,
+    images: np.ndarray | None = None,
+    texts: Sequence[str] | None = None,
+    calibrated: Mapping[str, np.ndarray] | None = None,
+    filters: np.ndarray | None = None,
+    filter_shape: tuple[int, int, int] | None = None,
+    words: Sequence[str] | None = None,
+    weights: np.ndarray | None = None,
+    rates: np.ndarray | None = None,
+    hide_text: bool = False,
+) -> Path:
+    """Writes everything about a finished run into `folder` and returns the path of its report.html.
+
+    `metrics` is the result of `metrics.evaluate(probabilities, labels, classes)` on the test examples, which are
+    given as `images` (N, H, W, C) uint8 or as `texts`; `indices` are their places in the test split (0..N-1 by
+    default). Of `config`, model, dataset, command, fingerprint and seconds are named in the page; all of it is shown.
+    `history` holds the Trainer's rows. Optional: `calibrated`, {"T = 1.3": probabilities} after temperature scaling;
+    `filters`, the first layer's W (with `filter_shape` for a Linear); `words` and their `weights` (V, K); `rates`, the
+    learning rate of every step. `hide_text` shows lengths and labels of texts that are too coarse to show.
+    """
+    folder = Path(folder)
+    _check(metrics, probabilities, labels, images, texts)
+    config = {**config, "versions": {**_versions(), **config.get("versions", {})}}
+    indices = np.arange(len(labels)) if indices is None else np.asarray(indices)
+    # what cannot be made again comes first
+    save(folder / "metrics.json", to_json(metrics))
+    save(folder / "config.json", to_json(config))
+    save(folder / "history.csv", to_csv(history))
+    save(folder / "predictions.npz", to_npz(probabilities=probabilities, labels=labels, indices=indices))
+
+    classes = metrics["classes"]
+    shown = _hidden(texts, labels, classes) if hide_text and texts is not None else texts
+    first_layer = _first_layer(filters, filter_shape, None if hide_text else words, weights, classes)
+    together = probabilities if calibrated is None else {"as trained": probabilities, **calibrated}
+    figures = {
+        **_training(history, rates),
+        "confusion_matrix": plots.confusion_matrix(metrics["confusion"], classes),
+        **_examples(images, shown, labels, probabilities, classes),
+        "reliability": plots.reliability(together, labels),
+        "coverage": plots.coverage(probabilities, labels),
+        "entropy": plots.entropy_histogram(probabilities, labels),
+        **first_layer,
+    }
+    drawn = {}
+    for name, figure in figures.items():
+        png = canvas.png(figure)
+        save(folder / "figures" / f"{name}.png", png)
+        drawn[name] = page.figure(png, str(figure.get_label()), figure.get_size_inches()[0])
+    sections = _sections(config, metrics, probabilities, labels, shown, drawn, hide_text)
+    path = folder / "report.html"
+    save(path, page.page(_title(config), _lead(metrics), sections))
+    return path
+
+
+def _training(history: Sequence[Mapping[str, Any]], rates: np.ndarray | None) -> dict[str, Figure]:
+    found = {"curves": plots.curves(history)} if history else {}
+    return found if rates is None else {**found, "schedule": plots.schedule(rates)}
+
+
+def _examples(
+    images: np.ndarray | None, texts: Sequence[str] | None, labels: np.ndarray, p: np.ndarray, classes: Sequence[str]
+) -> dict[str, Figure]:
+    """Pictures stand in the page as figures; texts stand there as text, and their figure is for use elsewhere."""
+    if images is None:
+        return {} if texts is None else {"examples": plots.text_examples(texts, labels, p, classes)}
+    found = {"examples": plots.examples(images, labels, p, classes)}
+    surest = mistakes(p, labels)
+    if len(surest):
+        title = "The mistakes it is surest of"
+        found["mistakes"] = plots.examples(images, labels, p, classes, {"": surest}, title)
+    return found
+
+
+def _first_layer(
+    filters: np.ndarray | None,
+    shape: tuple[int, int, int] | None,
+    words: Sequence[str] | None,
+    weights: np.ndarray | None,
+    classes: Sequence[str],
+) -> dict[str, Figure]:
+    found = {}
+    if filters is not None:
+        named = classes if shape is not None and filters.shape[-1] == len(classes) else ()
+        found["filters"] = plots.filters(filters, shape, named)
+    if words is not None and weights is not None:
+        found["telling_words"] = plots.telling_words(words, weights, classes)
+    return found
+
+
+def _sections(
+    config: Mapping[str, Any],
+    metrics: Mapping[str, Any],
+    p: np.ndarray,
+    labels: np.ndarray,
+    texts: Sequence[str] | None,
+    drawn: Mapping[str, str],
+    hide_text: bool,
+) -> dict[str, str]:
+    classes = metrics["classes"]
+    sections = {"Results": _results(metrics) + _per_class(metrics)}
+    if "curves" in drawn or "schedule" in drawn:
+        sections["Training"] = drawn.get("curves", "") + drawn.get("schedule", "")
+    sections["What is taken for what"] = drawn["confusion_matrix"]
+    hidden = page.note("The texts are hidden (--hide-text): lengths and labels stand for them.") if hide_text else ""
+    if texts is not None:
+        groups = choose(p, labels, each=3)
+        explained = page.note("Drawn at random from the surest and the least sure quarter. Dark bar: the true class.")
+        sections["Examples"] = (
+            hidden
+            + explained
+            + "".join(
+                page.cards(group[0].upper() + group[1:], [_card(texts, labels, p, classes, i) for i in indices])
+                for group, indices in groups.items()
+            )
+        )
+        surest = mistakes(p, labels)
+        if len(surest):
+            sections["Most confident mistakes"] = hidden + page.cards(
+                f"The {count(len(surest), 'mistake')} with the highest probability, "
+                f"{percent(float(p[surest].max(axis=1).max()))} to {percent(float(p[surest].max(axis=1).min()))}",
+                [_card(texts, labels, p, classes, i) for i in surest],
+            )
+    elif "examples" in drawn:
+        sections["Examples"] = drawn["examples"]
+        if "mistakes" in drawn:
+            sections["Most confident mistakes"] = drawn["mistakes"]
+    sections["Can the probabilities be believed?"] = drawn["reliability"] + drawn["coverage"] + drawn["entropy"]
+    learned = drawn.get("filters", "") + drawn.get("telling_words", "")
+    if learned:
+        sections["What the first layer learned"] = learned
+    sections["How this run was made"] = _making(config)
+    return sections
+
+
+def _results(metrics: Mapping[str, Any]) -> str:
+    bounds, calibration = metrics["intervals"], metrics["calibration"]
+    n = metrics["examples"]
+    rows = [("Accuracy", percent(metrics["accuracy"], 1), interval(bounds["accuracy"], 1, True), "share that is right")]
+    meanings = {
+        "precision": "of what is called a class, the share that is; mean over classes",
+        "recall": "of what is a class, the share that is found; mean over classes",
+        "f1": "the harmonic mean of both; mean over classes",
+    }
+    for name, meaning in meanings.items():
+        title = "Macro F1" if name == "f1" else f"Macro {name}"
+        rows.append((title, number(metrics["macro"][name]), interval(bounds[f"macro_{name}"]), meaning))
+    rows.append(("Weighted F1", number(metrics["weighted"]["f1"]), "", "the same, classes weighted by their examples"))
+    rows += [
+        ("Log loss", number(metrics["log_loss"]), interval(bounds["log_loss"]),
+         f"nats; a uniform guess has {metrics['entropy']['uniform']:.3f}, 0 is perfect"),
+        ("Brier score", number(metrics["brier"]), interval(bounds["brier"]),
+         f"squared distance to the truth; a uniform guess has {1 - 1 / len(metrics['classes']):.3f}, 0 is perfect"),
+        ("Calibration error", percent(calibration["ece"], 1), "",
+         f"by chance alone {percent(calibration['ece_if_calibrated'], 1)} "
+         f"({interval(calibration['ece_if_calibrated_interval'], 1, True)}) if perfectly calibrated"),
+    ]  # fmt: skip
+    drawn = metrics["bootstrap"]
+    caption = f"On {count(n, 'test example')}; intervals: 95 %, {drawn['resamples']:,} bootstrap resamples."
+    return page.table(caption, ("Measure", "Value", "95 % interval", "Meaning"), rows, numeric=(1, 2))
+
+
+def _per_class(metrics: Mapping[str, Any]) -> str:
+    def row(title: str, rated: Mapping[str, Any], support: int, predicted: int) -> tuple[str, ...]:
+        return (
+            title,
+            *(number(rated[name]) for name in ("precision", "recall", "f1")),
+            f"{support:,}",
+            f"{predicted:,}",
+        )
+
+    n = metrics["examples"]
+    rows = [row(r["class"], r, r["support"], r["predicted"]) for r in metrics["per_class"]]
+    rows += [row("macro mean", metrics["macro"], n, n), row("weighted mean", metrics["weighted"], n, n)]
+    header = ("Class", "Precision", "Recall", "F1", "Examples", "Predicted")
+    html = page.table("Each class, and the means over the classes.", header, rows, numeric=(1, 2, 3, 4, 5), sums=2)
+    if metrics["undefined"]:
+        said = [f"{u['measure']}{' of ' + u['class'] if u['class'] else ''}: {u['why']}" for u in metrics["undefined"]]
+        html += page.note(f"Undefined here: {'; '.join(said)}.")
+    return html
+
+
+def _making(config: Mapping[str, Any]) -> str:
+    typed = page.code(str(config["command"])) if config.get("command") else ""
+    rows = [(name, value) for name, value in _flat(config) if name != "command"]
+    beside = (
+        "Beside this page: metrics.json, history.csv, predictions.npz (probabilities, labels, indices) and figures/."
+    )
+    return typed + page.table("As in config.json.", ("Setting", "Value"), rows) + page.note(beside)
+
+
+def _title(config: Mapping[str, Any]) -> str:
+    named = [str(config[key]) for key in ("model", "dataset") if isinstance(config.get(key), str)]
+    return " on ".join(named) or "A run of minnet"
+
+
+def _lead(metrics: Mapping[str, Any]) -> list[str]:
+    """The result in one sentence, and what stands beside it in a second."""
+    n, macro = metrics["examples"], metrics["macro"]
+    first = (
+        f"It is right on {percent(metrics['accuracy'], 1)} of {count(n, 'test example')} it had never seen "
+        f"(95 % interval {interval(metrics['intervals']['accuracy'], 1, True)}); always naming the commonest class "
+        f"would be right on {percent(metrics['majority'], 1)}."
+    )
+    rated = sorted((r for r in metrics["per_class"] if r["support"]), key=lambda r: r["f1"])
+    second = (
+        f"Macro precision is {number(macro['precision'])}, recall {number(macro['recall'])} and F1 "
+        f"{number(macro['f1'])}; by F1 it does best on {rated[-1]['class']} ({number(rated[-1]['f1'])}) and worst on "
+        f"{rated[0]['class']} ({number(rated[0]['f1'])})."
+    )
+    return [first, second]
+
+
+def _card(texts: Sequence[str], labels: np.ndarray, p: np.ndarray, classes: Sequence[str], i: int) -> str:
+    text = str(texts[i]).strip() or "(empty)"
+    return page.card(text if len(text) <= LONGEST else text[: LONGEST - 1] + "…", int(labels[i]), p[i], classes)
+
+
+def _hidden(texts: Sequence[str], labels: np.ndarray, classes: Sequence[str]) -> list[str]:
+    lengths = [count(len(text), "character") for text in texts]
+    return [f"[hidden: {length}, {classes[label]}]" for length, label in zip(lengths, labels, strict=True)]
+
+
+def _flat(config: Mapping[str, Any], place: str = "") -> list[tuple[str, str]]:
+    rows: list[tuple[str, str]] = []
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            rows += _flat(value, f"{place}{key}.")
+        elif isinstance(value, (list, tuple)) and not any(isinstance(item, (Mapping, list, tuple)) for item in value):
+            rows.append((place + str(key), ", ".join(map(str, value))))
+        else:
+            shown = f"{value:.6g}" if isinstance(value, float) else str(value)
+            rows.append((place + str(key), one_line(shown, 1000)))
+    return rows
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version(), "platform": platform.platform(), "cpus": str(os.cpu_count())}
+    for name in ("minnet", "numpy", "scipy", "scikit-learn", "matplotlib"):
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def _check(
+    metrics: Mapping[str, Any],
+    p: np.ndarray,
+    labels: np.ndarray,
+    images: np.ndarray | None,
+    texts: Sequence[str] | None,
+) -> None:
+    n, k = metrics["examples"], len(metrics["classes"])
+    if p.shape != (n, k) or labels.shape != (n,):
+        raise ValueError(
+            f"these metrics are of {n} examples and {k} classes, but the probabilities are {p.shape} and the labels "
+            f"{labels.shape}: give those that were evaluated"
+        )
+    given = [name for name, data in (("images", images), ("texts", texts)) if data is not None]
+    if len(given) == 2:
+        raise ValueError("give images or texts, not both")
+    for data in (images, texts):
+        if data is not None and len(data) != n:
+            raise ValueError(f"{listing(given)}: {len(data)} of them for {n} examples; give those that were evaluated")

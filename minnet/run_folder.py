@@ -1,0 +1,210 @@
+"""A run's folder: claimed for one process before training starts, and every file in it written whole or not at all."""
+
+from __future__ import annotations
+
+import atexit
+import csv
+import errno
+import io
+import json
+import math
+import os
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+LOCK = ".lock"
+_held: dict[str, Lock] = {}
+
+
+class Lock:
+    """The claim of this process on a folder, until `release`, the end of a `with` block, or the process's end.
+
+    The claim is a lock of the operating system on the file `.lock`, which holds the process's number for the reader.
+    The system drops it however the process ends, so a killed run never blocks its folder. `note` says when the file
+    of such a run was found and taken over.
+    """
+
+    def __init__(self, folder: Path, handle: int, note: str = "") -> None:
+        self.folder, self.note = folder, note
+        self._handle: int | None = handle
+
+    def release(self) -> None:
+        """Gives the folder free; doing so twice does no harm."""
+        if self._handle is None:
+            return
+        handle, self._handle = self._handle, None
+        _held.pop(str(self.folder), None)
+        if os.name == "nt":  # an open file cannot be removed there
+            os.close(handle)
+            handle = -1
+        try:
+            (self.folder / LOCK).unlink()
+        except OSError:
+            pass
+        finally:
+            if handle >= 0:
+                os.close(handle)
+
+    def __enter__(self) -> Lock:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def __repr__(self) -> str:
+        return f"Lock({str(self.folder)!r}, {'held' if self._handle is not None else 'released'})"
+
+
+def prepare(folder: str | Path) -> Lock:
+    """Creates the folder, makes sure that files can be written there, and claims it. Call it before training.
+
+    Raises OSError in one line when the folder cannot be created or written, or when another running process holds
+    it. A folder that this process holds already is returned as it is.
+    """
+    folder = Path(folder).absolute()
+    if str(folder) in _held:
+        return _held[str(folder)]
+    probe = folder / "figures" / f".probe-{os.getpid()}"
+    try:
+        probe.parent.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"0" * 4096)
+        probe.unlink()
+        lock = _claim(folder)
+    except BlockingIOError:
+        raise OSError(
+            f"{folder} is in use by another running process{_owner(folder)}: "
+            "wait until it ends, or choose another folder"
+        ) from None
+    except OSError as error:
+        raise OSError(
+            f"cannot write into {folder} ({error.strerror or error}): choose another folder, or make this one writable"
+        ) from None
+    _held[str(folder)] = lock
+    return lock
+
+
+def save(path: Path, data: bytes | str) -> None:
+    """Writes the file whole or not at all: into a file beside it, which then takes its name in one step."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(part, "wb") as file:
+            file.write(data.encode() if isinstance(data, str) else data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise OSError(
+            f"cannot write {path} ({error.strerror or error}): make room or choose another folder; "
+            "a file of that name from before is as it was"
+        ) from None
+
+
+def to_json(value: Any) -> str:
+    """Strictly valid JSON: what is not finite becomes null, NumPy's numbers and arrays become plain ones."""
+    return json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    """History rows as CSV: a column for every key in the order of first appearance; None and NaN are empty."""
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(columns)
+    for row in rows:
+        values = [_plain(row.get(column)) for column in columns]
+        writer.writerow(["" if value is None else value for value in values])
+    return out.getvalue()
+
+
+def to_npz(**arrays: np.ndarray) -> bytes:
+    """The bytes of an .npz file of these arrays; object arrays, which would need pickle, are refused."""
+    for name, array in arrays.items():
+        if array.dtype.hasobject:
+            raise ValueError(f"{name} holds Python objects, which are not saved: give it a number type")
+    out = io.BytesIO()
+    np.savez(out, **arrays)  # type: ignore[arg-type]
+    return out.getvalue()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    return str(value).encode("utf-8", "replace").decode()
+
+
+def _claim(folder: Path) -> Lock:
+    """Locks the folder's lock file; raises BlockingIOError when another process has it."""
+    path = folder / LOCK
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            _lock(handle)
+            # Whoever held it may have removed the file between our opening and our locking: then ours is a ghost.
+            if os.name == "nt" or os.stat(path).st_ino == os.fstat(handle).st_ino:
+                break
+            os.close(handle)
+        except FileNotFoundError:
+            os.close(handle)
+        except BaseException:
+            os.close(handle)
+            raise
+    before = os.read(handle, 200).decode("utf-8", "replace").split("\n")[0]
+    note = f"{before} ended without giving {folder} free: its folder is taken over" if before else ""
+    os.ftruncate(handle, 0)
+    os.lseek(handle, 0, os.SEEK_SET)
+    os.write(handle, f"process {os.getpid()} on {socket.gethostname()} since {time.strftime('%H:%M:%S')}\n".encode())
+    return Lock(folder, handle, note)
+
+
+def _lock(handle: int) -> None:
+    if os.name == "nt":
+        import msvcrt
+
+        os.lseek(handle, 1 << 20, os.SEEK_SET)  # a byte beyond the text, which others may then still read
+        try:
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+        except OSError:
+            raise BlockingIOError from None
+        os.lseek(handle, 0, os.SEEK_SET)
+        return
+    import fcntl
+
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.EINVAL, errno.ENOSYS):
+            raise
+        # a file system without locks: the run is worth more than the claim
+
+
+def _owner(folder: Path) -> str:
+    try:
+        said = (folder / LOCK).read_text("utf-8", "replace").split("\n")[0][:200].strip()
+    except OSError:
+        return ""
+    return f" ({said})" if said else ""
+
+
+@atexit.register
+def _release_all() -> None:
+    for lock in list(_held.values()):
+        lock.release()

@@ -1,0 +1,252 @@
+"""Data-parallel training: replicas of one network, each on a thread, each with its share of the batch.
+
+The gradient of a batch is a sum over its examples, so it can be summed in any grouping. A worker takes its share
+in pieces small enough that activations stay in the processor's cache; the loss divides by the whole batch's
+denominator; the pieces' gradients are added in a fixed order, and one update follows. Each use of randomness gets
+a generator made from (seed, purpose, epoch, step, piece): nothing depends on which thread was faster.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minnet.layers.base import Layer, RowGradient
+from minnet.losses import Loss
+from minnet.memory import Workspace, keep_freed_memory, release_freed_memory
+
+SHUFFLE, AUGMENT, DROPOUT = 1, 2, 3  # purposes of randomness
+PIECE_BYTES = 1 << 21  # what the largest activation of a piece may occupy
+
+
+def available_cores() -> int:
+    """The processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@functools.cache
+def blas_controller() -> Any:
+    """The process's one handle on how many threads the BLAS takes (looking the libraries up costs milliseconds)."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
+
+
+class Plan(NamedTuple):
+    """How a batch is spread: `workers` threads, at most `piece` examples at a time each."""
+
+    workers: int
+    piece: int
+
+
+def plan(model: Layer, example: Any, batch_size: int, workers: int | None = None, piece: int | None = None) -> Plan:
+    """A fixed rule on sizes. `example` is a batch of one.
+
+    A network whose parameters outweigh the batch's activations (an MLP, a bag of words) runs as one piece with a
+    threaded BLAS: replicas would only copy gradients around. Any other gets a worker for each core, and pieces
+    whose largest activation stays near PIECE_BYTES.
+    """
+    if workers is not None and workers < 1:
+        raise ValueError(f"workers must be at least 1, got {workers}")
+    if piece is not None and piece < 1:
+        raise ValueError(f"piece must be at least 1 example, got {piece}")
+    training = [layer.training for _, layer in model.walk()]
+    _, steps = model.eval().trace(example)
+    for mode, (_, layer) in zip(training, model.walk(), strict=True):
+        layer.training = mode
+    activations = sum(step.y.nbytes for step in steps)
+    parameters = sum(array.nbytes for array in model.named_parameters().values())
+    heavy = parameters > activations * batch_size
+    if workers is None:
+        workers = 1 if heavy else available_cores()
+    if piece is None:
+        largest = max(step.y.nbytes for step in steps)
+        piece = batch_size if heavy else max(16, 1 << (PIECE_BYTES // largest or 1).bit_length() - 1)
+    return Plan(min(workers, batch_size), min(piece, batch_size))
+
+
+def shares(size: int, plan: Plan) -> list[list[slice]]:
+    """For each worker the slices of the batch that are its pieces: equal to within one example, in order.
+
+    No piece has fewer than two examples (as long as the batch has), so that batch statistics exist.
+    """
+    workers = max(1, min(plan.workers, size // 2))
+    each = max(1, min(-(-size // (workers * plan.piece)), size // (2 * workers)))
+    edges = np.linspace(0, size, workers * each + 1).round().astype(int)
+    pieces = [slice(int(a), int(b)) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    return [pieces[w * each : (w + 1) * each] for w in range(workers)]
+
+
+class Outcome(NamedTuple):
+    """What one step's forward and backward passes found."""
+
+    loss: float
+    correct: int
+
+
+class _Replica:
+    """One thread's view of the network: shared parameters; own gradients, caches and workspace."""
+
+    def __init__(self, model: Layer, loss: Loss | None) -> None:
+        self.model: Layer = model.replica()
+        self.loss: Any = None if loss is None else loss.replica()
+        self.workspace = Workspace()
+        layers = [layer for _, layer in self.model.walk()]
+        self.drawing: list[Any] = [layer for layer in layers if hasattr(layer, "rng")]
+        self.noting: list[Any] = [layer for layer in layers if hasattr(layer, "notes")]
+        for layer in layers:
+            if hasattr(layer, "workspace"):
+                layer.workspace = self.workspace  # scratch is shared by all layers of a thread
+
+    def learners(self) -> Iterator[tuple[str, Layer, str]]:
+        yield from learners(self.model, self.loss)
+
+
+def learners(model: Layer, loss: Loss | None) -> Iterator[tuple[str, Layer, str]]:
+    """Everything that an optimizer updates: the model's parameters by place, and a loss's own as "loss.…"."""
+    yield from model.trainable()
+    if loss is not None:
+        yield from (("loss." + place, layer, name) for place, layer, name in loss.trainable())
+
+
+class Crew:
+    """The replicas and their threads. Use it in a `with` block: leaving it ends the threads and frees the workspace."""
+
+    def __init__(self, model: Layer, loss: Loss | None, plan: Plan) -> None:
+        self.model, self.loss, self.plan = model, loss, plan
+        self.replicas = [_Replica(model, loss) for _ in range(plan.workers)]
+        self._failed = False
+
+    def __enter__(self) -> Crew:
+        self._stack = ExitStack()
+        keep_freed_memory()
+        self.pool = None
+        if self.plan.workers > 1:
+            self._stack.enter_context(blas_controller().limit(limits=1, user_api="blas"))
+            self.pool = self._stack.enter_context(ThreadPoolExecutor(self.plan.workers, "minnet"))
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._failed = True  # a worker that is still at it stops at its next piece
+        self._stack.close()
+        self.replicas = []
+        release_freed_memory()
+
+    def _each(self, task: Callable[[_Replica, list[slice], int], Any], size: int) -> list[Any]:
+        """Runs task(replica, its pieces, number of its first piece) on every worker; results in worker order."""
+        work, first = [], 0
+        for replica, pieces in zip(self.replicas, shares(size, self.plan), strict=False):
+            work.append((replica, pieces, first))
+            first += len(pieces)
+        if self.pool is None or len(work) == 1:
+            return [task(*item) for item in work]
+        futures = [self.pool.submit(task, *item) for item in work]
+        try:
+            return [future.result() for future in futures]  # raises a worker's error with its own traceback
+        except BaseException:
+            self._failed = True
+            raise
+
+    def step(self, batch: Batch, key: tuple[int, int, int]) -> Outcome:
+        """One forward and backward pass over `batch`, leaving the whole batch's gradients in the model and the loss.
+
+        `key` is (seed, epoch, step).
+        """
+        denominator = self.loss.denominator(batch.y, batch.weights) if self.loss is not None else 1.0
+        results = self._each(functools.partial(self._work, batch, key, denominator), len(batch.y))
+        total = results[0][1]
+        for _, gradients, _ in results[1:]:
+            total = {place: add_gradients(total[place], gradients[place]) for place in total}
+        for place, layer, name in learners(self.model, self.loss):
+            setattr(layer, "d" + name, total[place])
+        masters: list[Any] = [layer for _, layer in self.model.walk() if hasattr(layer, "notes")]
+        for index, master in enumerate(masters):
+            notes = [note for replica in self.replicas for note in replica.noting[index].notes]
+            for replica in self.replicas:
+                replica.noting[index].notes = []
+            if notes:
+                master.update_running(notes)
+        return Outcome(sum(result[0].loss for result in results), sum(result[0].correct for result in results))
+
+    def _work(
+        self,
+        batch: Batch,
+        key: tuple[int, int, int],
+        denominator: float,
+        replica: _Replica,
+        pieces: list[slice],
+        first: int,
+    ) -> tuple[Outcome, dict[str, Any], int]:
+        value, correct = 0.0, 0
+        total: dict[str, Any] = {}
+        for number, piece in enumerate(pieces, start=first):
+            if self._failed:
+                break
+            x, y, weights = batch.piece(piece, key, number)
+            seed_layers(replica.drawing, key, number)
+            scores = replica.model.forward(x)
+            value += replica.loss.forward(scores, y, weights, denominator)
+            replica.model.backward(replica.loss.backward())
+            correct += right(scores, y)
+            for place, layer, name in replica.learners():
+                gradient = getattr(layer, "d" + name)
+                total[place] = add_gradients(total[place], gradient) if place in total else gradient
+        return Outcome(value, correct), total, len(pieces)
+
+    def predict(self, x: Any) -> np.ndarray:
+        """The network's outputs for all of `x`, (N, K), with the replicas as they are (in evaluation mode)."""
+
+        def forward(replica: _Replica, pieces: list[slice], first: int) -> list[np.ndarray]:
+            return [replica.model.forward(x[piece]) for piece in pieces if not self._failed]
+
+        return np.concatenate([y for results in self._each(forward, x.shape[0]) for y in results])
+
+
+class Batch(NamedTuple):
+    """Some rows of a data set; pieces are gathered and augmented by the worker that needs them."""
+
+    x: Any  # the whole data set's inputs: an array or a CSR matrix
+    indices: np.ndarray  # which rows
+    y: np.ndarray  # their targets
+    weights: np.ndarray | None = None  # their weights
+    augment: Callable[[np.ndarray, np.random.Generator], np.ndarray] | None = None
+
+    def piece(self, rows: slice, key: tuple[int, int, int], number: int) -> tuple[Any, np.ndarray, np.ndarray | None]:
+        """(x, y, weights) of one piece."""
+        x = self.x[self.indices[rows]]
+        if self.augment is not None:
+            seed, epoch, step = key
+            x = self.augment(x, np.random.default_rng((seed, AUGMENT, epoch, step, number)))
+        return x, self.y[rows], None if self.weights is None else self.weights[rows]
+
+
+def seed_layers(drawing: list[Any], key: tuple[int, int, int], number: int) -> None:
+    """Gives every layer that draws a generator of its own for this piece of this step."""
+    seed, epoch, step = key
+    for index, layer in enumerate(drawing):
+        layer.rng = np.random.default_rng((seed, DROPOUT, epoch, step, number, index))
+
+
+def right(scores: np.ndarray, targets: np.ndarray) -> int:
+    """How many rows have their largest score where the target says (0 for targets that name no class)."""
+    if targets.ndim == 2:
+        targets = targets.argmax(axis=1)
+    return int((scores.argmax(axis=1) == targets).sum())
+
+
+def add_gradients(a: Any, b: Any) -> Any:
+    """The sum of two gradients of the same parameter, dense or in rows. May write into `a`."""
+    if not isinstance(a, RowGradient):
+        a += b
+        return a
+    rows = np.union1d(a.rows, b.rows)
+    values = np.zeros((len(rows), *a.values.shape[1:]), a.values.dtype)
+    values[np.searchsorted(rows, a.rows)] = a.values
+    values[np.searchsorted(rows, b.rows)] += b.values
+    return RowGradient(rows, values)
