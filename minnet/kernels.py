@@ -212,7 +212,7 @@ def _unpad(dxp: np.ndarray, x: np.ndarray, geometry: Geometry) -> np.ndarray:
 
 # Normalisation works on channels: one mean, one scale a channel. A loop over rows of C = 32 numbers is slow, so
 # arrays are seen as fewer, longer rows, and vectors over channels are repeated to match.
-_WIDTH = 4096
+_WIDTH = 8192
 _BLOCK = 1 << 16  # numbers a block
 
 
