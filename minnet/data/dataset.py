@@ -148,12 +148,17 @@ def joined(first: Split, second: Split) -> Split:
     return Split(x, y, np.concatenate((first.groups, second.groups)))
 
 
+def check_limit(limit: object) -> None:
+    """Raises ValueError unless `limit` is None or a positive whole number."""
+    if limit is not None and (not whole(limit) or limit < 1):  # type: ignore[operator]
+        raise ValueError(f"limit must be a positive number of training examples, got {limit!r}")
+
+
 def limited(dataset: Dataset, limit: int | None, seed: int) -> Dataset:
     """The dataset with at most `limit` training examples, and at most max(limit, 1000) in the other splits."""
+    check_limit(limit)
     if limit is None:
         return dataset
-    if not whole(limit) or limit < 1:
-        raise ValueError(f"limit must be a positive number of training examples, got {limit!r}")
 
     def cut(name: str, split: Split) -> Split:
         most = limit if name == "train" else max(limit, 1000)

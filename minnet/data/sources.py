@@ -20,17 +20,15 @@ class Source:
     """
 
     name: str
-    kind: str
+    kind: str  # "images" or "text"
     title: str
     licence: str
     home: str
-    size: str
+    size: int = 0  # bytes on the disk
     folder: str = ""
     files: dict[str, str] = field(default_factory=dict)
     also_in: tuple[str, ...] = ()  # other layouts that are accepted as they are
     archives: tuple[str, ...] = ()
-    archive_bytes: int = 0
-    archive_checksum: str = ""
     bases: tuple[str, ...] = ()
     package: tuple[str, str] = ("", "")  # requirement, sha256 of its source distribution
     inner_archive: str = ""  # the archive of the files inside that distribution
@@ -42,7 +40,7 @@ CIFAR10 = Source(
     title="60,000 colour images of 32 x 32 pixels in ten classes",
     licence="none stated; its authors ask to be cited",
     home="https://www.cs.toronto.edu/~kriz/cifar.html",
-    size="170 MB (184 MB on the disk)",
+    size=184_380_000,
     folder="cifar-10-batches-bin",
     files={
         "data_batch_1.bin": "sha256:cee916563c9f80d84e3cc88e17fdc0941787f1244f00a67874d45b261883ada5",
@@ -58,8 +56,6 @@ CIFAR10 = Source(
         "https://mindspore-website.obs.cn-north-4.myhuaweicloud.com/notebook/datasets/cifar-10-binary.tar.gz",
         "https://storage.googleapis.com/s4tf-hosted-binaries/datasets/CIFAR10/cifar-10-binary.tar.gz",
     ),
-    archive_bytes=170_052_171,
-    archive_checksum="md5:c32a1d4ab5d03f1284b67883e8d87530",
 )
 
 TWEETEVAL = Source(
@@ -68,7 +64,7 @@ TWEETEVAL = Source(
     title="about 60,000 tweets in three classes, with the official splits of TweetEval (SemEval-2017 task 4A)",
     licence="research use; the tweets belong to those who wrote them",
     home="https://github.com/cardiffnlp/tweeteval",
-    size="6 MB",
+    size=6_700_000,
     folder="tweeteval/sentiment",
     also_in=("tweeteval/datasets/sentiment",),
     files={
@@ -92,7 +88,7 @@ VADER = Source(
     title="23,703 sentences of four domains with mean human ratings, made three classes at -0.5 and 0.5",
     licence="MIT",
     home="https://github.com/cjhutto/vaderSentiment",
-    size="2 MB",
+    size=2_753_794,
     folder="vader",
     files={
         "tweets_GroundTruth.txt": "sha256:dfbe7102e2f92579ed8b19df9a3822491880697c67adf712fb66e520cc05102f",
@@ -114,7 +110,6 @@ DIGITS = Source(
     title="1,797 handwritten digits of 8 x 8 pixels in ten classes",
     licence="CC BY 4.0",
     home="https://archive.ics.uci.edu/dataset/80",
-    size="ships with scikit-learn",
 )
 
 COMMENTS = Source(
@@ -123,7 +118,6 @@ COMMENTS = Source(
     title="600 short comments in three classes, written for this project",
     licence="MIT",
     home="datasets/comments/README.md",
-    size="bundled",
     folder="comments",
     files={"comments.csv": ""},
 )
@@ -170,4 +164,7 @@ def find(source: Source, data: Path) -> Path:
             return layout
     missing = [name for name in source.files if not (layouts[0] / name).is_file()]
     shown = missing[0] if len(missing) == 1 else f"{missing[0]} and {len(missing) - 1} more files"
-    raise FileNotFoundError(f"{source.name} is not at {layouts[0]}: {shown} missing")
+    bundled = "; it is bundled with a checkout of minnet: install that with `pip install -e .`"
+    raise FileNotFoundError(
+        f"{source.name} is not at {layouts[0]}: {shown} missing{bundled if source is COMMENTS else ''}"
+    )
