@@ -54,7 +54,7 @@ def load(folder: str | Path) -> Run:
     config, metrics = _json(folder / "config.json"), _json(folder / "metrics.json")
     path = folder / "predictions.npz"
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
             probabilities, labels, indices = (arrays[name] for name in ("probabilities", "labels", "indices"))
     except FileNotFoundError:
         raise FileNotFoundError(f"{folder} has no predictions.npz: it is no finished run") from None

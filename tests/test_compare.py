@@ -1,0 +1,169 @@
+"""Comparing runs: by hand on few examples, and refusing runs that were not evaluated on the same ones."""
+
+import argparse
+import io
+import json
+
+import numpy as np
+import pytest
+
+from minnet import compare as module
+from minnet import metrics
+from minnet.run_folder import save, to_json, to_npz
+
+CLASSES = ["negative", "neutral", "positive"]
+
+
+def run(folder, probabilities, labels, indices=None, fingerprint="12ab", classes=CLASSES):
+    folder.mkdir(parents=True, exist_ok=True)
+    indices = np.arange(len(labels)) if indices is None else indices
+    save(folder / "config.json", to_json({"fingerprint": fingerprint}))
+    save(folder / "metrics.json", to_json(metrics.evaluate(probabilities, labels, classes, bootstrap=100)))
+    save(folder / "predictions.npz", to_npz(probabilities=probabilities, labels=labels, indices=indices))
+    return folder
+
+
+def saying(predictions, k=3):
+    return 0.1 + 0.7 * np.eye(k)[predictions]
+
+
+LABELS = np.array([0, 1, 2, 0, 1, 2, 0, 1])
+FIRST = np.array([0, 1, 2, 0, 0, 0, 1, 0])  # right at 0 1 2 3
+SECOND = np.array([1, 1, 2, 0, 1, 2, 0, 0])  # right at 1 2 3 4 5 6
+
+
+def test_a_pair_by_hand(tmp_path):
+    a, b = run(tmp_path / "a", saying(FIRST), LABELS), run(tmp_path / "b", saying(SECOND), LABELS)
+    result, figure = module.compare([a, b])
+    (pair,) = result["pairs"]
+    assert (pair["a"], pair["b"]) == ("a", "b")
+    assert pair["won"] == [4, 5, 6] and pair["lost"] == [0]
+    assert pair["mcnemar"] == {
+        "only_a": 1, "only_b": 3, "both": 3, "neither": 1,
+        "p": pytest.approx(2 * 5 / 16), "p_holm": pytest.approx(0.625),
+    }  # fmt: skip
+    assert pair["differences"]["accuracy"]["difference"] == pytest.approx(2 / 8)
+    assert [r["accuracy"] for r in result["runs"]] == [0.5, 0.75]
+    assert "a 50.0 % and b 75.0 %" in figure.get_label()
+    text = module.table(result)
+    assert "b against a" in text and "+25.0 points" in text and "p = 0.625: not told apart from chance" in text
+    assert "only b is right: 3 examples: 4, 5, 6" in text and "only a is right: 1 example: 0" in text
+    json.dumps(json.loads(to_json(result)), allow_nan=False)
+
+
+def test_the_order_of_the_examples_in_a_file_does_not_matter(tmp_path):
+    turned = np.arange(8)[::-1]
+    a = run(tmp_path / "a", saying(FIRST), LABELS)
+    b = run(tmp_path / "b", saying(SECOND)[turned], LABELS[turned], turned)
+    assert module.compare([a, b])[0]["pairs"][0]["won"] == [4, 5, 6]
+
+
+def test_a_real_difference_is_more_than_chance_and_corrected_for_all_pairs(tmp_path):
+    rng = np.random.default_rng(0)
+    labels = rng.integers(3, size=400)
+    folders = []
+    for name, wrong in (("good", 0.1), ("same", 0.1), ("bad", 0.3)):
+        said = np.where(rng.random(400) < wrong, (labels + 1) % 3, labels)
+        folders.append(run(tmp_path / name, saying(said), labels))
+    result, _ = module.compare(folders)
+    verdicts = [pair["mcnemar"]["p_holm"] < 0.05 for pair in result["pairs"]]
+    assert verdicts == [False, True, True]
+    assert module.table(result).count(": more than chance") == 2
+
+
+def test_holm_by_hand():
+    assert module._holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert module._holm([0.5, 0.9]) == [1.0, 1.0]
+    assert module._holm([0.02]) == [0.02]
+
+
+@pytest.mark.parametrize(
+    ("other", "says"),
+    [
+        ({"fingerprint": "other"}, "fingerprints 12ab, other"),
+        ({"fingerprint": ""}, "unknown"),
+        ({"indices": np.arange(8) + 1}, "other places in the test split"),
+        ({"labels": (LABELS + 1) % 3}, "8 labels of the examples differ"),
+        ({"classes": ["a", "b", "c"]}, "classes differ"),
+        ({"labels": LABELS[:5], "probabilities": saying(SECOND[:5])}, "8 against 5 examples"),
+    ],
+)
+def test_runs_on_other_examples_are_refused(tmp_path, other, says):
+    a = run(tmp_path / "a", saying(FIRST), LABELS)
+    b = run(tmp_path / "b", **{"probabilities": saying(SECOND), "labels": LABELS, **other})
+    with pytest.raises(ValueError, match=says) as error:
+        module.compare([a, b])
+    assert "not evaluated on the same examples" in str(error.value) and "\n" not in str(error.value)
+
+
+def test_what_is_no_finished_run_is_refused_in_one_line(tmp_path):
+    a = run(tmp_path / "a", saying(FIRST), LABELS)
+    with pytest.raises(ValueError, match="at least two"):
+        module.compare([a])
+    with pytest.raises(FileNotFoundError, match="no folder"):
+        module.compare([a, tmp_path / "none"])
+    for name, damage, says in (
+        ("config.json", None, "no finished run"),
+        ("metrics.json", b"{", "cannot be read"),
+        ("metrics.json", b"[]", "does not hold"),
+        ("predictions.npz", None, "no finished run"),
+        ("predictions.npz", b"PK\x03\x04 broken", "cannot be read"),
+        ("predictions.npz", b"", "cannot be read"),
+        ("predictions.npz", to_npz(labels=LABELS), "cannot be read"),
+        ("predictions.npz", to_npz(labels=LABELS, indices=LABELS, probabilities=LABELS), "does not fit"),
+        (
+            "predictions.npz",
+            to_npz(labels=LABELS[:2], indices=LABELS[:2], probabilities=saying(FIRST[:2])),
+            "different",
+        ),
+    ):
+        b = run(tmp_path / "b", saying(SECOND), LABELS)
+        if damage is None:
+            (b / name).unlink()
+        else:
+            (b / name).write_bytes(damage)
+        with pytest.raises((ValueError, FileNotFoundError), match=says) as error:
+            module.compare([a, b])
+        assert "\n" not in str(error.value)
+
+
+def test_pickled_predictions_are_never_loaded(tmp_path):
+    a, b = (run(tmp_path / name, saying(FIRST), LABELS) for name in "ab")
+    np.savez(b / "predictions.npz", labels=np.array([print], dtype=object), indices=LABELS, probabilities=saying(FIRST))
+    with pytest.raises(ValueError, match="cannot be read"):
+        module.compare([a, b])
+
+
+def test_runs_of_the_same_name_are_told_apart(tmp_path):
+    a, b = (run(tmp_path / place / "run", saying(FIRST), LABELS) for place in ("one", "two"))
+    result, _ = module.compare([a, b])
+    assert [r["name"] for r in result["runs"]] == ["one/run", "two/run"]
+    result, _ = module.compare([a, a])
+    assert [r["name"] for r in result["runs"]] == ["one/run", "one/run (2)"]
+    assert result["pairs"][0]["mcnemar"]["p"] == 1
+
+
+def test_infinite_losses_are_compared_where_they_can_be(tmp_path):
+    a = run(tmp_path / "a", np.eye(3)[FIRST], LABELS)
+    b = run(tmp_path / "b", saying(SECOND), LABELS)
+    result, figure = module.compare([a, b])
+    assert "not finite" in module.table(result)
+    figure.draw_without_rendering()
+
+
+def test_the_command(tmp_path, capsys):
+    a, b = run(tmp_path / "a", saying(FIRST), LABELS), run(tmp_path / "b", saying(SECOND), LABELS)
+    parser = argparse.ArgumentParser()
+    module.add_arguments(parser.add_subparsers())
+    args = parser.parse_args(["compare", str(a), str(b), "--out", str(tmp_path / "out"), "--show", "1"])
+    assert args.run(args) == 0
+    printed = capsys.readouterr().out
+    assert "only b is right: 3 examples: 4 and 2 more" in printed and "written" in printed
+    assert {path.name for path in (tmp_path / "out").iterdir()} >= {"comparison.json", "comparison.png"}
+    assert json.loads((tmp_path / "out" / "comparison.json").read_text())["pairs"][0]["won"] == [4, 5, 6]
+
+
+def test_the_table_can_be_printed_in_ascii(tmp_path):
+    a, b = run(tmp_path / "猫", saying(FIRST), LABELS), run(tmp_path / "b", np.eye(3)[FIRST], LABELS)
+    result, _ = module.compare([a, b])
+    module.table(result, stream=io.TextIOWrapper(io.BytesIO(), encoding="ascii")).encode("ascii")

@@ -1,0 +1,272 @@
+"""Figures: drawn without a display or a trace, legible, and with captions whose numbers are those of the data."""
+
+import io
+import subprocess
+import sys
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgb
+from matplotlib.text import Text
+from PIL import Image
+
+from minnet import canvas, plots
+from minnet.plots_examples import choose, mistakes
+
+CLASSES = ["cat", "dog", "owl"]
+HOSTILE = ["$x^2", "\\frac{1}{2}$ <b>", "猫" * 60, "😀\n\x00‮", ""]
+
+
+def predicted(n=60, k=3, seed=0, sharp=2.0):
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(k, size=n)
+    z = sharp * rng.normal(size=(n, k)) + 2 * np.eye(k)[labels]
+    p = np.exp(z - z.max(axis=1, keepdims=True))
+    return (p / p.sum(axis=1, keepdims=True)).astype(np.float32), labels
+
+
+def history(epochs):
+    return [
+        {"epoch": e, "train_loss": 2 / e, "validation_loss": 1 + (e - 3) ** 2 / 10, "train_accuracy": 1 - 0.5 / e,
+         "validation_accuracy": 0.8 - (e - 4) ** 2 / 100}
+        for e in range(1, epochs + 1)
+    ]  # fmt: skip
+
+
+def every_figure(k=3, n=60, classes=None):
+    classes = classes or [f"class {i}" for i in range(k)]
+    rng = np.random.default_rng(1)
+    p, labels = predicted(n, k)
+    confusion = np.zeros((k, k), int)
+    np.add.at(confusion, (labels, p.argmax(axis=1)), 1)
+    metrics = {"accuracy": 0.7, "macro": {"f1": 0.6}, "log_loss": 0.9, "examples": n,
+               "intervals": {"accuracy": [0.6, 0.8], "macro_f1": [0.5, 0.7], "log_loss": [0.8, 1.0]}}  # fmt: skip
+    images = rng.integers(0, 256, size=(n, 8, 8, 1), dtype=np.uint8)
+    texts = [f"a comment, number {i}, on $5 and {classes[i % k]}" for i in range(n)]
+    return {
+        "curves": lambda: plots.curves(history(5)),
+        "confusion_matrix": lambda: plots.confusion_matrix(confusion, classes),
+        "examples": lambda: plots.examples(images, labels, p, classes),
+        "colour": lambda: plots.examples(np.repeat(images, 3, axis=3), labels, p, classes),
+        "text_examples": lambda: plots.text_examples(texts, labels, p, classes),
+        "reliability": lambda: plots.reliability(p, labels),
+        "before and after": lambda: plots.reliability({classes[0]: p, classes[-1]: p}, labels),
+        "coverage": lambda: plots.coverage(p, labels),
+        "entropy_histogram": lambda: plots.entropy_histogram(p, labels),
+        "filters": lambda: plots.filters(rng.normal(size=(3, 3, 3, 16))),
+        "templates": lambda: plots.filters(rng.normal(size=(64, k)), (8, 8, 1), classes),
+        "telling_words": lambda: plots.telling_words(classes * 3, rng.normal(size=(3 * k, k)), classes),
+        "schedule": lambda: plots.schedule(np.linspace(0.1, 0, 50)),
+        "compare": lambda: plots.compare({name or "run": metrics for name in classes[:2]}),
+    }
+
+
+@pytest.mark.parametrize("name", every_figure())
+def test_every_figure_is_drawn_and_says_what_it_shows(name):
+    figure = every_figure()[name]()
+    caption = figure.get_label()
+    assert any(c.isdigit() for c in caption) and caption.endswith(".") and "nan" not in caption.split()
+    data = canvas.png(figure)
+    picture = Image.open(io.BytesIO(data))
+    assert picture.width == pytest.approx(figure.get_size_inches()[0] * canvas.DPI, abs=2)
+    assert picture.info["Description"] == caption
+    edge = np.asarray(picture.convert("L"))
+    assert edge[:, :2].min() > 250 and edge[:, -2:].min() > 250 and edge[-2:].min() > 250 and edge[:2].min() > 250
+
+
+@pytest.mark.parametrize("name", every_figure())
+def test_every_figure_survives_hostile_names_and_few_examples(name):
+    canvas.png(every_figure(k=len(HOSTILE), n=7, classes=HOSTILE)[name]())
+    canvas.png(every_figure(k=2, n=1)[name]())
+    canvas.png(every_figure(k=60, n=80)[name]())
+
+
+@pytest.mark.parametrize("name", every_figure())
+def test_every_word_in_a_figure_is_legible(name):
+    figure = every_figure()[name]()
+    figure.draw_without_rendering()
+    for text in figure.findobj(Text):
+        if text.get_text().strip() and text.get_visible():
+            color = to_rgb(text.get_color())
+            if color == to_rgb("white"):  # inside a dark cell of the confusion matrix; tested below
+                assert name == "confusion_matrix"
+                continue
+            assert canvas.contrast(color, (1, 1, 1)) >= 4.5, text
+            assert text.get_fontsize() >= 7.5
+
+
+@pytest.mark.parametrize(
+    "name", ["curves", "confusion_matrix", "reliability", "coverage", "entropy_histogram", "schedule"]
+)
+def test_axes_are_labelled(name):
+    for axes in every_figure()[name]().axes:
+        assert axes.get_xlabel() or name == "reliability"
+        assert axes.get_ylabel() or axes.get_title(loc="left")
+
+
+def test_figures_leave_no_trace_and_need_no_display():
+    """In a fresh process: neither pyplot nor a changed setting is left behind."""
+    code = (
+        "import sys, matplotlib, numpy as np\n"
+        "settings = lambda: {k: matplotlib.rcParams[k] for k in matplotlib.rcParams if k != 'backend'}\n"
+        "before = settings()\n"
+        "from minnet import canvas, plots\n"
+        "canvas.png(plots.schedule(np.arange(3.0)))\n"
+        "assert 'matplotlib.pyplot' not in sys.modules\n"
+        "assert settings() == before\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, env={"PATH": "", "PYTHONPATH": ":".join(sys.path)})
+
+
+def test_the_users_style_does_not_change_a_figure():
+    plain = canvas.png(plots.confusion_matrix([[5, 1], [2, 3]], ["a", "b"]))
+    with matplotlib.rc_context({"figure.facecolor": "black", "text.color": "white", "axes.grid": True, "font.size": 20,
+                                "savefig.facecolor": "black", "savefig.dpi": 20}):  # fmt: skip
+        assert canvas.png(plots.confusion_matrix([[5, 1], [2, 3]], ["a", "b"])) == plain
+
+
+def test_the_two_series_differ_in_lightness_and_the_two_inks_are_dark():
+    assert canvas.contrast(to_rgb(canvas.BLUE), to_rgb(canvas.ORANGE)) > 3  # told apart in grey
+    for ink in (canvas.INK, canvas.QUIET):
+        assert canvas.contrast(to_rgb(ink), (1, 1, 1)) >= 7
+
+
+def test_contrast_of_known_colours():
+    assert canvas.contrast((0, 0, 0), (1, 1, 1)) == pytest.approx(21)
+    assert canvas.contrast((1, 1, 1), to_rgb("#767676")) == pytest.approx(4.54, abs=0.01)
+    for grey in np.linspace(0, 1, 101):
+        assert canvas.contrast(to_rgb(canvas.legible((grey,) * 3)), (grey,) * 3) >= 4.5
+
+
+def test_text_that_the_fonts_lack_becomes_boxes_and_dollars_stay_dollars():
+    assert canvas.shown("a\tb\n$5$") == "a b $5$"
+    missing = next(c for c in "\U000e0041\U0001fae8\ue123" if ord(c) not in canvas._characters())
+    assert canvas.shown(f"x{missing}y") in ("x□y", "xy")
+    figure = plots.confusion_matrix([[1, 0], [0, 1]], ["$\\alpha$", "b"])
+    figure.draw_without_rendering()
+    assert "$\\alpha$" in [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert not any(label.get_parse_math() for label in figure.axes[0].get_yticklabels())
+
+
+def words_of(figure):
+    return [text.get_text() for text in figure.findobj(Text)]
+
+
+def test_probabilities_stand_as_digits_and_right_and_wrong_as_words_and_signs():
+    p = np.array([[0.7, 0.2, 0.1], [0.25, 0.6, 0.15]])
+    images = np.zeros((2, 8, 8, 1), np.uint8)
+    for figure in (
+        plots.examples(images, np.array([0, 2]), p, CLASSES),
+        plots.text_examples(["one", "two"], np.array([0, 2]), p, CLASSES),
+    ):
+        words = words_of(figure)
+        assert {"70 %", "20 %", "10 %", "60 %", "25 %", "15 %"} <= set(words)
+        assert "✓ right: cat" in words and "✗ wrong: truth is owl" in words
+        assert "dog 60 % for owl" in figure.get_label() and "cat 70 %" in figure.get_label()
+
+
+def test_examples_refuse_what_are_no_images():
+    with pytest.raises(ValueError, match="images"):
+        plots.examples(np.zeros((2, 3, 32, 32), np.uint8), np.zeros(2, int), np.full((2, 2), 0.5), ["a", "b"])
+    with pytest.raises(ValueError, match="images"):
+        plots.examples(np.zeros((2, 8, 8, 1)), np.zeros(2, int), np.full((2, 2), 0.5), ["a", "b"])
+    with pytest.raises(ValueError, match="no example"):
+        plots.text_examples([], np.zeros(0, int), np.zeros((0, 2)), ["a", "b"])
+
+
+def test_choose_takes_each_group_from_its_own_quarter():
+    p, labels = predicted(400)
+    confidence, right = p.max(axis=1), p.argmax(axis=1) == labels
+    groups = choose(p, labels, each=5)
+    assert list(groups) == ["right and sure", "right but unsure", "wrong but unsure", "wrong yet sure"]
+    for group, indices in groups.items():
+        pool = confidence[right if group.startswith("right") else ~right]
+        assert len(set(indices)) == 5 and (right[indices] == group.startswith("right")).all()
+        if group.endswith(("and sure", "yet sure")):
+            assert confidence[indices].min() >= np.quantile(pool, 0.74)
+        else:
+            assert confidence[indices].max() <= np.quantile(pool, 0.26)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 5])
+def test_choose_shows_no_example_twice(n):
+    p, labels = predicted(n, seed=n)
+    shown = np.concatenate(list(choose(p, labels).values()))
+    assert len(set(shown.tolist())) == len(shown) > 0
+
+
+def test_mistakes_are_the_surest_wrong_ones():
+    p = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.3, 0.7]])
+    assert mistakes(p, np.array([0, 1, 0, 0])).tolist() == [2, 3, 1]
+    assert mistakes(p, np.array([0, 1, 0, 0]), most=1).tolist() == [2]
+
+
+def test_captions_state_the_numbers_of_the_data():
+    caption = plots.curves(history(6)).get_label()
+    assert "validation loss is lowest in epoch 3 (1.000)" in caption
+    assert "validation accuracy is highest in epoch 4 (80.0 %)" in caption
+    caption = plots.confusion_matrix([[8, 2, 0], [3, 6, 1], [0, 0, 0]], CLASSES).get_label()
+    assert "dog taken for cat, 3 of 10 (30 %)" in caption
+    assert "cat (80 % of 10), worst dog (60 % of 10)" in caption
+    assert "Every one of 4 examples" in plots.confusion_matrix([[3, 0], [0, 1]], ["a", "b"]).get_label()
+    p = np.array([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.6, 0.4]])
+    caption = plots.reliability(p, np.array([0, 0, 0, 1])).get_label()
+    assert "Mean confidence 75.0 %, accuracy 75.0 %" in caption
+    caption = plots.coverage(p, np.array([0, 0, 0, 1])).get_label()
+    assert "all examples it is right in 75.0 %" in caption and "surest 75 %" in caption and "in 100.0 %" in caption
+    caption = plots.entropy_histogram(np.array([[0.5, 0.5], [1.0, 0.0]]), np.array([1, 0])).get_label()
+    assert "0.00 nats where it is right (1) and 0.69 nats where it is wrong (1)" in caption
+    caption = plots.schedule(np.array([0.1, 0.4, 0.2])).get_label()
+    assert "starts at 0.1, is highest at step 2 of 3 (0.4), and ends at 0.2" in caption
+
+
+def test_telling_words_ignore_what_softmax_ignores():
+    weights = np.array([[2.0, 0.0], [0.0, 1.0], [0.0, 0.2]])
+    caption = plots.telling_words(["good", "bad", "film"], weights, ["positive", "negative"]).get_label()
+    assert "positive: “good” (+1.00); for negative: “bad” (+0.50), “film” (+0.10)" in caption
+    shifted = plots.telling_words(
+        ["good", "bad", "film"], weights + np.array([[5], [-3], [9]]), ["positive", "negative"]
+    )
+    assert shifted.get_label() == caption
+
+
+def test_curves_with_holes():
+    rows = history(3)
+    rows[1]["validation_loss"] = float("nan")
+    del rows[2]["validation_loss"]
+    canvas.png(plots.curves(rows))
+    no_validation = [{"epoch": 1, "train_loss": 2.0, "train_accuracy": 0.2, "validation_loss": None}]
+    assert "no finite value" not in plots.curves(no_validation).get_label()
+    canvas.png(plots.curves([{"epoch": 1, "train_loss": float("inf")}]))
+    with pytest.raises(ValueError, match="at least one row"):
+        plots.curves([])
+
+
+@pytest.mark.parametrize(
+    ("draw", "says"),
+    [
+        (lambda: plots.confusion_matrix(np.eye(2), CLASSES), "3 classes"),
+        (lambda: plots.filters(np.zeros((3, 3, 16, 8))), "1 or 3"),
+        (lambda: plots.filters(np.zeros((10, 2)), (2, 2, 1)), "filters expects"),
+        (lambda: plots.telling_words(["a"], np.zeros((2, 2)), ["x", "y"]), "weights \\(1, 2\\)"),
+        (lambda: plots.schedule(np.zeros((2, 2))), "each step"),
+        (lambda: plots.reliability({}, np.zeros(1, int)), "one or two"),
+    ],
+)
+def test_wrong_shapes_are_refused_in_one_line(draw, says):
+    with pytest.raises(ValueError, match=says) as error:
+        draw()
+    assert "\n" not in str(error.value)
+
+
+def test_filters_count_those_that_learned_nothing():
+    W = np.random.default_rng(0).normal(size=(3, 3, 1, 20))
+    W[..., 3] = 0
+    assert "1 learned next to nothing" in plots.filters(W).get_label()
+    canvas.png(plots.filters(np.random.default_rng(0).normal(size=(5, 5, 3, 96))))
+
+
+def test_labels_are_spread_apart():
+    assert canvas.spread([1.0, 1.0], 0.5) == pytest.approx([0.75, 1.25])
+    assert canvas.spread([3.0, 1.0], 0.5) == [3.0, 1.0]

@@ -1,0 +1,368 @@
+"""A run's folder: what is written, whole and by one process at a time, and that everybody can read the page."""
+
+import csv
+import errno
+import io
+import itertools
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgb
+
+from minnet import canvas, metrics, page, report, run_folder
+
+HOSTILE = ["<b>cat</b>", "dog\" onload='x'", "$猫&amp;"]
+ATTACK = "<script>alert('x')</script> & \"quotes\" \x00 ‮txet"
+
+
+def predictions(n=40, k=3, seed=0):
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(k, size=n)
+    z = 1.5 * rng.normal(size=(n, k)) + 1.5 * np.eye(k)[labels]
+    p = np.exp(z)
+    return (p / p.sum(axis=1, keepdims=True)).astype(np.float32), labels
+
+
+HISTORY = [
+    {"epoch": 1, "train_loss": 1.0, "validation_loss": float("nan"), "train_accuracy": 0.5, "seconds": 1.5},
+    {
+        "epoch": 2,
+        "train_loss": np.float32(0.5),
+        "validation_loss": 0.75,
+        "train_accuracy": 0.8,
+        "validation_accuracy": 0.7,
+    },
+]
+CONFIG = {
+    "model": "cnn6", "dataset": "cifar10", "command": "python train.py cifar10 --model cnn6", "fingerprint": "12ab34",
+    "seconds": 61.5, "optimizer": {"name": "SGD", "learning_rate": 0.1, "bad": float("inf")},
+    "widths": (32, np.int64(64)),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """A run on pictures and a run on hostile texts."""
+    p, labels = predictions()
+    rng = np.random.default_rng(0)
+    found = {}
+    m = metrics.evaluate(p, labels, ["cat", "dog", "owl"], bootstrap=50)
+    folder = tmp_path_factory.mktemp("pictures")
+    report.write(
+        folder, CONFIG, HISTORY, m, p, labels, images=rng.integers(0, 256, (40, 32, 32, 3), dtype=np.uint8),
+        filters=rng.normal(size=(3, 3, 3, 8)), rates=np.linspace(0, 1, 9), calibrated={"T = 1.5": p},
+        indices=labels + 7,
+    )  # fmt: skip
+    found["pictures"] = folder
+    m = metrics.evaluate(p, labels, HOSTILE, bootstrap=50)
+    folder = tmp_path_factory.mktemp("texts")
+    report.write(
+        folder, {**CONFIG, "command": ATTACK, "model": ATTACK}, HISTORY, m, p, labels, texts=[ATTACK] * 40,
+        words=[ATTACK, "b"], weights=rng.normal(size=(2, 3)),
+    )  # fmt: skip
+    found["texts"] = folder
+    return found
+
+
+class Reader(HTMLParser):
+    """Collects what the tests ask about, and checks that every element is closed."""
+
+    VOID = ("meta", "img", "br", "link", "input", "hr")
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.elements, self.text, self.figures = [], [], [], []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+        if tag == "figure":
+            self.figures.append({"caption": ""})
+        if tag == "img":
+            self.figures[-1]["alt"] = dict(attributes)["alt"]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] != "style":
+            self.text.append(data)
+        if "figcaption" in self.open:
+            self.figures[-1]["caption"] += data
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+@pytest.fixture(params=["pictures", "texts"])
+def read(request, written):
+    return Reader((written[request.param] / "report.html").read_text("utf-8"))
+
+
+def test_all_files_are_there_and_json_is_strict(written):
+    for kind, folder in written.items():
+        names = {path.name for path in folder.iterdir()}
+        assert names == {"config.json", "metrics.json", "history.csv", "predictions.npz", "figures", "report.html"}
+
+        def refuse(name):
+            raise AssertionError(f"{name} is no JSON")
+
+        for name in ("config.json", "metrics.json"):
+            assert json.loads((folder / name).read_text("utf-8"), parse_constant=refuse)
+        figures = {path.stem for path in (folder / "figures").iterdir()}
+        expected = {"curves", "confusion_matrix", "examples", "reliability", "coverage", "entropy"}
+        assert figures == expected | ({"mistakes", "filters", "schedule"} if kind == "pictures" else {"telling_words"})
+    config = json.loads((written["pictures"] / "config.json").read_text("utf-8"))
+    assert config["optimizer"]["bad"] is None and config["widths"] == [32, 64]
+    assert set(config["versions"]) >= {"python", "numpy", "minnet"}
+
+
+def test_history_and_predictions_come_back(written):
+    with open(written["pictures"] / "history.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert rows[0]["train_loss"] == "1.0" and rows[0]["validation_loss"] == "" and rows[0]["validation_accuracy"] == ""
+    assert rows[1]["train_loss"] == "0.5" and rows[1]["validation_accuracy"] == "0.7"
+    p, labels = predictions()
+    with np.load(written["pictures"] / "predictions.npz", allow_pickle=False) as arrays:
+        np.testing.assert_array_equal(arrays["probabilities"], p)
+        np.testing.assert_array_equal(arrays["labels"], labels)
+        np.testing.assert_array_equal(arrays["indices"], labels + 7)
+
+
+def test_every_figure_has_a_caption_with_numbers_that_is_its_alternative_text(read):
+    assert len(read.figures) == len(read.all("img")) >= 6
+    for figure in read.figures:
+        assert figure["alt"] == figure["caption"]
+        assert len(figure["alt"]) > 40 and re.search(r"\d", figure["alt"]) and figure["alt"].endswith(".")
+
+
+def test_table_headers_have_scopes_and_tables_captions(read):
+    assert len(read.all("table")) == len(read.all("caption")) == 3
+    assert {attributes["scope"] for attributes in read.all("th")} == {"col", "row"}
+    assert len(read.all("th")) > 20
+
+
+def test_the_page_is_one_file_without_scripts_or_anything_from_outside(read, written):
+    assert read.all("script") == [] and read.all("link") == [] and read.all("iframe") == []
+    for tag, attributes in read.elements:
+        for name, value in attributes.items():
+            assert not name.startswith("on"), (tag, name)
+            if name in ("src", "href"):
+                assert value.startswith("data:image/png;base64,") or re.fullmatch(r"#s\d+", value)
+    policy = next(a["content"] for a in read.all("meta") if a.get("http-equiv") == "Content-Security-Policy")
+    assert "default-src 'none'" in policy
+    for folder in written.values():
+        text = (folder / "report.html").read_text("utf-8")
+        assert "http://" not in text and "https://" not in text and "url(" not in text and "@import" not in text
+
+
+def test_the_page_has_a_language_a_title_and_headings_in_order(read):
+    assert read.all("html")[0]["lang"] == "en" and len(read.all("title")) == len(read.all("h1")) == 1
+    levels = [int(tag[1]) for tag, _ in read.elements if re.fullmatch("h[1-6]", tag)]
+    assert levels[0] == 1 and all(b - a <= 1 for a, b in itertools.pairwise(levels))
+    assert any(a.get("name") == "viewport" for a in read.all("meta"))
+    targets = {a["id"] for a in read.all("section")}
+    assert {a["href"][1:] for a in read.all("a")} == targets
+
+
+def test_hostile_names_and_texts_are_shown_and_never_obeyed(written):
+    raw = (written["texts"] / "report.html").read_text("utf-8")
+    assert "<script" not in raw and "<b>" not in raw and "\x00" not in raw and "‮" not in raw
+    text = "".join(Reader(raw).text)
+    for name in HOSTILE:
+        assert name in text
+    assert "<script>alert('x')</script> & \"quotes\"" in text
+
+
+def test_results_stand_in_the_page_as_they_were_measured(written):
+    m = json.loads((written["pictures"] / "metrics.json").read_text("utf-8"))
+    text = "".join(Reader((written["pictures"] / "report.html").read_text("utf-8")).text)
+    low, high = m["intervals"]["accuracy"]
+    assert f"right on {100 * m['accuracy']:.1f} % of 40 test examples" in text
+    assert f"95 % interval {100 * low:.1f} to {100 * high:.1f} %" in text
+    for said in (
+        "cnn6 on cifar10",
+        CONFIG["command"],
+        "12ab34",
+        "61.5",
+        f"{m['macro']['f1']:.3f}",
+        f"{m['brier']:.3f}",
+    ):
+        assert said in text
+
+
+def test_text_examples_are_text_with_digits_words_and_signs(written):
+    read = Reader((written["texts"] / "report.html").read_text("utf-8"))
+    text = "".join(read.text)
+    assert "✓ right:" in text and "✗ wrong: truth is" in text and "(true)" in text
+    widths = [a["style"] for a in read.all("span") if a.get("class") == "fill"]
+    digits = [a for a in read.all("span") if a.get("class") == "digits"]
+    assert len(widths) == len(digits) >= 3 * 10
+
+
+def test_hidden_texts_are_hidden_everywhere(tmp_path, monkeypatch):
+    p, labels = predictions()
+    m = metrics.evaluate(p, labels, ["bad", "fine", "good"], bootstrap=20)
+    drawn = []
+    real = report.plots.text_examples
+    monkeypatch.setattr(
+        report.plots, "text_examples", lambda texts, *rest: (drawn.extend(texts), real(texts, *rest))[1]
+    )
+    report.write(
+        tmp_path, CONFIG, HISTORY, m, p, labels, texts=["a coarse comment"] * 40, hide_text=True,
+        words=["coarse", "b"], weights=np.eye(2, 3),
+    )  # fmt: skip
+    for path in tmp_path.rglob("*"):
+        if path.is_file():
+            assert b"coarse" not in path.read_bytes().replace(b"too coarse", b""), path
+    assert "coarse" not in "".join(drawn)
+    text = (tmp_path / "report.html").read_text("utf-8")
+    assert "[hidden: 16 characters, " in text
+    assert not (tmp_path / "figures" / "telling_words.png").exists()
+
+
+def test_every_colour_of_text_reads_well_on_its_background():
+    colors = page.COLORS
+    used = set(re.findall(r"(?<![-\w])color: ([^;]+);", page.CSS))
+    assert used == {"var(--ink)", "var(--quiet)", "var(--link)"}
+    backgrounds = set(re.findall(r"background: (var[^;]+);", page.CSS))
+    assert backgrounds == {"var(--paper)", "var(--shade)"}
+    for ink in ("ink", "quiet", "link"):
+        for ground in ("paper", "shade"):
+            assert canvas.contrast(to_rgb(colors[ink]), to_rgb(colors[ground])) >= 4.5
+
+
+def test_a_run_without_mistakes_or_history_or_examples(tmp_path):
+    p = np.array([[0.9, 0.1], [0.2, 0.8]])
+    m = metrics.evaluate(p, np.array([0, 1]), ["a", "b"])
+    path = report.write(tmp_path, {}, [], m, p, np.array([0, 1]))
+    assert "A run of minnet" in path.read_text("utf-8") and "no prediction is wrong" in path.read_text("utf-8")
+    images = np.zeros((2, 8, 8, 1), np.uint8)
+    report.write(tmp_path, {}, [], m, p, np.array([0, 1]), images=images)
+    assert not (tmp_path / "figures" / "mistakes.png").exists()
+
+
+def test_predictions_that_are_not_those_of_the_metrics_are_refused_before_anything_is_written(tmp_path):
+    p, labels = predictions()
+    m = metrics.evaluate(p, labels, ["a", "b", "c"], bootstrap=5)
+    for arguments, says in (
+        ((p[:5], labels[:5], {}), "40 examples"),
+        ((p, labels, {"texts": ["x"] * 39}), "39 of them for 40"),
+        ((p, labels, {"texts": ["x"] * 40, "images": np.zeros((40, 8, 8, 1), np.uint8)}), "not both"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            report.write(tmp_path, {}, [], m, arguments[0], arguments[1], **arguments[2])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / "metrics.json"
+    run_folder.save(path, "before")
+
+    def full(handle):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match=r"No space left on device.*as it was") as error:
+        run_folder.save(path, "after")
+    assert "\n" not in str(error.value) and "metrics.json" in str(error.value)
+    assert path.read_text() == "before" and list(tmp_path.iterdir()) == [path]
+
+
+def test_prepare_says_at_once_that_a_folder_cannot_be_written(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match=r"cannot write into .*file/run .*choose another folder") as error:
+        run_folder.prepare(tmp_path / "file" / "run")
+    assert "\n" not in str(error.value)
+
+    def refuse(self, data):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "write_bytes", refuse)
+    with pytest.raises(OSError, match="Permission denied"):
+        run_folder.prepare(tmp_path / "run")
+
+
+HOLD = """
+import sys, time
+from minnet import report
+report.prepare(sys.argv[1])
+print("held", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def other(tmp_path):
+    """Another process that holds the folder."""
+    folder = tmp_path / "run"
+    process = subprocess.Popen([sys.executable, "-c", HOLD, str(folder)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "held\n"
+    yield folder, process
+    process.kill()
+    process.wait()
+    process.stdout.close()
+
+
+def test_a_folder_in_use_is_refused_and_its_user_named(other):
+    folder, process = other
+    with pytest.raises(OSError, match=f"in use by another running process \\(process {process.pid} on .*wait") as error:
+        report.prepare(folder)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+def test_the_folder_of_a_killed_process_is_taken_over(other):
+    folder, process = other
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert (folder / run_folder.LOCK).exists()
+    with report.prepare(folder) as lock:
+        assert f"process {process.pid} on" in lock.note and "taken over" in lock.note
+    assert not (folder / run_folder.LOCK).exists()
+
+
+def test_a_folder_is_free_after_release_and_held_once_by_one_process(tmp_path):
+    with report.prepare(tmp_path / "run") as lock:
+        assert report.prepare(tmp_path / "run") is lock
+        assert f"process {os.getpid()}" in (tmp_path / "run" / ".lock").read_text() and lock.note == ""
+        assert "held" in repr(lock)
+    lock.release()
+    assert "released" in repr(lock)
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["figures"]
+    assert list((tmp_path / "run" / "figures").iterdir()) == []
+    with report.prepare(tmp_path / "run") as again:
+        assert again is not lock and again.note == ""
+
+
+def test_the_lock_goes_with_a_process_that_ends_without_releasing(tmp_path):
+    code = "import sys\nfrom minnet import report\nreport.prepare(sys.argv[1])"
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "run")], check=True)
+    assert not (tmp_path / "run" / ".lock").exists()
+
+
+def test_json_of_numpy_and_of_what_is_not_finite():
+    data = {"a": np.float32(0.5), "b": [np.nan, np.inf, -np.inf], "c": np.arange(2), 3: (True, None), "d": Path("x"),
+            "e": "\ud800", "f": np.bool_(True)}  # fmt: skip
+    assert json.loads(run_folder.to_json(data)) == {
+        "a": 0.5, "b": [None, None, None], "c": [0, 1], "3": [True, None], "d": "x", "e": "?", "f": True,
+    }  # fmt: skip
+
+
+def test_npz_refuses_objects():
+    with pytest.raises(ValueError, match="Python objects"):
+        run_folder.to_npz(labels=np.array(["a", None], dtype=object))
+    with np.load(io.BytesIO(run_folder.to_npz(a=np.arange(3))), allow_pickle=False) as arrays:
+        assert arrays["a"].tolist() == [0, 1, 2]
