@@ -225,7 +225,10 @@ class Optimizer:
     def config(self) -> dict[str, Any]:
         """The class and its settings, as JSON can hold them; `optimizer_from` makes the optimizer again."""
         names = [name for name in inspect.signature(type(self)).parameters if name not in ("model", "loss")]
-        return {"optimizer": type(self).__name__} | {name: getattr(self, name) for name in names}
+        values = {name: getattr(self, name) for name in names}
+        return {"optimizer": type(self).__name__} | {
+            name: list(value) if isinstance(value, tuple) else value for name, value in values.items()
+        }
 
     def __repr__(self) -> str:
         shown = [f"{name}={value!r}" for name, value in self.config().items() if name != "optimizer"]

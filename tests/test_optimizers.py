@@ -153,6 +153,74 @@ def test_threads_and_pieces_give_the_same_bits(kind, settings, monkeypatch):
     assert len(set(ends)) == 1
 
 
+def test_pieces_are_small_workspace_is_kept_and_the_pool_is_used_when_it_pays(monkeypatch):
+    monkeypatch.setattr(updates, "CHUNK", 64)
+    sizes, shares = [], []
+
+    class Watched(SGD):
+        def update(self, w, g, state, how, free):
+            sizes.append(g.size)
+            super().update(w, g, state, how, free)
+
+    class Pool:
+        def submit(self, task, pieces, scale, share):
+            shares.append(len(pieces))
+            with ThreadPoolExecutor(1) as pool:
+                return pool.submit(task, pieces, scale, share)
+
+    layer = Table((20, 50))
+    layer.freeze("b")
+    gradients_for(layer, 0)
+    optimizer = Watched(layer, 0.1, weight_decay=0.1)
+    optimizer.step()
+    assert sizes == [64] * 15 + [40]
+    scratch = {key: id(buffer) for key, buffer in optimizer._workspace.items()}
+    assert sum(buffer.size for buffer in optimizer._workspace.values()) == 128
+    sizes.clear()
+    layer.dW = RowGradient(np.arange(10), np.ones((10, 50)))
+    plain = Watched(layer, 0.1)
+    plain.step()
+    assert sizes == [50] * 10
+    gradients_for(layer, 0)
+    optimizer.step()
+    assert scratch == {key: id(buffer) for key, buffer in optimizer._workspace.items()}
+    optimizer.pool = Pool()
+    optimizer.step()
+    assert shares == [4, 4, 4, 4]
+    small = Table((8, 8))
+    small.freeze("b")
+    gradients_for(small, 0)
+    optimizer = SGD(small, 0.1)
+    optimizer.pool = Pool()
+    optimizer.step()
+    assert len(shares) == 4
+    assert set(optimizer.state["W"]) == {"steps"}, "without momentum there is nothing to remember"
+
+
+def test_defaults_are_those_that_people_know():
+    layer = Table((2, 2))
+    common = "weight_decay=0.0, groups=[])"
+    sgd = "SGD(learning_rate=0.1, momentum=0.0, nesterov=False, weight_decay=0.0, decoupled=False, groups=[])"
+    assert repr(SGD(layer, 0.1)) == sgd
+    assert repr(RMSProp(layer)) == "RMSProp(learning_rate=0.01, alpha=0.99, eps=1e-08, " + common
+    assert repr(Adam(layer)) == "Adam(learning_rate=0.001, betas=[0.9, 0.999], eps=1e-08, " + common
+    decayed = common.replace("0.0", "0.01")
+    assert repr(AdamW(layer)) == "AdamW(learning_rate=0.001, betas=[0.9, 0.999], eps=1e-08, " + decayed
+    assert repr(Lookahead(SGD(layer, 0.1))) == f"Lookahead({sgd}, every=5, alpha=0.5)"
+    gradients_for(layer, 0)
+    with pytest.raises(NotImplementedError, match="Optimizer has no update"):
+        updates.Optimizer(layer, 0.1).step()
+
+
+def test_lookahead_at_every_step_is_a_shorter_step():
+    one, other = Table((2, 3)), Table((2, 3))
+    for layer in (one, other):
+        gradients_for(layer, 0)
+    Lookahead(SGD(one, 0.4), every=1, alpha=0.25).step()
+    SGD(other, 0.1).step()
+    assert np.allclose(one.W, other.W, rtol=1e-14)
+
+
 def test_scale_multiplies_the_gradient_and_not_the_decay():
     one, other = Table((3, 4)), Table((3, 4))
     for layer, scale, factor in ((one, 0.25, 1.0), (other, 1.0, 0.25)):
@@ -336,6 +404,7 @@ def test_who_cannot_update_rows_says_what_can(kind, settings, remedy):
         ([2, 1], (2, 2), "unique, sorted"),
         ([-1, 1], (2, 2), "from 0 to 4"),
         ([1, 5], (2, 2), "from 0 to 4"),
+        ([0, 1, 5], (3, 2), "from 0 to 4"),
         ([1], (2, 2), "expects rows"),
         ([1, 2], (2, 3), "expects rows"),
         ([1.0, 2.0], (2, 2), "expects rows"),
@@ -388,11 +457,14 @@ def test_gradients_that_do_not_fit_change_nothing():
         (lambda m: RMSProp(m, eps=-1), "eps"),
         (lambda m: Adam(m, betas=(0.9, 1.0)), r"betas\[1\]"),
         (lambda m: Adam(m, betas=(-0.1, 0.9)), r"betas\[0\]"),
+        (lambda m: Adam(m, betas=(1.0, 0.9)), r"betas\[0\]"),
         (lambda m: Adam(m, groups=[{"match": "*.gamma"}]), "matches no parameter; there are W, b"),
         (lambda m: Adam(m, groups=[{"match": "W", "lr": 1}]), "keys are match, learning_rate, weight_decay"),
         (lambda m: Adam(m, groups=[{"learning_rate": 1}]), "keys are match"),
         (lambda m: Adam(m, groups=[{"match": "W", "weight_decay": -1}]), "weight_decay must"),
         (lambda m: Lookahead(SGD(m, 0.1), every=0), "every"),
+        (lambda m: Lookahead(SGD(m, 0.1), every=2.0), "every"),
+        (lambda m: Lookahead(SGD(m, 0.1)).pull(1.5), "alpha must be a number, at least 0, at most 1"),
         (lambda m: Lookahead(SGD(m, 0.1), alpha=1.5), "alpha must be a number, at least 0, at most 1"),
     ],
 )
@@ -426,6 +498,7 @@ def test_stopped_and_resumed_is_the_same_to_the_bit(name):
     run(first, model, 0, 3)
     saved = {key: array.copy() for key, array in first.state_arrays().items()}
     described = json.loads(json.dumps(first.config()))
+    assert described == first.config()
     second = optimizer_from(described, model)
     assert repr(second) == repr(first)
     second.load_state_arrays(saved)
@@ -515,7 +588,7 @@ def test_gradient_norm_at_any_size(dtype, size, monkeypatch):
     rows = RowGradient(np.array([1]), np.array([3 * size], dtype))
     layer.db = rows
     longer = np.append(layer.dW, rows.values).astype(np.longdouble)
-    assert gradient_norm(layer) == pytest.approx(float(np.sqrt((longer**2).sum())), rel=1e-6)
+    assert gradient_norm(layer) == pytest.approx(float(np.sqrt((longer**2).sum())), rel=1e-6, abs=0)
 
 
 def test_gradient_norm_shows_what_is_not_finite():
