@@ -78,13 +78,15 @@ def fetch_bytes(addresses: Sequence[str], part: Path, accept: Callable[[Iterator
     """Gives `accept` the bytes that lie at one of `addresses`, block by block, while they are kept in `part`.
 
     All addresses promise the same bytes, so what arrived from one is continued from the next, also in a later run.
-    When `accept` raises WrongBytes, `part` is dropped and the address that was used last is not asked again.
+    When `accept` raises WrongBytes, `part` is dropped and the address that was used last is not asked again, unless
+    the fault may lie with the part that an earlier run left.
     `part` is gone when this returns. Raises OSError that names every address and what was wrong with it.
     """
     left = list(addresses)
     failures: dict[str, str] = {}
     while left:
         used: list[str] = []
+        resumed = part.exists()
         try:
             with closing(arriving(left, part, failures, used, title)) as blocks:
                 accept(blocks)
@@ -92,7 +94,7 @@ def fetch_bytes(addresses: Sequence[str], part: Path, accept: Callable[[Iterator
             return
         except WrongBytes as error:
             part.unlink(missing_ok=True)
-            if used:  # otherwise it was the part of an earlier run that was wrong
+            if not resumed:
                 left.remove(used[-1])
                 failures[used[-1]] = str(error)
         except ConnectionError:
@@ -199,9 +201,11 @@ def line(address: str, offset: int) -> Generator[tuple[bytes, int | None], None,
         response = urllib.request.urlopen(urllib.request.Request(address, headers=headers), timeout=TIMEOUT)
     except urllib.error.HTTPError as error:
         with error:
-            if error.code == 416 and error.headers.get("Content-Range", "").endswith(f"/{offset}"):
-                return  # nothing is missing
-            raise
+            if error.code != 416:
+                raise
+            if not error.headers.get("Content-Range", "").endswith(f"/{offset}"):
+                raise WrongBytes("more bytes have arrived than the file there has") from None
+            return  # nothing is missing
     with response:
         length = response.headers.get("Content-Length")
         begin = offset if response.status == 206 else 0  # 200: the server sends all of it
