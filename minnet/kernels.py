@@ -20,7 +20,7 @@ def convolve(
     x (N, H, W, C), W (kh, kw, C, K) -> y (N, H', W', K). `workspace` is scratch; `kept` holds what
     `convolve_backward` wants to see again. `exact` takes the products as they stand, without Winograd's.
     """
-    if not exact and winograd.suits(W.shape, geometry):
+    if not exact and winograd.suits(x.shape, W.shape, geometry):
         return winograd.forward(x, W, geometry, workspace, kept)
     return _by_columns(x, W, geometry, workspace)
 
@@ -37,7 +37,7 @@ def convolve_backward(
     needs_dW: bool = True,
 ) -> tuple[np.ndarray | None, np.ndarray | None]:
     """(dx, dW) from dy (N, H', W', K), each None where it is not needed."""
-    if not exact and winograd.suits(W.shape, geometry):
+    if not exact and winograd.suits(x.shape, W.shape, geometry):
         return winograd.backward(dy, x, W, geometry, workspace, kept, needs_dx, needs_dW)
     return _by_columns_backward(dy, x, W, geometry, workspace, needs_dx, needs_dW)
 

@@ -208,3 +208,19 @@ def _owner(folder: Path) -> str:
 def _release_all() -> None:
     for lock in list(_held.values()):
         lock.release()
+
+
+def new_folder(wanted: str | None, name: str, resume: bool) -> Path:
+    """Where a run goes: `wanted`, or runs/NAME, runs/NAME-2, ... , the first that holds no run yet.
+
+    With `resume`, the folder that holds the run to go on with. Raises ValueError when `wanted` holds a run already.
+    """
+    if wanted is not None:
+        if (Path(wanted) / "last.ckpt").exists() and not resume:
+            raise ValueError(f"{wanted} already holds a run: choose another --out, or go on with it by --resume")
+        return Path(wanted)
+    numbered = [Path("runs") / (name if number == 1 else f"{name}-{number}") for number in range(1, 10_000)]
+    free = next(index for index, path in enumerate(numbered) if not path.exists())
+    if resume and free == 0:
+        raise FileNotFoundError(f"nothing to resume: there is no {numbered[0]}. Give the run's folder by --out.")
+    return numbered[free - 1 if resume else free]

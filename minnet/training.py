@@ -146,7 +146,7 @@ class Trainer:
         self.optimizer.pool = None
         self.model.need_dx(True)
         if not self.interrupted and state["best"] is not None:
-            _write_into(self.model, self.loss, state["best"])
+            self._set_weights(state["best"])
         return self.history
 
     # -- one update ----------------------------------------------------------------------------------------
@@ -195,9 +195,8 @@ class Trainer:
         if row["validation_loss"] is None:
             return
         if row["validation_loss"] < state["best_loss"]:
-            arrays = checkpoint.arrays_of(self.model, self.loss)
-            state.update(best_loss=row["validation_loss"], best_epoch=row["epoch"], waited=0,
-                         best={place: array.copy() for place, array in arrays.items()})  # fmt: skip
+            best = {key: array.copy() for key, array in self._weights().items()}
+            state.update(best_loss=row["validation_loss"], best_epoch=row["epoch"], waited=0, best=best)
             self._save("best.ckpt", state)
         else:
             state["waited"] += 1
@@ -207,19 +206,24 @@ class Trainer:
         if self.folder is None:
             return
         arrays, header = self.about
-        optimizer = {"optimizer/" + key: array for key, array in self.optimizer.state_arrays().items()}
         progress = {key: value for key, value in state.items() if key != "best"}
         progress["best_loss"] = None if math.isinf(state["best_loss"]) else state["best_loss"]
-        checkpoint.save_model(
-            self.folder / name,
-            self.model,
-            self.loss,
-            arrays=optimizer | {"about/" + key: array for key, array in arrays.items()},
-            header={
-                "about": header, "run": self.run, "progress": progress, "history": self.history,
-                "optimizer": self.optimizer.config(), "steps": self.optimizer.steps,
-            },
-        )  # fmt: skip
+        header = {
+            **checkpoint.model_to(self.model)[1], "loss": self.loss.config(), "about": header, "run": self.run,
+            "progress": progress, "history": self.history,
+            "optimizer": self.optimizer.config(), "steps": self.optimizer.steps,
+        }  # fmt: skip
+        arrays = _prefixed("about/", arrays) | _prefixed("optimizer/", self.optimizer.state_arrays()) | self._weights()
+        checkpoint.save(self.folder / name, arrays, header)
+
+    def _weights(self) -> dict[str, np.ndarray]:
+        """Every parameter and buffer of the model and of the loss, under the names that checkpoints use."""
+        return checkpoint.model_to(self.model)[0] | _prefixed("loss/", self.loss.named_parameters())
+
+    def _set_weights(self, arrays: dict[str, np.ndarray]) -> None:
+        checkpoint.load_model(self.model, arrays)
+        for key, array in _prefixed("loss/", self.loss.named_parameters()).items():
+            array[...] = arrays[key]
 
     def _restore(self) -> dict[str, Any]:
         """The state of the interrupted run in the folder; the model and the optimizer get their arrays back."""
@@ -230,7 +234,7 @@ class Trainer:
         changed = [f"{key} was {then.get(key)}, now {now[key]}" for key in now if then.get(key) != now[key]]
         if changed:
             raise ValueError(f"cannot resume {self.folder}: {'; '.join(changed)}. Use the settings of that run.")
-        checkpoint.fill(self.model, self.loss, arrays)
+        self._set_weights(arrays)
         prefix = "optimizer/"
         flat = {key[len(prefix) :]: array for key, array in arrays.items() if key.startswith(prefix)}
         self.optimizer.load_state_arrays(flat)
@@ -240,7 +244,7 @@ class Trainer:
         state["best_loss"] = math.inf if state["best_loss"] is None else state["best_loss"]
         if state["best_epoch"]:
             best, _ = checkpoint.load(self.folder / "best.ckpt")
-            state["best"] = {place: best[place] for place in checkpoint.arrays_of(self.model, self.loss)}
+            state["best"] = {key: best[key] for key in self._weights()}
         return state
 
     def _log(self, row: dict[str, Any], epochs: int, progress: bool) -> None:
@@ -299,9 +303,8 @@ def _fresh_state() -> dict[str, Any]:
             "best": None, "best_loss": math.inf, "best_epoch": 0, "waited": 0}  # fmt: skip
 
 
-def _write_into(model: Layer, loss: Loss, arrays: dict[str, np.ndarray]) -> None:
-    for place, array in checkpoint.arrays_of(model, loss).items():
-        array[...] = arrays[place]
+def _prefixed(prefix: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {prefix + key: array for key, array in arrays.items()}
 
 
 class _Interrupt:

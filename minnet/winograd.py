@@ -48,9 +48,13 @@ def _transforms() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 _A, _B, _G = ({dtype: m.astype(dtype) for dtype in (np.dtype("f4"), np.dtype("f8"))} for m in _transforms())
 
 
-def suits(shape: tuple[int, ...], geometry: Geometry) -> bool:
-    """The fixed rule: 3x3 kernels at stride 1 with enough channels that the products outweigh the transforms."""
-    return geometry[0] == (3, 3) and geometry[1] == geometry[3] == (1, 1) and min(shape[2:]) >= 16
+def suits(x_shape: tuple[int, ...], W_shape: tuple[int, ...], geometry: Geometry) -> bool:
+    """The fixed rule: 3x3 kernels at stride 1, enough channels that the products outweigh the transforms, and images
+    that fill at least two fifths of their tiles."""
+    if geometry.kernel != (3, 3) or geometry.stride != (1, 1) or geometry.dilation != (1, 1) or min(W_shape[2:]) < 16:
+        return False
+    height, width = geometry.output(*x_shape[1:3])
+    return 5 * height * width >= 2 * (-(-height // _TILE) * -(-width // _TILE)) * _TILE**2
 
 
 class _Tiles(NamedTuple):

@@ -3,6 +3,7 @@
 from minnet.data.dataset import Dataset, Split
 from minnet.data.images import Augment, channel_statistics, read_image
 from minnet.data.loading import load
+from minnet.data.own import load_csv, load_images
 from minnet.data.text import Ngrams, TokenIds, vectorizer_from
 from minnet.data.tokens import tokenize
 
@@ -14,6 +15,8 @@ __all__ = [
     "TokenIds",
     "channel_statistics",
     "load",
+    "load_csv",
+    "load_images",
     "read_image",
     "tokenize",
     "vectorizer_from",

@@ -110,6 +110,16 @@ def divided(split: Split, count: int, rng: np.random.Generator) -> tuple[Split, 
     return split.take(np.flatnonzero(rest)), split.take(part)
 
 
+def divided_by_class(split: Split, fraction: float, rng: np.random.Generator) -> tuple[Split, Split]:
+    """The split without `fraction` of each class, and that part; both have at least one example of each class."""
+    part = np.zeros(len(split), bool)
+    for label in np.unique(split.y):
+        members = np.flatnonzero(split.y == label)
+        count = min(max(1, round(fraction * len(members))), len(members) - 1)
+        part[rng.permutation(members)[:count]] = True
+    return split.take(np.flatnonzero(~part)), split.take(np.flatnonzero(part))
+
+
 def with_validation(dataset: Dataset, validation: int | float | None, default: int, seed: int) -> Dataset:
     """The dataset with a validation part that was held out of everything but the test split.
 

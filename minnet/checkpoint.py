@@ -1,0 +1,241 @@
+"""Named arrays and a JSON header in one file: written whole or not at all, read without trusting a byte of it.
+
+The file is an .npz archive (numpy.load opens it too) with one uncompressed member per array and the header as
+`header.json`. Nothing in it is ever executed: no pickle, and a model is rebuilt from classes that the caller has.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import time
+import zipfile
+from contextlib import suppress
+from math import prod
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from minnet.layers.base import Layer, rebuild
+
+FORMAT, VERSION = "minnet checkpoint", 1
+HEADER = "header.json"
+KINDS = "biufU"  # of dtypes: bool, integers, floats, text of a fixed width
+
+
+def save(path: str | os.PathLike[str], arrays: dict[str, np.ndarray], header: dict[str, Any]) -> None:
+    """Writes `arrays` and `header` to `path`; whatever happens, `path` holds the old content or the new.
+
+    The new content goes to a second file in the same folder, down to the disk, and takes the name of the first
+    in one step. Raises OSError in one line when it cannot be written (full disk, no permission).
+    """
+    path = Path(path)
+    for name, array in arrays.items():
+        if not _safe(name):
+            raise ValueError(f"{name[:80]!r} cannot name an array in a checkpoint: use names such as 'model/0.W'")
+        if array.dtype.kind not in KINDS:
+            raise ValueError(f"array '{name}' is {array.dtype}: a checkpoint holds numbers, booleans and text")
+    described = json.dumps({"format": FORMAT, "version": VERSION, "header": header})
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+    try:
+        _remove_leftovers(path)
+        with open(partial, "xb") as file:
+            with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+                archive.writestr(zipfile.ZipInfo(HEADER), described)  # ZipInfo: a fixed date, so equal bytes
+                for name, array in arrays.items():
+                    with archive.open(zipfile.ZipInfo(name + ".npy"), "w", force_zip64=True) as member:
+                        np.lib.format.write_array(member, array, allow_pickle=False)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+        _sync_folder(path.parent)
+    except BaseException as error:
+        with suppress(OSError):
+            partial.unlink()
+        if isinstance(error, OSError):
+            kept = "; what it held before is untouched" if path.exists() else ""
+            raise _os_error(error, f"cannot write {path}: {error.strerror or error}{kept}") from None
+        raise
+
+
+def load(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """(arrays, header) as `save` was given them.
+
+    Raises OSError when the file cannot be read, ValueError in one line when it is not a sound checkpoint. Memory
+    is only taken for what the file really holds.
+    """
+    try:
+        with open(path, "rb") as file:
+            return _parse(file)
+    except OSError as error:
+        raise _os_error(error, f"cannot read {path}: {error.strerror or error}") from None
+    except Exception as error:  # a broken file makes parsers raise nearly anything
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise ValueError(f"{path} is not a sound checkpoint: {reason}") from None
+
+
+def _parse(file: BinaryIO) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    size = os.fstat(file.fileno()).st_size
+    arrays: dict[str, np.ndarray] = {}
+    with zipfile.ZipFile(file) as archive:
+        members = archive.infolist()
+        for member in members:
+            if member.compress_type != zipfile.ZIP_STORED or member.file_size != member.compress_size:
+                raise ValueError(f"member {member.filename[:80]!r} is compressed")
+        if sum(member.file_size for member in members) > size:
+            raise ValueError(f"its members claim more bytes than the file's {size}")
+        if len({member.filename for member in members}) < len(members):
+            raise ValueError("two members have one name")
+        if HEADER not in archive.namelist():
+            raise ValueError(f"it has no {HEADER}")
+        described = json.loads(archive.read(HEADER))
+        if not isinstance(described, dict) or described.get("format") != FORMAT:
+            raise ValueError(f"its header is not that of a {FORMAT}")
+        if described.get("version") != VERSION:
+            raise ValueError(f"its version is {str(described.get('version'))[:20]}, this minnet reads {VERSION}")
+        if not isinstance(described.get("header"), dict):
+            raise ValueError("its header is not a JSON object")
+        for member in members:
+            if member.filename != HEADER:
+                name = member.filename.removesuffix(".npy")
+                if name == member.filename or not _safe(name):
+                    raise ValueError(f"{member.filename[:80]!r} cannot name an array")
+                arrays[name] = _read_array(archive, member)
+    return arrays, described["header"]
+
+
+def _read_array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
+    with archive.open(member) as stream:
+        major = np.lib.format.read_magic(stream)[0]
+        read = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
+        shape, fortran, dtype = read(stream)
+        if dtype.kind not in KINDS or dtype.itemsize == 0 or any(length < 0 for length in shape):
+            raise ValueError(f"array {member.filename[:80]!r} is {dtype} {shape}: not numbers, booleans or text")
+        held = member.file_size - stream.tell()
+        if prod(shape) * dtype.itemsize != held:
+            raise ValueError(f"array {member.filename[:80]!r} claims {dtype} {str(shape)[:80]} but has {held} bytes")
+        content = stream.read()  # to the end, where the checksum is compared
+    if len(content) != held:
+        raise ValueError(f"array {member.filename[:80]!r} ends early")
+    array = np.frombuffer(content, dtype, prod(shape)).reshape(shape, order="F" if fortran else "C")
+    if (
+        dtype.kind == "U"
+        and array.size
+        and array.astype(dtype.newbyteorder("="), order="C").view(np.uint32).max() > 0x10FFFF
+    ):
+        raise ValueError(f"array {member.filename[:80]!r} holds what is no text")
+    return array.astype(dtype.newbyteorder("="))  # a copy that can be written to
+
+
+def _safe(name: str) -> bool:
+    """Whether a name stays inside a folder on every system, should anybody unpack the archive."""
+    parts = name.split("/")
+    return name.isprintable() and not set('\\:*?"<>|') & set(name) and not any(p in ("", ".", "..") for p in parts)
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Removes what killed runs left behind: a partial file that nobody has written to for an hour."""
+    for leftover in path.parent.glob(f".{path.name}.*.partial"):
+        if time.time() - leftover.stat().st_mtime > 3600:
+            leftover.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Makes the new name itself outlast a power cut, where the system can (Windows cannot)."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _os_error(error: OSError, message: str) -> OSError:
+    """An error of the same kind whose text is `message` alone, without "[Errno 28]"."""
+    told = type(error)(message)
+    told.errno = error.errno
+    return told
+
+
+# -- models ----------------------------------------------------------------------------------------------------
+
+
+def model_to(model: Layer) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """(arrays, header) of a model: its parameters and buffers as "model/0.W", ...; its description and dtype."""
+    arrays = {f"model/{place}": array for place, array in _arrays_of(model).items()}
+    return arrays, {"model": model.config(), "dtype": str(model_dtype(model))}
+
+
+def model_from(
+    arrays: dict[str, np.ndarray], header: dict[str, Any], classes: dict[str, type[Layer]] | None = None
+) -> Layer:
+    """The model that `model_to` described, from the layers of minnet.layers or the `classes` given."""
+    if classes is None:
+        import minnet.layers  # inside the function: the layers need not be loaded to read a file
+
+        exported = {name: getattr(minnet.layers, name) for name in minnet.layers.__all__}
+        classes = {name: kind for name, kind in exported.items() if isinstance(kind, type) and issubclass(kind, Layer)}
+    try:
+        _plausible(header["model"], sum(array.size for array in arrays.values()))
+        model = rebuild(header["model"], classes)
+        if header["dtype"] != str(model_dtype(model)):
+            model.astype(np.dtype(header["dtype"]))
+    except ValueError:
+        raise
+    except Exception as error:  # the description is data: whatever it makes a constructor raise is its own fault
+        raise ValueError(f"no model can be built from the description: {type(error).__name__} {error}") from None
+    load_model(model, arrays)
+    return model
+
+
+def load_model(model: Layer, arrays: dict[str, np.ndarray]) -> None:
+    """Writes the arrays of `model_to` into the parameters and buffers of a model of the same architecture.
+
+    Raises ValueError naming what is missing, unexpected or of another shape or dtype, before anything is written.
+    """
+    prefix = "model/"
+    found = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+    expected = _arrays_of(model)
+    problems = [f"'{place}' is missing" for place in expected.keys() - found.keys()]
+    problems += [f"'{place[:80]}' is unexpected" for place in found.keys() - expected.keys()]
+    for place in expected.keys() & found.keys():
+        mine, theirs = expected[place], found[place]
+        if mine.shape != theirs.shape or mine.dtype != theirs.dtype:
+            problems.append(f"'{place}' is {theirs.dtype} {theirs.shape}, the model's {mine.dtype} {mine.shape}")
+    if problems:
+        more = f", and {len(problems) - 3} more" if len(problems) > 3 else ""
+        raise ValueError(f"the weights do not fit the model: {', '.join(sorted(problems)[:3])}{more}")
+    for place, array in expected.items():
+        array[...] = found[place]
+
+
+def model_dtype(model: Layer) -> np.dtype:
+    """The dtype of a model's first floating-point parameter; float32 for a model without any."""
+    floats = (array.dtype for array in _arrays_of(model).values() if array.dtype.kind == "f")
+    return next(floats, np.dtype(np.float32))
+
+
+def _arrays_of(model: Layer) -> dict[str, np.ndarray]:
+    return model.named_parameters() | model.named_buffers()
+
+
+# Building comes before loading, so a description of ten lines could ask for all memory there is. No layer has many
+# more weights than the product of its two largest whole numbers (Linear: exactly that), and no sound checkpoint
+# describes far more weights than it holds.
+def _plausible(described: Any, held: int) -> None:
+    if isinstance(described, dict):
+        numbers = sorted(_whole_numbers(described.values()))[-2:]
+        if prod(numbers) > 1000 * held + 10**6:
+            raise ValueError(f"the description asks for {str(described)[:120]}, but only {held} numbers are stored")
+        for value in described.values():
+            _plausible(value, held)
+    elif isinstance(described, list):
+        for value in described:
+            _plausible(value, held)
+
+
+def _whole_numbers(values: Any) -> list[int]:
+    flat = [item for value in values for item in (value if isinstance(value, list) else [value])]
+    return [item for item in flat if isinstance(item, int)]

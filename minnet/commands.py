@@ -1,0 +1,57 @@
+"""What train.py and python -m minnet share: errors in one line, and what a run shows of its network."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from minnet.data import Dataset, Ngrams
+from minnet.layers import Conv2d, Layer, Linear
+
+
+def one_line_errors(command: Callable[[], Any]) -> Callable[[], None]:
+    """Runs a command so that what its user did wrong is said in one line on standard error, with exit status 1.
+
+    MINNET_DEBUG=1 shows the whole traceback instead. Output never fails for a character that the terminal lacks.
+    """
+
+    @functools.wraps(command)
+    def run() -> None:
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="replace")
+        try:
+            command()
+        except KeyboardInterrupt:
+            print("\nstopped", file=sys.stderr)
+            raise SystemExit(130) from None
+        except (ValueError, OSError, ArithmeticError, MemoryError) as error:
+            if isinstance(error, BrokenPipeError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left: nothing to tell
+                raise SystemExit(1) from None
+            if os.environ.get("MINNET_DEBUG"):
+                raise
+            said = str(error) if not isinstance(error, MemoryError) else f"out of memory: {error}; use a smaller --limit"
+            print("error: " + " ".join(said.split()), file=sys.stderr)
+            raise SystemExit(1) from None
+
+    return run
+
+
+def pictures_of_learning(dataset: Dataset, model: Layer, vectorizer: Any) -> dict[str, Any]:
+    """What a report shows beside the numbers: the test examples, and the first layer's weights where they mean something."""
+    first = next((layer for _, layer in model.walk() if isinstance(layer, (Conv2d, Linear))), None)
+    if dataset.kind == "text":
+        shown: dict[str, Any] = {"texts": dataset.test.x}
+        if isinstance(vectorizer, Ngrams) and isinstance(first, Linear):
+            shown.update(words=vectorizer.features(), weights=first.W)
+        return shown
+    shown = {"images": dataset.test.x}
+    if isinstance(first, Conv2d) and first.W.shape[0] > 1:
+        shown["filters"] = first.W
+    elif isinstance(first, Linear):
+        shown.update(filters=first.W, filter_shape=dataset.train.x.shape[1:])
+    return shown

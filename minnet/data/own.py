@@ -1,0 +1,193 @@
+"""Your own data: a CSV of texts and labels, or a folder of pictures by class, as a dataset with fair splits."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+from minnet.data.dataset import Dataset, Split, check_limit, divided_by_class, limited, with_validation
+from minnet.data.images import read_image
+from minnet.data.tables import column_of, decoded, in_order, table_of
+
+NO_LABEL = frozenset(["", "nan", "na", "n/a", "#n/a", "null"])
+SPLIT_NAMES = frozenset(["train", "training", "test", "testing", "val", "valid", "validation", "dev"])
+GREY = frozenset(["1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "F"])  # PIL's modes without colour
+FEWEST = 3  # examples of a class: one for each split
+
+
+def load_csv(
+    path: str | os.PathLike[str],
+    text_column: str,
+    label_column: str,
+    validation: int | float | None = None,
+    test: float = 0.2,
+    limit: int | None = None,
+    seed: int = 0,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+) -> Dataset:
+    """A table with a header, a text and a class label in each row, as a dataset.
+
+    Encoding and delimiter are found out unless they are given: Unicode with or without its mark, else GB 18030 or
+    Windows' western one; comma, semicolon, tab or bar, whichever gives the named columns. Rows without text or label
+    are left out, and `source` says how many. A fifth of each class is the test split and a tenth the validation
+    split (see `load` for `validation` and `limit`).
+
+    Raises ValueError in one line for a file that is no such table, an unknown column, or too few examples.
+    """
+    check_limit(limit)
+    path = Path(path)
+    content, encoding = decoded(path, encoding)
+    header, rows = table_of(path, content, (text_column, label_column), delimiter)
+    text_at, label_at = (column_of(path, header, name) for name in (text_column, label_column))
+    texts, labels, skipped = [], [], 0
+    for row in rows:
+        text, label = (row[at].strip() if at < len(row) else "" for at in (text_at, label_at))
+        if text and label.lower() not in NO_LABEL:
+            texts.append(text)
+            labels.append(label)
+        else:
+            skipped += 1
+    if not texts:
+        raise ValueError(f"{path} has no row with both a {text_column!r} and a {label_column!r}")
+    classes = in_order(set(labels))
+    if len(classes) > max(20, len(labels) // 2):
+        raise ValueError(
+            f"{path}: column {label_column!r} has {len(classes):,} different values in {len(labels):,} rows, so it "
+            f"names no classes; the columns are {', '.join(header)}"
+        )
+    position = {name: index for index, name in enumerate(classes)}
+    y = np.array([position[label] for label in labels], np.int64)
+    left_out = f", {skipped:,} of {len(rows):,} rows left out for want of text or label" if skipped else ""
+    source = f"{path} ({encoding}{left_out})"
+    return with_splits(path.stem, "text", classes, Split(texts, y), source, validation, test, limit, seed)
+
+
+def load_images(
+    folder: str | os.PathLike[str],
+    size: tuple[int, int] | int | None = None,
+    validation: int | float | None = None,
+    test: float = 0.2,
+    limit: int | None = None,
+    seed: int = 0,
+) -> Dataset:
+    """A folder with one sub-folder of pictures for each class as a dataset; a sub-folder's name is its class's name.
+
+    Every picture gets the shape `size` (H, W): by default the one that all share, if that is at most 64 x 64, else
+    32 x 32. They are grey if all files are. Hidden files are passed over; files that are no pictures are left out
+    with one warning that lists them. The splits are those of `load_csv`.
+
+    Raises ValueError in one line for a folder of another layout, or too few examples.
+    """
+    from tqdm import tqdm
+
+    check_limit(limit)
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"there is no folder {folder}")
+    kinds = sorted(path for path in folder.iterdir() if path.is_dir() and visible(path))
+    if not kinds:
+        raise ValueError(f"{folder} has no sub-folders: it needs one for each class, with that class's pictures in it")
+    if all(kind.name.lower() in SPLIT_NAMES for kind in kinds):
+        raise ValueError(
+            f"{folder} has the sub-folders {', '.join(kind.name for kind in kinds)}, which look like splits: give a "
+            "folder that has one sub-folder for each class, the splits are made here"
+        )
+    files = [(path, label) for label, kind in enumerate(kinds) for path in sorted(kind.rglob("*")) if is_file(path)]
+    shapes, broken = shapes_of([path for path, _ in files])
+    readable = [shape for shape in shapes if shape is not None]
+    if not readable:
+        raise ValueError(f"{folder} has no picture that can be read in its sub-folders")
+    if size is None:
+        common = {(height, width) for height, width, _ in readable}
+        size = common.pop() if len(common) == 1 and max(max(common)) <= 64 else (32, 32)
+    channels = 3 if any(colour for _, _, colour in readable) else 1
+    pixels, labels = [], []
+    for (path, label), shape in tqdm(list(zip(files, shapes, strict=True)), desc="pictures", delay=1):
+        if shape is None:
+            continue
+        try:
+            pixels.append(read_image(path, size, channels))
+            labels.append(label)
+        except ValueError as error:
+            broken.append(str(error))
+    if broken:
+        shown = "; ".join(broken[:5]) + (f"; and {len(broken) - 5} more" if len(broken) > 5 else "")
+        warnings.warn(f"{len(broken)} of {len(files)} files are left out: {shown}", stacklevel=2)
+    everything = Split(np.stack(pixels), np.array(labels, np.int64))
+    classes = tuple(kind.name for kind in kinds)
+    left_out = f" ({len(broken)} of {len(files)} files left out)" if broken else ""
+    source = f"{folder}{left_out}"
+    return with_splits(folder.resolve().name, "images", classes, everything, source, validation, test, limit, seed)
+
+
+def visible(path: Path) -> bool:
+    """Whether a file or folder is the user's, not the system's."""
+    return not path.name.startswith((".", "__MACOSX")) and path.name.lower() not in ("thumbs.db", "desktop.ini")
+
+
+def is_file(path: Path) -> bool:
+    """Whether this is a file, and neither it nor the folders around it are hidden."""
+    return path.is_file() and visible(path)
+
+
+def shapes_of(paths: list[Path]) -> tuple[list[tuple[int, int, bool] | None], list[str]]:
+    """Height, width and whether there is colour, from each file's head; None and a line for what is no picture."""
+    from PIL import Image, UnidentifiedImageError
+
+    shapes: list[tuple[int, int, bool] | None] = []
+    broken = []
+    for path in paths:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                with Image.open(path) as image:
+                    turned = image.getexif().get(0x0112, 1) >= 5  # the camera lay on its side
+                    height, width = image.size if turned else image.size[::-1]
+                    shapes.append((height, width, image.mode not in GREY))
+        except UnidentifiedImageError:
+            shapes.append(None)
+            broken.append(f"{path} is no picture")
+        except Exception as error:  # decoders of damaged files raise nearly anything
+            shapes.append(None)
+            broken.append(f"{path} cannot be read as a picture: {' '.join(str(error).split())[:100]}")
+    return shapes, broken
+
+
+def with_splits(
+    name: str,
+    kind: str,
+    classes: tuple[str, ...],
+    everything: Split,
+    source: str,
+    validation: int | float | None,
+    test: float,
+    limit: int | None,
+    seed: int,
+) -> Dataset:
+    """The examples as a dataset: every class in every split, the larger classes by their share.
+
+    Raises ValueError when there are fewer than two classes, or a class has fewer than three examples.
+    """
+    if not 0 < test < 1:
+        raise ValueError(f"test must be a fraction between 0 and 1, got {test!r}")
+    counts = np.bincount(everything.y, minlength=len(classes))
+    if len(classes) < 2:
+        raise ValueError(f"{name} has only the class {classes[0]!r}: there is nothing to tell apart")
+    if counts.min() < FEWEST:
+        few = [f"{classes[k]!r} ({counts[k]})" for k in np.flatnonzero(counts < FEWEST)]
+        more = f" and {len(few) - 8} more classes" if len(few) > 8 else ""
+        raise ValueError(
+            f"{name} has too few examples of {', '.join(few[:8])}{more}: each class needs at least {FEWEST}, one for "
+            "each split. Add examples, or leave these classes out"
+        )
+    rng = np.random.default_rng((seed, 0))
+    rest, held_out = divided_by_class(everything, test, rng)
+    dataset = Dataset(name, kind, classes, rest, None, held_out, source)
+    if validation is None:
+        train, part = divided_by_class(rest, 0.1 / (1 - test) if test < 0.8 else 0.5, rng)
+        return limited(Dataset(name, kind, classes, train, part, held_out, source), limit, seed)
+    return limited(with_validation(dataset, validation, 0, seed), limit, seed)

@@ -1,0 +1,121 @@
+"""Reading a table that somebody saved as CSV: encoding, delimiter, quotes, columns."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+DELIMITERS = (",", ";", "\t", "|")
+
+
+def decoded(path: Path, encoding: str | None) -> tuple[str, str]:
+    """A file's text, and the encoding that it was read in."""
+    if not path.exists():
+        raise FileNotFoundError(f"there is no file {path}")
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder: a table is one file, pictures by class are read with `images`")
+    content = path.read_bytes()
+    if not content.strip():
+        raise ValueError(f"{path} is empty")
+    if content.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"%PDF", b"\x1f\x8b")):
+        raise ValueError(f"{path} is no text file but a spreadsheet or archive: save the table as CSV (UTF-8) first")
+    for candidate in [encoding] if encoding else candidates(content):
+        try:
+            text = content.decode(candidate)
+        except UnicodeDecodeError:
+            continue
+        except LookupError:
+            raise ValueError(f"unknown encoding {encoding!r}: try utf-8, utf-16, cp1252 or gb18030") from None
+        if "\0" not in text:
+            return text, candidate
+    raise ValueError(f"{path} cannot be read as {encoding or 'text'}: save it as CSV (UTF-8), or name its encoding")
+
+
+def candidates(content: bytes) -> list[str]:
+    """Encodings to try, best first.
+
+    Without a mark, UTF-16 shows in the zero bytes of its western letters and spaces. Chinese in GB 18030 comes in
+    pairs of high bytes; in Windows' western encoding a high byte mostly stands alone between letters.
+    """
+    if content.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff")):
+        return ["utf-32"]
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return ["utf-16"]
+    if b"\0" in content:
+        return ["utf-16-le" if content[1::2].count(0) > content[::2].count(0) else "utf-16-be"]
+    high = np.frombuffer(content, np.uint8) >= 0x80
+    beside = np.append(high[1:], False) | np.append(False, high[:-1])
+    paired = np.count_nonzero(high & beside) > np.count_nonzero(high) / 2
+    return ["utf-8-sig", *(("gb18030", "cp1252") if paired else ("cp1252", "gb18030")), "latin-1"]
+
+
+def table_of(
+    path: Path, content: str, wanted: tuple[str, str], delimiter: str | None
+) -> tuple[list[str], list[list[str]]]:
+    """Header and rows. Raises ValueError with the line that does not fit."""
+    first, _, rest = content.partition("\n")
+    if first.strip().lower().startswith("sep=") and len(first.strip()) == 5:  # a hint that spreadsheets write
+        delimiter, content = delimiter or first.strip()[4], rest
+    if delimiter is None:
+        headers = {mark: cleaned(next(records(content, mark, strict=False))[1]) for mark in DELIMITERS}
+        delimiter = max(DELIMITERS, key=lambda mark: (len({*wanted} & {*headers[mark]}), len(headers[mark])))
+    try:
+        lines = list(records(content, delimiter))
+    except csv.Error as error:
+        if delimiter != "\t":  # tables with tabs often know no quotes
+            raise ValueError(f"{path}, {error}: a quote inside a quoted text must be doubled") from None
+        lines = list(records(content, delimiter, quoting=csv.QUOTE_NONE))
+    lines = [(number, row) for number, row in lines if any(field.strip() for field in row)]
+    if not lines:
+        raise ValueError(f"{path} is empty")
+    header = cleaned(lines[0][1])
+    for number, row in lines[1:]:
+        if len(row) > len(header) and any(field.strip() for field in row[len(header) :]):
+            raise ValueError(
+                f"{path}, line {number}: {len(row)} fields, but the header has {len(header)}: a text that holds a "
+                f"{delimiter!r} needs quotes around it"
+            )
+    return header, [row for _, row in lines[1:]]
+
+
+def records(
+    content: str, delimiter: str, quoting: int = csv.QUOTE_MINIMAL, strict: bool = True
+) -> Iterator[tuple[int, list[str]]]:
+    """Every record with the number of its last line. Raises csv.Error that names the line."""
+    longest = csv.field_size_limit(max(csv.field_size_limit(), len(content) + 1))
+    stream = io.StringIO(content, newline="")
+    reader = csv.reader(stream, delimiter=delimiter, quoting=quoting, strict=strict)  # type: ignore[arg-type]
+    try:
+        for row in reader:
+            yield reader.line_num, row
+    except csv.Error as error:
+        raise csv.Error(f"line {reader.line_num}: {error}") from None
+    finally:
+        csv.field_size_limit(longest)
+
+
+def cleaned(header: list[str]) -> list[str]:
+    """Names of columns without the space around them."""
+    return [name.strip().lstrip("\ufeff") for name in header]
+
+
+def column_of(path: Path, header: list[str], name: str) -> int:
+    """The position of a column; letter case matters only where two columns differ in nothing else."""
+    if name in header:
+        return header.index(name)
+    alike = [position for position, other in enumerate(header) if other.casefold() == name.casefold()]
+    if len(alike) != 1:
+        raise ValueError(f"{path} has no column {name!r}: it has {', '.join(header)}"[:500])
+    return alike[0]
+
+
+def in_order(names: set[str]) -> tuple[str, ...]:
+    """Labels in the order of their numbers if all are numbers, else of the alphabet."""
+    try:
+        return tuple(sorted(names, key=lambda name: (float(name), name)))
+    except ValueError:
+        return tuple(sorted(names, key=lambda name: (name.casefold(), name)))

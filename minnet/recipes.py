@@ -1,0 +1,125 @@
+"""What suits which task: for each model the defaults that train.py starts from, and how its input is made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from minnet import models
+from minnet.data import Augment, Dataset, Ngrams, TokenIds, channel_statistics
+from minnet.layers import Sequential
+from minnet.losses import SoftmaxCrossEntropy
+from minnet.optimizers import SGD, Adam, AdamW, Optimizer, RMSProp
+from minnet.schedules import Constant, OneCycle, Schedule
+
+OPTIMIZERS: dict[str, type[Optimizer]] = {"sgd": SGD, "rmsprop": RMSProp, "adam": Adam, "adamw": AdamW}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that a run needs beside its data. `replace(recipe, epochs=3)` gives another one."""
+
+    model: Callable[..., Sequential]
+    epochs: int
+    learning_rate: float
+    optimizer: str = "sgd"
+    settings: dict[str, Any] = field(default_factory=dict)  # the optimizer's own
+    schedule: Schedule = OneCycle()
+    batch_size: int = 128
+    augment: Augment | None = None
+    encoder: Callable[[], Any] | None = None  # makes the vectorizer of a text model
+    label_smoothing: float = 0.0
+    balanced: bool = False  # weigh the classes so that each counts alike
+    patience: int | None = None
+
+    def encode(self, dataset: Dataset) -> tuple[Any, dict[str, Any]]:
+        """(vectorizer or None, the inputs of each split): images stay as they are, texts become numbers."""
+        splits = dataset.splits()
+        if self.encoder is None:
+            return None, {name: split.x for name, split in splits.items()}
+        vectorizer = self.encoder()
+        train = vectorizer.fit_transform(dataset.train.x)
+        others = {name: vectorizer.transform(split.x) for name, split in splits.items() if name != "train"}
+        return vectorizer, {"train": train, **others}
+
+    def build(self, dataset: Dataset, vectorizer: Any, seed: int) -> Sequential:
+        """The untrained model."""
+        classes = len(dataset.classes)
+        if vectorizer is None:
+            return self.model(dataset.train.x.shape[1:], classes, *channel_statistics(dataset.train.x), seed=seed)
+        size = vectorizer.rows if isinstance(vectorizer, TokenIds) else len(vectorizer)
+        return self.model(size, classes, seed=seed)
+
+    def loss(self, dataset: Dataset) -> SoftmaxCrossEntropy:
+        """Softmax cross-entropy, with class weights N / (K n_k) when `balanced`."""
+        weights = None
+        if self.balanced:
+            counts = np.bincount(dataset.train.y, minlength=len(dataset.classes))
+            weights = len(dataset.train.y) / (len(counts) * np.maximum(counts, 1))
+        return SoftmaxCrossEntropy(self.label_smoothing, weights)
+
+    def about(self, dataset: Dataset, vectorizer: Any, name: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """(arrays, header): what a prediction needs beside the weights, for the checkpoints."""
+        header = {
+            "dataset": dataset.name, "fingerprint": dataset.fingerprint, "kind": dataset.kind, "model": name,
+            "classes": list(dataset.classes),
+        }  # fmt: skip
+        if vectorizer is None:
+            return {}, header | {"shape": list(dataset.train.x.shape[1:])}
+        return vectorizer.arrays(), header | {"vectorizer": vectorizer.config()}
+
+    def config(self) -> dict[str, Any]:
+        """The settings, as config.json shows them."""
+        return {
+            "optimizer": self.optimizer, "learning_rate": self.learning_rate, "optimizer_settings": self.settings,
+            "schedule": self.schedule.config(), "label_smoothing": self.label_smoothing, "balanced": self.balanced,
+            "augment": None if self.augment is None else asdict(self.augment),
+        }  # fmt: skip
+
+    def make_optimizer(self, model: Sequential) -> Optimizer:
+        return OPTIMIZERS[self.optimizer](model, self.learning_rate, **self.settings)
+
+
+MOMENTUM = {"momentum": 0.9, "nesterov": True, "weight_decay": 5e-4}
+IMAGES = {
+    "softmax": Recipe(models.softmax_regression, 10, 1e-3, "adam", batch_size=256),
+    "mlp": Recipe(models.mlp, 10, 0.05, settings=MOMENTUM, augment=Augment(shift=0)),
+    "cnn6": Recipe(models.cnn6, 10, 0.1, settings=MOMENTUM, augment=Augment()),
+    "resnet": Recipe(models.resnet, 12, 0.1, settings=MOMENTUM, augment=Augment()),
+}
+TEXT = {
+    "ngrams": Recipe(models.ngram_softmax, 6, 5e-3, "adam", batch_size=64, encoder=Ngrams, balanced=True),
+    "bag": Recipe(
+        models.embedding_bag, 8, 3e-3, "adam", batch_size=64, balanced=True,
+        encoder=lambda: TokenIds(max_length=128, buckets=2**17, words=(1, 2)),
+    ),
+    "cnn": Recipe(
+        models.text_cnn, 5, 1e-3, "adam", batch_size=64, balanced=True, encoder=lambda: TokenIds(max_length=64, min_count=2)
+    ),
+    "attention": Recipe(
+        models.attention, 6, 2e-3, "adam", batch_size=64, balanced=True, encoder=lambda: TokenIds(max_length=64, min_count=2)
+    ),
+}  # fmt: skip
+KINDS = {"images": IMAGES, "text": TEXT}
+FIRST_CHOICE = {"images": "cnn6", "text": "ngrams"}
+
+# Where a data set wants something else than its kind: digits are small, few, and must not be mirrored.
+CHANGES: dict[tuple[str, str], dict[str, Any]] = {
+    ("digits", "softmax"): {"epochs": 30, "augment": None, "learning_rate": 5e-3},
+    ("digits", "mlp"): {"epochs": 30, "augment": None},
+    ("digits", "cnn6"): {"epochs": 10, "batch_size": 64, "augment": Augment(flip=False, shift=1)},
+    ("digits", "resnet"): {"epochs": 10, "batch_size": 64, "augment": Augment(flip=False, shift=1)},
+    ("comments", "ngrams"): {"epochs": 40, "batch_size": 32, "schedule": Constant(), "encoder": lambda: Ngrams(min_count=1)},
+}
+
+
+def choose(dataset: Dataset, model: str | None) -> tuple[str, Recipe]:
+    """(the model's name, its recipe for this data set). Raises ValueError for a name that does not fit the data."""
+    known = KINDS[dataset.kind]
+    name = model or FIRST_CHOICE[dataset.kind]
+    if name not in known:
+        raise ValueError(f"no model {name!r} for {dataset.kind}: choose from {', '.join(known)}")
+    return name, replace(known[name], **CHANGES.get((dataset.name.split("/")[0], name), {}))

@@ -1,0 +1,144 @@
+"""Train a network and see what it learned.
+
+    python train.py                                the tour: digits and comments, in under a minute
+    python train.py cifar10 --model cnn6           a named data set (python -m minnet data lists them)
+    python train.py csv FILE --text A --label B    your own comments
+    python train.py images FOLDER                  your own pictures, one folder a class
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from minnet import metrics, report
+from minnet.commands import one_line_errors, pictures_of_learning
+from minnet.data import Dataset, load
+from minnet.data.own import load_csv, load_images
+from minnet.functional import softmax
+from minnet.recipes import KINDS, OPTIMIZERS, choose
+from minnet.run_folder import new_folder
+from minnet.training import Trainer
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("task", nargs="?", help="a data set's name, csv, or images; nothing for the tour")
+    parser.add_argument("path", nargs="?", help="the file or folder of csv and images")
+    models = "; ".join(f"for {kind}: {', '.join(known)}" for kind, known in KINDS.items())
+    parser.add_argument("--model", help=models)
+    parser.add_argument("--epochs", type=int, help="passes over the training data")
+    parser.add_argument("--batch-size", type=int, help="examples per update")
+    parser.add_argument("--learning-rate", type=float, help="the highest of the schedule")
+    parser.add_argument("--optimizer", choices=OPTIMIZERS)
+    parser.add_argument("--seed", type=int, default=0, help="of all that is random (default 0)")
+    parser.add_argument("--workers", type=int, help="threads that share a batch (default: all cores where it helps)")
+    parser.add_argument("--data", help="the folder where data sets lie and are put")
+    parser.add_argument("--out", help="the run's folder (default: a new one in runs/)")
+    parser.add_argument("--limit", type=int, help="use only so many training examples")
+    parser.add_argument("--validation", type=float, help="examples held out, or their share; 0 for none")
+    parser.add_argument("--patience", type=int, help="stop after so many epochs without a better validation loss")
+    parser.add_argument("--resume", action="store_true", help="go on with an interrupted run, given by --out")
+    parser.add_argument("--text", help="csv: the column with the text")
+    parser.add_argument("--label", help="csv: the column with the class")
+    parser.add_argument("--hide-text", action="store_true", help="keep texts out of the report")
+    return parser.parse_args()
+
+
+def read_data(args: argparse.Namespace) -> Dataset:
+    common = {"limit": args.limit, "seed": args.seed}
+    held_out = args.validation if args.validation is None or 0 < args.validation < 1 else int(args.validation)
+    if args.task in ("csv", "images"):
+        if args.path is None:
+            raise ValueError(f"which {'file' if args.task == 'csv' else 'folder'}? python train.py {args.task} PATH")
+        if args.task == "images":
+            return load_images(args.path, **common)
+        return load_csv(args.path, args.text, args.label, **common)
+    return load(args.task, folder=args.data, validation=held_out, **common)
+
+
+def train(args: argparse.Namespace) -> dict[str, Any]:
+    """One run, from the data to the report; returns the measures on the test split."""
+    started = time.perf_counter()
+    dataset = read_data(args)
+    name, recipe = choose(dataset, args.model)
+    wanted = ("epochs", "batch_size", "learning_rate", "optimizer", "patience")
+    recipe = replace(recipe, **{key: getattr(args, key) for key in wanted if getattr(args, key) is not None})
+    if args.optimizer:
+        recipe = replace(recipe, settings={})
+    folder = new_folder(args.out, f"{dataset.name}-{name}", args.resume)
+    with report.prepare(folder):
+        print(f"\n{dataset!r}\n{name} -> {folder}")
+        vectorizer, inputs = recipe.encode(dataset)
+        model = recipe.build(dataset, vectorizer, args.seed)
+        trainer = Trainer(
+            model,
+            recipe.loss(dataset),
+            recipe.make_optimizer(model),
+            schedule=recipe.schedule,
+            seed=args.seed,
+            workers=args.workers,
+            augment=recipe.augment,
+        )
+        validation = None if dataset.validation is None else (inputs["validation"], dataset.validation.y)
+        history = trainer.fit(
+            (inputs["train"], dataset.train.y),
+            validation,
+            epochs=recipe.epochs,
+            batch_size=recipe.batch_size,
+            patience=recipe.patience,
+            folder=folder,
+            resume=args.resume,
+            about=recipe.about(dataset, vectorizer, name),
+        )
+        if trainer.interrupted:
+            print(f"Stopped. Go on with: python {shlex.join(sys.argv)}{'' if args.resume else f' --out {folder} --resume'}")
+            raise SystemExit(130)
+        # The test split is looked at once, here.
+        probabilities = softmax(trainer.predict(inputs["test"]))
+        measured = metrics.evaluate(probabilities, dataset.test.y, dataset.classes)
+        config = {
+            "command": shlex.join(["python", *sys.argv]),
+            "dataset": dataset.name,
+            "fingerprint": dataset.fingerprint,
+            "model": name,
+            "seconds": round(time.perf_counter() - started, 1),
+            "training_seconds": round(history[-1]["seconds"], 1),
+            **recipe.config(),
+            **trainer.run,
+        }
+        shown = pictures_of_learning(dataset, model, vectorizer)
+        page = report.write(
+            folder, config, history, measured, probabilities, dataset.test.y, hide_text=args.hide_text, **shown
+        )
+    print(f"\n{name} on {dataset.name}, {len(dataset.test):,} test examples:\n{metrics.table(measured)}\n\nThe page: {page}")
+    return measured
+
+
+def tour(args: argparse.Namespace) -> None:
+    """Two networks from nothing but what is installed: pictures of digits, and short comments."""
+    for task in ("digits", "comments"):
+        args.task = task
+        train(args)
+    print(
+        "\nWhat next?\n"
+        "  open the pages above in a browser\n"
+        '  python -m minnet predict runs/comments-ngrams "Not bad at all, I would come again"\n'
+        "  python train.py cifar10 --model cnn6      colour photographs (downloads 162 MB once)\n"
+        "  tutorials/README.md                       the lessons, from a score to a trained network"
+    )
+
+
+@one_line_errors
+def main() -> None:
+    args = arguments()
+    tour(args) if args.task is None else train(args)
+
+
+if __name__ == "__main__":
+    main()
