@@ -88,7 +88,8 @@ def linear(draw):
 @st.composite
 def linear_on_csr(draw):
     features, seed = draw(st.integers(1, 12)), draw(SEEDS)
-    return shuffled(Linear(features, draw(SMALL), bias=draw(st.booleans()), rng=seed), seed), draw(sparse_rows(features))
+    layer = Linear(features, draw(SMALL), bias=draw(st.booleans()), rng=seed)
+    return shuffled(layer, seed), draw(sparse_rows(features))
 
 
 @st.composite
@@ -149,7 +150,7 @@ def normalize(draw):
 @st.composite
 def reshape(draw):
     x = draw(images())
-    n, h, w, c = x.shape
+    h, w, c = x.shape[1:]
     return Reshape(*draw(st.sampled_from([(-1,), (w, h, c), (h * w, -1), (1, h, w * c), (c, h, 1, w)]))), x
 
 
@@ -168,7 +169,8 @@ def embedding(draw):
 @st.composite
 def embedding_bag(draw):
     mode, padding = draw(st.sampled_from(["mean", "sum"])), draw(st.sampled_from([0, 0, 3]))
-    return EmbeddingBag(VOCABULARY, draw(SMALL), mode=mode, padding_idx=padding, rng=draw(SEEDS)), draw(texts(VOCABULARY))
+    layer = EmbeddingBag(VOCABULARY, draw(SMALL), mode=mode, padding_idx=padding, rng=draw(SEEDS))
+    return layer, draw(texts(VOCABULARY))
 
 
 @st.composite
