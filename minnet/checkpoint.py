@@ -6,6 +6,7 @@ The file is an .npz archive (numpy.load opens it too) with one uncompressed memb
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import secrets
@@ -37,7 +38,7 @@ def save(path: str | os.PathLike[str], arrays: dict[str, np.ndarray], header: di
             raise ValueError(f"{name[:80]!r} cannot name an array in a checkpoint: use names such as 'model/0.W'")
         if array.dtype.kind not in KINDS:
             raise ValueError(f"array '{name}' is {array.dtype}: a checkpoint holds numbers, booleans and text")
-    described = json.dumps({"format": FORMAT, "version": VERSION, "header": header})
+    described = json.dumps({"format": FORMAT, "version": VERSION, "arrays": list(arrays), "header": header})
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
     try:
         _remove_leftovers(path)
@@ -69,9 +70,9 @@ def load(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str,
     try:
         with open(path, "rb") as file:
             return _parse(file)
-    except OSError as error:
-        raise _os_error(error, f"cannot read {path}: {error.strerror or error}") from None
-    except Exception as error:  # a broken file makes parsers raise nearly anything
+    except Exception as error:  # a broken file makes parsers raise nearly anything, an offset of -1 this OSError:
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:
+            raise _os_error(error, f"cannot read {path}: {error.strerror or error}") from None
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise ValueError(f"{path} is not a sound checkpoint: {reason}") from None
 
@@ -103,14 +104,15 @@ def _parse(file: BinaryIO) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
                 if name == member.filename or not _safe(name):
                     raise ValueError(f"{member.filename[:80]!r} cannot name an array")
                 arrays[name] = _read_array(archive, member)
+    if list(arrays) != described.get("arrays"):
+        raise ValueError("it does not hold the arrays that its header lists")
     return arrays, described["header"]
 
 
 def _read_array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
     with archive.open(member) as stream:
-        major = np.lib.format.read_magic(stream)[0]
-        read = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
-        shape, fortran, dtype = read(stream)
+        read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+        shape, fortran, dtype = read[np.lib.format.read_magic(stream)](stream)
         if dtype.kind not in KINDS or dtype.itemsize == 0 or any(length < 0 for length in shape):
             raise ValueError(f"array {member.filename[:80]!r} is {dtype} {shape}: not numbers, booleans or text")
         held = member.file_size - stream.tell()
@@ -120,13 +122,10 @@ def _read_array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray
     if len(content) != held:
         raise ValueError(f"array {member.filename[:80]!r} ends early")
     array = np.frombuffer(content, dtype, prod(shape)).reshape(shape, order="F" if fortran else "C")
-    if (
-        dtype.kind == "U"
-        and array.size
-        and array.astype(dtype.newbyteorder("="), order="C").view(np.uint32).max() > 0x10FFFF
-    ):
+    array = array.astype(dtype.newbyteorder("="))  # a copy that can be written to
+    if dtype.kind == "U" and array.size and array.reshape(-1).view(np.uint32).max() > 0x10FFFF:
         raise ValueError(f"array {member.filename[:80]!r} holds what is no text")
-    return array.astype(dtype.newbyteorder("="))  # a copy that can be written to
+    return array
 
 
 def _safe(name: str) -> bool:

@@ -402,6 +402,7 @@ def test_who_cannot_update_rows_says_what_can(kind, settings, remedy):
     [
         ([1, 1], (2, 2), "unique, sorted"),
         ([2, 1], (2, 2), "unique, sorted"),
+        ([0, 2, 1], (3, 2), "unique, sorted"),
         ([-1, 1], (2, 2), "from 0 to 4"),
         ([1, 5], (2, 2), "from 0 to 4"),
         ([0, 1, 5], (3, 2), "from 0 to 4"),
