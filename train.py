@@ -1,9 +1,9 @@
 """Train a network and see what it learned.
 
-    python train.py                                the tour: digits and comments, in under a minute
-    python train.py cifar10 --model cnn6           a named data set (python -m minnet data lists them)
-    python train.py csv FILE --text A --label B    your own comments
-    python train.py images FOLDER                  your own pictures, one folder a class
+python train.py                                the tour: digits and comments, in under a minute
+python train.py cifar10 --model cnn6           a named data set (python -m minnet data lists them)
+python train.py csv FILE --text A --label B    your own comments
+python train.py images FOLDER                  your own pictures, one folder a class
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import shlex
 import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from minnet import metrics, report
@@ -97,7 +96,8 @@ def train(args: argparse.Namespace) -> dict[str, Any]:
             about=recipe.about(dataset, vectorizer, name),
         )
         if trainer.interrupted:
-            print(f"Stopped. Go on with: python {shlex.join(sys.argv)}{'' if args.resume else f' --out {folder} --resume'}")
+            more = "" if args.resume else f" --out {folder} --resume"
+            print(f"Stopped. Go on with: python {shlex.join(sys.argv)}{more}")
             raise SystemExit(130)
         # The test split is looked at once, here.
         probabilities = softmax(trainer.predict(inputs["test"]))
@@ -116,7 +116,8 @@ def train(args: argparse.Namespace) -> dict[str, Any]:
         page = report.write(
             folder, config, history, measured, probabilities, dataset.test.y, hide_text=args.hide_text, **shown
         )
-    print(f"\n{name} on {dataset.name}, {len(dataset.test):,} test examples:\n{metrics.table(measured)}\n\nThe page: {page}")
+    print(f"\n{name} on {dataset.name}, {len(dataset.test):,} test examples:\n{metrics.table(measured)}")
+    print(f"\nThe page: {page}")
     return measured
 
 

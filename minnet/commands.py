@@ -34,7 +34,9 @@ def one_line_errors(command: Callable[[], Any]) -> Callable[[], None]:
                 raise SystemExit(1) from None
             if os.environ.get("MINNET_DEBUG"):
                 raise
-            said = str(error) if not isinstance(error, MemoryError) else f"out of memory: {error}; use a smaller --limit"
+            said = (
+                str(error) if not isinstance(error, MemoryError) else f"out of memory: {error}; use a smaller --limit"
+            )
             print("error: " + " ".join(said.split()), file=sys.stderr)
             raise SystemExit(1) from None
 
@@ -42,12 +44,12 @@ def one_line_errors(command: Callable[[], Any]) -> Callable[[], None]:
 
 
 def pictures_of_learning(dataset: Dataset, model: Layer, vectorizer: Any) -> dict[str, Any]:
-    """What a report shows beside the numbers: the test examples, and the first layer's weights where they mean something."""
+    """What a report shows beside the numbers: the test examples, and the first layer's weights if they mean something."""
     first = next((layer for _, layer in model.walk() if isinstance(layer, (Conv2d, Linear))), None)
     if dataset.kind == "text":
         shown: dict[str, Any] = {"texts": dataset.test.x}
         if isinstance(vectorizer, Ngrams) and isinstance(first, Linear):
-            shown.update(words=vectorizer.features(), weights=first.W)
+            shown.update(words=vectorizer.features, weights=first.W)
         return shown
     shown = {"images": dataset.test.x}
     if isinstance(first, Conv2d) and first.W.shape[0] > 1:

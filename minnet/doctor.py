@@ -35,7 +35,9 @@ def run(args: argparse.Namespace) -> int:
         print(f"{'BLAS':<14}{library['internal_api']} {library['version']}, {kind}, {library['num_threads']} threads")
     print(f"{'processor':<14}{processor()}, {cores} cores for this process")
     one, all_cores = measure_matmul(1), measure_matmul(cores)
-    print(f"{'matmul':<14}{one / 1e9:.0f} GFLOP/s on one thread, {all_cores / 1e9:.0f} on {cores} (float32, 1024 x 1024)")
+    print(
+        f"{'matmul':<14}{one / 1e9:.0f} GFLOP/s on one thread, {all_cores / 1e9:.0f} on {cores} (float32, 1024 x 1024)"
+    )
     print(f"{'training':<14}expect about {expected_rate(all_cores):,.0f} cnn6 images/s on CIFAR-10")
     found = warnings(libraries, cores, one, all_cores)
     print("\n" + "\n".join(f"warning: {line}" for line in found) if found else "\nnothing holds this machine back")
@@ -92,7 +94,7 @@ def warnings(libraries: list[dict[str, Any]], cores: int, one: float, all_cores:
     pinned = os.environ.get("OPENBLAS_CORETYPE")
     if pinned:
         found.append(
-            f"OPENBLAS_CORETYPE={pinned} pins the BLAS to one kind of processor: unset it (env -u OPENBLAS_CORETYPE ...)"
+            f"OPENBLAS_CORETYPE={pinned} pins the BLAS to one kind of processor: unset it (env -u OPENBLAS_CORETYPE)"
         )
     if not libraries:
         found.append("no optimised BLAS was found, so matrix products are slow: install NumPy from its wheels (pip)")
@@ -103,7 +105,9 @@ def warnings(libraries: list[dict[str, Any]], cores: int, one: float, all_cores:
         found.append(f"the BLAS uses one thread of {cores} cores: look for a *_NUM_THREADS variable and unset it")
     quota = container_quota()
     if quota is not None and quota < cores - 0.01:
-        found.append(f"the container may use {quota:.1f} of {cores} cores: raise its limit, or set --workers {max(1, int(quota))}")
+        found.append(
+            f"the container may use {quota:.1f} of {cores} cores: raise its limit, or use --workers {max(1, int(quota))}"
+        )
     if cores > 1 and all_cores < 1.3 * one:
         found.append(
             f"{cores} threads multiply matrices only {all_cores / one:.1f} times as fast as one: "

@@ -282,9 +282,7 @@ def channel_sums(dy: np.ndarray, x: np.ndarray, mean: np.ndarray) -> tuple[np.nd
     return channel_total(dy), products.reshape(repeats, -1).sum(axis=0)
 
 
-def channel_combine(
-    dy: np.ndarray, a: np.ndarray, x: np.ndarray, b: np.ndarray, c: np.ndarray
-) -> np.ndarray:
+def channel_combine(dy: np.ndarray, a: np.ndarray, x: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
     """a dy + b x + c with a, b, c one number a channel, in one pass over memory; fresh."""
     dx = fresh(x)
     dY, repeats = wide(dy, x)

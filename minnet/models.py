@@ -39,7 +39,9 @@ def softmax_regression(shape: Any, classes: int, mean: Any, std: Any, seed: int 
     return Sequential(Normalize(mean, std), Flatten(), linear)
 
 
-def mlp(shape: Any, classes: int, mean: Any, std: Any, seed: int = 0, widths: tuple[int, ...] = (512, 256)) -> Sequential:
+def mlp(
+    shape: Any, classes: int, mean: Any, std: Any, seed: int = 0, widths: tuple[int, ...] = (512, 256)
+) -> Sequential:
     """Fully connected layers with ReLU between them."""
     rng = np.random.default_rng(seed)
     layers: list[Layer] = [Normalize(mean, std), Flatten()]
@@ -94,7 +96,9 @@ def ngram_softmax(features: int, classes: int, seed: int = 0) -> Sequential:
     return Sequential(linear)
 
 
-def embedding_bag(vocabulary: int, classes: int, seed: int = 0, dimensions: int = 64, dropout: float = 0.3) -> Sequential:
+def embedding_bag(
+    vocabulary: int, classes: int, seed: int = 0, dimensions: int = 64, dropout: float = 0.3
+) -> Sequential:
     """The mean of the word vectors, then one linear layer (as in fastText, arXiv 1607.01759). Token ids (N, L)."""
     rng = np.random.default_rng(seed)
     bag = EmbeddingBag(vocabulary, dimensions, rng=rng)
@@ -120,14 +124,14 @@ def text_cnn(
     return MaskedSequential(*layers, Linear(3 * filters, classes, rng=rng))
 
 
-def attention(
-    vocabulary: int, classes: int, seed: int = 0, dimensions: int = 64, dropout: float = 0.3
-) -> Sequential:
+def attention(vocabulary: int, classes: int, seed: int = 0, dimensions: int = 64, dropout: float = 0.3) -> Sequential:
     """A weighted mean of the word vectors, whose weights are a softmax that the network learns."""
     rng = np.random.default_rng(seed)
     table = Embedding(vocabulary, dimensions, padding_idx=0, rng=rng)
     table.W *= np.float32(0.1)
-    return MaskedSequential(table, Dropout(dropout), AttentionPool(dimensions, rng=rng), Linear(dimensions, classes, rng=rng))
+    return MaskedSequential(
+        table, Dropout(dropout), AttentionPool(dimensions, rng=rng), Linear(dimensions, classes, rng=rng)
+    )
 
 
 def _he(layer: Any, rng: np.random.Generator) -> Any:

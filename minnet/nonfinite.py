@@ -40,10 +40,12 @@ def find_nonfinite(model: Layer, loss: Loss, batch: Batch, key: tuple[int, int, 
                 )
         value = criterion.forward(scores, y, weights)
         if not np.isfinite(value):
-            return f"First not finite: {loss!r}, from finite scores up to {np.abs(scores).max():.3g}: is a label impossible?"
+            return f"First not finite: {loss!r}, from scores up to {np.abs(scores).max():.3g}: is a label impossible?"
         twin.backward(criterion.backward())
         broken: list[tuple[str, Any]] = [
-            (place, layer) for place, layer, name in learners(twin, criterion) if not _finite(getattr(layer, "d" + name))
+            (place, layer)
+            for place, layer, name in learners(twin, criterion)
+            if not _finite(getattr(layer, "d" + name))
         ]
     if broken:  # the walk back ends at the first layer, so the last one in order broke first
         place, layer = broken[-1]

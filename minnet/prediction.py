@@ -57,7 +57,9 @@ def load_run(folder: str | os.PathLike[str]) -> Run:
             raise FileNotFoundError(f"{path} holds no best.ckpt or last.ckpt: is it the folder of a run?")
         path = found[0]
     elif not path.exists():
-        raise FileNotFoundError(f"there is no run {path}: give the folder that train.py named, such as runs/digits-cnn6")
+        raise FileNotFoundError(
+            f"there is no run {path}: give the folder that train.py named, such as runs/digits-cnn6"
+        )
     arrays, header = checkpoint.load(path)
     model = checkpoint.model_from(arrays, header)
     about = header.get("about") or {}
@@ -75,8 +77,12 @@ def add_arguments(subparsers: Any) -> None:
     parser = subparsers.add_parser("predict", help="ask a trained run what a picture shows or how a sentence is meant")
     parser.add_argument("folder", metavar="RUN", help="the folder of a run")
     parser.add_argument("inputs", metavar="INPUT", nargs="*", help="picture files, a folder of them, or sentences")
-    parser.add_argument("--csv", metavar="FILE", help="a CSV of texts: shares of the classes, and a CSV of probabilities")
-    parser.add_argument("--text", metavar="COLUMN", help="the column with the text (default: the only or the longest one)")
+    parser.add_argument(
+        "--csv", metavar="FILE", help="a CSV of texts: shares of the classes, and a CSV of probabilities"
+    )
+    parser.add_argument(
+        "--text", metavar="COLUMN", help="the column with the text (default: the only or the longest one)"
+    )
     parser.add_argument("--out", metavar="FILE", help="where the CSV of probabilities goes")
     parser.add_argument("--top", type=int, default=3, help="classes to show for each input (default 3)")
     parser.set_defaults(run=run_command)
@@ -119,7 +125,9 @@ def _pictures(inputs: Sequence[str]) -> list[str]:
         elif path.exists():
             found.append(str(path))
         else:
-            raise FileNotFoundError(f"there is no picture {item!r}: this run was trained on images and needs picture files")
+            raise FileNotFoundError(
+                f"there is no picture {item!r}: this run was trained on images and needs picture files"
+            )
     return found
 
 

@@ -27,7 +27,7 @@ class Recipe:
     learning_rate: float
     optimizer: str = "sgd"
     settings: dict[str, Any] = field(default_factory=dict)  # the optimizer's own
-    schedule: Schedule = OneCycle()
+    schedule: Schedule = field(default_factory=OneCycle)
     batch_size: int = 128
     augment: Augment | None = None
     encoder: Callable[[], Any] | None = None  # makes the vectorizer of a text model
@@ -97,10 +97,12 @@ TEXT = {
         encoder=lambda: TokenIds(max_length=128, buckets=2**17, words=(1, 2)),
     ),
     "cnn": Recipe(
-        models.text_cnn, 5, 1e-3, "adam", batch_size=64, balanced=True, encoder=lambda: TokenIds(max_length=64, min_count=2)
+        models.text_cnn, 5, 1e-3, "adam", batch_size=64, balanced=True,
+        encoder=lambda: TokenIds(max_length=64, min_count=2),
     ),
     "attention": Recipe(
-        models.attention, 6, 2e-3, "adam", batch_size=64, balanced=True, encoder=lambda: TokenIds(max_length=64, min_count=2)
+        models.attention, 6, 2e-3, "adam", batch_size=64, balanced=True,
+        encoder=lambda: TokenIds(max_length=64, min_count=2),
     ),
 }  # fmt: skip
 KINDS = {"images": IMAGES, "text": TEXT}
@@ -112,7 +114,12 @@ CHANGES: dict[tuple[str, str], dict[str, Any]] = {
     ("digits", "mlp"): {"epochs": 30, "augment": None},
     ("digits", "cnn6"): {"epochs": 10, "batch_size": 64, "augment": Augment(flip=False, shift=1)},
     ("digits", "resnet"): {"epochs": 10, "batch_size": 64, "augment": Augment(flip=False, shift=1)},
-    ("comments", "ngrams"): {"epochs": 40, "batch_size": 32, "schedule": Constant(), "encoder": lambda: Ngrams(min_count=1)},
+    ("comments", "ngrams"): {
+        "epochs": 40,
+        "batch_size": 32,
+        "schedule": Constant(),
+        "encoder": lambda: Ngrams(min_count=1),
+    },
 }
 
 

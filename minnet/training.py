@@ -230,7 +230,10 @@ class Trainer:
         if self.folder is None or not (self.folder / "last.ckpt").exists():
             raise FileNotFoundError(f"nothing to resume: {self.folder} has no last.ckpt. Start without resume.")
         arrays, header = checkpoint.load(self.folder / "last.ckpt")
-        then, now = header["run"] | {"optimizer": header["optimizer"]}, self.run | {"optimizer": self.optimizer.config()}
+        then, now = (
+            header["run"] | {"optimizer": header["optimizer"]},
+            self.run | {"optimizer": self.optimizer.config()},
+        )
         changed = [f"{key} was {then.get(key)}, now {now[key]}" for key in now if then.get(key) != now[key]]
         if changed:
             raise ValueError(f"cannot resume {self.folder}: {'; '.join(changed)}. Use the settings of that run.")
@@ -254,7 +257,9 @@ class Trainer:
                 writer.writeheader()
                 writer.writerows(self.history)
         if progress:
-            line = f"epoch {row['epoch']:>2}/{epochs}  loss {row['train_loss']:.4f}  accuracy {row['train_accuracy']:.4f}"
+            line = (
+                f"epoch {row['epoch']:>2}/{epochs}  loss {row['train_loss']:.4f}  accuracy {row['train_accuracy']:.4f}"
+            )
             if row["validation_loss"] is not None:
                 line += f"   validation: loss {row['validation_loss']:.4f}  accuracy {row['validation_accuracy']:.4f}"
             tqdm.write(f"{line}   {row['examples_per_second']:,.0f} examples/s  {row['seconds']:.0f} s")
@@ -277,7 +282,7 @@ class Trainer:
             if targets is not None and np.asarray(targets).ndim == 1 and np.asarray(targets).dtype.kind in "iu":
                 counted = np.asarray(targets)
                 counted = counted[counted != getattr(self.loss, "ignore_index", None)]
-                if counted.size and not (0 <= counted.min() and counted.max() < scores.shape[1]):
+                if counted.size and not (counted.min() >= 0 and counted.max() < scores.shape[1]):
                     raise ValueError(
                         f"the {name} labels run from {counted.min()} to {counted.max()}, but the model gives "
                         f"{scores.shape[1]} scores: labels must be 0..{scores.shape[1] - 1}"

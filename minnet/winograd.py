@@ -102,8 +102,10 @@ def forward(x: np.ndarray, W: np.ndarray, geometry: Geometry, workspace: Workspa
     xp = pad(x, _TILE * t.th + 2, width, geometry.padding, workspace).reshape(-1, width * n * C)
     V_all = kept.array("V", (t.th, 36 * t.tw * n * C), x.dtype)
     whole = t.out == (_TILE * t.th, _TILE * t.tw)
-    y = np.empty((_TILE * t.th, _TILE * t.tw, n, K), x.dtype) if whole else (
-        workspace.array("y", (_TILE * t.th, _TILE * t.tw, n, K), x.dtype)
+    y = (
+        np.empty((_TILE * t.th, _TILE * t.tw, n, K), x.dtype)
+        if whole
+        else (workspace.array("y", (_TILE * t.th, _TILE * t.tw, n, K), x.dtype))
     )
     for start, rows in t.blocks():
         band = xp[_TILE * start : _TILE * (start + rows) + 2]

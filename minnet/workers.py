@@ -9,6 +9,7 @@ a generator made from (seed, purpose, epoch, step, piece): nothing depends on wh
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -79,7 +80,7 @@ def shares(size: int, plan: Plan) -> list[list[slice]]:
     workers = max(1, min(plan.workers, size // 2))
     each = max(1, min(-(-size // (workers * plan.piece)), size // (2 * workers)))
     edges = np.linspace(0, size, workers * each + 1).round().astype(int)
-    pieces = [slice(int(a), int(b)) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    pieces = [slice(int(a), int(b)) for a, b in itertools.pairwise(edges)]
     return [pieces[w * each : (w + 1) * each] for w in range(workers)]
 
 
