@@ -67,6 +67,7 @@ def test_evaluate_agrees_with_scikit_learn(k):
     m = metrics.evaluate(p.astype(np.float32), labels, [f"class {i}" for i in range(k)], bootstrap=20)
     said = p.argmax(axis=1)
     assert m["accuracy"] == pytest.approx(sklearn.metrics.accuracy_score(labels, said))
+    assert m["majority"] == pytest.approx(np.bincount(labels).max() / 700)
     assert m["macro"]["recall"] == pytest.approx(sklearn.metrics.balanced_accuracy_score(labels, said))
     for kind in ("macro", "weighted"):
         assert m[kind]["f1"] == pytest.approx(sklearn.metrics.f1_score(labels, said, average=kind))
@@ -167,6 +168,13 @@ def test_bootstrap_intervals_cover_the_truth_as_often_as_they_say():
     for name, hits in inside.items():
         # four standard errors of a proportion of 0.95 in 300 trials are 5 %
         assert 0.90 <= hits / trials <= 0.99, (name, hits / trials)
+
+
+def test_the_middle_95_percent():
+    assert intervals.middle(np.arange(1001.0)) == pytest.approx([25, 975])
+    both = intervals.middle(np.stack([np.arange(1001.0), np.zeros(1001)], axis=1))
+    np.testing.assert_allclose(both, [[25, 975], [0, 0]])
+    assert intervals.middle(np.array([1.0, np.inf])) is None
 
 
 def test_wilson_by_the_formula_of_a_textbook():
@@ -323,6 +331,22 @@ def test_class_shares_stay_shares():
     found = metrics.class_shares(p, np.array([[90, 10], [20, 80]]), bootstrap=200)
     assert found["corrected"]["shares"] == pytest.approx([1, 0], abs=1e-6)
     assert np.min(found["corrected"]["intervals"]) >= 0 and np.max(found["corrected"]["intervals"]) <= 1
+
+
+def test_corrected_shares_are_the_closest_of_all_shares():
+    """Against every mix of three classes in steps of 1 %, where no mix explains what was counted."""
+    table = np.array([[80, 10, 10], [30, 60, 10], [40, 20, 40]])
+    p = np.repeat(0.1 + 0.7 * np.eye(3), [10, 20, 70], axis=0)
+    found = np.array(metrics.class_shares(p, table, bootstrap=10)["corrected"]["shares"])
+    steps = np.arange(101) / 100
+    mixes = np.array([(a, b, 1 - a - b) for a in steps for b in steps if a + b <= 1 + 1e-9])
+
+    def misfit(shares):
+        return np.linalg.norm(shares @ (table / 100) - [0.1, 0.2, 0.7], axis=-1)
+
+    best = mixes[misfit(mixes).argmin()]
+    assert misfit(found) <= misfit(best) + 1e-9
+    assert np.abs(found - best).max() <= 0.01
 
 
 def test_corrected_shares_are_closer_and_their_intervals_cover():

@@ -77,7 +77,9 @@ def test_every_figure_is_drawn_and_says_what_it_shows(name):
 
 @pytest.mark.parametrize("name", every_figure())
 def test_every_figure_survives_hostile_names_and_few_examples(name):
-    canvas.png(every_figure(k=len(HOSTILE), n=7, classes=HOSTILE)[name]())
+    figure = every_figure(k=len(HOSTILE), n=7, classes=HOSTILE)[name]()
+    canvas.png(figure)
+    assert not any(text.get_parse_math() for text in figure.findobj(Text) if "$" in text.get_text())
     canvas.png(every_figure(k=2, n=1)[name]())
     canvas.png(every_figure(k=60, n=80)[name]())
 
@@ -164,6 +166,22 @@ def test_probabilities_stand_as_digits_and_right_and_wrong_as_words_and_signs():
         assert {"70 %", "20 %", "10 %", "60 %", "25 %", "15 %"} <= set(words)
         assert "✓ right: cat" in words and "✗ wrong: truth is owl" in words
         assert "dog 60 % for owl" in figure.get_label() and "cat 70 %" in figure.get_label()
+
+
+def test_only_the_bar_of_the_truth_is_dark():
+    p = np.array([[0.7, 0.2, 0.1, 0.0], [0.3, 0.6, 0.1, 0.0]])
+    figure = plots.text_examples(["one", "two"], np.array([0, 3]), p, [*CLASSES, "fox"])
+    bars = [patch.get_facecolor()[:3] for patch in figure.axes[0].patches]
+    assert len(bars) == 6  # of the second text, the truth is not among the three
+    assert bars.count(to_rgb(canvas.BLUE)) == 1 and bars.count(to_rgb(canvas.PALE)) == 5
+    widths = [patch.get_width() for patch in figure.axes[0].patches]
+    assert widths[1] / widths[0] == pytest.approx(2 / 7)
+
+
+def test_the_best_epoch_is_circled():
+    for axes, epoch, value in zip(plots.curves(history(6)).axes, (3, 4), (1.0, 80.0), strict=True):
+        (circle,) = (line for line in axes.lines if line.get_marker() == "o")
+        assert (circle.get_xdata()[0], circle.get_ydata()[0]) == pytest.approx((epoch, value))
 
 
 def test_examples_refuse_what_are_no_images():
