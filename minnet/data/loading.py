@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from minnet.data.dataset import Dataset, Split, check_limit, divided, limited, with_validation
-from minnet.data.fetch import fetch, missing
+from minnet.data.fetch import fetch, missing, verify
 from minnet.data.readers import (
     CIFAR10_CLASSES,
     CIFAR10_TRAIN,
     SENTIMENTS,
     VADER_DOMAINS,
+    check_cifar10_sizes,
     read_cifar10,
     read_comments,
     read_digits,
@@ -55,6 +56,8 @@ def load(
             return partly
     place = fetch(source, data) if source.files else Path()
     dataset, held_out = READERS[family](place, seed)
+    if any(verify(source, place).values()):
+        dataset = replace(dataset, source=f"{place} (not the official files)")
     dataset = with_validation(dataset, validation, held_out, seed)
     if domain:
         dataset = one_group(dataset, domain)
@@ -67,6 +70,7 @@ def load(
 
 def cifar10(place: Path, seed: int) -> tuple[Dataset, int]:
     """CIFAR-10 in its official order."""
+    check_cifar10_sizes(place)
     train, test = read_cifar10(place), read_cifar10(place, ("test_batch.bin",))
     return Dataset("cifar10", "images", CIFAR10_CLASSES, train, None, test, str(place)), 5000
 

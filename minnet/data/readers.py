@@ -41,6 +41,19 @@ def read_cifar10_batch(path: Path) -> Split:
     return Split(np.ascontiguousarray(planes.transpose(0, 2, 3, 1)), labels)  # (N, 32, 32, 3)
 
 
+def check_cifar10_sizes(folder: Path) -> None:
+    """Raises ValueError when one batch file has the official size and another has not: half a file holds exactly
+    half the images, so nothing else would show that it is cut short."""
+    sizes = {name: (folder / name).stat().st_size for name in (*CIFAR10_TRAIN, "test_batch.bin")}
+    official = 10_000 * CIFAR10_RECORD
+    for name, size in sizes.items():
+        if size != official and official in sizes.values():
+            raise ValueError(
+                f"{folder / name} has {size:,} bytes instead of {official:,}: it is cut short or of another kind. "
+                "Delete it and fetch it again."
+            )
+
+
 def read_cifar10(folder: Path, batches: tuple[str, ...] = CIFAR10_TRAIN) -> Split:
     """Several batch files of CIFAR-10 as one split, in their order."""
     parts = [read_cifar10_batch(folder / name) for name in batches]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+import re
 from pathlib import Path
 
 import numpy as np
 
+CONTROL = re.compile("[\0-\x08\x0e-\x1f]")  # characters that a guess at the encoding should not bring out
 DELIMITERS = (",", ";", "\t", "|")
 
 
@@ -30,7 +31,7 @@ def decoded(path: Path, encoding: str | None) -> tuple[str, str]:
             continue
         except LookupError:
             raise ValueError(f"unknown encoding {encoding!r}: try utf-8, utf-16, cp1252 or gb18030") from None
-        if "\0" not in text:
+        if not CONTROL.search(text) or (candidate == "utf-8-sig" and "\0" not in text):
             return text, candidate
     raise ValueError(f"{path} cannot be read as {encoding or 'text'}: save it as CSV (UTF-8), or name its encoding")
 
@@ -54,48 +55,54 @@ def candidates(content: bytes) -> list[str]:
 
 
 def table_of(
-    path: Path, content: str, wanted: tuple[str, str], delimiter: str | None
+    path: Path, content: str, wanted: tuple[str, str], delimiter: str | None = None
 ) -> tuple[list[str], list[list[str]]]:
     """Header and rows. Raises ValueError with the line that does not fit."""
     first, _, rest = content.partition("\n")
     if first.strip().lower().startswith("sep=") and len(first.strip()) == 5:  # a hint that spreadsheets write
         delimiter, content = delimiter or first.strip()[4], rest
-    if delimiter is None:
-        headers = {mark: cleaned(next(records(content, mark, strict=False))[1]) for mark in DELIMITERS}
-        delimiter = max(DELIMITERS, key=lambda mark: (len({*wanted} & {*headers[mark]}), len(headers[mark])))
+    if delimiter is not None and len(delimiter) != 1:
+        raise ValueError(f"a delimiter is one character, as in ',' or ';', got {delimiter!r}")
+    longest = csv.field_size_limit(max(csv.field_size_limit(), len(content) + 1))
     try:
-        lines = list(records(content, delimiter))
+        lines = records(content, delimiter or likely_delimiter(content, wanted))
     except csv.Error as error:
-        if delimiter != "\t":  # tables with tabs often know no quotes
-            raise ValueError(f"{path}, {error}: a quote inside a quoted text must be doubled") from None
-        lines = list(records(content, delimiter, quoting=csv.QUOTE_NONE))
-    lines = [(number, row) for number, row in lines if any(field.strip() for field in row)]
+        raise ValueError(f"{path}, {error}: a quote inside a quoted text must be doubled") from None
+    finally:
+        csv.field_size_limit(longest)
     if not lines:
         raise ValueError(f"{path} is empty")
     header = cleaned(lines[0][1])
     for number, row in lines[1:]:
         if len(row) > len(header) and any(field.strip() for field in row[len(header) :]):
             raise ValueError(
-                f"{path}, line {number}: {len(row)} fields, but the header has {len(header)}: a text that holds a "
-                f"{delimiter!r} needs quotes around it"
+                f"{path}, line {number}: {len(row)} fields, but the header has {len(header)}: a text that holds the "
+                "delimiter needs quotes around it"
             )
     return header, [row for _, row in lines[1:]]
 
 
-def records(
-    content: str, delimiter: str, quoting: int = csv.QUOTE_MINIMAL, strict: bool = True
-) -> Iterator[tuple[int, list[str]]]:
-    """Every record with the number of its last line. Raises csv.Error that names the line."""
-    longest = csv.field_size_limit(max(csv.field_size_limit(), len(content) + 1))
-    stream = io.StringIO(content, newline="")
-    reader = csv.reader(stream, delimiter=delimiter, quoting=quoting, strict=strict)  # type: ignore[arg-type]
+def likely_delimiter(content: str, wanted: tuple[str, str]) -> str:
+    """The delimiter that finds the wanted columns in the header, else the one that finds most columns."""
+
+    def columns(mark: str) -> tuple[int, int]:
+        header = cleaned(next(csv.reader(io.StringIO(content, newline=""), delimiter=mark), []))
+        return len({name.casefold() for name in wanted} & {name.casefold() for name in header}), len(header)
+
+    return max(DELIMITERS, key=columns)
+
+
+def records(content: str, delimiter: str) -> list[tuple[int, list[str]]]:
+    """Every record that is not blank, with the number of its last line. Raises csv.Error that names the line."""
+    reader = csv.reader(io.StringIO(content, newline=""), delimiter=delimiter, strict=True)
     try:
-        for row in reader:
-            yield reader.line_num, row
+        found = [(reader.line_num, row) for row in reader]
     except csv.Error as error:
-        raise csv.Error(f"line {reader.line_num}: {error}") from None
-    finally:
-        csv.field_size_limit(longest)
+        if delimiter != "\t":
+            raise csv.Error(f"line {reader.line_num}: {error}") from None
+        lines = content.splitlines()  # tables with tabs often know no quotes
+        found = [(number, line.split("\t")) for number, line in enumerate(lines, 1)]
+    return [(number, row) for number, row in found if any(field.strip() for field in row)]
 
 
 def cleaned(header: list[str]) -> list[str]:
@@ -109,7 +116,7 @@ def column_of(path: Path, header: list[str], name: str) -> int:
         return header.index(name)
     alike = [position for position, other in enumerate(header) if other.casefold() == name.casefold()]
     if len(alike) != 1:
-        raise ValueError(f"{path} has no column {name!r}: it has {', '.join(header)}"[:500])
+        raise ValueError(f"{path} has no column {name!r}: its first line names {', '.join(header)}"[:500])
     return alike[0]
 
 

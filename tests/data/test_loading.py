@@ -16,7 +16,7 @@ def test_cifar10_from_a_folder(cifar_folder):
     ]
     assert np.bincount(dataset.validation.y).tolist() == [5] * 10
     assert dataset.classes[9] == "truck" and dataset.kind == "images"
-    assert dataset.source == str(cifar_folder / "cifar-10-batches-bin")
+    assert dataset.source == f"{cifar_folder / 'cifar-10-batches-bin'} (not the official files)"
 
 
 def test_validation_zero_keeps_the_official_order(cifar_folder):
@@ -95,9 +95,22 @@ def test_real_tweeteval(real_data):
     assert np.bincount(dataset.test.y).tolist() == [3972, 5937, 2375]
 
 
+def test_a_batch_file_of_half_the_size_is_not_taken_for_a_whole_one(real_data, tmp_path):
+    real = real_data("cifar-10-batches-bin") / "cifar-10-batches-bin"
+    for path in real.glob("*.bin"):
+        (tmp_path / path.name).symlink_to(path)
+    (tmp_path / "data_batch_3.bin").unlink()
+    (tmp_path / "data_batch_3.bin").write_bytes((real / "data_batch_3.bin").read_bytes()[:15_365_000])
+    with pytest.raises(
+        ValueError, match=r"data_batch_3.bin has 15,365,000 bytes instead of 30,730,000: it is cut short"
+    ):
+        load("cifar10", folder=tmp_path)
+
+
 def test_real_vader(real_data):
     folder = real_data("vader")
     dataset = load("vader", folder=folder)
+    assert dataset.source == str(folder / "vader")  # the official files
     assert [len(split) for split in dataset.splits().values()] == [17066, 1896, 4741]
     total = sum(np.bincount(split.y) for split in dataset.splits().values())
     assert total.tolist() == [9181, 4244, 10278]
@@ -107,3 +120,27 @@ def test_real_vader(real_data):
     domains = [load(f"vader/{name}", folder=folder) for name in dataset.groups]
     assert [sum(map(len, part.splits().values())) for part in domains] == [4200, 10605, 3708, 5190]
     assert sorted(text for part in domains for text in part.test.x) == sorted(dataset.test.x)
+
+
+def test_what_has_arrived_of_cifar10_serves_a_limit_that_it_satisfies(cifar_folder, monkeypatch):
+    folder = cifar_folder / "cifar-10-batches-bin"
+    for name in ("data_batch_2.bin", "data_batch_4.bin", "data_batch_5.bin", "test_batch.bin"):
+        (folder / name).unlink()
+    with pytest.warns(UserWarning, match=r"incomplete: 2 of 5 training files, tested on a part of them"):
+        dataset = load("cifar10", folder=cifar_folder, limit=50)
+    assert [len(split) for split in dataset.splits().values()] == [50, 6, 16]  # of 80: 16 to test, a tenth of the rest
+    assert "incomplete: 2 of 5 training files" in dataset.source
+
+    def unreachable(*args, **kwargs):
+        raise OSError("no network here")
+
+    monkeypatch.setattr("urllib.request.urlopen", unreachable)
+    for limit in (None, 59):
+        with pytest.raises(OSError, match=r"no network here\). 2 of 6 files are in .*, checked; a --limit"):
+            load("cifar10", folder=cifar_folder, limit=limit)
+
+
+def test_comments_that_are_not_there_say_where_they_come_from(tmp_path, monkeypatch):
+    monkeypatch.setattr("minnet.data.sources.checkout", lambda: None)
+    with pytest.raises(FileNotFoundError, match=r"comments.csv missing; it is bundled with a checkout of minnet"):
+        load("comments", folder=tmp_path)

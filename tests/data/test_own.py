@@ -1,0 +1,281 @@
+"""Your own CSV and your own folder of pictures: what people really have."""
+
+import csv
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from minnet.data import load_csv, load_images
+from minnet.data.dataset import Split, divided_by_class
+from minnet.data.tables import candidates, decoded, table_of
+
+
+def table(rows=30, header=("id", "review", "mood"), labels=("bad", "fine", "great"), **settings):
+    stream = io.StringIO(newline="")
+    writer = csv.writer(stream, **settings)
+    writer.writerow(header)
+    writer.writerows(
+        [index, f'text {index}, "quoted"; a\ttab\nand lines', labels[index % len(labels)]] for index in range(rows)
+    )
+    return stream.getvalue()
+
+
+def written(folder, content, encoding="utf-8"):
+    path = folder / "reviews.csv"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode(encoding))
+    return path
+
+
+def everything(dataset):
+    """All examples of a dataset as a set of (text, class)."""
+    return {
+        (text, dataset.classes[label])
+        for split in dataset.splits().values()
+        for text, label in zip(split.x, split.y, strict=True)
+    }
+
+
+@pytest.mark.parametrize("settings", [{}, {"delimiter": ";"}, {"delimiter": "\t"}, {"delimiter": "|"}, {"quoting": 1}])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_delimiters_quotes_and_unicode_encodings(tmp_path, settings, encoding):
+    dataset = load_csv(written(tmp_path, table(**settings), encoding), "review", "mood")
+    assert dataset.classes == ("bad", "fine", "great") and dataset.kind == "text" and dataset.name == "reviews"
+    assert [len(split) for split in dataset.splits().values()] == [21, 3, 6]
+    assert {text for text, _ in everything(dataset)} == {f'text {i}, "quoted"; a\ttab\nand lines' for i in range(30)}
+    assert ('text 4, "quoted"; a\ttab\nand lines', "fine") in everything(dataset)
+
+
+FRENCH = "Très déçu, l'été a été raté"
+CHINESE = "这部电影真好看，我很喜欢。"
+
+
+@pytest.mark.parametrize(("encoding", "text"), [("cp1252", FRENCH), ("gb18030", CHINESE), ("cp1252", "50 € – “naïve”")])
+def test_encodings_of_windows_are_found_out(tmp_path, encoding, text):
+    content = "text,label\n" + "".join(f'"{text} {index}",{"ab"[index % 2]}\n' for index in range(12))
+    dataset = load_csv(written(tmp_path, content, encoding), "text", "label")
+    assert everything(dataset) == {(f"{text} {index}", "ab"[index % 2]) for index in range(12)}
+    assert dataset.source == f"{tmp_path / 'reviews.csv'} ({encoding})"
+
+
+def test_a_named_encoding_is_used(tmp_path):
+    content = "text,label\n" + "".join(f"привет {index},{index % 2}\n" for index in range(12))
+    path = written(tmp_path, content, "cp1251")
+    assert ("привет 3", "1") in everything(load_csv(path, "text", "label", encoding="cp1251"))
+    with pytest.raises(ValueError, match="cannot be read as utf-8"):
+        load_csv(path, "text", "label", encoding="utf-8")
+    with pytest.raises(ValueError, match="unknown encoding 'klingon'"):
+        load_csv(path, "text", "label", encoding="klingon")
+
+
+@given(st.text(st.characters(codec="gb18030", exclude_categories=["Cs", "Cc"]), min_size=1))
+def test_utf8_is_always_taken_for_utf8(text):
+    content = text.encode("utf-8")
+    assert content.decode(candidates(content)[0]) == text.removeprefix("\ufeff")
+
+
+def test_missing_values_are_left_out_and_counted(tmp_path):
+    content = table(rows=12) + "98,,bad\n99,no label,\n100,not a number,NaN\n101,short\n\n , ,\n"
+    dataset = load_csv(written(tmp_path, content), "review", "mood")
+    assert len(everything(dataset)) == 12
+    assert "4 of 16 rows left out for want of text or label" in dataset.source
+
+
+def test_columns_by_name_whatever_their_case_and_spaces(tmp_path):
+    content = table(header=("ID", " Review ", "Mood"))
+    assert len(load_csv(written(tmp_path, content), "review", "MOOD").test) == 6
+    with pytest.raises(ValueError, match=r"has no column 'text': its first line names ID, Review, Mood$"):
+        load_csv(written(tmp_path, content), "text", "Mood")
+
+
+def test_a_spreadsheets_hint_and_a_table_with_tabs_and_stray_quotes(tmp_path):
+    path = written(tmp_path, "sep=|\n" + table(delimiter="|"))
+    assert len(everything(load_csv(path, "review", "mood"))) == 30
+    rows = [f'"Great" he said {index}\t{index % 2}' for index in range(20)]
+    dataset = load_csv(written(tmp_path, "\n".join(["review\tmood", *rows])), "review", "mood")
+    assert ('"Great" he said 7', "1") in everything(dataset)
+
+
+def test_a_text_longer_than_the_csv_modules_limit(tmp_path):
+    before = csv.field_size_limit()
+    content = table() + f"77,{'long ' * 60_000},bad\n"
+    assert len(everything(load_csv(written(tmp_path, content), "review", "mood"))) == 31
+    assert csv.field_size_limit() == before
+
+
+@pytest.mark.parametrize(
+    "labels", [("no", "yes"), tuple(f"class {index:02}" for index in range(15)), ("10", "9", "-1")]
+)
+def test_any_number_of_classes_in_a_sensible_order(tmp_path, labels):
+    dataset = load_csv(written(tmp_path, table(rows=150, labels=labels)), "review", "mood")
+    assert dataset.classes == (("-1", "9", "10") if "10" in labels else tuple(sorted(labels)))
+    for split in dataset.splits().values():
+        assert len(np.unique(split.y)) == len(labels)
+
+
+def test_imbalance_keeps_every_class_in_every_split(tmp_path):
+    content = "text,label\n" + "".join(f"t{index},{'rare' if index < 3 else 'common'}\n" for index in range(300))
+    dataset = load_csv(written(tmp_path, content), "text", "label")
+    assert [np.bincount(split.y).tolist() for split in dataset.splits().values()] == [[208, 1], [30, 1], [59, 1]]
+
+
+@given(st.lists(st.integers(2, 40), min_size=2, max_size=5), st.floats(0.01, 0.99))
+def test_division_by_class_leaves_one_on_each_side(counts, fraction):
+    y = np.repeat(np.arange(len(counts)), counts)
+    rest, part = divided_by_class(Split(list(map(str, range(len(y)))), y), fraction, np.random.default_rng(0))
+    assert sorted(map(int, rest.x + part.x)) == list(range(len(y)))
+    for label, count in enumerate(counts):
+        taken = np.sum(part.y == label)
+        assert 1 <= taken <= count - 1 and (abs(taken - fraction * count) <= 0.5 or taken in (1, count - 1))
+
+
+def test_validation_test_limit_and_seed(tmp_path):
+    path = written(tmp_path, table(rows=300))
+    assert load_csv(path, "review", "mood", validation=0).validation is None
+    assert len(load_csv(path, "review", "mood", validation=50).validation) == 50
+    assert len(load_csv(path, "review", "mood", test=0.5).test) == 150
+    assert len(load_csv(path, "review", "mood", limit=60).train) == 60
+    prints = [load_csv(path, "review", "mood", seed=seed).fingerprint for seed in (0, 0, 1)]
+    assert prints[0] == prints[1] != prints[2]
+    with pytest.raises(ValueError, match="test must be a fraction between 0 and 1, got 2"):
+        load_csv(path, "review", "mood", test=2)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is empty"),
+        (b"\xef\xbb\xbf", "is empty|has no row"),
+        (b" \n\n", "is empty"),
+        (b"sep=;\n", "is empty"),
+        (b"text,label\n", "has no row with both a 'text' and a 'label'"),
+        (b"text,label\n,a\nb,\n", "has no row with both"),
+        (b"hello\nworld\n", "has no column 'text': its first line names hello"),
+        (b"text,label\nfine, really,a\n", "line 2: 3 fields, but the header has 2: a text that holds the delimiter"),
+        (b'text,label\n"never closed,a\nb,c\n', "line 3: unexpected end of data: a quote inside"),
+        (b'text,label\n"one" two,a\n', "line 2: .*a quote inside a quoted text must be doubled"),
+        (b"text,label\na,x\nb,x\nc,x\n", "has only the class 'x'"),
+        (
+            b"text,label\n" + b"a,x\nb,y\n" * 3 + b"c,z\nc,z\n",
+            r"too few examples of 'z' \(2\): each class needs at least 3",
+        ),
+        (
+            b"text,label\n" + b"".join(b"t,%d\n" % i for i in range(60)),
+            "60 different values in 60 rows, so it names no",
+        ),
+        (b"PK\x03\x04rest of a spreadsheet", "a spreadsheet or archive: save the table as CSV"),
+        (b"\x00\x01\x02\xff" * 50, "cannot be read as text"),
+    ],
+)
+def test_what_is_no_table_is_one_clear_line(tmp_path, content, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        load_csv(written(tmp_path, content), "text", "label")
+    assert "\n" not in str(caught.value) and "reviews" in str(caught.value)
+
+
+def test_no_file_a_folder_and_a_delimiter_of_two_characters(tmp_path):
+    with pytest.raises(FileNotFoundError, match="there is no file"):
+        load_csv(tmp_path / "none.csv", "text", "label")
+    with pytest.raises(ValueError, match="is a folder"):
+        load_csv(tmp_path, "text", "label")
+    with pytest.raises(ValueError, match="a delimiter is one character"):
+        load_csv(written(tmp_path, table()), "review", "mood", delimiter="::")
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")), st.text("ab", min_size=1))
+    ),
+    st.sampled_from([",", ";", "\t", "|"]),
+)
+def test_any_table_that_csv_writes_is_read_back(tmp_path_factory, rows, delimiter):
+    stream = io.StringIO(newline="")
+    writer = csv.writer(stream, delimiter=delimiter, quoting=csv.QUOTE_ALL)
+    writer.writerows([("the text", "the label"), *rows])
+    path = tmp_path_factory.mktemp("table") / "table.csv"
+    path.write_bytes(stream.getvalue().encode("utf-8"))
+    header, found = table_of(path, decoded(path, None)[0], ("the text", "the label"))
+    assert header == ["the text", "the label"] and found == [list(row) for row in rows]
+
+
+# -- pictures ----------------------------------------------------------------------------------------------------
+
+
+def gallery(folder, sizes=((40, 30), (20, 50)), kinds=("cat", "dog"), count=10, mode="RGB"):
+    """Pictures by class: cats are dark, dogs are light."""
+    for label, kind in enumerate(kinds):
+        (folder / kind).mkdir(parents=True)
+        for index in range(count):
+            shade = 40 + 160 * label + index
+            Image.new("L", sizes[index % len(sizes)], shade).convert(mode).save(folder / kind / f"{index}.png")
+    return folder
+
+
+def test_a_folder_of_pictures_by_class(tmp_path):
+    dataset = load_images(gallery(tmp_path / "pets"), size=(16, 24))
+    assert dataset.name == "pets" and dataset.kind == "images" and dataset.classes == ("cat", "dog")
+    assert [split.x.shape for split in dataset.splits().values()] == [(14, 16, 24, 3), (2, 16, 24, 3), (4, 16, 24, 3)]
+    for split in dataset.splits().values():
+        assert np.all((split.x.mean(axis=(1, 2, 3)) > 128) == (split.y == 1))
+        assert np.all(np.bincount(split.y) == len(split) // 2)
+
+
+def test_the_common_size_is_kept_and_otherwise_it_is_32(tmp_path):
+    assert load_images(gallery(tmp_path / "a", sizes=[(20, 10)])).train.x.shape[1:] == (10, 20, 3)
+    assert load_images(gallery(tmp_path / "b")).train.x.shape[1:] == (32, 32, 3)
+    assert load_images(gallery(tmp_path / "c", sizes=[(100, 100)])).train.x.shape[1:] == (32, 32, 3)
+    assert load_images(gallery(tmp_path / "d"), size=8).train.x.shape[1:] == (8, 8, 3)
+
+
+def test_grey_files_stay_grey_until_one_has_colour(tmp_path):
+    folder = gallery(tmp_path / "grey", mode="L")
+    assert load_images(folder).train.x.shape[3] == 1
+    Image.new("P", (9, 9)).save(folder / "cat" / "palette.png")
+    assert load_images(folder).train.x.shape[3] == 3
+
+
+def test_hidden_files_are_passed_over_and_broken_ones_listed_in_one_warning(tmp_path):
+    folder = gallery(tmp_path / "pets")
+    for name in (".DS_Store", "._0.png", "Thumbs.db", "desktop.ini"):
+        (folder / "cat" / name).write_bytes(b"x")
+    (folder / ".git").mkdir()
+    (folder / "__MACOSX").mkdir()
+    (folder / "readme.txt").write_text("not in a class")
+    dataset = load_images(folder)
+    assert dataset.source == str(folder)
+    (folder / "dog" / "notes.txt").write_text("hello")
+    (folder / "dog" / "cut.png").write_bytes((folder / "dog" / "0.png").read_bytes()[:60])
+    (folder / "dog" / "empty.jpg").write_bytes(b"")
+    with pytest.warns(UserWarning, match="3 of 23 files are left out") as caught:
+        again = load_images(folder)
+    assert len(caught) == 1
+    message = str(caught[0].message)
+    assert all(name in message for name in ("notes.txt", "cut.png", "empty.jpg")) and "\n" not in message
+    assert again.fingerprint == dataset.fingerprint and "3 of 23 files left out" in again.source
+
+
+def test_pictures_in_folders_inside_a_class_count(tmp_path):
+    folder = gallery(tmp_path / "pets", count=3)
+    (folder / "cat" / "more").mkdir()
+    Image.new("RGB", (5, 5)).save(folder / "cat" / "more" / "late.jpg")
+    assert sum(len(split) for split in load_images(folder).splits().values()) == 7
+
+
+def test_folders_that_are_no_classes(tmp_path):
+    with pytest.raises(FileNotFoundError, match="there is no folder"):
+        load_images(tmp_path / "none")
+    with pytest.raises(ValueError, match="has no sub-folders: it needs one for each class"):
+        load_images(tmp_path)
+    with pytest.raises(ValueError, match="too few examples of 'dog' \\(2\\)"):
+        load_images(gallery(tmp_path / "a", count=2, kinds=("dog",)) and gallery(tmp_path / "a", kinds=("cat",)))
+    with pytest.raises(ValueError, match="has only the class 'cat'"):
+        load_images(gallery(tmp_path / "b", kinds=("cat",)))
+    with pytest.raises(ValueError, match="test, train, which look like splits"):
+        load_images(gallery(tmp_path / "c", kinds=("train", "test")))
+    (tmp_path / "d" / "cat").mkdir(parents=True)
+    with pytest.raises(ValueError, match="has no picture that can be read"):
+        load_images(tmp_path / "d")
