@@ -13,7 +13,6 @@ import shlex
 import sys
 import time
 from dataclasses import replace
-from typing import Any
 
 from minnet import metrics, report
 from minnet.commands import one_line_errors, pictures_of_learning
@@ -55,14 +54,16 @@ def read_data(args: argparse.Namespace) -> Dataset:
     if args.task in ("csv", "images"):
         if args.path is None:
             raise ValueError(f"which {'file' if args.task == 'csv' else 'folder'}? python train.py {args.task} PATH")
+        if args.task == "csv" and not (args.text and args.label):
+            raise ValueError("csv needs the names of two columns: --text COLUMN --label COLUMN")
         if args.task == "images":
             return load_images(args.path, **common)
         return load_csv(args.path, args.text, args.label, **common)
     return load(args.task, folder=args.data, validation=held_out, **common)
 
 
-def train(args: argparse.Namespace) -> dict[str, Any]:
-    """One run, from the data to the report; returns the measures on the test split."""
+def train(args: argparse.Namespace) -> str:
+    """One run, from the data to the report; returns the result as a table, and where the page lies."""
     started = time.perf_counter()
     dataset = read_data(args)
     name, recipe = choose(dataset, args.model)
@@ -116,16 +117,15 @@ def train(args: argparse.Namespace) -> dict[str, Any]:
         page = report.write(
             folder, config, history, measured, probabilities, dataset.test.y, hide_text=args.hide_text, **shown
         )
-    print(f"\n{name} on {dataset.name}, {len(dataset.test):,} test examples:\n{metrics.table(measured)}")
-    print(f"\nThe page: {page}")
-    return measured
+    return f"\n{name} on {dataset.name}, {len(dataset.test):,} test examples:\n{metrics.table(measured)}\n\nThe page: {page}"
 
 
 def tour(args: argparse.Namespace) -> None:
     """Two networks from nothing but what is installed: pictures of digits, and short comments."""
-    for task in ("digits", "comments"):
-        args.task = task
-        train(args)
+    results = []
+    for args.task in ("digits", "comments"):
+        results.append(train(args))
+    print("\n".join(results))
     print(
         "\nWhat next?\n"
         "  open the pages above in a browser\n"
@@ -138,7 +138,7 @@ def tour(args: argparse.Namespace) -> None:
 @one_line_errors
 def main() -> None:
     args = arguments()
-    tour(args) if args.task is None else train(args)
+    tour(args) if args.task is None else print(train(args))
 
 
 if __name__ == "__main__":

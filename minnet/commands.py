@@ -44,7 +44,7 @@ def one_line_errors(command: Callable[[], Any]) -> Callable[[], None]:
 
 
 def pictures_of_learning(dataset: Dataset, model: Layer, vectorizer: Any) -> dict[str, Any]:
-    """What a report shows beside the numbers: the test examples, and the first layer's weights if they mean something."""
+    """What a report shows beside the numbers: the test examples, and the first layer's weights that speak."""
     first = next((layer for _, layer in model.walk() if isinstance(layer, (Conv2d, Linear))), None)
     if dataset.kind == "text":
         shown: dict[str, Any] = {"texts": dataset.test.x}

@@ -106,7 +106,7 @@ def warnings(libraries: list[dict[str, Any]], cores: int, one: float, all_cores:
     quota = container_quota()
     if quota is not None and quota < cores - 0.01:
         found.append(
-            f"the container may use {quota:.1f} of {cores} cores: raise its limit, or use --workers {max(1, int(quota))}"
+            f"the container may use {quota:.1f} of {cores} cores: raise its limit, or use --workers {int(quota) or 1}"
         )
     if cores > 1 and all_cores < 1.3 * one:
         found.append(

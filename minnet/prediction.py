@@ -14,7 +14,7 @@ import numpy as np
 
 from minnet import checkpoint, metrics, report
 from minnet.data import read_image, vectorizer_from
-from minnet.data.own import read_table
+from minnet.data.tables import column_of, decoded, table_of
 from minnet.functional import softmax
 from minnet.layers import Layer
 from minnet.training import predict
@@ -80,9 +80,7 @@ def add_arguments(subparsers: Any) -> None:
     parser.add_argument(
         "--csv", metavar="FILE", help="a CSV of texts: shares of the classes, and a CSV of probabilities"
     )
-    parser.add_argument(
-        "--text", metavar="COLUMN", help="the column with the text (default: the only or the longest one)"
-    )
+    parser.add_argument("--text", metavar="COLUMN", help="the column of the CSV that holds the texts")
     parser.add_argument("--out", metavar="FILE", help="where the CSV of probabilities goes")
     parser.add_argument("--top", type=int, default=3, help="classes to show for each input (default 3)")
     parser.set_defaults(run=run_command)
@@ -134,7 +132,7 @@ def _pictures(inputs: Sequence[str]) -> list[str]:
 def _predict_csv(run: Run, args: argparse.Namespace) -> int:
     if run.kind != "text":
         raise ValueError(f"{args.folder} was trained on images: --csv is for texts. Give it picture files or a folder.")
-    texts = read_table(args.csv, args.text)
+    texts = _texts(Path(args.csv), args.text)
     probabilities = run.probabilities(texts)
     out = Path(args.out or Path(args.csv).with_suffix("").name + "-predictions.csv")
     _write_csv(out, "text", texts, probabilities, run.classes)
@@ -143,6 +141,16 @@ def _predict_csv(run: Run, args: argparse.Namespace) -> int:
     shares = metrics.class_shares(probabilities, None if validation is None else np.array(validation))
     print(metrics.shares_table(shares, run.classes, sys.stdout))
     return 0
+
+
+def _texts(path: Path, column: str | None) -> list[str]:
+    """One column of a CSV; in a table of one column, that one."""
+    content, _ = decoded(path, None)
+    header, rows = table_of(path, content, (column or "", column or ""), None)
+    if column is None and len(header) > 1:
+        raise ValueError(f"which column of {path} holds the texts? Add --text with one of: {', '.join(header)}")
+    at = column_of(path, header, column or header[0])
+    return [row[at] if at < len(row) else "" for row in rows]
 
 
 def _write_csv(path: Path, what: str, inputs: Sequence[Any], probabilities: np.ndarray, classes: Sequence[str]) -> None:
