@@ -12,7 +12,8 @@ import os
 import secrets
 import time
 import zipfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -29,25 +30,33 @@ KINDS = "biufU"  # of dtypes: bool, integers, floats, text of a fixed width
 def save(path: str | os.PathLike[str], arrays: dict[str, np.ndarray], header: dict[str, Any]) -> None:
     """Writes `arrays` and `header` to `path`; whatever happens, `path` holds the old content or the new.
 
-    The new content goes to a second file in the same folder, down to the disk, and takes the name of the first
-    in one step. Raises OSError in one line when it cannot be written (full disk, no permission).
+    Raises OSError in one line when it cannot be written (full disk, no permission).
     """
-    path = Path(path)
     for name, array in arrays.items():
         if not _safe(name):
             raise ValueError(f"{name[:80]!r} cannot name an array in a checkpoint: use names such as 'model/0.W'")
         if array.dtype.kind not in KINDS:
             raise ValueError(f"array '{name}' is {array.dtype}: a checkpoint holds numbers, booleans and text")
     described = json.dumps({"format": FORMAT, "version": VERSION, "arrays": list(arrays), "header": header})
+    with written_whole(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr(zipfile.ZipInfo(HEADER), described)  # ZipInfo: a fixed date, so equal bytes
+        for name, array in arrays.items():
+            with archive.open(zipfile.ZipInfo(name + ".npy"), "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
+
+
+@contextmanager
+def written_whole(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """A file to write to, of which `path` gets all or nothing: what it held before stays until the block ends well.
+
+    The content goes to a second file in the same folder, down to the disk, and takes the name in one step.
+    """
+    path = Path(path)
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
     try:
         _remove_leftovers(path)
         with open(partial, "xb") as file:
-            with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-                archive.writestr(zipfile.ZipInfo(HEADER), described)  # ZipInfo: a fixed date, so equal bytes
-                for name, array in arrays.items():
-                    with archive.open(zipfile.ZipInfo(name + ".npy"), "w", force_zip64=True) as member:
-                        np.lib.format.write_array(member, array, allow_pickle=False)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, path)
@@ -57,7 +66,7 @@ def save(path: str | os.PathLike[str], arrays: dict[str, np.ndarray], header: di
             partial.unlink()
         if isinstance(error, OSError):
             kept = "; what it held before is untouched" if path.exists() else ""
-            raise _os_error(error, f"cannot write {path}: {error.strerror or error}{kept}") from None
+            raise os_error(error, f"cannot write {path}: {error.strerror or error}{kept}") from None
         raise
 
 
@@ -72,7 +81,7 @@ def load(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str,
             return _parse(file)
     except Exception as error:  # a broken file makes parsers raise nearly anything, an offset of -1 this OSError:
         if isinstance(error, OSError) and error.errno != errno.EINVAL:
-            raise _os_error(error, f"cannot read {path}: {error.strerror or error}") from None
+            raise os_error(error, f"cannot read {path}: {error.strerror or error}") from None
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise ValueError(f"{path} is not a sound checkpoint: {reason}") from None
 
@@ -119,13 +128,20 @@ def _read_array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray
         if prod(shape) * dtype.itemsize != held:
             raise ValueError(f"array {member.filename[:80]!r} claims {dtype} {str(shape)[:80]} but has {held} bytes")
         content = stream.read()  # to the end, where the checksum is compared
-    if len(content) != held:
-        raise ValueError(f"array {member.filename[:80]!r} ends early")
     array = np.frombuffer(content, dtype, prod(shape)).reshape(shape, order="F" if fortran else "C")
     array = array.astype(dtype.newbyteorder("="))  # a copy that can be written to
-    if dtype.kind == "U" and array.size and array.reshape(-1).view(np.uint32).max() > 0x10FFFF:
-        raise ValueError(f"array {member.filename[:80]!r} holds what is no text")
+    if not sound(array):
+        raise ValueError(f"array {member.filename[:80]!r} holds what is no {dtype}")
     return array
+
+
+def sound(array: np.ndarray) -> bool:
+    """Whether every bit pattern means something: not all do in booleans and text."""
+    if array.size and array.dtype.kind == "b":
+        return bool(array.reshape(-1).view(np.uint8).max() <= 1)
+    if array.size and array.dtype.kind == "U":
+        return bool(array.reshape(-1).view(np.uint32).max() <= 0x10FFFF)
+    return True
 
 
 def _safe(name: str) -> bool:
@@ -151,7 +167,7 @@ def _sync_folder(folder: Path) -> None:
             os.close(handle)
 
 
-def _os_error(error: OSError, message: str) -> OSError:
+def os_error(error: OSError, message: str) -> OSError:
     """An error of the same kind whose text is `message` alone, without "[Errno 28]"."""
     told = type(error)(message)
     told.errno = error.errno

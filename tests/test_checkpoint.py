@@ -157,7 +157,8 @@ class Shout:
         ({"a.npy": claimed("{'descr': '<U0', 'fortran_order': False, 'shape': (9,)}")}, "not numbers"),
         ({"a.npy": claimed("{'descr': '|V8', 'fortran_order': False, 'shape': (1,)}", b"8" * 8)}, "not numbers"),
         ({"a.npy": claimed("{'descr': '<M8[s]', 'fortran_order': False, 'shape': (1,)}", b"8" * 8)}, "not numbers"),
-        ({"a.npy": claimed("{'descr': '<U1', 'fortran_order': False, 'shape': (1,)}", b"\xff" * 4)}, "no text"),
+        ({"a.npy": claimed("{'descr': '<U1', 'fortran_order': False, 'shape': (1,)}", b"\xff" * 4)}, "what is no <U1"),
+        ({"a.npy": claimed("{'descr': '|b1', 'fortran_order': False, 'shape': (2,)}", b"\1\2")}, "what is no bool"),
         ({"a.npy": claimed("__import__('os').getcwd()")}, "not a sound checkpoint"),
         ({"a.npy": claimed("{" * 5000)}, "not a sound checkpoint"),
         (
