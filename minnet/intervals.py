@@ -130,47 +130,56 @@ def paired_bootstrap(
 
 
 def class_shares(
-    probabilities: np.ndarray, confusion_validation: np.ndarray, bootstrap: int = 1000, seed: int = 0
+    probabilities: np.ndarray, confusion_validation: np.ndarray | None, bootstrap: int = 1000, seed: int = 0
 ) -> dict[str, dict[str, list]]:
     """Which share of the examples belongs to each class, estimated without their labels in three ways.
 
     "counted": the share of predictions. "mean_probability": the mean of the probabilities. "corrected": the adjusted
-    count (Forman, Quantifying counts and costs via classification, 2008). Each has "shares" (K,) and "intervals"
-    (K, 2); the examples count as a sample of a larger source, and the validation matrix as measured, not exact.
+    count (Forman, Quantifying counts and costs via classification, 2008), left out where there is no validation
+    matrix (None). Each has "shares" (K,) and "intervals" (K, 2); the examples count as a sample of a larger source,
+    and the validation matrix as measured, not exact.
 
     With R_ij = P(predicted j | true i), estimated from the rows of the validation confusion matrix, and true shares
     s, the predictions come out as c = R' s. So s is what brings R' s closest to the counted c, by least squares
     among the shares that can be: none negative, their sum 1. It assumes that only the shares differ from validation,
     not how a class looks.
     """
-    k = probabilities.shape[1]
-    confusion = np.asarray(confusion_validation, dtype=np.int64)
-    if confusion.shape != (k, k):
-        raise ValueError(f"class_shares expects a confusion matrix ({k}, {k}), got {confusion.shape}")
-    if len(probabilities) == 0:
+    n, k = probabilities.shape
+    if n == 0:
         raise ValueError("class_shares needs at least one example")
-    totals = confusion.sum(axis=1)
-    if (totals == 0).any():
-        raise ValueError(f"class {int(totals.argmin())} has no validation example: its error rates are unknown")
     p = probabilities.astype(np.float64)
     said = np.eye(k)[p.argmax(axis=1)]
     both = np.hstack([said, p])  # (N, 2K)
-    n = len(p)
     means = []
     for indices in _draws(n, bootstrap, seed, wide=n):  # (R, N)
         times = np.stack([np.bincount(row, minlength=n) for row in indices])  # how often each example was drawn
         means.append(times @ both / n)
     drawn = np.concatenate(means)  # (bootstrap, 2K)
-    rng = np.random.default_rng((seed, 1))
-    redrawn = [rng.multinomial(n_i, row / n_i, bootstrap) / n_i for row, n_i in zip(confusion, totals, strict=True)]
-    tables = np.stack(redrawn, axis=1)  # (bootstrap, K, K)
-    corrected = np.array([_least_squares_shares(table, c[:k]) for table, c in zip(tables, drawn, strict=True)])
-    whole = _least_squares_shares(confusion / totals[:, None], said.mean(axis=0))
+    estimates = {"counted": (said.mean(axis=0), drawn[:, :k]), "mean_probability": (p.mean(axis=0), drawn[:, k:])}
+    if confusion_validation is not None:
+        estimates["corrected"] = _corrected(confusion_validation, said.mean(axis=0), drawn[:, :k], seed)
     return {
-        "counted": {"shares": said.mean(axis=0).tolist(), "intervals": middle(drawn[:, :k]) or []},
-        "mean_probability": {"shares": p.mean(axis=0).tolist(), "intervals": middle(drawn[:, k:]) or []},
-        "corrected": {"shares": whole.tolist(), "intervals": middle(corrected) or []},
+        name: {"shares": shares.tolist(), "intervals": middle(resampled) or []}
+        for name, (shares, resampled) in estimates.items()
     }
+
+
+def _corrected(
+    confusion_validation: np.ndarray, counted: np.ndarray, drawn: np.ndarray, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The corrected shares (K,) and their resamples (bootstrap, K), in which the matrix is drawn anew as well."""
+    k = len(counted)
+    confusion = np.asarray(confusion_validation, dtype=np.int64)
+    if confusion.shape != (k, k):
+        raise ValueError(f"class_shares expects a confusion matrix ({k}, {k}), got {confusion.shape}")
+    totals = confusion.sum(axis=1)
+    if (totals == 0).any():
+        raise ValueError(f"class {int(totals.argmin())} has no validation example: its error rates are unknown")
+    rng = np.random.default_rng((seed, 1))
+    redrawn = [rng.multinomial(n_i, row / n_i, len(drawn)) / n_i for row, n_i in zip(confusion, totals, strict=True)]
+    tables = np.stack(redrawn, axis=1)  # (bootstrap, K, K)
+    resampled = np.array([_least_squares_shares(table, c) for table, c in zip(tables, drawn, strict=True)])
+    return _least_squares_shares(confusion / totals[:, None], counted), resampled
 
 
 def _least_squares_shares(table: np.ndarray, counted: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from minnet.intervals import class_shares, losses, mcnemar, middle, paired_boots
 
 __all__ = [
     "calibrated_ece", "class_shares", "coverage", "entropies", "evaluate", "fit_temperature", "mcnemar",
-    "paired_bootstrap", "reliability", "table",
+    "paired_bootstrap", "reliability", "shares_table", "table",
 ]  # fmt: skip
 
 RATES = ("precision", "recall", "f1")
@@ -103,6 +103,21 @@ def table(metrics: dict[str, Any], stream: Any = None) -> str:
         f"log loss {number(metrics['log_loss'])}",
     ]  # fmt: skip
     return encodable("\n".join(lines_of_text), stream)
+
+
+def shares_table(shares: dict[str, dict[str, list]], classes: Sequence[str], stream: Any = None) -> str:
+    """The result of `class_shares` as a table for the terminal: a line a class, with 95 % intervals in brackets."""
+    titles = {"counted": "counted", "mean_probability": "mean probability", "corrected": "corrected by validation"}
+    columns = [["class", *(one_line(name, 24) for name in classes)]]
+    for name, found in shares.items():
+        pairs = zip(found["shares"], found["intervals"], strict=True)
+        columns.append([titles[name], *(f"{percent(s, 1):>7} ({interval(bounds, 1, True)})" for s, bounds in pairs)])
+    widths = [max(map(width_of, column)) for column in columns]
+    lines = [
+        "  ".join(cell + " " * (width - width_of(cell)) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in zip(*columns, strict=True)
+    ]
+    return encodable("\n".join(lines), stream)
 
 
 def _checked(probabilities: Any, labels: Any, classes: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:

@@ -19,7 +19,7 @@ from minnet.run_folder import Lock, prepare, save, to_csv, to_json, to_npz
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Lock", "bars", "prepare", "write"]
+__all__ = ["Lock", "bars", "one_line", "prepare", "write"]
 
 LONGEST = 500  # characters of a text that are shown
 
@@ -49,8 +49,9 @@ def write(
     given as `images` (N, H, W, C) uint8 or as `texts`; `indices` are their places in the test split (0..N-1 by
     default). Of `config`, model, dataset, command, fingerprint and seconds are named in the page; all of it is shown.
     `history` holds the Trainer's rows. Optional: `calibrated`, {"T = 1.3": probabilities} after temperature scaling;
-    `filters`, the first layer's W (with `filter_shape` for a Linear); `words` and their `weights` (V, K); `rates`, the
-    learning rate of every step. `hide_text` shows lengths and labels of texts that are too coarse to show.
+    `filters`, the first layer's W (with `filter_shape` for a Linear); `words` and their `weights` (V, K), shown only
+    where they lead to the classes; `rates`, the learning rate of every step. `hide_text` shows lengths and labels of
+    texts that are too coarse to show.
     """
     folder = Path(folder)
     _check(metrics, probabilities, labels, images, texts)
@@ -116,7 +117,7 @@ def _first_layer(
     if filters is not None:
         named = classes if shape is not None and filters.shape[-1] == len(classes) else ()
         found["filters"] = plots.filters(filters, shape, named)
-    if words is not None and weights is not None:
+    if words is not None and weights is not None and weights.shape == (len(words), len(classes)):
         found["telling_words"] = plots.telling_words(words, weights, classes)
     return found
 

@@ -335,14 +335,14 @@ def test_class_shares_stay_shares():
 
 def test_corrected_shares_are_the_closest_of_all_shares():
     """Against every mix of three classes in steps of 1 %, where no mix explains what was counted."""
-    table = np.array([[80, 10, 10], [30, 60, 10], [40, 20, 40]])
-    p = np.repeat(0.1 + 0.7 * np.eye(3), [10, 20, 70], axis=0)
+    table = np.array([[20, 80, 0], [70, 30, 0], [30, 70, 0]])
+    p = np.repeat(0.1 + 0.7 * np.eye(3), [0, 20, 80], axis=0)
     found = np.array(metrics.class_shares(p, table, bootstrap=10)["corrected"]["shares"])
     steps = np.arange(101) / 100
     mixes = np.array([(a, b, 1 - a - b) for a in steps for b in steps if a + b <= 1 + 1e-9])
 
     def misfit(shares):
-        return np.linalg.norm(shares @ (table / 100) - [0.1, 0.2, 0.7], axis=-1)
+        return np.linalg.norm(shares @ (table / 100) - [0.0, 0.2, 0.8], axis=-1)
 
     best = mixes[misfit(mixes).argmin()]
     assert misfit(found) <= misfit(best) + 1e-9
@@ -367,6 +367,19 @@ def test_corrected_shares_are_closer_and_their_intervals_cover():
         inside += ((bounds[:, 0] <= mix) & (mix <= bounds[:, 1])).mean()
     assert np.mean(corrected) < 0.5 * np.mean(counted)
     assert 0.88 <= inside / trials <= 0.99
+
+
+def test_class_shares_without_validation_and_as_a_table():
+    p = np.repeat([[0.9, 0.1], [0.3, 0.7]], [80, 20], axis=0)
+    found = metrics.class_shares(p, None)
+    assert list(found) == ["counted", "mean_probability"]
+    whole = metrics.class_shares(p, np.array([[100, 0], [50, 50]]))
+    assert whole["counted"] == found["counted"]
+    lines = metrics.shares_table(whole, ["负面", "good"], stream("utf-8")).splitlines()
+    assert lines[0].split() == ["class", "counted", "mean", "probability", "corrected", "by", "validation"]
+    assert lines[1].startswith("负面") and "80.0 % (" in lines[1] and "78.0 % (" in lines[1] and "60.0 % (" in lines[1]
+    assert width_of(lines[1][: lines[1].index("80.0")]) == width_of(lines[2][: lines[2].index("20.0")])
+    metrics.shares_table(found, ["负面", "good"], stream("ascii")).encode("ascii")
 
 
 def test_class_shares_refuse_a_class_without_validation_examples():

@@ -212,6 +212,13 @@ def test_text_examples_are_text_with_digits_words_and_signs(written):
     assert len(widths) == len(digits) >= 3 * 10
 
 
+def test_weights_of_a_hidden_layer_tell_nothing_about_classes_and_are_left_out(tmp_path):
+    p, labels = predictions()
+    m = metrics.evaluate(p, labels, ["bad", "fine", "good"], bootstrap=20)
+    report.write(tmp_path, CONFIG, [], m, p, labels, words=["a", "b"], weights=np.ones((2, 64)))
+    assert not (tmp_path / "figures" / "telling_words.png").exists()
+
+
 def test_hidden_texts_are_hidden_everywhere(tmp_path, monkeypatch):
     p, labels = predictions()
     m = metrics.evaluate(p, labels, ["bad", "fine", "good"], bootstrap=20)
