@@ -344,9 +344,7 @@ def test_corrected_shares_are_the_closest_of_all_shares():
     def misfit(shares):
         return np.linalg.norm(shares @ (table / 100) - [0.0, 0.2, 0.8], axis=-1)
 
-    best = mixes[misfit(mixes).argmin()]
-    assert misfit(found) <= misfit(best) + 1e-9
-    assert np.abs(found - best).max() <= 0.01
+    assert misfit(found) <= misfit(mixes).min() + 1e-9
 
 
 def test_corrected_shares_are_closer_and_their_intervals_cover():
