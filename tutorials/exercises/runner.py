@@ -1,0 +1,147 @@
+"""Holds a student's process: starts it, asks it, and ends it when it crashes or takes too long."""
+
+from __future__ import annotations
+
+import os
+import queue
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tutorials.exercises.worker import Call, pack, read_message
+
+HERE = Path(__file__).parent
+SECONDS = 10.0  # for all cases of one exercise together
+
+
+class Ended(Exception):
+    """The student's process is gone; the message says why, in one line."""
+
+
+class Process:
+    """One student's process. `with Process() as process: process.run(...)`; it is restarted whenever it ended."""
+
+    def __init__(self, seconds: float = SECONDS) -> None:
+        self.seconds = seconds
+        self._child: subprocess.Popen[bytes] | None = None
+        self._answers: queue.Queue[Any] = queue.Queue()
+
+    def __enter__(self) -> Process:
+        self._scratch = tempfile.TemporaryDirectory(prefix="answer-")
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.stop()
+        self._scratch.cleanup()
+
+    def run(
+        self, id: str, source: str, names: Sequence[str], given: Sequence[str], plays: Sequence[tuple[list[Call], bool]]
+    ) -> list[dict[str, Any]]:
+        """The outcome of each play (calls, whether to count lines) on `source`, in order.
+
+        Every outcome has results, error, changed, lines. Once the process ended, the remaining ones are errors.
+        """
+        deadline = time.monotonic() + self.seconds
+        outcomes: list[dict[str, Any]] = []
+        try:
+            self._start()
+            deadline = time.monotonic() + self.seconds
+            loaded = self._ask({"load": source, "id": id, "names": list(names), "given": list(given)}, deadline)
+            problem = loaded["error"] or (f"it defines no {loaded['missing'][0]}" if loaded["missing"] else "")
+            if loaded["patched"]:
+                raise Ended(f"it replaces {loaded['patched'][0]}: leave numpy and Python as they are")
+            if problem:
+                return [failed(problem)] * len(plays)
+            for calls, count in plays:
+                answer = self._ask({"play": list(calls), "count": count}, deadline)
+                if answer["patched"]:
+                    raise Ended(f"it replaces {answer['patched'][0]}: leave numpy and Python as they are")
+                if (answer["error"] or "").startswith("Flood"):
+                    raise Ended(f"it prints without end: {answer['error'].partition(': ')[2]}")
+                outcomes.append(answer)
+                if answer["error"] == "sys.exit was called":
+                    raise Ended("sys.exit was called")
+        except Ended as end:
+            self.stop()
+            ended = failed(str(end)) | {"ended": True}
+            patched = "it replaces" in str(end)  # then nothing that was answered before can be trusted
+            outcomes = [ended] * len(plays) if patched else outcomes + [ended] * (len(plays) - len(outcomes))
+        return outcomes[: len(plays)]
+
+    def stop(self) -> None:
+        """Ends the process, if there is one."""
+        if self._child is not None:
+            self._child.kill()
+            self._child.wait()
+            for pipe in (self._child.stdin, self._child.stdout):
+                try:
+                    if pipe is not None:
+                        pipe.close()
+                except OSError:
+                    pass
+            self._child = None
+
+    def _start(self) -> None:
+        if self._child is not None:
+            return
+        keep = {k: v for k, v in os.environ.items() if k in ("PATH", "SYSTEMROOT", "TEMP", "LD_LIBRARY_PATH", "OPENBLAS_CORETYPE")}
+        threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+        self._child = subprocess.Popen(
+            [sys.executable, "-I", "-B", str(HERE / "worker.py"), self._scratch.name],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            cwd=self._scratch.name, env={**keep, **threads},
+        )  # fmt: skip
+        self._answers = queue.Queue()
+        threading.Thread(target=_listen, args=(self._child, self._answers), daemon=True).start()
+        self._send({"given": (HERE / "given.py").read_text(encoding="utf-8")})
+
+    def _send(self, message: Any) -> None:
+        assert self._child is not None and self._child.stdin is not None
+        try:
+            self._child.stdin.write(pack(message))
+            self._child.stdin.flush()
+        except OSError:
+            raise Ended(self._why()) from None
+
+    def _ask(self, message: Any, deadline: float) -> Any:
+        self._send(message)
+        try:
+            answer = self._answers.get(timeout=max(deadline - time.monotonic(), 0.01))
+        except queue.Empty:
+            raise Ended(f"no answer within {self.seconds:g} seconds: is there an endless loop?") from None
+        if answer is None:
+            raise Ended(self._why())
+        if isinstance(answer, Exception):
+            raise Ended(f"its answer cannot be read: {answer}")
+        return answer
+
+    def _why(self) -> str:
+        assert self._child is not None
+        try:
+            code = self._child.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            return "its process closed the pipe"
+        return f"its process ended by itself (exit code {code})" if code >= 0 else f"its process crashed (signal {-code})"
+
+
+def failed(problem: str) -> dict[str, Any]:
+    """The outcome of a play that came to nothing."""
+    return {"results": [], "error": problem, "changed": [], "lines": 0, "printed": "", "global_rng": False}
+
+
+def _listen(child: subprocess.Popen[bytes], answers: queue.Queue[Any]) -> None:
+    assert child.stdout is not None
+    while True:
+        try:
+            answer = read_message(child.stdout)  # type: ignore[arg-type]
+        except Exception as problem:
+            answers.put(problem if not isinstance(problem, OSError) else None)
+            return
+        answers.put(answer)
+        if answer is None:
+            return

@@ -1,0 +1,60 @@
+"""What the lessons share: claims that are checked, figures in one style, and where they are shown."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+if str(ROOT) not in sys.path:
+    sys.path.append(str(ROOT))  # a lesson runs from a fresh clone, from any folder, before minnet is installed
+
+import matplotlib  # noqa: E402
+
+from minnet import canvas  # noqa: E402
+
+
+class ClaimError(AssertionError):
+    """A claim of the text that the numbers do not bear out."""
+
+
+def check(claim: str, condition: Any) -> None:
+    """Prints the claim when it holds, and raises ClaimError when it does not. `condition` is one true or false."""
+    if getattr(condition, "shape", ()) != ():
+        raise ValueError(f"a claim is one true or false, got an array of shape {condition.shape}: use .all()")
+    if not condition:
+        raise ClaimError(claim)
+    print(f"checked: {claim}")
+
+
+def panels(count: int = 1, height: float = 2.6, width: float = canvas.WIDTH, title: str = "") -> tuple[Any, list[Any]]:
+    """A figure in the course's style and its axes, side by side; sizes in inches. The title says the message."""
+    matplotlib.rcParams.update(canvas.STYLE)
+    figure = canvas.new(width, height, title)
+    room, gap, left, bottom = width - 0.2, 0.75, 0.65, 0.55
+    each = (room - left - gap * (count - 1)) / count
+    top = height - (0.5 if title else 0.15)
+    axes = [canvas.panel(figure, left + i * (each + gap), bottom, each, top - bottom) for i in range(count)]
+    return figure, axes
+
+
+def show(figure: Any, caption: str) -> None:
+    """Shows the figure in a notebook, nothing in a script; prints its caption in both."""
+    figure.set_label(caption)
+    _display(figure)
+    print(f"Figure: {caption}")
+
+
+def _in_notebook(figure: Any) -> None:
+    from IPython.display import Image, display
+
+    display(Image(canvas.png(figure)))
+
+
+def _nowhere(figure: Any) -> None:
+    """A script has no place for pictures."""
+
+
+_display: Callable[[Any], None] = _in_notebook if "ipykernel" in sys.modules else _nowhere
