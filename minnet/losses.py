@@ -80,6 +80,8 @@ class _OverClasses(Loss):
 
     def _distribution(self, targets: np.ndarray, classes: int, dtype: Any) -> np.ndarray:
         """The targets as rows of probabilities t, (N, K)."""
+        if self.class_weights is not None and len(self.class_weights) != classes:
+            raise ValueError(f"{self!r}: {len(self.class_weights)} class weights for {classes} classes")
         if targets.ndim == 1:
             if self.ignore_index is not None:
                 targets = np.where(targets == self.ignore_index, 0, targets)
@@ -102,6 +104,22 @@ def _expected(t: np.ndarray, values: np.ndarray) -> np.ndarray:
     return terms.sum(axis=1)
 
 
+def _table(class_weights: Any) -> list[float] | None:
+    """Class weights as plain numbers, as a description can hold them."""
+    if class_weights is None:
+        return None
+    table = [float(weight) for weight in class_weights]
+    if not all(weight >= 0 for weight in table) or not sum(table) > 0:
+        raise ValueError(f"class_weights must be numbers >= 0, one a class and not all 0, got {table}")
+    return table
+
+
+def _total(losses: np.ndarray, w: np.ndarray) -> float:
+    """sum_n w_n l_n, where an example of weight 0 does not count whatever it costs."""
+    counted = w > 0
+    return float(losses[counted] @ w[counted])
+
+
 class SoftmaxCrossEntropy(_OverClasses):
     """Scores -> softmax -> cross-entropy in one step: l_n = -sum_k t_nk log softmax(z_n)_k.
 
@@ -117,7 +135,7 @@ class SoftmaxCrossEntropy(_OverClasses):
         if not 0 <= label_smoothing < 1:
             raise ValueError(f"label_smoothing must be in [0, 1), got {label_smoothing}")
         self.label_smoothing = label_smoothing
-        self.class_weights = None if class_weights is None else [float(weight) for weight in class_weights]
+        self.class_weights = _table(class_weights)
         self.ignore_index = ignore_index
 
     def forward(  # type: ignore[override]
@@ -133,7 +151,7 @@ class SoftmaxCrossEntropy(_OverClasses):
         losses = -_expected(t, log_p)
         w = self._normalised(targets, weights, denominator)
         self._cache = np.exp(log_p), t, w
-        return float(losses[w > 0] @ w[w > 0])
+        return _total(losses, w)
 
     # l = -sum_k t_k log p_k with p = softmax(z), and d log p_k / dz_i = delta_ki - p_i, so
     #   dl/dz_i = -sum_k t_k (delta_ki - p_i) = p_i sum_k t_k - t_i = p_i - t_i      because sum_k t_k = 1
@@ -152,7 +170,7 @@ class CrossEntropy(_OverClasses):
     """
 
     def __init__(self, class_weights: Any = None) -> None:
-        self.class_weights = None if class_weights is None else [float(weight) for weight in class_weights]
+        self.class_weights = _table(class_weights)
 
     def forward(  # type: ignore[override]
         self, scores: np.ndarray, targets: Any, weights: Any = None, denominator: float | None = None
@@ -166,7 +184,7 @@ class CrossEntropy(_OverClasses):
             losses = -_expected(t, np.log(p))
         w = self._normalised(targets, weights, denominator)
         self._cache = p, t, w
-        return float(losses[w > 0] @ w[w > 0])
+        return _total(losses, w)
 
     # l = -sum_k t_k log p_k:   dl/dp_k = -t_k / p_k
     def backward(self) -> np.ndarray:  # type: ignore[override]
@@ -193,7 +211,8 @@ class SigmoidCrossEntropy(_OverOutputs):
     """
 
     # -log s(z) = log(1 + e^-z) and -log(1 - s(z)) = z + log(1 + e^-z), so
-    #   l = (1 - t) z + log(1 + e^-z) = max(z, 0) - t z + log(1 + e^-|z|)     where no exponent is positive
+    #   l = (1 - t) z + log(1 + e^-z) = d |z| + log(1 + e^-|z|)   with d = 1 - t where z > 0, else t:
+    # no exponent is positive, and a sure answer that is right (d = 0) costs nothing, even at infinity.
     def forward(  # type: ignore[override]
         self, scores: np.ndarray, targets: Any, weights: Any = None, denominator: float | None = None
     ) -> float:
@@ -204,10 +223,11 @@ class SigmoidCrossEntropy(_OverOutputs):
         if not ((targets >= 0) & (targets <= 1)).all():
             raise ValueError(f"{self!r}: targets must lie in [0, 1], one yes or no per class")
         t = targets.astype(z.dtype, copy=False)
-        losses = (np.maximum(z, 0) - t * z + np.log1p(np.exp(-np.abs(z)))).mean(axis=1)
+        size = np.abs(z)
+        losses = (_expected(np.where(z > 0, 1 - t, t), size) + np.log1p(np.exp(-size)).sum(axis=1)) / z.shape[1]
         w = self._normalised(targets, weights, denominator)
         self._cache = z, t, w
-        return float(losses @ w)
+        return _total(losses, w)
 
     # dl/dz = s(z) - t for each output: the same "probability minus truth" as with softmax; / K for the mean
     def backward(self) -> np.ndarray:  # type: ignore[override]
@@ -228,7 +248,7 @@ class MeanSquaredError(_OverOutputs):
         difference = scores - targets.astype(scores.dtype, copy=False)
         w = self._normalised(targets, weights, denominator)
         self._cache = difference, w
-        return float(np.square(difference).mean(axis=1) @ w)
+        return _total(np.square(difference).mean(axis=1), w)
 
     # dl/dy_k = 2 (y_k - t_k) / K
     def backward(self) -> np.ndarray:  # type: ignore[override]
