@@ -11,9 +11,9 @@ ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:
     sys.path.append(str(ROOT))  # a lesson runs from a fresh clone, from any folder, before minnet is installed
 
-import matplotlib  # noqa: E402
+import matplotlib
 
-from minnet import canvas  # noqa: E402
+from minnet import canvas
 
 
 class ClaimError(AssertionError):

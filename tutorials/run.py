@@ -27,7 +27,8 @@ def main() -> None:
         result = subprocess.run([sys.executable, "-W", "error", str(lesson)], capture_output=True, text=True)
         seconds = time.perf_counter() - started
         total += seconds
-        print(f"{lesson.stem:<40} {seconds / 60:5.2f} minutes{'' if result.returncode == 0 else '   FAILED'}", flush=True)
+        verdict = "" if result.returncode == 0 else "   FAILED"
+        print(f"{lesson.stem:<40} {seconds / 60:5.2f} minutes{verdict}", flush=True)
         if args.show:
             print(result.stdout)
         if result.returncode:

@@ -89,7 +89,11 @@ class Process:
     def _start(self) -> None:
         if self._child is not None:
             return
-        keep = {k: v for k, v in os.environ.items() if k in ("PATH", "SYSTEMROOT", "TEMP", "LD_LIBRARY_PATH", "OPENBLAS_CORETYPE")}
+        keep = {
+            k: v
+            for k, v in os.environ.items()
+            if k in ("PATH", "SYSTEMROOT", "TEMP", "LD_LIBRARY_PATH", "OPENBLAS_CORETYPE")
+        }
         threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
         self._child = subprocess.Popen(
             [sys.executable, "-I", "-B", str(HERE / "worker.py"), self._scratch.name],
@@ -126,7 +130,9 @@ class Process:
             code = self._child.wait(timeout=5)
         except subprocess.TimeoutExpired:
             return "its process closed the pipe"
-        return f"its process ended by itself (exit code {code})" if code >= 0 else f"its process crashed (signal {-code})"
+        return (
+            f"its process ended by itself (exit code {code})" if code >= 0 else f"its process crashed (signal {-code})"
+        )
 
 
 def failed(problem: str) -> dict[str, Any]:

@@ -241,7 +241,9 @@ class Printed:
 def refuse(scratch: str) -> None:
     """From here on: no network, no subprocess, no file but those of Python and numpy (to read) and SCRATCH."""
     separator = os.sep
-    readable = tuple(os.path.realpath(p) + separator for p in (os.path.dirname(os.__file__), os.path.dirname(np.__file__)))
+    readable = tuple(
+        os.path.realpath(p) + separator for p in (os.path.dirname(os.__file__), os.path.dirname(np.__file__))
+    )
     own = os.path.realpath(scratch) + separator
     site = os.path.realpath(os.path.dirname(np.__path__[0])) + separator  # lies inside Python's own folder
     realpath, fsdecode = os.path.realpath, os.fsdecode
@@ -293,7 +295,11 @@ def limit(bytes_of_memory: int = 4 << 30) -> None:
         import resource
     except ImportError:
         return
-    for kind, most in ((resource.RLIMIT_AS, bytes_of_memory), (resource.RLIMIT_FSIZE, 1 << 20), (resource.RLIMIT_CORE, 0)):
+    for kind, most in (
+        (resource.RLIMIT_AS, bytes_of_memory),
+        (resource.RLIMIT_FSIZE, 1 << 20),
+        (resource.RLIMIT_CORE, 0),
+    ):
         try:
             resource.setrlimit(kind, (most, most))
         except (ValueError, OSError):
@@ -336,7 +342,10 @@ def main() -> None:
                 exec(compile(question["load"], file, "exec"), names)
             except BaseException as problem:
                 error = _described(problem, file)
-            reply: dict[str, Any] = {"error": error, "missing": [n for n in question["names"] if not callable(names.get(n))]}
+            reply: dict[str, Any] = {
+                "error": error,
+                "missing": [n for n in question["names"] if not callable(names.get(n))],
+            }
         else:
             state = np.random.get_state()[1].tobytes()  # type: ignore[index, union-attr]
             reply = play(question["play"], names, file if question["count"] else None)

@@ -1,0 +1,85 @@
+"""The converter, the runner and the helper of the lessons, on small lessons of our own."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tutorials import lesson as helper
+from tutorials import notebook, run
+from tutorials.cells import claims, read
+
+SMALL = """# %% [markdown]
+# # 1. Small
+#
+# Prose with $x$.
+# %%
+from lesson import check, panels, show
+
+x = 2
+print("x is", x)
+# %%
+figure, (axes,) = panels(title="One bar")
+axes.bar([0], [x])
+show(figure, "One bar of height 2.")
+print("after")
+check("x is 2", x == 2)
+"""
+
+
+@pytest.fixture
+def small(tmp_path):
+    path = tmp_path / "01_small.py"
+    path.write_text(SMALL, encoding="utf-8")
+    return path
+
+
+def test_cells_are_read(small):
+    cells = read(small)
+    assert [cell.kind for cell in cells] == ["markdown", "code", "code"]
+    assert cells[0].source == "# 1. Small\n\nProse with $x$."
+    assert cells[1].source.startswith("from lesson") and cells[1].line == 6
+    assert claims(cells) == ["x is 2"]
+
+
+def test_prose_without_its_marker_is_refused(small):
+    small.write_text(SMALL.replace("# Prose", "Prose"), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"01_small.py:4: prose lines start with"):
+        read(small)
+
+
+def test_claims_have_to_be_readable(small):
+    small.write_text(SMALL.replace('"x is 2"', 'f"x is {x}"'), encoding="utf-8")
+    with pytest.raises(ValueError, match="plain string"):
+        claims(read(small))
+
+
+def test_a_notebook_keeps_what_is_printed_and_shown_in_order(small, monkeypatch):
+    monkeypatch.setattr("sys.path", list(__import__("sys").path))
+    cells = notebook.executed(small)["cells"]
+    assert [cell["id"] for cell in cells] == ["setup", "cell-01", "cell-02", "cell-03"]
+    assert cells[2]["outputs"] == [{"output_type": "stream", "name": "stdout", "text": ["x is 2\n"]}]
+    picture, text = cells[3]["outputs"]
+    assert picture["data"]["image/png"].startswith("iVBOR")
+    assert text["text"] == ["Figure: One bar of height 2.\n", "after\n", "checked: x is 2\n"]
+
+
+def test_a_false_claim_and_a_warning_stop_the_run(small, monkeypatch, capsys):
+    monkeypatch.setattr(run, "lessons", lambda wanted: [small])
+    monkeypatch.setattr("sys.argv", ["run"])
+    monkeypatch.setenv("PYTHONPATH", str(notebook.FOLDER))
+    run.main()
+    assert "01_small" in capsys.readouterr().out
+    for change in ('check("x is 2", x == 3)', "import numpy as np; np.log(np.zeros(1))"):
+        small.write_text(SMALL.replace('check("x is 2", x == 2)', change), encoding="utf-8")
+        with pytest.raises(SystemExit, match="01_small"):
+            run.main()
+
+
+def test_check_wants_one_true_or_false(capsys):
+    helper.check("two is two", np.bool_(True))
+    assert capsys.readouterr().out == "checked: two is two\n"
+    with pytest.raises(helper.ClaimError, match="two is three"):
+        helper.check("two is three", np.bool_(False))
+    with pytest.raises(ValueError, match="shape"):
+        helper.check("many", np.array([True, True]))
