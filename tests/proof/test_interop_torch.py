@@ -1,0 +1,60 @@
+"""The same network in PyTorch: weights travel both ways, and the outputs agree."""
+
+import numpy as np
+import pytest
+
+from minnet.interop import from_torch, load_safetensors, save_safetensors, to_torch
+from minnet.models import cnn6
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install -e .[proof]")
+nn = torch.nn
+
+
+def torch_cnn6(widths=(32, 64, 128)):
+    layers, channels = [nn.Identity()], 3  # in the place of Normalize
+    for width in widths:
+        for _ in range(2):
+            layers += [nn.Conv2d(channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
+            channels = width
+        layers.append(nn.MaxPool2d(2))
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(2048, 10))
+
+
+def pictures():
+    return np.random.default_rng(0).integers(0, 256, (16, 32, 32, 3), np.uint8)
+
+
+MEAN, STD = [125.0, 123.0, 114.0], [63.0, 62.0, 67.0]
+
+
+def for_torch(images):
+    return torch.tensor(((images - np.array(MEAN)) / np.array(STD)).transpose(0, 3, 1, 2).astype(np.float32))
+
+
+def test_ours_in_pytorch(tmp_path):
+    model = cnn6((32, 32, 3), 10, MEAN, STD)
+    for _ in range(3):
+        model.forward(pictures())  # so that the running statistics are something
+    path = tmp_path / "cnn6.safetensors"
+    save_safetensors(path, to_torch(model, (32, 32, 3), names={"0": None}))
+    state = {name: torch.tensor(array) for name, array in load_safetensors(path)[0].items()}
+    theirs = torch_cnn6()
+    theirs.load_state_dict(state, strict=True)
+    with torch.no_grad():
+        expected = theirs.eval()(for_torch(pictures())).numpy()
+    ours = model.eval().forward(pictures())
+    assert np.abs(ours - expected).max() <= 1e-5 * np.abs(expected).max()
+
+
+def test_theirs_in_minnet():
+    torch.manual_seed(0)
+    theirs = torch_cnn6()
+    with torch.no_grad():
+        for _ in range(3):
+            theirs(for_torch(pictures()))
+        expected = theirs.eval()(for_torch(pictures())).numpy()
+    model = cnn6((32, 32, 3), 10, MEAN, STD, seed=5)
+    from_torch(model, theirs.state_dict(), (32, 32, 3), names={"0": None})
+    ours = model.eval().forward(pictures())
+    assert np.abs(ours - expected).max() <= 1e-5 * np.abs(expected).max()
+    assert to_torch(model, (32, 32, 3), {"0": None}).keys() == theirs.state_dict().keys()
