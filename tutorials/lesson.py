@@ -31,7 +31,8 @@ def check(claim: str, condition: Any) -> None:
 
 def panels(count: int = 1, height: float = 2.6, width: float = canvas.WIDTH, title: str = "") -> tuple[Any, list[Any]]:
     """A figure in the course's style and its axes, side by side; sizes in inches. The title says the message."""
-    matplotlib.rcParams.update(canvas.STYLE)
+    settings: Any = canvas.STYLE
+    matplotlib.rcParams.update(settings)
     figure = canvas.new(width, height, title)
     room, gap, left, bottom = width - 0.2, 0.75, 0.65, 0.55
     each = (room - left - gap * (count - 1)) / count

@@ -54,7 +54,7 @@ def _cell(name: str, kind: str, source: str) -> dict[str, Any]:
 def executed(lesson: Path) -> dict[str, Any]:
     """The notebook with the outputs of a run in this process. A warning is an error."""
     sys.path.insert(0, str(FOLDER))
-    helper = importlib.import_module("lesson")
+    helper: Any = importlib.import_module("lesson")
     from minnet import canvas
 
     notebook, namespace = skeleton(lesson), {"__name__": "__main__", "__file__": str(lesson)}
