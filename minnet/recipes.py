@@ -91,7 +91,7 @@ IMAGES = {
     "resnet": Recipe(models.resnet, 12, 0.1, settings=MOMENTUM, augment=Augment()),
 }
 TEXT = {
-    "ngrams": Recipe(models.ngram_softmax, 6, 5e-3, "adam", batch_size=64, encoder=Ngrams, balanced=True),
+    "ngrams": Recipe(models.ngram_softmax, 3, 0.01, "adam", batch_size=64, encoder=Ngrams, balanced=True),
     "bag": Recipe(
         models.embedding_bag, 8, 3e-3, "adam", batch_size=64, balanced=True,
         encoder=lambda: TokenIds(max_length=128, buckets=2**17, words=(1, 2)),
