@@ -539,6 +539,13 @@ def test_hostile_descriptions(described):
             model_from({"model/W": np.zeros(2)}, header)
 
 
+def test_what_a_description_asks_for_is_compared_with_what_is_stored():
+    inner = {"layer": "Embedding", "num_embeddings": 10**10, "embedding_dim": 1}
+    for described in (inner, {"layer": "Sequential", "layers": [inner]}, {"layer": "Residual", "body": inner}):
+        with pytest.raises(ValueError, match="the description asks for .* but only 4 numbers are stored"):
+            model_from({"model/W": np.zeros((2, 2), np.float32)}, {"model": described, "dtype": "float32"})
+
+
 def test_large_but_honest_models_are_built():
     for model in (Embedding(200_000, 2), Conv2d(64, 64, 3, padding=1, groups=64), Linear(5000, 2, bias=False)):
         assert repr(model_from(*model_to(model))) == repr(model)
