@@ -98,6 +98,7 @@ def test_fingerprint_sees_every_change():
         Dataset("toy", "text", ("a", "b", "c"), make().test, None, make().train, "a test"),
         make().each_split(lambda _, split: Split(split.x, split.y[::-1])),
         make().each_split(lambda _, split: Split([split.x[0] + split.x[1], "", *split.x[2:]], split.y)),
+        make().each_split(lambda _, split: Split([split.x[0].upper(), *split.x[1:]], split.y)),
     ]
     for changed in changes:
         assert changed.fingerprint not in seen

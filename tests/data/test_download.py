@@ -202,8 +202,9 @@ def test_a_full_disk_is_said_and_not_taken_for_a_bad_line(web, tmp_path, monkeyp
 
     (tmp_path / "file.part").symlink_to("/dev/full")
     monkeypatch.setattr(Path, "exists", lambda path: False)
-    with pytest.raises(OSError, match="No space left on device"):
+    with pytest.raises(OSError, match="No space left on device") as caught:
         fetch_bytes([web.serve("/file")], tmp_path / "file.part", accept, "file")
+    assert "could not be fetched" not in str(caught.value)
 
 
 def test_a_local_file_is_an_address_too(tmp_path):
@@ -495,6 +496,10 @@ def test_pip_is_asked_for_the_pinned_hash(tmp_path, monkeypatch):
     assert {"--no-deps", "--require-hashes"} <= set(command)
     assert requirement == f"vaderSentiment==3.3.2 --hash={source.package[1]}\n"
     assert [path.name for path in (tmp_path / "data" / ".downloads").iterdir()] == ["vader.lock"]
+    with (tmp_path / "vaderSentiment-3.3.2.tar.gz").open("ab") as stream:
+        stream.write(b"\0")  # pip would have refused it
+    with pytest.raises(OSError, match=r"vaderSentiment-3.3.2.tar.gz is not the official file"):
+        fetch(source, tmp_path / "again")
 
 
 def test_without_pip_or_when_it_fails_one_line_says_what_to_do(tmp_path, monkeypatch):
