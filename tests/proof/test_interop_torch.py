@@ -21,7 +21,7 @@ def torch_cnn6(widths=(32, 64, 128)):
 
 
 def pictures():
-    return np.random.default_rng(0).integers(0, 256, (16, 32, 32, 3), np.uint8)
+    return np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), np.uint8)
 
 
 MEAN, STD = [125.0, 123.0, 114.0], [63.0, 62.0, 67.0]
