@@ -140,7 +140,7 @@ class Layer:
             unknown = [name for name in names if layer is self and name not in layer.parameters]
             if unknown:
                 raise ValueError(f"{self!r} has no parameter {unknown[0]!r}; it has {', '.join(self.parameters)}")
-            layer.frozen = names or layer.parameters
+            layer.frozen = tuple(dict.fromkeys((*layer.frozen, *(names or layer.parameters))))
         return self
 
     def unfreeze(self) -> Layer:

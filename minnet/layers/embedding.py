@@ -26,6 +26,8 @@ class Embedding(Layer):
         self.num_embeddings, self.embedding_dim, self.padding_idx = num_embeddings, embedding_dim, padding_idx
         self.W = normal((num_embeddings, embedding_dim), np.random.default_rng(rng))
         if padding_idx is not None:
+            if not 0 <= padding_idx < num_embeddings:
+                raise ValueError(f"padding_idx {padding_idx} is outside 0..{num_embeddings - 1}")
             self.W[padding_idx] = 0
 
     def forward(self, x: np.ndarray) -> np.ndarray:

@@ -38,7 +38,7 @@ class _Pool2d(Layer):
         for length, k, s, p in zip(x.shape[1:3], *self.geometry[:3], strict=True):
             count = -(-(length + 2 * p - k) // s) + 1
             sizes.append(count - 1 if (count - 1) * s >= length + p else count)
-        return sizes[0], sizes[1]
+        return (sizes[0], sizes[1]) if min(sizes) > 0 else self.geometry.output(*x.shape[1:3])  # which raises
 
 
 class MaxPool2d(_Pool2d):
@@ -132,7 +132,7 @@ class GlobalMaxPool(Layer):
             flat = np.where(self.mask[..., None], flat, flat.dtype.type(-np.inf))
         winner = flat.argmax(axis=1)[:, None]  # (N, 1, C), the first of several
         y = np.take_along_axis(flat, winner, axis=1)[:, 0]
-        alive = y > -np.inf
+        alive = np.ones((len(x), 1), bool) if self.mask is None else self.mask.any(axis=1, keepdims=True)
         self._cache = x.shape, winner, alive
         return np.where(alive, y, y.dtype.type(0))
 

@@ -1,0 +1,651 @@
+"""What each layer computes, by hand, and what the machinery under them (places, modes, freezing, errors) promises."""
+
+import numpy as np
+import pytest
+import scipy.sparse
+
+from minnet import layers as all_layers
+from minnet.layers import (
+    GELU,
+    AttentionPool,
+    AvgPool2d,
+    BatchNorm,
+    Conv2d,
+    Dropout,
+    Embedding,
+    EmbeddingBag,
+    Flatten,
+    GlobalAvgPool,
+    GlobalMaxPool,
+    Layer,
+    LayerNorm,
+    LeakyReLU,
+    Linear,
+    MaskedSequential,
+    MaxPool2d,
+    Normalize,
+    Parallel,
+    ReLU,
+    Reshape,
+    Residual,
+    RowGradient,
+    Sequential,
+    Sigmoid,
+    Softmax,
+    Tanh,
+    rebuild,
+)
+from tests.drawing import normal
+
+LOG3 = np.log(3.0)
+
+
+def near(actual, expected, size=1e-14):
+    np.testing.assert_allclose(actual, expected, rtol=size, atol=size)
+
+
+def row(*values):
+    return np.array([values], dtype=np.float64)
+
+
+# -- activations ---------------------------------------------------------------------------------------------------
+
+
+def run(layer, x, dy):
+    y = layer.forward(x)
+    return y, layer.backward(dy)
+
+
+def test_activations_by_hand():
+    x, dy = row(-2, 0, 3), row(10, 20, 30)
+    y, dx = run(ReLU(), x, dy)
+    assert y.tolist() == [[0, 0, 3]] and dx.tolist() == [[0, 0, 30]]  # at the kink itself, 0
+    y, dx = run(LeakyReLU(0.5), x, dy)
+    assert y.tolist() == [[-1, 0, 3]] and dx.tolist() == [[5, 10, 30]]
+    near(run(LeakyReLU(), x, dy), [[[-0.02, 0, 3]], [[0.1, 0.2, 30]]])
+    y, dx = run(Sigmoid(), row(LOG3, -LOG3, 0), dy)
+    near(y, [[3 / 4, 1 / 4, 1 / 2]])
+    near(dx, [[10 * 3 / 16, 20 * 3 / 16, 30 / 4]])
+    y, dx = run(Tanh(), row(LOG3 / 2, 0, -LOG3 / 2), dy)  # (3 - 1) / (3 + 1)
+    near(y, [[1 / 2, 0, -1 / 2]])
+    near(dx, [[10 * 3 / 4, 20, 30 * 3 / 4]])
+    y, dx = run(GELU(), row(0, 50, -50), dy)
+    near(y, [[0, 50, 0]])
+    near(dx, [[5, 20, 0]])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_activations_far_out(dtype):
+    x = np.array([[1e4, -1e4, 0]], dtype)
+    for layer in (Sigmoid(), Tanh(), GELU(), ReLU(), LeakyReLU(), Softmax()):
+        y, dx = run(layer, x, np.ones_like(x))
+        assert np.isfinite(y).all() and np.isfinite(dx).all(), layer
+    near(Sigmoid().forward(np.array([[-50.0]], dtype)), np.exp(-50), 1e-25)  # small, not 0
+    assert np.isnan(ReLU().forward(np.array([[np.nan]], dtype))).all()  # and what is broken stays visible
+
+
+def test_softmax_by_hand():
+    y, dx = run(Softmax(), row(0, LOG3), row(1, 0))
+    near(y, [[1 / 4, 3 / 4]])
+    near(dx, [[3 / 16, -3 / 16]])
+
+
+# -- linear, embedding ---------------------------------------------------------------------------------------------
+
+
+def test_linear_by_hand():
+    layer = Linear(2, 2).astype(np.float64)
+    layer.W[...], layer.b[...] = [[1, 2], [3, 4]], [10, 20]
+    y, dx = run(layer, row(5, 6), row(1, -1))
+    assert y.tolist() == [[10 + 5 + 18, 20 + 10 + 24]]
+    assert dx.tolist() == [[1 - 2, 3 - 4]] and layer.dW.tolist() == [[5, -5], [6, -6]] and layer.db.tolist() == [1, -1]
+    assert layer.multiply_adds((7, 2), (7, 2)) == 28
+    assert Linear(3, 2, bias=False).b is None
+    assert not Linear(3, 2).b.any() and Linear(3, 2).W.dtype == np.float32
+    layer.need_dx(False)
+    assert run(layer, row(5, 6), row(1, -1))[1] is None
+    np.testing.assert_array_equal(Linear(3, 2, rng=5).W, Linear(3, 2, rng=np.random.default_rng(5)).W)
+
+
+def test_linear_on_sparse_rows_gives_the_rows_in_use():
+    dense = np.array([[0, 2.0, 0, 0, 1.0], [0, 3.0, 0, 0, 0]])
+    layer, twin = Linear(5, 2, rng=0).astype(np.float64), Linear(5, 2, rng=0).astype(np.float64)
+    x, dy = scipy.sparse.csr_array(dense), np.array([[1.0, 10.0], [100.0, 1000.0]])
+    y, dx = run(layer, x, dy)
+    near(y, twin.forward(dense))
+    assert dx is None and isinstance(layer.dW, RowGradient)
+    assert layer.dW.rows.tolist() == [1, 4] and layer.dW.values.tolist() == [[302, 3020], [1, 10]]
+    twin.backward(dy)
+    near(layer.dW.dense((5, 2)), twin.dW)
+    assert layer.db.tolist() == twin.db.tolist()
+    old_style = scipy.sparse.csr_matrix(dense)
+    near(layer.forward(old_style), y)
+    layer.backward(dy)
+    assert layer.dW.values.tolist() == [[302, 3020], [1, 10]]
+
+
+def test_embedding_by_hand():
+    layer = Embedding(4, 2, padding_idx=0).astype(np.float64)
+    assert not layer.W[0].any() and layer.W[1:].all()
+    ids = np.array([[3, 1], [3, 0]])
+    np.testing.assert_array_equal(layer.forward(ids), layer.W[ids])
+    assert layer.backward(np.array([[[1.0, 2], [3, 4]], [[5, 6], [7, 8]]])) is None
+    assert layer.dW.rows.tolist() == [1, 3] and layer.dW.values.tolist() == [[3, 4], [6, 8]]  # padding does not learn
+    free = Embedding(4, 2).astype(np.float64)
+    free.forward(ids)
+    free.backward(np.ones((2, 2, 2)))
+    assert free.dW.rows.tolist() == [0, 1, 3] and free.dW.values.tolist() == [[1, 1], [1, 1], [2, 2]]
+    assert free.forward(np.array(2)).shape == (2,) and free.forward(np.zeros((2, 3, 4), np.uint8)).shape == (2, 3, 4, 2)
+
+
+@pytest.mark.parametrize("mode", ["mean", "sum"])
+def test_embedding_bag_by_hand(mode):
+    layer = EmbeddingBag(4, 2, mode=mode).astype(np.float64)
+    layer.W[...] = [[0, 0], [1, 2], [3, 4], [9, 9]]
+    ids = np.array([[1, 2, 1], [2, 0, 0], [0, 0, 0]])
+    part = 1 / 3 if mode == "mean" else 1
+    near(layer.forward(ids), [[5 * part, 8 * part], [3, 4], [0, 0]])
+    layer.backward(np.array([[1.0, 10], [100, 1000], [5, 5]]))
+    assert layer.dW.rows.tolist() == [1, 2]
+    near(layer.dW.values, [[2 * part, 20 * part], [100 + part, 1000 + 10 * part]])
+
+
+@pytest.mark.parametrize("layer", [Embedding(4, 2), EmbeddingBag(4, 2)], ids=repr)
+def test_token_ids_are_checked(layer):
+    for ids, said in (
+        (np.array([[0, 4]]), r"token id 4 is outside 0\.\.3"),
+        (np.array([[-1, 4]]), "token id -1 is outside"),
+        (np.array([[0.0]]), "integer token ids, got float64"),
+        ([[1]], "integer token ids, got <class 'list'>"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            layer.forward(ids)
+    with pytest.raises(ValueError, match="backward expects dy of the output's shape"):
+        layer.forward(np.array([[1, 2]]))
+        layer.backward(np.zeros((1, 3)))
+
+
+def test_embedding_settings():
+    with pytest.raises(ValueError, match="'mean' or 'sum', got 'max'"):
+        EmbeddingBag(3, 2, mode="max")
+    with pytest.raises(ValueError, match=r"expects padded token ids \(N, L\), got \(3,\)"):
+        EmbeddingBag(3, 2).forward(np.zeros(3, int))
+    for wrong in (-1, 3):
+        with pytest.raises(ValueError, match=rf"padding_idx {wrong} is outside 0\.\.2"):
+            Embedding(3, 2, padding_idx=wrong)
+
+
+# -- normalisation -------------------------------------------------------------------------------------------------
+
+
+def test_batch_norm_by_hand():
+    layer = BatchNorm(1, eps=3.0, momentum=0.5).astype(np.float64)
+    layer.gamma[...], layer.beta[...] = 2, 10
+    x = np.array([[1.0], [3.0]])  # mean 2, variance 1, s = sqrt(1 + 3) = 2
+    y, dx = run(layer, x, np.array([[1.0], [0.0]]))
+    near(y, [[9], [11]])
+    near(dx, [[2 * 3 / 16], [-2 * 3 / 16]])
+    near([layer.dgamma, layer.dbeta], [[-0.5], [1]])
+    near([layer.running_mean, layer.running_var], [[1], [1 + 0.5 * (2 - 1)]])  # half way to 2, and to 1 * 2 / 1
+    layer.running_var[...] = 6
+    y, dx = run(layer.eval(), x, np.array([[1.0], [0.0]]))  # (x - 1) / 3 * 2 + 10
+    near(y, [[10], [10 + 4 / 3]])
+    near(dx, [[2 / 3], [0]])
+    near([layer.running_mean, layer.running_var], [[1], [6]])
+    layer.need_dx(False)
+    assert run(layer, x, np.array([[1.0], [0.0]]))[1] is None
+    near([layer.dgamma, layer.dbeta], [[0], [1]])
+
+
+def test_running_statistics_follow_like_pytorchs():
+    x = 3 + 2 * normal(50, 4, 5, 2)
+    layer = BatchNorm(2).astype(np.float64)
+    layer.forward(x)
+    near(layer.running_mean, 0.1 * x.mean(axis=(0, 1, 2)))
+    near(layer.running_var, 0.9 + 0.1 * x.var(axis=(0, 1, 2), ddof=1))
+
+
+def test_moments_of_pieces_pool_to_those_of_the_whole():
+    x = 5 + normal(23, 3)
+    whole, pooled = BatchNorm(3).astype(np.float64), BatchNorm(3).astype(np.float64)
+    whole.forward(x)
+    pieces = [x[:2], x[2:3], x[3:16], x[16:]]
+    pooled.update_running([(len(piece), piece.mean(axis=0), piece.var(axis=0)) for piece in pieces])
+    near(pooled.running_mean, whole.running_mean)
+    near(pooled.running_var, whole.running_var)
+
+
+def test_replicas_of_batch_norm_take_notes():
+    layer = BatchNorm(3).astype(np.float64)
+    twins = layer.replica(), layer.replica()
+    x = normal(9, 3)
+    twins[0].forward(x[:4])
+    twins[1].forward(x[4:])
+    assert not layer.running_mean.any() and layer.notes is None
+    assert [len(twin.notes) for twin in twins] == [1, 1] and twins[1].notes[0][0] == 5
+    twins[0].eval().forward(x)
+    assert len(twins[0].notes) == 1
+    layer.update_running(twins[0].notes + twins[1].notes)
+    near(layer.running_mean, 0.1 * x.mean(axis=0))
+    assert twins[0].running_mean is layer.running_mean
+
+
+def test_batch_norm_refuses():
+    layer = BatchNorm(3)
+    for shape in ((1, 3), (0, 3), (1, 1, 1, 3)):
+        with pytest.raises(ValueError, match="at least two values a channel while training"):
+            layer.forward(np.zeros(shape, np.float32))
+    assert layer.eval().forward(np.ones((1, 3), np.float32)).shape == (1, 3)
+    for shape in ((2, 4), (2, 5, 3), (3,)):
+        with pytest.raises(ValueError, match=r"expects \(N, 3\) or \(N, H, W, 3\), got"):
+            layer.forward(np.zeros(shape, np.float32))
+
+
+def test_layer_norm_by_hand():
+    layer = LayerNorm(2, eps=3.0).astype(np.float64)
+    layer.gamma[...], layer.beta[...] = [2, 1], [0, 10]
+    y, dx = run(layer, row(1, 3), row(1, 0))
+    near(y, [[-1, 10.5]])
+    near(dx, [[2 * 3 / 16, -2 * 3 / 16]])
+    near([layer.dgamma, layer.dbeta], [[-0.5, 0], [1, 0]])
+    with pytest.raises(ValueError, match=r"expects \(\.\.\., 2\), got \(1, 3\)"):
+        layer.forward(row(1, 2, 3))
+    with pytest.raises(ValueError, match=r"expects \(\.\.\., 2\), got \(2,\)"):
+        layer.forward(np.zeros(2))
+
+
+def test_normalize_by_hand():
+    layer = Normalize([100, 50], [2, 10])
+    x = np.array([[[[102, 40], [255, 0]]]], np.uint8)
+    y = layer.forward(x)
+    assert y.dtype == np.float32 and y.shape == (1, 1, 2, 2)
+    near(y, [[[[1, -1], [77.5, -5]]]], 1e-6)
+    near(layer.forward(x.astype(np.float32)), y, 1e-6)
+    near(layer.backward(np.ones((1, 1, 2, 2), np.float32)), [[[[0.5, 0.1]] * 2]], 1e-7)
+    assert layer.astype(np.float64).forward(x).dtype == np.float64
+    for wrong, said in (
+        (x[0], r"expects images \(N, H, W, 2\), got \(1, 2, 2\).*x\[None\]"),
+        (np.zeros((1, 2, 5, 5), np.uint8), "channels-last"),
+        ([[1]], "got list"),
+        (x.astype(int), "uint8 or floating point.*got int64"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            layer.forward(wrong)
+    for mean, std in (([1], [1, 2]), ([1, 2], [1, 0]), ([1], [-1]), ([], [])):
+        with pytest.raises(ValueError, match="one mean and one std > 0"):
+            Normalize(mean, std)
+
+
+# -- dropout -------------------------------------------------------------------------------------------------------
+
+
+def test_dropout_keeps_the_expectation():
+    layer, x = Dropout(0.25, rng=1), np.full((1000, 100), 3.0)
+    y, dx = run(layer, x, x)
+    assert set(np.unique(y)) == {0.0, 4.0}
+    assert abs((y == 0).mean() - 0.25) < 0.005 and abs(y.mean() - 3) < 0.02
+    np.testing.assert_array_equal(dx, y)  # what was off gets nothing, what was on the same factor
+    assert (layer.forward(x) != y).any()  # drawn anew
+    np.testing.assert_array_equal(Dropout(0.25, rng=1).forward(x), y)  # from the generator only
+    for off in (layer.eval(), Dropout(0.0)):
+        y, dx = run(off, x, 2 * x)
+        assert (y == x).all() and (dx == 2 * x).all() and y is not x
+    for p in (-0.1, 1.0, np.nan):
+        with pytest.raises(ValueError, match=r"in \[0, 1\), got"):
+            Dropout(p)
+
+
+# -- convolution and pooling: settings (what they compute stands in test_kernels.py) -------------------------------
+
+
+def test_convolution_with_bias():
+    layer = Conv2d(2, 4, (1, 2), groups=2).astype(np.float64)
+    layer.W[...], layer.b[...] = 1, [10, 20, 30, 40]
+    y = layer.forward(np.arange(12.0).reshape(1, 2, 3, 2))
+    near(y[0, 0, 0], [0 + 2 + 10, 0 + 2 + 20, 1 + 3 + 30, 1 + 3 + 40])
+    layer.backward(np.ones((1, 2, 2, 4)) * [1, 2, 3, 4])
+    near(layer.db, [4, 8, 12, 16])
+    assert layer.W.shape == (1, 2, 1, 4)
+    assert layer.multiply_adds((1, 2, 3, 2), y.shape) == 16 * 2
+    layer.need_dx(False)
+    assert run(layer, np.ones((1, 2, 3, 2)), np.ones((1, 2, 2, 4)))[1] is None
+    with pytest.raises(ValueError, match=r"groups=2 must divide in_channels=3 and out_channels=4"):
+        Conv2d(3, 4, 3, groups=2)
+    with pytest.raises(ValueError, match=r"groups=2 must divide in_channels=4 and out_channels=3"):
+        Conv2d(4, 3, 3, groups=2)
+
+
+def test_convolution_names_what_is_wrong_with_x():
+    layer = Conv2d(3, 4, 3)
+    for shape, said in (
+        ((2, 3, 8, 8), r"channels-last: x\.transpose\(0, 2, 3, 1\)"),
+        ((8, 8, 3), r"one image is a batch of one: x\[None\]"),
+        ((2, 8, 8, 4), r"channels-last, \(N, H, W, 3\)"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            layer.forward(np.zeros(shape, np.float32))
+
+
+@pytest.mark.parametrize("cls", [MaxPool2d, AvgPool2d])
+def test_pooling_names_what_is_wrong(cls):
+    with pytest.raises(ValueError, match="padding may be at most half of kernel_size"):
+        cls(2, padding=2)
+    with pytest.raises(ValueError, match="padding may be at most half of kernel_size"):
+        cls((3, 2), padding=(1, 2))
+    with pytest.raises(ValueError, match=r"expects images \(N, H, W, C\), got \(3, 3\)"):
+        cls(2).forward(np.zeros((3, 3)))
+    for ceil_mode in (False, True):
+        with pytest.raises(ValueError, match="an image of 1x4 is too small for kernel"):
+            cls(4, stride=1, ceil_mode=ceil_mode).forward(np.zeros((1, 1, 4, 1)))
+    assert cls(3, ceil_mode=True).forward(np.zeros((1, 2, 4, 1))).shape == (1, 1, 2, 1)
+
+
+def test_global_pooling_by_hand():
+    x = np.array([[[1.0, 8], [5, 2]], [[3, 3], [4, 3]]])  # two texts of two places
+    y, dx = run(GlobalAvgPool(), x, np.array([[1.0, 2], [3, 4]]))
+    assert y.tolist() == [[3, 5], [3.5, 3]] and dx.tolist() == [[[0.5, 1]] * 2, [[1.5, 2]] * 2]
+    y, dx = run(GlobalMaxPool(), x, np.array([[1.0, 2], [3, 4]]))
+    assert y.tolist() == [[5, 8], [4, 3]]
+    assert dx.tolist() == [[[0, 2], [1, 0]], [[0, 4], [3, 0]]]  # of equal numbers the first wins
+    images = x.reshape(2, 1, 2, 2)
+    assert run(GlobalMaxPool(), images, np.array([[1.0, 2], [3, 4]]))[1].tolist() == dx.reshape(2, 1, 2, 2).tolist()
+    assert GlobalAvgPool().forward(images).tolist() == [[3, 5], [3.5, 3]]
+
+
+def test_a_global_maximum_hides_nothing():
+    x = np.array([[[np.nan, -np.inf, 1]], [[2, 3, np.inf]]])
+    y = GlobalMaxPool().forward(x)
+    assert np.isnan(y[0, 0]) and y[0, 1:].tolist() == [-np.inf, 1] and y[1].tolist() == [2, 3, np.inf]
+
+
+def test_reshaping():
+    x = np.arange(12.0).reshape(2, 3, 2)
+    y, dx = run(Flatten(), x, np.ones((2, 6)))
+    assert y.tolist() == [[0, 1, 2, 3, 4, 5], [6, 7, 8, 9, 10, 11]] and dx.shape == x.shape
+    assert run(Reshape(2, -1), x, np.ones((2, 2, 3)))[0].tolist()[1] == [[6, 7, 8], [9, 10, 11]]
+    assert Flatten().forward(np.zeros((0, 3, 2))).shape == (0, 6)
+    with pytest.raises(ValueError, match=r"Reshape\(4\) cannot give \(3, 2\) another shape of as many numbers"):
+        Reshape(4).forward(x)
+
+
+# -- attention and texts with padding ------------------------------------------------------------------------------
+
+
+def test_attention_by_hand():
+    layer = AttentionPool(2).astype(np.float64)
+    layer.W[...] = [1, 0]
+    x = np.array([[[0, 4.0], [LOG3, 8.0]]])  # scores 0 and log 3: weights 1/4 and 3/4
+    near(layer.forward(x), [[0.75 * LOG3, 7]])
+    near(layer.weights, [[1 / 4, 3 / 4]])
+    dx = layer.backward(row(0, 1))  # r = (4, 8), de = (1/4 (4 - 7), 3/4 (8 - 7))
+    near(dx, [[[-0.75, 0.25], [0.75, 0.75]]])
+    near(layer.dW, [0.75 * LOG3, -0.75 * 4 + 0.75 * 8])
+    for wrong in ((2, 2), (1, 3, 1), (1, 0, 2)):
+        with pytest.raises(ValueError, match=r"expects \(N, L, 2\) with L >= 1"):
+            layer.forward(np.zeros(wrong))
+
+
+def text_layers():
+    conv = Conv2d(3, 4, (3, 1), padding=(1, 0), rng=1)
+    yield "maximum", [GlobalMaxPool()]
+    yield "mean", [GlobalAvgPool()]
+    yield "attention", [AttentionPool(3, rng=2)]
+    yield "images", [Reshape(-1, 1, 3), GlobalMaxPool()]
+    yield "branches", [Reshape(-1, 1, 3), Parallel(Sequential(conv, ReLU(), GlobalMaxPool()), GlobalAvgPool())]
+
+
+@pytest.mark.parametrize("inner", dict(text_layers()).values(), ids=list(dict(text_layers())))
+def test_padding_makes_no_difference(inner):
+    net = MaskedSequential(Embedding(9, 3, padding_idx=0, rng=0), *inner).astype(np.float64)
+    short = np.array([[3, 1, 4], [5, 0, 0], [2, 6, 0]])
+    long = np.pad(short, [(0, 0), (0, 4)])
+    y = net.forward(short)
+    near(net.forward(long), y)
+    dy = normal(*y.shape)
+    net.forward(short)
+    net.backward(dy)
+    expected = net[0].dW.dense((9, 3))
+    net.forward(long)
+    net.backward(dy)
+    near(net[0].dW.dense((9, 3)), expected)
+    near(net.trace(long)[0], y)
+
+
+@pytest.mark.parametrize("pool", [GlobalMaxPool, GlobalAvgPool, lambda: AttentionPool(3)])
+def test_an_empty_text_gives_zeros(pool):
+    net = MaskedSequential(Embedding(9, 3, padding_idx=0, rng=0), pool())
+    y = net.forward(np.array([[0, 0], [4, 0]]))
+    assert not y[0].any() and y[1].all()
+    net.backward(np.ones_like(y))
+    assert net[0].dW.rows.tolist() == [4]
+    near(y[1], net[0].W[4])
+
+
+def test_negative_features_of_tokens_win_over_padding():
+    net = MaskedSequential(Embedding(3, 1, padding_idx=0), GlobalMaxPool())
+    net[0].W[1:] = -5
+    assert net.forward(np.array([[1, 0]])).tolist() == [[-5]]
+
+
+# -- containers ----------------------------------------------------------------------------------------------------
+
+
+def test_residual_by_hand():
+    body, shortcut = Linear(2, 2, bias=False).astype(np.float64), Linear(2, 2, bias=False).astype(np.float64)
+    body.W[...], shortcut.W[...] = [[1, 2], [3, 4]], 10
+    y, dx = run(Residual(body), row(1, 1), row(1, 1))
+    assert y.tolist() == [[1 + 4, 1 + 6]] and dx.tolist() == [[1 + 3, 1 + 7]]
+    y, dx = run(Residual(body, shortcut), row(1, 1), row(1, 1))
+    assert y.tolist() == [[20 + 4, 20 + 6]] and dx.tolist() == [[20 + 3, 20 + 7]]
+    with pytest.raises(ValueError, match=r"the body gives \(1, 3\), the shortcut \(1, 2\): make the body keep"):
+        Residual(Linear(2, 3)).forward(row(1, 1).astype(np.float32))
+
+
+def test_parallel_by_hand():
+    double, sum_up = Linear(2, 2, bias=False).astype(np.float64), Linear(2, 1, bias=False).astype(np.float64)
+    double.W[...], sum_up.W[...] = [[2, 0], [0, 2]], 1
+    y, dx = run(Parallel(double, sum_up), row(3, 4), row(1, 10, 100))
+    assert y.tolist() == [[6, 8, 7]] and dx.tolist() == [[2 + 100, 20 + 100]]
+    assert double.dW.tolist() == [[3, 30], [4, 40]] and sum_up.dW.tolist() == [[300], [400]]
+    bags = Parallel(EmbeddingBag(4, 2), EmbeddingBag(4, 3))
+    assert bags.forward(np.array([[1, 2]])).shape == (1, 5) and bags.backward(np.ones((1, 5), np.float32)) is None
+    with pytest.raises(ValueError, match="at least one branch"):
+        Parallel()
+
+
+def net():
+    return Sequential(
+        Flatten(),
+        Linear(4, 3, rng=0),
+        Residual(Sequential(BatchNorm(3), ReLU(), Linear(3, 3, rng=1))),
+        Parallel(Linear(3, 2, rng=2), Dropout(0.5, rng=3)),
+    )
+
+
+def test_places():
+    places = ["1.W", "1.b", "2.body.0.gamma", "2.body.0.beta", "2.body.2.W", "2.body.2.b", "3.0.W", "3.0.b"]
+    model = net()
+    assert list(model.named_parameters()) == [place for place, _, _ in model.trainable()] == places
+    assert list(model.named_buffers()) == ["2.body.0.running_mean", "2.body.0.running_var"]
+    assert [place for place, _ in model.walk()][:5] == ["", "0.", "1.", "2.", "2.body."]
+    assert model[2].body[2] is dict(model.walk())["2.body.2."] and len(model) == 4
+    assert Linear(2, 1, bias=False).named_parameters().keys() == {"W"}
+    x = normal(5, 2, 2).astype(np.float32)
+    y = model.forward(x)
+    model.backward(np.ones_like(y))
+    assert list(model.named_gradients()) == places
+    shapes = {place: array.shape for place, array in model.named_parameters().items()}
+    assert {place: gradient.shape for place, gradient in model.named_gradients().items()} == shapes
+
+
+def test_a_layer_stands_in_a_model_once():
+    layer = Linear(3, 3)
+    for build in (
+        lambda: Sequential(layer, ReLU(), layer),
+        lambda: Sequential(layer, Residual(layer)),
+        lambda: Residual(layer, layer),
+        lambda: Parallel(layer, Sequential(layer)),
+    ):
+        with pytest.raises(ValueError, match=r"Linear\(3, 3\) stands in the model twice \(at '.*' and '.*'\)"):
+            build()
+    with pytest.raises(ValueError, match=r"Sequential\(a, b\), not Sequential\(\[a, b\]\)"):
+        Sequential([layer])
+
+
+def test_trace_lists_every_plain_layer():
+    model, x = net().eval(), normal(5, 2, 2).astype(np.float32)
+    y, steps = model.trace(x)
+    np.testing.assert_array_equal(y, model.forward(x))
+    assert [step.place for step in steps] == ["0", "1", "2.body.0", "2.body.1", "2.body.2", "3.0", "3.1"]
+    assert [step.x_shape for step in steps] == [(5, 2, 2), (5, 4), *[(5, 3)] * 5]
+    assert steps[1].layer is model[1] and steps[1].y.shape == (5, 3)
+    assert sum(step.layer.multiply_adds(step.x_shape, step.y.shape) for step in steps) == 5 * (12 + 9 + 6)
+
+
+def test_modes_and_types_reach_every_layer():
+    model = net()
+    assert all(layer.training for _, layer in model.walk())
+    assert model.eval() is model and not any(layer.training for _, layer in model.walk())
+    assert model.train() is model and all(layer.training for _, layer in model.walk())
+    assert {array.dtype for array in model.named_parameters().values()} == {np.dtype(np.float32)}
+    model.forward(normal(5, 2, 2).astype(np.float32))
+    assert model.astype(np.float64) is model
+    arrays = {**model.named_parameters(), **model.named_buffers()}
+    assert {array.dtype for array in arrays.values()} == {np.dtype(np.float64)}
+    assert model.forward(normal(5, 2, 2)).dtype == np.float64
+
+
+def test_freezing():
+    model = net()
+    assert model[1].freeze("b") is model[1]
+    assert "1.b" not in [place for place, _, _ in model.trainable()] and "1.b" in model.named_parameters()
+    y = model.forward(normal(5, 2, 2).astype(np.float32))
+    model.backward(np.ones_like(y))
+    assert not hasattr(model[1], "db") and "1.b" not in model.named_gradients() and "1.W" in model.named_gradients()
+    model[1].freeze("W")
+    assert model[1].frozen == ("b", "W")  # what was frozen stays frozen
+    model[1].freeze("W")
+    assert model[1].frozen == ("b", "W")
+    model.freeze()
+    assert not list(model.trainable())
+    assert model.unfreeze() is model and len(list(model.trainable())) == 8
+    with pytest.raises(ValueError, match=r"Linear\(4, 3\) has no parameter 'w'; it has W, b"):
+        model[1].freeze("w")
+
+
+def test_the_walk_back_ends_at_the_first_layer_that_learns():
+    class Spy(Tanh):
+        seen = 0
+
+        def backward(self, dy):
+            self.seen += 1
+            return super().backward(dy)
+
+    model = Sequential(Spy(), Linear(3, 3, rng=0), Spy(), Linear(3, 2, rng=1), Spy())
+    x, dy = normal(4, 3).astype(np.float32), np.ones((4, 2), np.float32)
+    full = run(model, x, dy)[1]
+    assert full.shape == (4, 3) and [model[i].seen for i in (0, 2, 4)] == [1, 1, 1]
+    gradient = model[1].dW.copy()
+    model.need_dx(False)
+    assert run(model, x, dy)[1] is None and [model[i].seen for i in (0, 2, 4)] == [1, 2, 2]
+    np.testing.assert_array_equal(model[1].dW, gradient)
+    model[1].freeze()
+    model.need_dx(False)
+    assert run(model, x, dy)[1] is None and [model[i].seen for i in (0, 2, 4)] == [1, 2, 3]
+    model.freeze()
+    assert run(model, x, dy)[1] is None and model[4].seen == 3
+    model.unfreeze().need_dx(True)
+    np.testing.assert_array_equal(run(model, x, dy)[1], full)
+
+
+def test_replicas_share_parameters_only():
+    model = net()
+    x = normal(6, 2, 2).astype(np.float32)
+    y = model.forward(x)
+    model.backward(np.ones_like(y))
+    twin = model.replica()
+    for place, array in model.named_parameters().items():
+        assert twin.named_parameters()[place] is array
+    assert not any(hasattr(layer, "dW") for _, layer in twin.walk())
+    assert not {id(layer) for _, layer in twin.walk()} & {id(layer) for _, layer in model.walk()}
+    with pytest.raises(RuntimeError, match="backward before forward"):
+        twin.backward(np.ones_like(y))
+    conv = Conv2d(2, 2, 3)
+    assert conv.replica().workspace is not conv.workspace
+    pool = MaxPool2d(2)
+    assert pool.replica().workspace is not pool.workspace
+    assert Residual(Linear(2, 2)).replica().shortcut is None
+
+
+# -- errors of every layer -----------------------------------------------------------------------------------------
+
+
+def test_linear_names_what_is_wrong():
+    layer = Linear(4, 2)
+    for x, said in (
+        (np.zeros((2, 2, 2), np.float32), r"Linear\(4, 2\) expects \(N, 4\), got \(2, 2, 2\): put Flatten\(\) in"),
+        (np.zeros(4, np.float32), r"one example is a batch of one: x\[None\]"),
+        (np.zeros((3, 5), np.float32), "4 features a row are needed"),
+        ([[1.0, 2, 3, 4]], r"expects a NumPy array, got list: wrap it in np\.asarray"),
+        (np.zeros((3, 4)), r"computes in float32, got float64: cast the input with x\.astype\(np\.float32\), or the "
+                           r"model with model\.astype\(np\.float64\)"),
+        (np.zeros((3, 4), int), r"computes in float32, got int64: cast it with x\.astype\(np\.float32\)$"),
+        (scipy.sparse.csc_array(np.zeros((3, 4))), r"takes sparse rows as CSR, got CSC: use x\.tocsr\(\)"),
+        (scipy.sparse.csr_array(np.zeros((3, 5))), r"expects \(N, 4\), got \(3, 5\): was another vectorizer used\?"),
+        (scipy.sparse.csr_array(np.zeros((3, 4))), "computes in float32, got float64"),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=said):
+            layer.forward(x)
+    with pytest.raises(RuntimeError, match=r"Linear\(4, 2\): backward before forward"):
+        layer.backward(np.zeros((3, 2), np.float32))
+    layer.forward(np.zeros((3, 4), np.float32))
+    with pytest.raises(ValueError, match=r"dy of the output's shape \(3, 2\), got \(2, 3\)"):
+        layer.backward(np.zeros((2, 3), np.float32))
+    with pytest.raises(ValueError, match=r"ReLU\(\) expects floating-point numbers, got int64: use x\.astype"):
+        ReLU().forward(np.zeros((2, 2), int))
+
+
+def test_a_layer_without_passes_says_so():
+    for call in (lambda: Layer().forward(row(1)), lambda: Layer().backward(row(1))):
+        with pytest.raises(NotImplementedError, match="Layer has no"):
+            call()
+
+
+# -- description ---------------------------------------------------------------------------------------------------
+
+KNOWN = {name: getattr(all_layers, name) for name in all_layers.__all__}
+
+
+def test_repr():
+    assert repr(Linear(3, 2)) == "Linear(3, 2)" and repr(Linear(3, 2, bias=False)) == "Linear(3, 2, bias=False)"
+    assert repr(Conv2d(3, 2, (1, 3), padding=(0, 1))) == "Conv2d(3, 2, (1, 3), padding=(0, 1))"
+    assert repr(Reshape(-1, 2)) == "Reshape(-1, 2)" and repr(GELU()) == "GELU()" and repr(Dropout(0.5)) == "Dropout()"
+    assert repr(Residual(Linear(2, 2))) == "Residual(Linear(2, 2))"
+    assert repr(Sequential(ReLU(), Sequential(Tanh()))) == (
+        "Sequential(\n  (0) ReLU()\n  (1) Sequential(\n    (0) Tanh()\n  )\n)"
+    )
+
+
+def test_rebuild():
+    model = net()
+    model[1].freeze("b")
+    twin = rebuild(model.config(), KNOWN)
+    assert repr(twin) == repr(model) and twin[1].frozen == ("b",)
+    assert model.config()["layers"][1] == {
+        "layer": "Linear", "in_features": 4, "out_features": 3, "bias": True, "frozen": ["b"]
+    }  # fmt: skip
+    for wrong, said in (
+        ({"layer": "Evil"}, "unknown layer 'Evil': known are .*Linear"),
+        ({"layer": "Linear", "in_features": 3}, "cannot rebuild Linear from .*out_features"),
+        ({"layer": "Linear", "in_features": 3, "out_features": 2, "colour": 1}, "cannot rebuild Linear"),
+        ({"in_features": 3}, "a dictionary with the key 'layer'"),
+        ([1, 2], "a dictionary with the key 'layer', got"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            rebuild(wrong, KNOWN)
+
+
+def test_row_gradient_made_dense():
+    gradient = RowGradient(np.array([0, 2]), np.array([[1.0, 2], [3, 4]], np.float32))
+    assert gradient.dense((4, 2)).tolist() == [[1, 2], [0, 0], [3, 4], [0, 0]]
+    assert gradient.dense((4, 2)).dtype == np.float32
