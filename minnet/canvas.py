@@ -121,9 +121,36 @@ def shown(text: str, width: int | None = None) -> str:
     return one_line("".join(kept), width)
 
 
-def names(classes: Sequence[str], width: int = 18) -> list[str]:
-    """Class names as a figure shows them."""
-    return [shown(name, width) for name in classes]
+def names(classes: Sequence[str], room: float, size: float) -> list[str]:
+    """Class names as a figure shows them, at most `room` inches wide at `size` points."""
+    return [fitted(name, room, size) for name in classes]
+
+
+def fitted(text: str, room: float, size: float) -> str:
+    """The start of `text` that fits into `room` inches, with an ellipsis where something is missing."""
+    text = shown(text, 100) or "(empty)"
+    kept = len(text)
+    while kept > 1 and inches(text[:kept] + "…" * (kept < len(text)), size) > room:
+        kept -= max(1, kept // 10)
+    return text if kept == len(text) else text[:kept].rstrip() + "…"
+
+
+def wrapped(text: str, room: float, size: float) -> list[str]:
+    """`text` in lines of at most `room` inches, broken between words, or inside a word that is too long for a line."""
+    lines, line = [], ""
+    for word in (shown(text) or "(empty)").split(" "):
+        longer = f"{line} {word}" if line else word
+        if inches(longer, size) <= room:
+            line = longer
+            continue
+        if line:
+            lines.append(line)
+        while inches(word, size) > room:
+            part = fitted(word, room, size).removesuffix("…")
+            lines.append(part)
+            word = word[len(part) :]
+        line = word
+    return [*lines, line]
 
 
 def inches(text: str, size: float) -> float:

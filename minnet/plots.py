@@ -18,12 +18,12 @@ from minnet.canvas import (
     SOLID,
     WIDTH,
     calm,
+    fitted,
     inches,
     legible,
     names,
     new,
     panel,
-    shown,
     spread,
 )  # fmt: skip
 from minnet.formatting import count, listing, percent
@@ -129,7 +129,7 @@ def confusion_matrix(matrix: Any, classes: Sequence[str]) -> Figure:
         raise ValueError(f"confusion_matrix expects counts ({k}, {k}) for {k} classes, got {counts.shape}")
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
-    labels = names(classes)
+    labels = names(classes, 1.4, 8.5)
     longest = max(inches(name, 8.5) for name in labels)
     left = longest + 0.45
     cell = min((WIDTH - left - 0.4) / k, 0.9 if k < 5 else 0.52)
@@ -177,7 +177,7 @@ def _confusion_caption(counts: np.ndarray, shares: np.ndarray, classes: Sequence
     if off.max() == 0:
         return f"{head} Every one of {count(int(totals.sum()), 'example')} is right.", "No confusion at all"
     i, j = divmod(int(off.argmax()), len(classes))
-    title = f"Most often, {shown(classes[i], 24)} is taken for {shown(classes[j], 24)}"
+    title = f"Most often, {fitted(classes[i], 1.8, 10.5)} is taken for {fitted(classes[j], 1.8, 10.5)}"
     said = f"{off[i, j]:,} of {totals[i]:,} ({percent(shares[i, j])})"
     return f"{head} The commonest mistake: {classes[i]} taken for {classes[j]}, {said}. {known}", title
 
@@ -210,7 +210,7 @@ def schedule(rates: Any) -> Figure:
 @calm
 def compare(runs: Mapping[str, Mapping[str, Any]]) -> Figure:
     """Runs {name: result of metrics.evaluate} side by side: accuracy, macro F1 and log loss with 95 % intervals."""
-    labels = [shown(name, 28) for name in runs]
+    labels = names(list(runs), 2.0, 9)
     left = max(inches(label, 9) for label in labels) + 0.25
     height = 0.65 + 0.36 * len(runs)
     scores = [metrics["accuracy"] for metrics in runs.values()]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minnet.canvas import BLUE, PALE, QUIET, RULE, WIDTH, calm, names, new, sheet, shown
-from minnet.formatting import percent
+from minnet.canvas import BLUE, PALE, QUIET, RULE, WIDTH, calm, fitted, names, new, sheet, wrapped
+from minnet.formatting import one_line, percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,8 +21,8 @@ RIGHT, WRONG = "✓ right", "✗ wrong"
 def choose(probabilities: np.ndarray, labels: np.ndarray, each: int = 3, seed: int = 0) -> dict[str, np.ndarray]:
     """Indices of examples to look at: for each of GROUPS up to `each`, drawn at random so that they are typical.
 
-    Sure are the quarter of the right (or wrong) predictions with the highest top probability, unsure the quarter
-    with the lowest. Groups without examples are left out.
+    Sure are the tenth of the right (or wrong) predictions with the highest top probability, unsure the tenth with
+    the lowest, and more than a tenth where they are few. Groups without examples are left out.
     """
     rng = np.random.default_rng(seed)
     confidence = probabilities.max(axis=1)
@@ -34,7 +33,7 @@ def choose(probabilities: np.ndarray, labels: np.ndarray, each: int = 3, seed: i
         pool = pool[np.argsort(-confidence[pool], kind="stable")]
         sure = group.endswith(("and sure", "yet sure"))
         half = (len(pool) + sure) // 2  # of very few, the surer half; the one in the middle of an odd number is sure
-        size = max(len(pool) // 4, min(each, half))
+        size = max(len(pool) // 10, min(3 * each, half))
         pool = pool[:size] if sure else pool[len(pool) - size :]
         if len(pool):
             chosen[group] = np.sort(rng.choice(pool, min(each, len(pool)), replace=False))
@@ -79,7 +78,7 @@ def examples(
     height = 0.45 + card * len(lines) + heading * headings + foot
     figure = new(WIDTH, height, title)
     axes = sheet(figure)
-    short = names(classes, 14)
+    short = names(classes, 1.35, 7.5)
     smooth = "nearest" if max(images.shape[1:3]) <= 16 else "bicubic"
     y = height - 0.45
     for group, part in lines:
@@ -120,10 +119,9 @@ def text_examples(
 ) -> Figure:
     """Texts beside the bars of their three highest probabilities; otherwise as `examples`."""
     which = grouped(probabilities, labels, which, each=2)
-    short = names(classes, 12)
-    # (index, wrapped lines); the text is 4.7 inches wide, which is some 74 characters at 8.5 points
-    wrapped = {i: textwrap.wrap(shown(texts[i], 290), 74) or ["(empty)"] for part in which.values() for i in part}
-    tall = {i: max(0.3 + 0.155 * len(lines), 0.7) for i, lines in wrapped.items()}
+    short = names(classes, 0.76, 7.5)
+    lines = {i: wrapped(one_line(texts[i], 290), 5.0, 8.5) for part in which.values() for i in part}
+    tall = {i: max(0.3 + 0.155 * len(text), 0.7) for i, text in lines.items()}
     height = 0.45 + 0.3 + sum(0.3 * bool(group) + sum(tall[i] + 0.08 for i in part) for group, part in which.items())
     figure = new(WIDTH, height, title)
     axes = sheet(figure)
@@ -134,7 +132,7 @@ def text_examples(
             _heading(axes, group, y)
         for i in part:
             _verdict(axes, 0.08, y - 0.13, probabilities[i], labels[i], short)
-            axes.text(0.08, y - 0.27, "\n".join(wrapped[i]), va="top", fontsize=8.5, parse_math=False, linespacing=1.25)
+            axes.text(0.08, y - 0.27, "\n".join(lines[i]), va="top", fontsize=8.5, parse_math=False, linespacing=1.25)
             _bars(axes, 5.3, y - 0.08, 0.57, probabilities[i], labels[i], short, beside=0.8)
             y -= tall[i] + 0.08
     _foot(axes)
@@ -149,6 +147,7 @@ def _threes(indices: np.ndarray) -> list[np.ndarray]:
 def _verdict(axes: Axes, x: float, y: float, p: np.ndarray, label: int, short: Sequence[str]) -> None:
     right = p.argmax() == label
     text = f"{RIGHT}: {short[label]}" if right else f"{WRONG}: truth is {short[label]}"
+    text = fitted(text, 2.2, 8.5)  # bold letters are a little wider, and the next card begins at 2.55
     axes.text(x, y, text, va="center", fontsize=8.5, parse_math=False, weight="normal" if right else "bold")
 
 
@@ -204,8 +203,8 @@ def _caption(
         said = []
         for i in indices[:3]:
             k = int(probabilities[i].argmax())
-            truth = "" if k == labels[i] else f" for {classes[labels[i]]}"
-            said.append(f"{classes[k]} {percent(float(probabilities[i, k]))}{truth}")
+            truth = "" if k == labels[i] else f" instead of {classes[labels[i]]}"
+            said.append(f"{classes[k]}{truth} ({percent(float(probabilities[i, k]))})")
         more = f" and {len(indices) - 3} more" if len(indices) > 3 else ""
         parts.append(f"{group or 'shown'}: {', '.join(said)}{more}")
     return f"{kind} with their three most probable classes. {'; '.join(parts).capitalize()}."

@@ -10,7 +10,7 @@ import numpy as np
 
 from minnet import calibration
 from minnet.canvas import BLUE, DASHED, GRID, ORANGE, PALE, QUIET, RULE, SOLID, calm, new, panel, shown, spread
-from minnet.formatting import count, listing, percent
+from minnet.formatting import count, interval, listing, percent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,8 +28,8 @@ def reliability(
     if not 1 <= len(given) <= 2:
         raise ValueError(f"reliability draws one or two sets of probabilities, got {len(given)}")
     found = {name: calibration.reliability(p, labels, bins) for name, p in given.items()}
-    k = next(iter(given.values())).shape[1]
-    figure = new(5.2, 5.05, _reliability_title(found))
+    title, caption = _reliability_words(given, labels, bins)
+    figure = new(5.2, 5.05, title)
     axes, below = panel(figure, 0.75, 1.5, 3.1, 3.1), panel(figure, 0.75, 0.5, 3.1, 0.72)
     axes.plot([0, 1], [0, 1], color=RULE, linewidth=1, linestyle=(0, (1, 1.5)))
     axes.text(0.97, 0.03, "surer than right", color=QUIET, ha="right", fontsize=8.5)
@@ -53,32 +53,33 @@ def reliability(
     axes.set_yticks(ticks, labels=[percent(t) for t in ticks])
     below.set_xticks(ticks, labels=[percent(t) for t in ticks])
     axes.grid(color=GRID)
-    figure.set_label(_reliability_caption(given, labels, found, k, bins))
+    figure.set_label(caption)
     return figure
 
 
-def _reliability_title(found: Mapping[str, Mapping[str, Any]]) -> str:
-    first, *_, last = [*found.values()] * 2
-    if len(found) == 2:
-        return f"Calibration error: {percent(first['ece'], 1)}, then {percent(last['ece'], 1)}"
-    return f"Probabilities are off by {percent(first['ece'], 1)} on average"
-
-
-def _reliability_caption(given: Any, labels: np.ndarray, found: Any, k: int, bins: int) -> str:
-    parts = []
+def _reliability_words(given: Mapping[str, np.ndarray], labels: np.ndarray, bins: int) -> tuple[str, str]:
+    """The title and the caption of `reliability`."""
+    parts, errors, within = [], [], True
     for name, p in given.items():
-        expected, _ = calibration.calibrated_ece(p, bins)
+        error = calibration.reliability(p, labels, bins)["ece"]
+        _, (low, high) = calibration.calibrated_ece(p, bins)
         confidence = float(p.max(axis=1).astype(np.float64).mean())
         right = float((p.argmax(axis=1) == labels).mean())
-        sense = "too sure" if confidence > right else "not sure enough"
-        prefix = f"{name}: " if name else ""
+        within = error <= high
+        verdict = "no fault is seen" if within else "surer than right" if confidence > right else "less sure than right"
         parts.append(
-            f"{prefix}mean confidence {percent(confidence, 1)}, accuracy {percent(right, 1)}, so on the whole {sense}; "
-            f"expected calibration error {percent(found[name]['ece'], 1)}, where perfect calibration would show "
-            f"{percent(expected, 1)} by chance"
+            f"{name}{': ' if name else ''}mean confidence {percent(confidence, 1)}, accuracy {percent(right, 1)}, "
+            f"expected calibration error {percent(error, 1)} (by chance alone {interval((low, high), 1, True)}): "
+            + verdict
         )
-    message = "; ".join(parts)
-    return (
+        errors.append(percent(error, 1))
+    title = f"Probabilities are off by {errors[0]} on average"
+    if len(errors) == 2:
+        title = f"Calibration error: {errors[0]}, then {errors[1]}"
+    elif within:
+        title = f"Well calibrated, as far as {count(len(labels), 'example')} can tell"
+    message, k = "; ".join(parts), next(iter(given.values())).shape[1]
+    return title, (
         f"{message[0].upper()}{message[1:]}. On the dotted diagonal, probabilities mean what they say. {bins} bins of "
         f"equal width of the top probability, which is at least 1/{k}; vertical lines are 95 % intervals."
     )
@@ -98,7 +99,7 @@ def coverage(probabilities: np.ndarray, labels: np.ndarray) -> Figure:
     if half is None:
         title, message = "Accuracy when it may abstain", f"{said}; abstaining does not halve its errors"
     else:
-        title = f"Its surest {percent(x[half])} have half the error"
+        title = f"Its surest {percent(x[half])} have half the error, or less"
         message = (
             f"{said}; answering only the surest {percent(x[half])} (top probability at least "
             f"{percent(points[half]['threshold'])}), in {percent(y[half], 1)}"
@@ -111,8 +112,8 @@ def coverage(probabilities: np.ndarray, labels: np.ndarray) -> Figure:
     for i, who in marks:
         axes.plot(100 * x[i], 100 * y[i], "o", color=BLUE, markersize=5, clip_on=False)
         axes.annotate(
-            f"{who}: {percent(y[i], 1)}", (100 * x[i], 100 * y[i]), xytext=(8, 3), textcoords="offset points",
-            annotation_clip=False,
+            f"{who}: {percent(y[i], 1)}", (100 * x[i], 100 * y[i]), textcoords="offset points", annotation_clip=False,
+            **({"xytext": (8, -3)} if who == "all" else {"xytext": (-8, -10), "ha": "right"}),
         )  # fmt: skip
     axes.set(xlim=(0, 100), ylim=(lowest, 100.5))
     axes.set(xlabel="examples answered, the surest first (%)", ylabel="accuracy (%)")

@@ -139,7 +139,7 @@ def _sections(
     hidden = page.note("The texts are hidden (--hide-text): lengths and labels stand for them.") if hide_text else ""
     if texts is not None:
         groups = choose(p, labels, each=3)
-        explained = page.note("Drawn at random from the surest and the least sure quarter. Dark bar: the true class.")
+        explained = page.note("Drawn at random from the surest and the least sure tenth. Dark bar: the true class.")
         sections["Examples"] = (
             hidden
             + explained

@@ -151,6 +151,17 @@ def test_text_that_the_fonts_lack_becomes_boxes_and_dollars_stay_dollars():
     assert not any(label.get_parse_math() for label in figure.axes[0].get_yticklabels())
 
 
+def test_text_is_fitted_and_wrapped_to_the_room_it_has():
+    assert canvas.fitted("dog", 1.0, 8) == "dog"
+    cut = canvas.fitted("W" * 80, 1.0, 8)
+    assert cut.endswith("…") and 0.7 < canvas.inches(cut, 8) <= 1.0
+    assert canvas.fitted("", 1.0, 8) == "(empty)"
+    text = "one two three " + "W" * 50 + " four"
+    lines = canvas.wrapped(text, 1.5, 8)
+    assert all(canvas.inches(line, 8) <= 1.5 for line in lines) and len(lines) > 3
+    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+
+
 def words_of(figure):
     return [text.get_text() for text in figure.findobj(Text)]
 
@@ -165,7 +176,7 @@ def test_probabilities_stand_as_digits_and_right_and_wrong_as_words_and_signs():
         words = words_of(figure)
         assert {"70 %", "20 %", "10 %", "60 %", "25 %", "15 %"} <= set(words)
         assert "✓ right: cat" in words and "✗ wrong: truth is owl" in words
-        assert "dog 60 % for owl" in figure.get_label() and "cat 70 %" in figure.get_label()
+        assert "dog instead of owl (60 %)" in figure.get_label() and "cat (70 %)" in figure.get_label()
 
 
 def test_only_the_bar_of_the_truth_is_dark():
@@ -193,8 +204,8 @@ def test_examples_refuse_what_are_no_images():
         plots.text_examples([], np.zeros(0, int), np.zeros((0, 2)), ["a", "b"])
 
 
-def test_choose_takes_each_group_from_its_own_quarter():
-    p, labels = predicted(400)
+def test_choose_takes_each_group_from_its_own_tenth():
+    p, labels = predicted(1000)
     confidence, right = p.max(axis=1), p.argmax(axis=1) == labels
     groups = choose(p, labels, each=5)
     assert list(groups) == ["right and sure", "right but unsure", "wrong but unsure", "wrong yet sure"]
@@ -202,9 +213,9 @@ def test_choose_takes_each_group_from_its_own_quarter():
         pool = confidence[right if group.startswith("right") else ~right]
         assert len(set(indices)) == 5 and (right[indices] == group.startswith("right")).all()
         if group.endswith(("and sure", "yet sure")):
-            assert confidence[indices].min() >= np.quantile(pool, 0.74)
+            assert confidence[indices].min() >= np.quantile(pool, 0.89)
         else:
-            assert confidence[indices].max() <= np.quantile(pool, 0.26)
+            assert confidence[indices].max() <= np.quantile(pool, 0.11)
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 5])
@@ -230,7 +241,11 @@ def test_captions_state_the_numbers_of_the_data():
     assert "Every one of 4 examples" in plots.confusion_matrix([[3, 0], [0, 1]], ["a", "b"]).get_label()
     p = np.array([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.6, 0.4]])
     caption = plots.reliability(p, np.array([0, 0, 0, 1])).get_label()
-    assert "Mean confidence 75.0 %, accuracy 75.0 %" in caption
+    assert "Mean confidence 75.0 %, accuracy 75.0 %" in caption and "no fault is seen" in caption
+    sure = np.repeat([[0.99, 0.01]], 100, axis=0)
+    figure = plots.reliability(sure, np.arange(100) % 2)
+    assert "calibration error 49.0 %" in figure.get_label() and ": surer than right." in figure.get_label()
+    assert "Probabilities are off by 49.0 % on average" in words_of(figure)
     caption = plots.coverage(p, np.array([0, 0, 0, 1])).get_label()
     assert "all examples it is right in 75.0 %" in caption and "surest 75 %" in caption and "in 100.0 %" in caption
     caption = plots.entropy_histogram(np.array([[0.5, 0.5], [1.0, 0.0]]), np.array([1, 0])).get_label()
