@@ -34,7 +34,7 @@ def panels(count: int = 1, height: float = 2.6, width: float = canvas.WIDTH, tit
     settings: Any = canvas.STYLE
     matplotlib.rcParams.update(settings)
     figure = canvas.new(width, height, title)
-    room, gap, left, bottom = width - 0.2, 0.75, 0.65, 0.55
+    room, gap, left, bottom = width - 0.2, 0.75, 0.7, 0.55
     each = (room - left - gap * (count - 1)) / count
     top = height - (0.5 if title else 0.15)
     axes = [canvas.panel(figure, left + i * (each + gap), bottom, each, top - bottom) for i in range(count)]
