@@ -1,0 +1,164 @@
+"""The networks that the benchmarks train, as minnet runs them; twins.py holds the same networks in PyTorch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import Any
+
+import numpy as np
+
+from minnet import models
+from minnet.layers import Layer
+from minnet.losses import SoftmaxCrossEntropy
+from minnet.optimizers import SGD, Adam, Optimizer, gradient_norm
+from minnet.workers import Batch, Crew, Plan, plan
+from tests.benchmarks.common import Opened
+
+CLASSES = 10
+BUCKETS = 2**17
+BATCHES = 8  # as many different batches take turns
+MEAN, STD = (125.0, 123.0, 114.0), (63.0, 62.0, 67.0)
+
+
+def images(count: int, side: int = 32) -> tuple[np.ndarray, np.ndarray]:
+    """Random uint8 images (count, side, side, 3) and labels: speed does not depend on what they show."""
+    rng = np.random.default_rng(0)
+    return rng.integers(0, 256, (count, side, side, 3), np.uint8), rng.integers(0, CLASSES, count)
+
+
+@cache
+def tweets(count: int) -> tuple[np.ndarray, np.ndarray, str]:
+    """Token ids (count, 128) of words and word pairs in 2^17 buckets, labels, and where they come from.
+
+    Real tweets where TweetEval lies in $MINNET_DATA or datasets/; else ids drawn by Zipf's law.
+    """
+    from minnet.data import TokenIds, load
+
+    try:
+        train = load("tweeteval").train
+        ids = TokenIds(max_length=128, buckets=BUCKETS, words=(1, 2)).transform(train.x[:count])
+        return ids, train.y[:count], "TweetEval"
+    except (OSError, ValueError):
+        rng = np.random.default_rng(0)
+        ids = (rng.zipf(1.1, (count, 128)) % BUCKETS + 1).astype(np.int32)
+        ids[np.arange(128) >= rng.integers(20, 70, (count, 1))] = 0
+        return ids, rng.integers(0, 3, count), "synthetic ids (no TweetEval in $MINNET_DATA)"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One network with its optimizer and batch size. `twin` is its name in twins.py."""
+
+    name: str
+    twin: str
+    model: Callable[[], Any]
+    optimizer: Callable[[Any], Optimizer]
+    rate: float
+    rule: str = "sgd"  # "sgd" (momentum 0.9, Nesterov) or "adam", for the twin
+    batch_size: int = 128
+    piece: int | None = None  # None: minnet's own rule
+    workers: int | None = None
+    label_smoothing: float = 0.0
+    text: bool = False
+    side: int = 32
+
+    def data(self, batches: int = BATCHES) -> tuple[np.ndarray, np.ndarray]:
+        """Inputs as minnet takes them, and labels."""
+        count = batches * self.batch_size
+        return tweets(8192)[:2] if self.text else images(count, self.side)
+
+    def plan(self, model: Layer, x: np.ndarray, threads: int) -> Plan:
+        """minnet's rule, but for what the case fixes; no more workers than `threads`."""
+        chosen = plan(model, x[:1], self.batch_size, self.workers, self.piece)
+        return chosen._replace(workers=min(chosen.workers, threads))
+
+
+def _sgd(model: Layer, rate: float) -> Optimizer:
+    return SGD(model, rate, momentum=0.9, nesterov=True, weight_decay=5e-4)
+
+
+def _images(build: Callable[..., Any], side: int = 32, **settings: Any) -> Callable[[], Any]:
+    return partial(build, (side, side, 3), CLASSES, MEAN, STD, **settings)
+
+
+def speedrun() -> Any:
+    """The speedrun's network; whitened on the random images."""
+    return models.speedrun((32, 32, 3), CLASSES, MEAN, STD)
+
+
+def all_cases() -> dict[str, Case]:
+    """By name. "exact" is batch norm over the whole batch, the others' is per piece (ghost batch norm)."""
+    cnn6 = Case("cnn6", "cnn6", _images(models.cnn6), partial(_sgd, rate=0.1), 0.1)
+    mlp = Case("mlp", "mlp", _images(models.mlp), partial(_sgd, rate=0.05), 0.05)
+    bag = partial(models.embedding_bag, BUCKETS + 1, 3)
+    found = [
+        cnn6,
+        Case("cnn6-exact", "cnn6", cnn6.model, cnn6.optimizer, 0.1, workers=1, piece=cnn6.batch_size),
+        Case("resnet", "resnet", _images(models.resnet), partial(_sgd, rate=0.1), 0.1),
+        mlp,
+        Case("mlp-adam", "mlp", mlp.model, partial(Adam, learning_rate=1e-3), 1e-3, "adam"),
+        Case("bag", "bag", bag, partial(Adam, learning_rate=3e-3), 3e-3, "adam", batch_size=64, text=True),
+    ]
+    if hasattr(models, "speedrun"):
+        optimizer = partial(_sgd, rate=0.01)
+        found.append(Case("speedrun", "speedrun", speedrun, optimizer, 0.01, batch_size=1024, label_smoothing=0.2))
+    return {case.name: case for case in found}
+
+
+def trained_by_minnet(case: Case, threads: int) -> Opened:
+    """minnet's turn: every step is what the Trainer does, gathering and normalising the uint8 images included."""
+    model = case.model().train()
+    model.need_dx(False)
+    loss, optimizer = SoftmaxCrossEntropy(case.label_smoothing), case.optimizer(model)
+    x, y = case.data()
+    chosen = case.plan(model, x, threads)
+    model.train()
+
+    @contextmanager
+    def opened() -> Iterator[Callable[[], None]]:
+        order = np.random.default_rng(1).permutation(len(y))
+        starts = range(0, len(y) - case.batch_size + 1, case.batch_size)
+        count = 0
+        with Crew(model, loss, chosen) as crew:
+            optimizer.pool = crew.pool
+
+            def step() -> None:
+                nonlocal count
+                start = starts[count % len(starts)]
+                count += 1
+                rows = order[start : start + case.batch_size]
+                outcome = crew.step(Batch(x, rows, y[rows]), (0, 0, count))
+                if not (math.isfinite(outcome.loss) and math.isfinite(gradient_norm(model, loss))):
+                    raise FloatingPointError(f"{case.name}: the loss or the gradient is not finite")
+                optimizer.step()
+
+            yield step
+        optimizer.pool = None
+
+    return opened
+
+
+def training_flops(model: Layer, x: np.ndarray) -> float:
+    """Floating-point operations of one example's forward and backward pass, counted plainly (no Winograd).
+
+    Each multiply-add of the forward pass comes back for dW and, behind the first layer that learns, for dx.
+    """
+    model.eval()
+    total, first = 0, True
+    for step in model.trace(x[:1])[1]:
+        work = step.layer.multiply_adds(step.x_shape, step.y.shape)
+        learns = next(step.layer.trainable(), None) is not None
+        total += work * (1 + learns + (not first))
+        first = first and not learns
+    model.train()
+    return 2.0 * total
+
+
+def inference_flops(model: Layer, x: np.ndarray) -> float:
+    """Those of the forward pass alone."""
+    steps = model.eval().trace(x[:1])[1]
+    return 2.0 * sum(step.layer.multiply_adds(step.x_shape, step.y.shape) for step in steps)

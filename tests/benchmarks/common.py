@@ -1,0 +1,226 @@
+"""What the benchmarks share: alternating runs, medians and ratios, the machine's name and ceiling, tables and JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minnet import doctor
+from minnet.workers import available_cores, blas_controller
+
+Opened = Callable[[], AbstractContextManager[Callable[[], None]]]  # opens a side: `with` it, get one step
+
+
+def arguments(doc: str | None, *, rounds: int = 7, seconds: float = 1.0) -> argparse.ArgumentParser:
+    """The options that every benchmark has. Call `parse` on the result."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=rounds, help=f"how often each side's turn comes ({rounds})")
+    parser.add_argument("--seconds", type=float, default=seconds, help=f"how long a turn lasts, about ({seconds})")
+    parser.add_argument("--threads", type=int, default=available_cores(), help="workers, and the others' threads (all)")
+    parser.add_argument(
+        "--cpu-time", action="store_true", help="count processor time: for --threads 1 on a machine that others use too"
+    )
+    parser.add_argument("--out", type=Path, help="write the results here, as JSON")
+    return parser
+
+
+def parse(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """The arguments. Starts the script again without variables that would hold the BLAS of one side back."""
+    args = parser.parse_args()
+    held = [name for name in ("OPENBLAS_CORETYPE", *_THREAD_VARIABLES) if name in os.environ]
+    if held:
+        print(f"started again without {', '.join(held)}: it would bind the BLAS", file=sys.stderr)
+        environment = {name: value for name, value in os.environ.items() if name not in held}
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)
+    blas_controller().limit(limits=args.threads, user_api="blas")  # NumPy's, for the rest of the process
+    return args
+
+
+_THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+# -- the machine -----------------------------------------------------------------------------------------------
+
+
+def machine(threads: int) -> dict[str, Any]:
+    """Processor, versions, and the matrix-multiply rate (GFLOP/s) that NumPy and PyTorch reach with `threads`."""
+    blas = [info for info in blas_controller().info() if info["user_api"] == "blas"]
+    found: dict[str, Any] = {
+        "processor": doctor.processor(), "cores": available_cores(), "threads": threads,
+        "python": platform.python_version(), "numpy": np.__version__,
+        "blas": ", ".join(f"{b['internal_api']} {b['version']} {b.get('architecture', '')}" for b in blas),
+        "numpy_gflops": doctor.measure_matmul(threads) / 1e9,
+        "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+    }  # fmt: skip
+    if torch := torch_if_there(threads):
+        a, best = torch.ones(1024, 1024), float("inf")
+        end = time.perf_counter() + 0.3
+        while time.perf_counter() < end:
+            start = time.perf_counter()
+            a @ a
+            best = min(best, time.perf_counter() - start)
+        found |= {"torch": torch.__version__, "torch_gflops": 2 * 1024**3 / best / 1e9}
+    return found
+
+
+def torch_if_there(threads: int) -> Any:
+    """PyTorch on so many threads; None where it is not installed."""
+    try:
+        import torch
+    except ImportError:
+        return None
+    torch.set_num_threads(threads)
+    return torch
+
+
+def print_machine(about: dict[str, Any]) -> None:
+    print(f"{about['processor']}, {about['threads']} of {about['cores']} cores; {about['blas']}")
+    line = f"matrix multiply: NumPy {about['numpy_gflops']:.0f} GFLOP/s"
+    if "torch" in about:
+        line += f", PyTorch {about['torch']} {about['torch_gflops']:.0f}"
+    else:
+        line += "; PyTorch is not installed: minnet runs alone"
+    print(line)
+    if about["load"] is not None and about["load"] > about["cores"] * 0.3:
+        print(f"warning: the machine is busy (load {about['load']:.1f}): trust ratios, not rates")
+    print()
+
+
+# -- alternating runs ------------------------------------------------------------------------------------------
+
+
+def alternate(
+    sides: dict[str, Opened], rounds: int, seconds: float, cpu_time: bool = False
+) -> dict[str, list[float]]:
+    """Seconds a step, one figure a round, of every side in turn, so that what slows the machine slows all alike.
+
+    A turn opens its side, takes one step that is not counted (memory, caches, threads wake up), and then as many
+    as fill `seconds`; the figure is their mean. The order turns around from round to round.
+    """
+    clock = time.process_time if cpu_time else time.perf_counter
+    found: dict[str, list[float]] = {name: [] for name in sides}
+    steps: dict[str, int] = {}
+    for number in range(rounds):
+        for name in list(sides) if number % 2 == 0 else reversed(list(sides)):
+            with sides[name]() as step:
+                step()
+                if name not in steps:
+                    took = min(_timed(step, 1, clock) for _ in range(2))
+                    steps[name] = max(1, min(10_000, round(seconds / max(took, 1e-9))))
+                found[name].append(_timed(step, steps[name], clock))
+    return found
+
+
+def _timed(step: Callable[[], None], steps: int, clock: Callable[[], float]) -> float:
+    start = clock()
+    for _ in range(steps):
+        step()
+    return (clock() - start) / steps
+
+
+def always(step: Callable[[], None]) -> Opened:
+    """A side that needs no opening."""
+
+    @contextmanager
+    def opened() -> Iterator[Callable[[], None]]:
+        yield step
+
+    return opened
+
+
+def ratio(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, float, float]:
+    """How many times as fast `ours` is, round by round: (median, lowest, highest)."""
+    ratios = [t / o for o, t in zip(ours, theirs, strict=True)]
+    return statistics.median(ratios), min(ratios), max(ratios)
+
+
+def summary(
+    seconds: dict[str, list[float]], per_step: int, flops: float, about: dict[str, Any], ours: str = "minnet"
+) -> list[dict[str, Any]]:
+    """One row a side: examples a second, share of the machine's matrix-multiply ceiling, `ours` over it.
+
+    `flops` are those of one example, counted plainly; the ceiling is the better library's rate.
+    """
+    ceiling = max(about["numpy_gflops"], about.get("torch_gflops", 0)) * 1e9
+    rows = []
+    for name, times in seconds.items():
+        rate = per_step / statistics.median(times)
+        row: dict[str, Any] = {"side": name, "examples_per_second": rate, "share_of_ceiling": rate * flops / ceiling}
+        row["seconds_per_step"] = {"median": statistics.median(times), "min": min(times), "max": max(times)}
+        if name != ours:
+            row["ratio"] = dict(zip(("median", "min", "max"), ratio(seconds[ours], times), strict=True))
+        rows.append(row)
+    return rows
+
+
+def best_rival(rows: list[dict[str, Any]], kind: str) -> dict[str, Any] | None:
+    """Of the sides whose name starts with `kind`, the fastest: the one that counts."""
+    found = [row for row in rows if row["side"].startswith(kind)]
+    return max(found, key=lambda row: row["examples_per_second"], default=None)
+
+
+# -- one side alone, in a process of its own: its peak memory ---------------------------------------------------
+
+
+def alone(script: str, *arguments: str) -> dict[str, Any]:
+    """What `python -m script --alone ...` reported."""
+    command = [sys.executable, "-m", script, *arguments]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed:\n{result.stderr[-2000:]}")
+    return json.loads(result.stdout.strip().splitlines()[-1])
+
+
+def peak_memory() -> float:
+    """The most memory this process has held so far, in MiB; 0 where the system does not tell."""
+    try:  # Linux: the program's own peak; what getrusage tells starts from the process that launched it
+        status = Path("/proc/self/status").read_text()
+        return int(status.split("VmHWM:")[1].split()[0]) / 1024
+    except (OSError, IndexError):
+        pass
+    try:
+        import resource
+    except ImportError:
+        return 0.0
+    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+
+
+# -- results ---------------------------------------------------------------------------------------------------
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Prints columns that line up: text to the left, the rest to the right."""
+    shown = [[cell if isinstance(cell, str) else format(cell, ",.3g") for cell in row] for row in rows]
+    widths = [max(len(row[k]) for row in [list(head), *shown]) for k in range(len(head))]
+    for row in [list(head), *shown]:
+        cells = [c.ljust(w) if k == 0 else c.rjust(w) for k, (c, w) in enumerate(zip(row, widths, strict=True))]
+        print("  ".join(cells).rstrip())
+    print()
+
+
+def spread(values: dict[str, float]) -> str:
+    """1.23 (1.10-1.31)"""
+    return f"{values['median']:.2f} ({values['min']:.2f}-{values['max']:.2f})"
+
+
+def write(path: Path | None, about: dict[str, Any], results: Any) -> None:
+    """The results with the command and the machine that gave them."""
+    if path is None:
+        return
+    command = " ".join(["python", *sys.orig_argv[1:]])
+    text = json.dumps({"command": command, "machine": about, "results": results}, indent=1)
+    path.write_text(text + "\n", encoding="utf-8")
+    print(f"written: {path}")

@@ -1,0 +1,157 @@
+"""Training steps: minnet against PyTorch in eager mode and scikit-learn's MLPClassifier, in alternating turns.
+
+One step is forward, backward and update. minnet starts from uint8 images, which it gathers and normalises, checks
+that loss and gradient are finite, and counts right answers; PyTorch gets ready float tensors and does neither: the
+comparison leans to its side. Each case first makes sure that both networks give the same scores from the same weights.
+
+    python -m tests.benchmarks.training cnn6 mlp bag --rounds 9 --out training.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from tests.benchmarks import common
+from tests.benchmarks.cases import CLASSES, Case, all_cases, trained_by_minnet, training_flops, tweets
+
+SCRIPT = "tests.benchmarks.training"
+
+
+def trained_by_sklearn(case: Case) -> common.Opened:
+    """scikit-learn's MLPClassifier on ready float rows: one partial_fit is one pass over the data in our batches."""
+    from sklearn.neural_network import MLPClassifier
+
+    x, y = case.data()
+    rows = (x.reshape(len(x), -1) / np.float32(127.5) - 1).astype(np.float32)
+    settings: dict[str, Any] = {"solver": case.rule, "learning_rate_init": case.rate, "batch_size": case.batch_size}
+    network = MLPClassifier((512, 256), alpha=5e-4, momentum=0.9, shuffle=False, **settings)
+    if case.rule == "sgd":
+        network.set_params(nesterovs_momentum=True, learning_rate_init=0.01)
+
+    @contextmanager
+    def opened() -> Iterator[Callable[[], None]]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield lambda: network.partial_fit(rows, y, classes=np.arange(CLASSES))
+
+    return opened
+
+
+def sides_of(case: Case, threads: int) -> dict[str, Callable[[], common.Opened]]:
+    """Everyone who can run the case, by name; each is built when called."""
+    sides: dict[str, Callable[[], common.Opened]] = {"minnet": partial(trained_by_minnet, case, threads)}
+    if common.torch_if_there(threads):
+        from tests.benchmarks import twins
+
+        for name, settings in twins.variants(case).items():
+            sides[name] = partial(twins.trained_by_torch, case, **settings)
+    if case.twin == "mlp":
+        sides["MLPClassifier"] = partial(trained_by_sklearn, case)
+    return sides
+
+
+def measure(case: Case, args: argparse.Namespace, about: dict[str, Any]) -> dict[str, Any]:
+    """One case: speed, ratios, shares of the ceiling and peak memory."""
+    model = case.model()
+    x, _ = case.data(1)
+    chosen, flops = case.plan(model, x, args.threads), training_flops(model, x)
+    print(f"{case.name}: batch {case.batch_size}, {chosen.workers} workers, pieces of {chosen.piece}; "
+          f"{flops / 1e6:,.1f} MFLOP an example" + (f"; {tweets(8192)[2]}" if case.text else ""))  # fmt: skip
+    if "torch" in about:
+        from tests.benchmarks import twins
+
+        twins.check(case)
+    sides = {name: build() for name, build in sides_of(case, args.threads).items()}
+    seconds = common.alternate(sides, args.rounds, args.seconds, args.cpu_time)
+    if "MLPClassifier" in seconds:  # its step is a whole pass: bring it to one batch
+        batches = len(case.data()[1]) // case.batch_size
+        seconds["MLPClassifier"] = [took / batches for took in seconds["MLPClassifier"]]
+    rows = common.summary(seconds, case.batch_size, flops, about)
+    if not args.no_memory:
+        for row in rows:
+            found = common.alone(SCRIPT, case.name, "--alone", row["side"], "--threads", str(args.threads))
+            row |= {"peak_mib": found["peak_mib"], "alone": found["examples_per_second"]}
+    common.table(
+        ("side", "examples/s", "minnet's ratio", "of the ceiling", "peak MiB", "alone, examples/s"),
+        [(row["side"], row["examples_per_second"], common.spread(row["ratio"]) if "ratio" in row else "",
+          f"{row['share_of_ceiling']:.0%}", row.get("peak_mib", ""), row.get("alone", "")) for row in rows],
+    )  # fmt: skip
+    return {"case": case.name, "batch_size": case.batch_size, "workers": chosen.workers, "piece": chosen.piece,
+            "flops": flops, "sides": rows, **verdict(rows)}  # fmt: skip
+
+
+def verdict(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """minnet over each rival's best way, in speed and in memory."""
+    found: dict[str, Any] = {}
+    for kind in ("torch", "MLPClassifier"):
+        if best := common.best_rival(rows, kind):
+            found[f"over_{kind}"] = best["ratio"]
+            if "peak_mib" in best:
+                least = min(row["peak_mib"] for row in rows if row["side"].startswith(kind))
+                found[f"memory_over_{kind}"] = rows[0]["peak_mib"] / least
+    return found
+
+
+def run_alone(case: Case, side: str, threads: int) -> None:
+    """One side in this process, and nothing of the others: prints its rate and peak memory as JSON."""
+    if side == "minnet":
+        opened = trained_by_minnet(case, threads)
+    else:
+        opened = sides_of(case, threads)[side]()
+    with opened() as step:
+        step()
+        start, steps = time.perf_counter(), 0
+        while time.perf_counter() - start < 1.5 or steps < 5:
+            step()
+            steps += 1
+        spent = time.perf_counter() - start
+    examples = steps * (len(case.data()[1]) if side == "MLPClassifier" else case.batch_size)
+    print(json.dumps({"peak_mib": common.peak_memory(), "examples_per_second": examples / spent}))
+
+
+def numpy_ml() -> str:
+    """Whether numpy-ml can take part. It has no data-parallel or whole-network training to hold against the others."""
+    try:
+        importlib.import_module("numpy_ml")
+    except ImportError as error:
+        return f"numpy-ml takes no part: {error}"
+    return "numpy-ml takes no part: its layers are single-threaded loops over float64, without a training loop"
+
+
+def main() -> None:
+    cases = all_cases()
+    parser = common.arguments(__doc__)
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"which (default all): {', '.join(cases)}")
+    parser.add_argument("--no-memory", action="store_true", help="leave out the runs in processes of their own")
+    parser.add_argument("--alone", metavar="SIDE", help="run one side only, in this process, and print JSON")
+    args = common.parse(parser)
+    if wrong := [name for name in args.cases if name not in cases]:
+        parser.error(f"no case {wrong[0]!r}: choose from {', '.join(cases)}")
+    chosen = [cases[name] for name in args.cases or cases]
+    if args.alone:
+        run_alone(chosen[0], args.alone, args.threads)
+        return
+    about = common.machine(args.threads)
+    common.print_machine(about)
+    print(numpy_ml() + "\n")
+    results = [measure(case, args, about) for case in chosen]
+    common.table(
+        ("case", "over PyTorch's best", "over MLPClassifier", "memory over PyTorch's least"),
+        [(r["case"], *(common.spread(r[k]) if k in r else "" for k in ("over_torch", "over_MLPClassifier")),
+          r.get("memory_over_torch", "")) for r in results],
+    )  # fmt: skip
+    common.write(args.out, about, results)
+
+
+if __name__ == "__main__":
+    main()
