@@ -147,7 +147,15 @@ class Crew:
             first += len(pieces)
         if self.pool is None or len(work) == 1:
             return [task(*item) for item in work]
-        futures = [self.pool.submit(task, *item) for item in work]
+
+        def guarded(*item: Any) -> Any:
+            try:
+                return task(*item)
+            except BaseException:
+                self._failed = True  # the others stop at their next piece
+                raise
+
+        futures = [self.pool.submit(guarded, *item) for item in work]
         try:
             return [future.result() for future in futures]  # raises a worker's error with its own traceback
         except BaseException:
