@@ -1,0 +1,358 @@
+"""Many workers give what one gives: the same gradient, the same statistics, and the same bits when run again."""
+
+import threading
+import time
+import traceback
+
+import numpy as np
+import pytest
+import scipy.sparse
+from hypothesis import given
+from hypothesis import strategies as st
+from threadpoolctl import threadpool_info
+
+from minnet import workers
+from minnet.layers import (
+    GELU,
+    BatchNorm,
+    Conv2d,
+    Dropout,
+    Embedding,
+    EmbeddingBag,
+    Flatten,
+    GlobalMaxPool,
+    Linear,
+    MaskedSequential,
+    MaxPool2d,
+    ReLU,
+    RowGradient,
+    Sequential,
+    Tanh,
+)
+from minnet.losses import SoftmaxCrossEntropy
+from minnet.workers import Batch, Crew, Plan, add_gradients, plan, right, seed_layers, shares
+from tests.drawing import normal, steady
+
+KEY = (0, 0, 0)  # seed, epoch, step
+
+
+def labels(count, classes=3, seed=5):
+    return np.random.default_rng(seed).integers(0, classes, count)
+
+
+def dense(gradient, shape):
+    return gradient.dense(shape) if isinstance(gradient, RowGradient) else gradient
+
+
+def close(actual, expected):
+    """To 1e-12 of the largest number: only the order of the sums differs."""
+    assert np.abs(actual - expected).max() <= 1e-12 * np.abs(expected).max()
+
+
+# -- how a batch is cut --------------------------------------------------------------------------------------------
+
+
+@steady(400)
+@given(st.integers(0, 300), st.integers(1, 9), st.integers(1, 70))
+def test_shares(size, count, piece):
+    cut = shares(size, Plan(count, piece))
+    pieces = [part for share in cut for part in share]
+    assert [part.start for part in pieces] == [0, *(part.stop for part in pieces[:-1])] and pieces[-1].stop == size
+    sizes = [part.stop - part.start for part in pieces]
+    assert max(sizes) - min(sizes) <= 1 and max(sizes) <= max(piece, 3)
+    assert min(sizes) >= min(size, 2)
+    each = [share[-1].stop - share[0].start for share in cut]
+    assert 1 <= len(cut) <= count and max(each) - min(each) <= 1 and len({len(share) for share in cut}) == 1
+    if size >= 2 * count:
+        assert len(cut) == count  # nobody idle
+
+
+def test_shares_by_hand():
+    def cut(size, *plan):
+        return [[(part.start, part.stop) for part in share] for share in shares(size, Plan(*plan))]
+
+    assert cut(8, 2, 2) == [[(0, 2), (2, 4)], [(4, 6), (6, 8)]]
+    assert cut(8, 1, 100) == [[(0, 8)]]
+    assert cut(7, 2, 4) == [[(0, 4)], [(4, 7)]]
+    assert cut(5, 8, 1) == [[(0, 2)], [(2, 5)]]  # a piece of one has no batch statistics
+    assert cut(1, 4, 4) == [[(0, 1)]]
+
+
+def image_model():
+    return Sequential(Conv2d(1, 8, 3, padding=1), ReLU(), Flatten(), Linear(8 * 16 * 16, 3))
+
+
+def test_plan(monkeypatch):
+    image, rows = np.zeros((1, 16, 16, 1), np.float32), np.zeros((1, 100), np.float32)
+    monkeypatch.setattr(workers, "available_cores", lambda: 6)
+    # largest activation 8 * 16 * 16 * 4 bytes = 8 KiB: 256 of them are 2 MiB
+    assert plan(image_model(), image, 512) == Plan(6, 256)
+    assert plan(image_model(), image, 5) == Plan(5, 5)
+    assert plan(image_model(), image, 512, workers=2) == Plan(2, 256)
+    assert plan(image_model(), image, 512, piece=9) == Plan(6, 9)
+    # 100 * 1000 parameters outweigh 32 * 1010 activations: one piece, one worker
+    heavy = Sequential(Linear(100, 1000), Linear(1000, 10))
+    assert plan(heavy, rows, 32) == Plan(1, 32)
+    assert plan(heavy, rows, 32, workers=3, piece=4) == Plan(3, 4)
+    assert plan(heavy, rows, 4000).workers == 6
+    monkeypatch.setattr(workers, "PIECE_BYTES", 1)
+    assert plan(image_model(), image, 512).piece == 16  # the least that is worth a pass
+    model = Sequential(Dropout(), Linear(100, 3))
+    model[1].eval()
+    plan(model, rows, 8)
+    assert model.training and model[0].training and not model[1].training
+    for wrong in ({"workers": 0}, {"piece": 0}, {"workers": -1}):
+        with pytest.raises(ValueError, match=f"{next(iter(wrong))} must be at least 1"):
+            plan(model, rows, 8, **wrong)
+
+
+def test_available_cores():
+    assert 1 <= workers.available_cores() <= 4096
+
+
+# -- the same gradient ---------------------------------------------------------------------------------------------
+
+
+def cnn():
+    return Sequential(
+        Conv2d(2, 16, 3, padding=1, rng=0), BatchNorm(16), GELU(), Conv2d(16, 16, 3, padding=1, bias=False, rng=1),
+        ReLU(), MaxPool2d(2), Dropout(0.5), Flatten(), Linear(16 * 3 * 2, 3, rng=2),
+    )  # fmt: skip
+
+
+def text_cnn():
+    return MaskedSequential(Embedding(9, 4, padding_idx=0, rng=0), GlobalMaxPool(), Linear(4, 3, rng=1))
+
+
+TEXTS = np.random.default_rng(1).integers(0, 9, (13, 5))
+CASES = {
+    "images": (cnn, normal(13, 6, 5, 2)),
+    "rows": (lambda: Sequential(Linear(6, 8, rng=0), Tanh(), Linear(8, 3, rng=1)), normal(13, 6)),
+    "sparse rows": (lambda: Sequential(Linear(30, 3, rng=0)), scipy.sparse.random(
+        13, 30, 0.2, format="csr", rng=np.random.default_rng(0))),
+    "texts": (text_cnn, TEXTS),
+    "bags": (lambda: Sequential(EmbeddingBag(9, 4, rng=0), Linear(4, 3, rng=1)), TEXTS),
+}  # fmt: skip
+LOSSES = {
+    "plain": ({}, False),
+    "class weights": ({"class_weights": [0.2, 3, 1]}, False),
+    "everything": ({"class_weights": [0.2, 3, 1], "label_smoothing": 0.1, "ignore_index": 2}, True),
+}
+
+
+@pytest.mark.parametrize("settings", LOSSES.values(), ids=list(LOSSES))
+@pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
+@pytest.mark.parametrize("chosen", [Plan(1, 4), Plan(2, 100), Plan(2, 3), Plan(3, 2)], ids=str)
+def test_workers_give_the_gradient_of_the_whole_batch(case, settings, chosen):
+    """13 examples: an odd rest for every plan. Batch norm and dropout are in evaluation: they see single examples."""
+    make, x = case
+    arguments, weighted = settings
+    y = labels(13)
+    weights = np.linspace(0, 2, 13) if weighted else None
+    alone, criterion = make().astype(np.float64).eval(), SoftmaxCrossEntropy(**arguments)
+    scores = alone.forward(x)
+    loss = criterion.forward(scores, y, weights)
+    alone.backward(criterion.backward())
+
+    model = make().astype(np.float64).eval()
+    order = np.random.default_rng(3).permutation(13)
+    with Crew(model, SoftmaxCrossEntropy(**arguments), chosen) as crew:
+        batch = Batch(x, order, y[order], None if weights is None else weights[order])
+        outcome = crew.step(batch, KEY)
+        predicted = crew.predict(x)
+    assert outcome.loss == pytest.approx(loss, rel=1e-13)
+    assert outcome.correct == (scores.argmax(axis=1) == y).sum()
+    close(predicted, scores)
+    expected = alone.named_gradients()
+    for place, array in model.named_parameters().items():
+        close(dense(model.named_gradients()[place], array.shape), dense(expected[place], array.shape))
+        assert type(model.named_gradients()[place]) is type(expected[place])
+
+
+def test_a_second_step_does_not_remember_the_first():
+    model = cnn().astype(np.float64).eval()
+    x, y = CASES["images"][1], labels(13)
+    with Crew(model, SoftmaxCrossEntropy(), Plan(2, 3)) as crew:
+        first = crew.step(Batch(x, np.arange(13), y), KEY)
+        gradients = {place: gradient.copy() for place, gradient in model.named_gradients().items()}
+        crew.step(Batch(x, np.arange(7), y[:7]), (0, 0, 1))
+        again = crew.step(Batch(x, np.arange(13), y), (0, 0, 2))
+    assert first == again
+    for place, gradient in model.named_gradients().items():
+        np.testing.assert_array_equal(gradient, gradients[place])
+
+
+def test_a_changed_weight_is_seen_by_every_worker():
+    model = Sequential(Linear(2, 2, rng=0)).eval()
+    x = np.eye(2, dtype=np.float32)[[0, 1, 0, 1]]
+    with Crew(model, SoftmaxCrossEntropy(), Plan(2, 2)) as crew:
+        crew.predict(x)
+        model[0].W[...] = [[1, 2], [3, 4]]
+        assert crew.predict(x).tolist() == [[1, 2], [3, 4], [1, 2], [3, 4]]
+
+
+def test_frozen_parameters_get_no_gradient():
+    model = Sequential(Linear(6, 8, rng=0), Tanh(), Linear(8, 3, rng=1)).astype(np.float64)
+    model[0].freeze("W")
+    with Crew(model, SoftmaxCrossEntropy(), Plan(2, 3)) as crew:
+        crew.step(Batch(normal(13, 6), np.arange(13), labels(13)), KEY)
+    assert not hasattr(model[0], "dW") and model[0].db.shape == (8,)
+
+
+# -- statistics of the whole batch ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("chosen", [Plan(1, 4), Plan(2, 100), Plan(2, 3), Plan(3, 2)], ids=str)
+def test_running_statistics_are_those_of_the_whole_batch(chosen):
+    """Of the first batch norm, whose input does not depend on the cut. A third one sees what pieces normalised."""
+    x, y = 3 + normal(13, 4, 4, 2), labels(13)
+
+    def make():
+        return Sequential(
+            Conv2d(2, 3, 1, rng=0), BatchNorm(3), ReLU(), Conv2d(3, 4, 1, rng=1), BatchNorm(4), Flatten(),
+            Linear(4 * 16, 3, rng=2),
+        ).astype(np.float64)  # fmt: skip
+
+    whole, model = make(), make()
+    with Crew(model, SoftmaxCrossEntropy(), chosen) as crew:
+        for _ in range(3):
+            crew.step(Batch(x, np.arange(13), y), KEY)
+            whole.forward(x)
+        notes = [norm.notes for replica in crew.replicas for norm in replica.noting]
+        assert len(notes) == 2 * chosen.workers and not any(notes)  # used up
+    close(model[1].running_mean, whole[1].running_mean)
+    close(model[1].running_var, whole[1].running_var)
+    assert np.abs(model[4].running_mean - whole[4].running_mean).max() < 0.1
+    assert (model[4].running_mean != 0).all()
+
+
+# -- the same bits -------------------------------------------------------------------------------------------------
+
+
+def trained(seed, chosen, steps=3):
+    model = Sequential(
+        Conv2d(2, 16, 3, padding=1, rng=0), BatchNorm(16), ReLU(), Dropout(0.3), Flatten(), Dropout(0.2),
+        Linear(16 * 30, 3, rng=2),
+    )  # fmt: skip
+    x, y = normal(13, 6, 5, 2).astype(np.float32), labels(13)
+
+    def augment(x, rng, *_):
+        return x + rng.standard_normal(x.shape, np.float32)
+
+    losses = []
+    with Crew(model, SoftmaxCrossEntropy(), chosen) as crew:
+        for step in range(steps):
+            losses.append(crew.step(Batch(x, np.arange(13), y, None, augment), (seed, 0, step)).loss)
+            for place, array in model.named_parameters().items():
+                array -= 0.1 * model.named_gradients()[place]
+    return losses, {**model.named_parameters(), **model.named_buffers()}
+
+
+@pytest.mark.parametrize("chosen", [Plan(1, 100), Plan(2, 4), Plan(3, 2)], ids=str)
+def test_same_seed_same_bits(chosen):
+    losses, arrays = trained(1, chosen)
+    again, same = trained(1, chosen)
+    assert losses == again
+    for place, array in arrays.items():
+        np.testing.assert_array_equal(array, same[place])
+    other, different = trained(2, chosen)
+    assert other != losses and (different["0.W"] != arrays["0.W"]).any()
+
+
+def test_every_piece_of_every_step_draws_its_own_numbers():
+    seen = {}
+
+    def augment(x, rng, *_):
+        seen.setdefault(len(seen), rng.integers(2**60))
+        return x
+
+    model = Sequential(Linear(2, 2))
+    for seed, epoch, step in ((0, 0, 0), (0, 0, 1), (0, 1, 0), (1, 0, 0)):
+        with Crew(model, SoftmaxCrossEntropy(), Plan(1, 2)) as crew:
+            crew.step(Batch(np.ones((6, 2), "f4"), np.arange(6), labels(6, 2), None, augment), (seed, epoch, step))
+    assert len(seen) == len(set(seen.values())) == 12
+    layers = [Dropout(), Dropout()]
+    drawn = set()
+    for key, number in (((0, 0, 0), 0), ((0, 0, 0), 1), ((0, 0, 1), 0), ((0, 1, 0), 0), ((1, 0, 0), 0)):
+        seed_layers(layers, key, number)
+        drawn |= {int(layer.rng.integers(2**60)) for layer in layers}
+    assert len(drawn) == 10 and not drawn & set(seen.values())
+
+
+def test_a_piece_is_the_right_rows():
+    x, y, weights = np.arange(20.0).reshape(10, 2), np.arange(10), np.arange(10) / 10
+    indices = np.array([7, 3, 9, 0])
+    part, targets, w = Batch(x, indices, y[indices], weights[indices]).piece(slice(1, 3), KEY, 0)
+    assert part.tolist() == [[6, 7], [18, 19]] and targets.tolist() == [3, 9] and w.tolist() == [0.3, 0.9]
+    assert Batch(x, indices, y[indices]).piece(slice(1, 3), KEY, 0)[2] is None
+
+
+# -- threads and errors --------------------------------------------------------------------------------------------
+
+
+class Nervous(Linear):
+    """Raises when it meets a 13; counts how many pieces it was given."""
+
+    counted: list
+
+    def forward(self, x):
+        self.counted.append(threading.current_thread().name)
+        if (x == 13).any():
+            raise ZeroDivisionError("thirteen")
+        time.sleep(0.01)
+        return super().forward(x)
+
+
+@pytest.mark.parametrize("place", [0, 60, 119])
+def test_an_error_in_a_worker_surfaces_at_once_with_its_own_traceback(place):
+    model = Sequential(Nervous(2, 2))
+    model[0].counted = []
+    x = np.zeros((120, 2), np.float32)
+    x[place] = 13
+    batch = Batch(x, np.arange(120), labels(120, 2))
+    with pytest.raises(ZeroDivisionError) as caught, Crew(model, SoftmaxCrossEntropy(), Plan(2, 2)) as crew:
+        crew.step(batch, KEY)
+    assert "in forward" in "".join(traceback.format_tb(caught.value.__traceback__))
+    assert "raise ZeroDivisionError" in "".join(traceback.format_tb(caught.value.__traceback__))
+    pieces_until_then = {0: 1, 60: 1, 119: 30}[place]
+    assert len(model[0].counted) <= 2 * pieces_until_then + 8  # the other one stopped soon after, of 30 pieces each
+    assert not any(thread.name.startswith("minnet") for thread in threading.enumerate())
+
+
+def test_threads_live_as_long_as_the_crew():
+    model, x = Sequential(Nervous(2, 2)), np.zeros((8, 2), np.float32)
+    model[0].counted = []
+    with Crew(model, SoftmaxCrossEntropy(), Plan(2, 2)) as crew:
+        crew.predict(x)
+        assert {info["num_threads"] for info in threadpool_info() if info["user_api"] == "blas"} == {1}
+        assert set(model[0].counted) == {"minnet_0", "minnet_1"}
+    assert not any(thread.name.startswith("minnet") for thread in threading.enumerate())
+    with Crew(model, SoftmaxCrossEntropy(), Plan(1, 2)) as crew:
+        assert crew.pool is None
+        model[0].counted.clear()
+        crew.predict(x)
+        assert set(model[0].counted) == {"MainThread"}
+
+
+# -- small parts ---------------------------------------------------------------------------------------------------
+
+
+def test_gradients_add_up():
+    a, b = np.array([1.0, 2]), np.array([10.0, 20])
+    assert add_gradients(a, b).tolist() == [11, 22] and b.tolist() == [10, 20]
+    first = RowGradient(np.array([1, 4]), np.array([[1.0, 2], [3, 4]]))
+    second = RowGradient(np.array([0, 4, 7]), np.array([[10.0, 10], [20, 20], [30, 30]]))
+    total = add_gradients(first, second)
+    assert total.rows.tolist() == [0, 1, 4, 7]
+    assert total.values.tolist() == [[10, 10], [1, 2], [23, 24], [30, 30]]
+    assert first.values.tolist() == [[1, 2], [3, 4]] and second.values.tolist()[1] == [20, 20]
+    nothing = RowGradient(np.zeros(0, int), np.zeros((0, 2)))
+    assert add_gradients(nothing, second).values.tolist() == second.values.tolist()
+    assert add_gradients(second, nothing).rows.tolist() == [0, 4, 7]
+
+
+def test_right_answers_are_counted():
+    scores = np.array([[1.0, 5], [4, 2], [0, 3]])
+    assert right(scores, np.array([1, 1, 1])) == 2
+    assert right(scores, np.array([[0.2, 0.8], [0.9, 0.1], [0.9, 0.1]])) == 2
+    assert right(scores, np.array([-100, -100, -100])) == 0
