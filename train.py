@@ -16,7 +16,7 @@ from dataclasses import replace
 
 from minnet import metrics, report
 from minnet.commands import one_line_errors, pictures_of_learning
-from minnet.data import Dataset, load
+from minnet.data import Dataset, load, test_views
 from minnet.data.own import load_csv, load_images
 from minnet.functional import softmax
 from minnet.recipes import KINDS, OPTIMIZERS, choose
@@ -84,6 +84,7 @@ def train(args: argparse.Namespace) -> str:
             seed=args.seed,
             workers=args.workers,
             augment=recipe.augment,
+            freeze_at=recipe.freeze_at,
         )
         validation = None if dataset.validation is None else (inputs["validation"], dataset.validation.y)
         history = trainer.fit(
@@ -101,7 +102,8 @@ def train(args: argparse.Namespace) -> str:
             print(f"Stopped. Go on with: python {shlex.join(sys.argv)}{more}")
             raise SystemExit(130)
         # The test split is looked at once, here.
-        probabilities = softmax(trainer.predict(inputs["test"]))
+        views = test_views(inputs["test"]) if recipe.views else [(1.0, inputs["test"])]
+        probabilities = softmax(sum(weight * trainer.predict(view) for weight, view in views))
         measured = metrics.evaluate(probabilities, dataset.test.y, dataset.classes)
         config = {
             "command": shlex.join(["python", *sys.argv]),
@@ -117,7 +119,8 @@ def train(args: argparse.Namespace) -> str:
         page = report.write(
             folder, config, history, measured, probabilities, dataset.test.y, hide_text=args.hide_text, **shown
         )
-    return f"\n{name} on {dataset.name}, {len(dataset.test):,} test examples:\n{metrics.table(measured)}\n\nThe page: {page}"
+    heading = f"{name} on {dataset.name}, {len(dataset.test):,} test examples:"
+    return f"\n{heading}\n{metrics.table(measured)}\n\nThe page: {page}"
 
 
 def tour(args: argparse.Namespace) -> None:

@@ -102,3 +102,20 @@ def dirac(shape: Shape, rng: Source) -> np.ndarray:
     weights[..., copies] = 0
     weights[kh // 2, kw // 2, copies, copies] = 1
     return weights
+
+
+# Patches of photographs are mostly one brightness plus faint detail. With the covariance C = E L E' of all small
+# patches, the filters E / sqrt(L) answer each direction with variance 1 (E' C E = L): brightness no longer drowns
+# detail. Each filter stands there with both signs, since a GELU or ReLU would lose one half.
+def whitening(images: np.ndarray, size: int = 2, eps: float = 5e-4) -> np.ndarray:
+    """Filters (size, size, C, 2 size^2 C) that whiten the patches of `images` (N, H, W, C), floating point.
+
+    As in the first layer of airbench94 (arXiv 2404.00498, section 3.2); `eps` keeps the faintest directions small.
+    """
+    windows = np.lib.stride_tricks.sliding_window_view(images, (size, size), axis=(1, 2))  # (N, H', W', C, size, size)
+    patches = windows.transpose(0, 1, 2, 4, 5, 3).reshape(-1, size * size * images.shape[3])
+    covariance = patches.T @ patches / np.float32(len(patches))
+    variances, directions = np.linalg.eigh(covariance.astype(np.float64))  # in columns, smallest variance first
+    filters = directions[:, ::-1] / np.sqrt(variances[::-1] + eps)
+    both = np.hstack([filters, -filters]).astype(np.float32)
+    return both.reshape(size, size, images.shape[3], -1)

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from minnet.initializers import he
+from minnet.initializers import dirac, he, whitening
 from minnet.layers import (
+    GELU,
     AttentionPool,
     BatchNorm,
     Conv2d,
@@ -25,6 +26,7 @@ from minnet.layers import (
     ReLU,
     Reshape,
     Residual,
+    Scale,
     Sequential,
 )
 
@@ -86,6 +88,37 @@ def resnet(
     return Sequential(*layers, Flatten(), Linear(channels * height * width, classes, rng=rng))
 
 
+def speedrun(
+    shape: Any, classes: int, mean: Any, std: Any, seed: int = 0, widths: tuple[int, ...] = (64, 256, 256)
+) -> Sequential:
+    """airbench94's network (arXiv 2404.00498): a whitening layer, three blocks of two convolutions, a small last layer.
+
+    `whiten` fills in and freezes its first convolution. Convolutions start as the identity on their first channels,
+    batch norm learns only its shift, and scores are scaled by 1/9. For images of 31 to 38 pixels a side.
+    """
+    rng = np.random.default_rng(seed)
+    channels = shape[2]
+    whitened = 2 * 2 * 2 * channels
+    layers: list[Layer] = [Normalize(mean, std), Conv2d(channels, whitened, 2, rng=rng), GELU()]
+    channels = whitened
+    for width in widths:
+        for pooled in (True, False):
+            conv = Conv2d(channels, width, 3, padding=1, bias=False, rng=rng)
+            conv.W[...] = dirac(conv.W.shape, rng)
+            norm = BatchNorm(width, eps=1e-12, momentum=0.4)
+            norm.freeze("gamma")
+            layers += [conv, *([MaxPool2d(2)] if pooled else []), norm, GELU()]
+            channels = width
+    return Sequential(*layers, MaxPool2d(3), Flatten(), Linear(channels, classes, bias=False, rng=rng), Scale(1 / 9))
+
+
+def whiten(model: Sequential, images: np.ndarray) -> None:
+    """Sets the first convolution's filters to those that whiten `images` (uint8, some thousands), and freezes them."""
+    normalize, conv = model[0], next(layer for layer in model.layers if isinstance(layer, Conv2d))
+    conv.W[...] = whitening(normalize.forward(images), conv.W.shape[0])
+    conv.freeze("W")
+
+
 # -- texts: CSR rows or padded token ids in, scores (N, classes) out -------------------------------------------
 
 
@@ -97,7 +130,7 @@ def ngram_softmax(features: int, classes: int, seed: int = 0) -> Sequential:
 
 
 def embedding_bag(
-    vocabulary: int, classes: int, seed: int = 0, dimensions: int = 64, dropout: float = 0.3
+    vocabulary: int, classes: int, seed: int = 0, dimensions: int = 64, dropout: float = 0.5
 ) -> Sequential:
     """The mean of the word vectors, then one linear layer (as in fastText, arXiv 1607.01759). Token ids (N, L)."""
     rng = np.random.default_rng(seed)

@@ -172,14 +172,20 @@ class Lookahead:
     Zhang et al., arXiv 1907.08610, algorithm 1. Buffers of floating-point numbers follow too (airbench94 does the
     same, arXiv 2404.00498): running statistics belong to the weights that they were seen under. Offers what an
     optimizer offers; its state holds the slow arrays as "0.W/slow".
+
+    With `slowing`, alpha = 1 - slowing^every progress^3 instead: at first the slow weights simply follow, towards the
+    end of the run they average ever more steps (airbench94: 0.95). The Trainer sets `progress`.
     """
 
-    def __init__(self, optimizer: Optimizer, every: int = 5, alpha: float = 0.5) -> None:
+    progress = 0.0  # how much of the run is done, in [0, 1]
+
+    def __init__(self, optimizer: Optimizer, every: int = 5, alpha: float = 0.5, slowing: float | None = None) -> None:
         if not isinstance(every, int) or every < 1:
             raise ValueError(f"every must be a whole number of steps, 1 or more; got {every!r}")
         self.optimizer = optimizer
         self.every = every
         self.alpha = in_range("alpha", alpha, most=1)
+        self.slowing = None if slowing is None else in_range("slowing", slowing, most=1)
         self.slow: dict[str, np.ndarray] = {}  # empty until the first step: weights may be loaded before it
 
     def step(self, learning_rate: float | None = None, scale: float = 1.0, alpha: float | None = None) -> None:
@@ -193,7 +199,9 @@ class Lookahead:
     # slow <- slow + alpha (fast - slow)          fast <- slow
     def pull(self, alpha: float | None = None) -> None:
         """Moves slow towards fast and fast onto slow. With alpha=0, a run's last act, the slow weights remain."""
-        alpha = self.alpha if alpha is None else in_range("alpha", alpha, most=1)
+        if alpha is None:
+            alpha = self.alpha if self.slowing is None else 1 - self.slowing**self.every * self.progress**3
+        in_range("alpha", alpha, most=1)
         for place, fast in self._fast().items():
             slow = self.slow[place]
             fast -= slow
@@ -247,7 +255,8 @@ class Lookahead:
 
     def config(self) -> dict[str, Any]:
         """As JSON can hold it; `optimizer_from` makes it again."""
-        return {"optimizer": "Lookahead", "of": self.optimizer.config(), "every": self.every, "alpha": self.alpha}
+        return {"optimizer": "Lookahead", "of": self.optimizer.config(), "every": self.every, "alpha": self.alpha,
+                "slowing": self.slowing}  # fmt: skip
 
     def __repr__(self) -> str:
         return f"Lookahead({self.optimizer!r}, every={self.every}, alpha={self.alpha})"

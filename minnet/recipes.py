@@ -12,8 +12,8 @@ from minnet import models
 from minnet.data import Augment, Dataset, Ngrams, TokenIds, channel_statistics
 from minnet.layers import Sequential
 from minnet.losses import SoftmaxCrossEntropy
-from minnet.optimizers import SGD, Adam, AdamW, Optimizer, RMSProp
-from minnet.schedules import Constant, OneCycle, Schedule
+from minnet.optimizers import SGD, Adam, AdamW, Lookahead, Optimizer, RMSProp
+from minnet.schedules import Constant, OneCycle, Schedule, Triangular
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {"sgd": SGD, "rmsprop": RMSProp, "adam": Adam, "adamw": AdamW}
 
@@ -34,6 +34,10 @@ class Recipe:
     label_smoothing: float = 0.0
     balanced: bool = False  # weigh the classes so that each counts alike
     patience: int | None = None
+    lookahead: dict[str, Any] | None = None  # settings of Lookahead around the optimizer
+    freeze_at: dict[str, float] | None = None  # see Trainer
+    whiten: bool = False  # the first convolution whitens patches of training images
+    views: bool = False  # test on six views of each image, see data.test_views
 
     def encode(self, dataset: Dataset) -> tuple[Any, dict[str, Any]]:
         """(vectorizer or None, the inputs of each split): images stay as they are, texts become numbers."""
@@ -41,7 +45,7 @@ class Recipe:
         if self.encoder is None:
             return None, {name: split.x for name, split in splits.items()}
         vectorizer = self.encoder()
-        train = vectorizer.fit_transform(dataset.train.x)
+        train = vectorizer.fit_transform(dataset.train.x, dataset.train.y)
         others = {name: vectorizer.transform(split.x) for name, split in splits.items() if name != "train"}
         return vectorizer, {"train": train, **others}
 
@@ -49,7 +53,10 @@ class Recipe:
         """The untrained model."""
         classes = len(dataset.classes)
         if vectorizer is None:
-            return self.model(dataset.train.x.shape[1:], classes, *channel_statistics(dataset.train.x), seed=seed)
+            model = self.model(dataset.train.x.shape[1:], classes, *channel_statistics(dataset.train.x), seed=seed)
+            if self.whiten:
+                models.whiten(model, dataset.train.x[:5000])
+            return model
         size = vectorizer.rows if isinstance(vectorizer, TokenIds) else len(vectorizer)
         return self.model(size, classes, seed=seed)
 
@@ -79,8 +86,30 @@ class Recipe:
             "augment": None if self.augment is None else asdict(self.augment),
         }  # fmt: skip
 
-    def make_optimizer(self, model: Sequential) -> Optimizer:
-        return OPTIMIZERS[self.optimizer](model, self.learning_rate, **self.settings)
+    def make_optimizer(self, model: Sequential) -> Optimizer | Lookahead:
+        optimizer = OPTIMIZERS[self.optimizer](model, self.learning_rate, **self.settings)
+        return optimizer if self.lookahead is None else Lookahead(optimizer, **self.lookahead)
+
+
+def decoupled(rate: float, decay: float, momentum: float, batch_size: int, biases: float) -> dict[str, Any]:
+    """airbench94's decoupled hyperparameters (arXiv 2404.00498, section 3) as settings of SGD on a mean loss.
+
+    `rate` and `decay` are per 1024 examples and for a sum over them, freed of momentum's amplification
+    1 + 1 / (1 - momentum). Batch norm's shifts learn `biases` times as fast, with the same decay a step: SGD multiplies
+    its decay by the learning rate, so what is given here is divided by it.
+    """
+    scale = 1024 * (1 + 1 / (1 - momentum))
+    learning_rate, per_step = rate / scale * batch_size, decay * batch_size / scale
+    return {
+        "learning_rate": learning_rate, "batch_size": batch_size,
+        "settings": {
+            "momentum": momentum, "nesterov": True, "weight_decay": per_step / learning_rate,
+            "groups": [
+                {"match": "*.beta", "learning_rate": biases, "weight_decay": per_step / (learning_rate * biases)},
+                {"match": "*", "weight_decay": per_step / learning_rate},
+            ],
+        },
+    }  # fmt: skip
 
 
 MOMENTUM = {"momentum": 0.9, "nesterov": True, "weight_decay": 5e-4}
@@ -89,20 +118,27 @@ IMAGES = {
     "mlp": Recipe(models.mlp, 10, 0.05, settings=MOMENTUM, augment=Augment(shift=0)),
     "cnn6": Recipe(models.cnn6, 10, 0.1, settings=MOMENTUM, augment=Augment()),
     "resnet": Recipe(models.resnet, 12, 0.1, settings=MOMENTUM, augment=Augment()),
-}
+    "speedrun": Recipe(
+        models.speedrun, 10, **decoupled(rate=11.5, decay=0.0153, momentum=0.85, batch_size=1024, biases=64),
+        schedule=Triangular(), augment=Augment(flip="alternating", shift=2), label_smoothing=0.2,
+        lookahead={"every": 5, "slowing": 0.95}, freeze_at={"1.b": 0.3}, whiten=True, views=True,
+    ),
+}  # fmt: skip
 TEXT = {
-    "ngrams": Recipe(models.ngram_softmax, 3, 0.01, "adam", batch_size=64, encoder=Ngrams, balanced=True),
+    "ngrams": Recipe(
+        models.ngram_softmax, 3, 0.01, "adam", batch_size=64, balanced=True, encoder=lambda: Ngrams(negation=True)
+    ),
     "bag": Recipe(
-        models.embedding_bag, 8, 3e-3, "adam", batch_size=64, balanced=True,
+        models.embedding_bag, 3, 2e-3, "adam", batch_size=64, balanced=True,
         encoder=lambda: TokenIds(max_length=128, buckets=2**17, words=(1, 2)),
     ),
     "cnn": Recipe(
-        models.text_cnn, 5, 1e-3, "adam", batch_size=64, balanced=True,
-        encoder=lambda: TokenIds(max_length=64, min_count=2),
+        models.text_cnn, 3, 3e-3, "adam", batch_size=64, balanced=True,
+        encoder=lambda: TokenIds(max_length=48, min_count=2),
     ),
     "attention": Recipe(
-        models.attention, 6, 2e-3, "adam", batch_size=64, balanced=True,
-        encoder=lambda: TokenIds(max_length=64, min_count=2),
+        models.attention, 4, 2e-3, "adam", batch_size=64, balanced=True,
+        encoder=lambda: TokenIds(max_length=48, min_count=2),
     ),
 }  # fmt: skip
 KINDS = {"images": IMAGES, "text": TEXT}

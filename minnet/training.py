@@ -33,7 +33,8 @@ class Trainer:
 
     `schedule` maps progress in [0, 1] to a factor on the optimizer's learning rate. `workers` threads share each
     batch, in pieces of at most `piece` examples (None: chosen by a fixed rule on sizes, see workers.plan).
-    `augment(x, rng)` changes training inputs. Same seed, workers and piece: same bits.
+    `augment(x, rng, epoch, indices)` changes training inputs. `freeze_at` {"1.b": 0.3} stops a parameter's learning
+    at the first epoch that begins after that part of the run. Same seed, workers and piece: same bits.
     """
 
     def __init__(
@@ -47,7 +48,8 @@ class Trainer:
         workers: int | None = None,
         piece: int | None = None,
         clip_norm: float | None = None,
-        augment: Callable[[np.ndarray, np.random.Generator], np.ndarray] | None = None,
+        augment: Callable[..., np.ndarray] | None = None,
+        freeze_at: dict[str, float] | None = None,
     ) -> None:
         last = getattr(model, "layers", [None])[-1]
         if isinstance(loss, SoftmaxCrossEntropy) and type(last).__name__ == "Softmax":
@@ -57,7 +59,7 @@ class Trainer:
             )
         self.model, self.loss, self.optimizer = model, loss, optimizer
         self.schedule, self.seed, self.workers, self.piece = schedule, seed, workers, piece
-        self.clip_norm, self.augment = clip_norm, augment
+        self.clip_norm, self.augment, self.freeze_at = clip_norm, augment, freeze_at or {}
         self.history: list[dict[str, Any]] = []
         self.interrupted = False
 
@@ -100,6 +102,7 @@ class Trainer:
             for epoch in range(state["epoch"], epochs):
                 if patience is not None and state["waited"] >= patience:
                     break
+                crew.freeze([place for place, part in self.freeze_at.items() if epoch / epochs >= part])
                 order = np.random.default_rng((self.seed, SHUFFLE, epoch)).permutation(examples)
                 clock, first = time.perf_counter(), state["step"]
                 bar = tqdm(total=examples, initial=first * batch_size, unit="ex", desc=f"epoch {epoch + 1}/{epochs}",
@@ -107,14 +110,14 @@ class Trainer:
                 for step in range(first, steps):
                     rows = order[step * batch_size : examples if step == steps - 1 else (step + 1) * batch_size]
                     batch = Batch(x, rows, y[rows], None if weights is None else weights[rows], self.augment)
-                    rate = self._rate((epoch * steps + step) / (epochs * steps))
+                    done = (epoch * steps + step) / (epochs * steps)
                     outcome = crew.step(batch, (self.seed, epoch, step))
-                    self._update(outcome.loss, rate, batch, (self.seed, epoch, step))
+                    rate = self._update(outcome.loss, done, batch, (self.seed, epoch, step))
                     state["loss"] += outcome.loss * len(rows)
                     state["correct"] += outcome.correct
                     state["step"] = step + 1
-                    done = min(examples, (step + 1) * batch_size)
-                    bar.set_postfix(loss=f"{state['loss'] / done:.3f}", accuracy=f"{state['correct'] / done:.3f}")
+                    seen = min(examples, (step + 1) * batch_size)
+                    bar.set_postfix(loss=f"{state['loss'] / seen:.3f}", accuracy=f"{state['correct'] / seen:.3f}")
                     bar.update(len(rows))
                     state["seconds"] = time.perf_counter() - started
                     if interrupt.asked or time.perf_counter() - saved > save_every:
@@ -125,6 +128,8 @@ class Trainer:
                 bar.close()
                 if interrupt.asked and state["step"] < steps:
                     break
+                if epoch == epochs - 1 and isinstance(self.optimizer, Lookahead):
+                    self.optimizer.pull(0.0)  # the run ends on the slow weights
                 spent = time.perf_counter() - clock
                 row = {"epoch": epoch + 1, "step": (epoch + 1) * steps, "learning_rate": rate,
                        "train_loss": state["loss"] / examples, "train_accuracy": state["correct"] / examples,
@@ -151,11 +156,9 @@ class Trainer:
 
     # -- one update ----------------------------------------------------------------------------------------
 
-    def _rate(self, progress: float) -> float:
-        return self.optimizer.learning_rate * (1.0 if self.schedule is None else self.schedule(progress))
-
-    def _update(self, loss: float, rate: float, batch: Batch, key: tuple[int, int, int]) -> None:
-        """The optimizer's step, after making sure that loss and gradient are finite."""
+    def _update(self, loss: float, progress: float, batch: Batch, key: tuple[int, int, int]) -> float:
+        """The optimizer's step, after making sure that loss and gradient are finite; returns the learning rate."""
+        rate = self.optimizer.learning_rate * (1.0 if self.schedule is None else self.schedule(progress))
         norm = gradient_norm(self.model, self.loss)
         if not (math.isfinite(loss) and math.isfinite(norm)):
             where = find_nonfinite(self.model, self.loss, batch, key)
@@ -163,8 +166,10 @@ class Trainer:
                 f"epoch {key[1] + 1}, step {key[2] + 1}: loss {loss:g}, gradient norm {norm:g}. {where} "
                 f"(learning rate {rate:g}; no update was made)"
             )
-        scale = 1.0 if self.clip_norm is None else clip_factor(norm, self.clip_norm)
-        self.optimizer.step(rate, scale)
+        if isinstance(self.optimizer, Lookahead):
+            self.optimizer.progress = progress
+        self.optimizer.step(rate, 1.0 if self.clip_norm is None else clip_factor(norm, self.clip_norm))
+        return rate
 
     # -- evaluation ----------------------------------------------------------------------------------------
 

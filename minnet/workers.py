@@ -208,6 +208,14 @@ class Crew:
                 total[place] = add_gradients(total[place], gradient) if place in total else gradient
         return Outcome(value, correct), total, len(pieces)
 
+    def freeze(self, places: list[str]) -> None:
+        """Stops the learning of the parameters at these places, in the model and in every replica."""
+        for model in (self.model, *(replica.model for replica in self.replicas)):
+            for place, layer, name in list(model.trainable()):
+                if place in places:
+                    layer.frozen = (*layer.frozen, name)
+            model.need_dx(model.needs_dx)  # a frozen front need not be walked back to
+
     def predict(self, x: Any) -> np.ndarray:
         """The network's outputs for all of `x`, (N, K), with the replicas as they are (in evaluation mode)."""
 
@@ -224,14 +232,15 @@ class Batch(NamedTuple):
     indices: np.ndarray  # which rows
     y: np.ndarray  # their targets
     weights: np.ndarray | None = None  # their weights
-    augment: Callable[[np.ndarray, np.random.Generator], np.ndarray] | None = None
+    augment: Callable[..., np.ndarray] | None = None  # augment(x, rng, epoch, indices)
 
     def piece(self, rows: slice, key: tuple[int, int, int], number: int) -> tuple[Any, np.ndarray, np.ndarray | None]:
         """(x, y, weights) of one piece."""
         x = self.x[self.indices[rows]]
         if self.augment is not None:
             seed, epoch, step = key
-            x = self.augment(x, np.random.default_rng((seed, AUGMENT, epoch, step, number)))
+            rng = np.random.default_rng((seed, AUGMENT, epoch, step, number))
+            x = self.augment(x, rng, epoch, self.indices[rows])
         return x, self.y[rows], None if self.weights is None else self.weights[rows]
 
 

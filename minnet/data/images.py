@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -45,12 +46,14 @@ def channel_statistics(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 class Augment:
     """Random changes that leave a picture's class alone: `augment(x, rng)` gives new uint8 images (N, H, W, C).
 
-    `flip` mirrors every second image left to right. `shift` moves each by up to that many pixels in both
-    directions; what comes in from outside is the mirrored picture (`padding="reflect"`) or black ("zeros").
+    `flip` mirrors images left to right: True tosses a coin for each, "alternating" mirrors each in every second
+    epoch, so that two epochs show both sides of all (arXiv 2404.00498, section 3.6). `shift` moves each by up to
+    that many pixels in both directions; what comes in from outside is the mirrored picture (`padding="reflect"`)
+    or black ("zeros").
     `cutout` covers a square of that side, its centre anywhere in the picture, with mid grey.
     """
 
-    flip: bool = True
+    flip: bool | str = True
     shift: int = 4
     cutout: int = 0
     padding: str = "reflect"
@@ -58,11 +61,16 @@ class Augment:
     def __post_init__(self) -> None:
         if self.padding not in ("reflect", "zeros"):
             raise ValueError(f"Augment: padding must be 'reflect' or 'zeros', got {self.padding!r}")
+        if self.flip not in (True, False, "alternating"):
+            raise ValueError(f"Augment: flip must be True, False or 'alternating', got {self.flip!r}")
         for name in ("shift", "cutout"):
             if getattr(self, name) < 0:
                 raise ValueError(f"Augment: {name} must be 0 pixels or more, got {getattr(self, name)!r}")
 
-    def __call__(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def __call__(
+        self, x: np.ndarray, rng: np.random.Generator, epoch: int = 0, indices: np.ndarray | None = None
+    ) -> np.ndarray:
+        """New images for `x`; `epoch` and the images' places in the data set decide the alternating flips."""
         check_images(x)
         count, height, width, channels = x.shape
         if self.shift >= min(height, width):
@@ -71,7 +79,13 @@ class Augment:
         rows = np.broadcast_to(np.arange(height), (count, height))
         columns = np.broadcast_to(np.arange(width), (count, width))
         if self.flip:
-            columns = np.where(rng.random((count, 1)) < 0.5, columns[:, ::-1], columns)
+            mirrored = rng.random((count, 1)) < 0.5
+            if self.flip == "alternating":
+                if indices is None:
+                    raise ValueError("Augment: alternating flips need the images' indices in the data set")
+                scattered = indices.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(63)  # a fixed coin
+                mirrored = ((scattered + np.uint64(epoch)) % 2 == 1)[:, None]
+            columns = np.where(mirrored, columns[:, ::-1], columns)
         if self.shift:
             rows = rows + rng.integers(-self.shift, self.shift + 1, (count, 1))
             columns = columns + rng.integers(-self.shift, self.shift + 1, (count, 1))
@@ -92,6 +106,17 @@ class Augment:
             for image, (row, column) in enumerate(zip(top.tolist(), left.tolist(), strict=True)):
                 changed[image, max(row, 0) : row + self.cutout, max(column, 0) : column + self.cutout] = 128
         return changed
+
+
+def test_views(x: np.ndarray) -> Iterator[tuple[float, np.ndarray]]:
+    """(weight, images) of six views of uint8 images: as they are, shifted one pixel up-left and down-right, and each
+    mirrored. Averaging the scores over them is test-time augmentation (arXiv 2404.00498, section 3.5)."""
+    _, height, width, _ = x.shape
+    framed = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="reflect")
+    for weight, corner in ((0.25, 1), (0.125, 0), (0.125, 2)):
+        view = framed[:, corner : corner + height, corner : corner + width]
+        yield weight, view
+        yield weight, view[:, :, ::-1]
 
 
 def read_image(picture: Any, size: tuple[int, int] | int | None = None, channels: int = 3) -> np.ndarray:

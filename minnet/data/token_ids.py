@@ -45,8 +45,8 @@ class TokenIds:
         self.negation = negation
         self._index: dict[str, int] = {}
 
-    def fit(self, texts: Sequence[str]) -> TokenIds:
-        """Learns the vocabulary (with buckets there is none to learn); returns itself."""
+    def fit(self, texts: Sequence[str], labels: Any = None) -> TokenIds:
+        """Learns the vocabulary (with buckets there is none to learn; labels never matter); returns itself."""
         check_texts(texts)
         if self.buckets is not None:
             return self
@@ -57,7 +57,7 @@ class TokenIds:
         self._set_vocabulary([token for _, token in sorted(frequent)[: (self.size or 0) - 2]])
         return self
 
-    def fit_transform(self, texts: Sequence[str]) -> np.ndarray:
+    def fit_transform(self, texts: Sequence[str], labels: Any = None) -> np.ndarray:
         """`fit`, then `transform` of the same texts."""
         return self.fit(texts).transform(texts)
 

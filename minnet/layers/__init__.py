@@ -1,6 +1,6 @@
 """The layers, one concept a file; all of them are listed here."""
 
-from minnet.layers.activations import GELU, LeakyReLU, ReLU, Sigmoid, Tanh
+from minnet.layers.activations import GELU, LeakyReLU, ReLU, Scale, Sigmoid, Tanh
 from minnet.layers.attention import AttentionPool
 from minnet.layers.base import Layer, RowGradient, Sequential, rebuild
 from minnet.layers.containers import MaskedSequential, Parallel, Residual
@@ -37,9 +37,10 @@ __all__ = [
     "Reshape",
     "Residual",
     "RowGradient",
+    "Scale",
     "Sequential",
     "Sigmoid",
     "Softmax",
     "Tanh",
     "rebuild",
-]  # fmt: skip
+]

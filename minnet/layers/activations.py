@@ -91,3 +91,16 @@ class GELU(_Elementwise):
 
     def _slope(self, kept: np.ndarray) -> np.ndarray:
         return kept
+
+
+class Scale(_Elementwise):
+    """factor * x with a fixed factor: scores made smaller start the softmax nearer to uniform."""
+
+    def __init__(self, factor: float) -> None:
+        self.factor = float(factor)
+
+    def _value(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return x * x.dtype.type(self.factor), x
+
+    def _slope(self, kept: np.ndarray) -> np.ndarray:
+        return np.full_like(kept, self.factor)
