@@ -143,6 +143,7 @@ TEXT = {
 }  # fmt: skip
 KINDS = {"images": IMAGES, "text": TEXT}
 FIRST_CHOICE = {"images": "cnn6", "text": "ngrams"}
+SMALL = 3000  # training texts
 
 # Where a data set wants something else than its kind: digits are small, few, and must not be mirrored.
 CHANGES: dict[tuple[str, str], dict[str, Any]] = {
@@ -154,7 +155,7 @@ CHANGES: dict[tuple[str, str], dict[str, Any]] = {
         "epochs": 40,
         "batch_size": 32,
         "schedule": Constant(),
-        "encoder": lambda: Ngrams(min_count=1),
+        "encoder": lambda: Ngrams(min_count=1, negation=True),
     },
 }
 
@@ -165,4 +166,7 @@ def choose(dataset: Dataset, model: str | None) -> tuple[str, Recipe]:
     name = model or FIRST_CHOICE[dataset.kind]
     if name not in known:
         raise ValueError(f"no model {name!r} for {dataset.kind}: choose from {', '.join(known)}")
-    return name, replace(known[name], **CHANGES.get((dataset.name.split("/")[0], name), {}))
+    family = dataset.name.split("/")[0]
+    if dataset.kind == "text" and len(dataset.train) < SMALL:
+        family = "comments"  # so few texts need more passes, and every word counts
+    return name, replace(known[name], **CHANGES.get((family, name), {}))
