@@ -14,6 +14,8 @@ import sys
 import time
 from dataclasses import replace
 
+import numpy as np
+
 from minnet import metrics, report
 from minnet.commands import one_line_errors, pictures_of_learning
 from minnet.data import Dataset, load, test_views
@@ -103,7 +105,7 @@ def train(args: argparse.Namespace) -> str:
             raise SystemExit(130)
         # The test split is looked at once, here.
         views = test_views(inputs["test"]) if recipe.views else [(1.0, inputs["test"])]
-        probabilities = softmax(sum(weight * trainer.predict(view) for weight, view in views))
+        probabilities = softmax(np.sum([weight * trainer.predict(view) for weight, view in views], axis=0))
         measured = metrics.evaluate(probabilities, dataset.test.y, dataset.classes)
         config = {
             "command": shlex.join(["python", *sys.argv]),
