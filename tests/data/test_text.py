@@ -181,3 +181,16 @@ def test_damaged_state_is_refused(damage):
         arrays["words"] = np.array([255, 254], np.uint8)
     with pytest.raises(ValueError):
         vectorizer_from(vectorizer.config(), arrays)
+
+
+def test_with_labels_the_weights_tell_how_differently_the_classes_use_an_ngram():
+    texts, labels = ["good film", "good day", "bad film", "bad day"], np.array([1, 1, 0, 0])
+    plain = Ngrams((1, 1), None, min_count=1).fit(texts)
+    told = Ngrams((1, 1), None, min_count=1).fit(texts, labels)
+    assert told.features == plain.features == ["bad", "day", "film", "good"]
+    ratio = told._parts["words"].weights / plain._parts["words"].weights
+    # three imagined texts, half of each class: "bad" is in 2 + 1.5 of 2 + 1.5 negative texts, in 1.5 of 3.5 others
+    expected = np.sqrt(abs(np.log(3.5 / 3.5) - np.log(1.5 / 3.5)) / 2)
+    np.testing.assert_allclose(ratio, [expected, 0, 0, expected], atol=1e-6)
+    with pytest.raises(ValueError, match="4 texts but 3 labels"):
+        Ngrams().fit(texts, labels[:3])
