@@ -19,11 +19,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minnet.layers.base import Layer, RowGradient
+from minnet.layers.conv import Conv2d
+from minnet.layers.embedding import Embedding
 from minnet.losses import Loss
 from minnet.memory import Workspace, keep_freed_memory, release_freed_memory
 
 SHUFFLE, AUGMENT, DROPOUT = 1, 2, 3  # purposes of randomness
-PIECE_BYTES = 1 << 21  # what the largest activation of a piece may occupy
+PIECE_BYTES = 1 << 22  # what the largest activation of a piece may occupy
 
 
 def available_cores() -> int:
@@ -49,9 +51,12 @@ class Plan(NamedTuple):
 def plan(model: Layer, example: Any, batch_size: int, workers: int | None = None, piece: int | None = None) -> Plan:
     """A fixed rule on sizes. `example` is a batch of one.
 
-    A network whose parameters outweigh the batch's activations (an MLP, a bag of words) runs as one piece with a
-    threaded BLAS: replicas would only copy gradients around. Any other gets a worker for each core, and pieces
-    whose largest activation stays near PIECE_BYTES.
+    What a batch becomes inside the network, behind the first layer that learns, is compared with the parameters,
+    tables of which a batch touches few rows left out. Where it is smaller (an MLP), each replica and each piece would
+    write and add gradients that outweigh its work; where it is below half of PIECE_BYTES (a bag of words), handing
+    it out would: such a network runs as one piece with a threaded BLAS. Any other gets a worker for each core, and
+    pieces whose largest activation stays near PIECE_BYTES, or larger ones where the activations would not outweigh the
+    parameters by far: each piece transforms filters and adds gradients as often as it has parameters.
     """
     if workers is not None and workers < 1:
         raise ValueError(f"workers must be at least 1, got {workers}")
@@ -61,14 +66,17 @@ def plan(model: Layer, example: Any, batch_size: int, workers: int | None = None
     _, steps = model.eval().trace(example)
     for mode, (_, layer) in zip(training, model.walk(), strict=True):
         layer.training = mode
-    activations = sum(step.y.nbytes for step in steps)
-    parameters = sum(array.nbytes for array in model.named_parameters().values())
-    heavy = parameters > activations * batch_size
+    learning = [next(step.layer.trainable(), None) is not None for step in steps]
+    activations = sum(step.y.nbytes for step in steps[learning.index(True) if True in learning else 0 :])
+    tables = sum(step.layer.W.nbytes for step in steps if isinstance(step.layer, Embedding))
+    parameters = sum(array.nbytes for array in model.named_parameters().values()) - tables
+    whole = activations * batch_size < max(parameters, PIECE_BYTES // 2)
     if workers is None:
-        workers = 1 if heavy else available_cores()
+        workers = 1 if whole else available_cores()
     if piece is None:
         largest = max(step.y.nbytes for step in steps)
-        piece = batch_size if heavy else max(16, 1 << (PIECE_BYTES // largest or 1).bit_length() - 1)
+        fitting, worth = PIECE_BYTES // largest, 8 * parameters // max(1, activations)
+        piece = batch_size if whole else max(16, 1 << max(fitting, worth, 1).bit_length() - 1)
     return Plan(min(workers, batch_size), min(piece, batch_size))
 
 
@@ -104,6 +112,8 @@ class _Replica:
         for layer in layers:
             if hasattr(layer, "workspace"):
                 layer.workspace = self.workspace  # scratch is shared by all layers of a thread
+            if loss is None and isinstance(layer, Conv2d):
+                layer.kept = [self.workspace] * layer.groups  # there will be no backward to keep anything for
 
     def learners(self) -> Iterator[tuple[str, Layer, str]]:
         yield from learners(self.model, self.loss)
@@ -127,17 +137,18 @@ class Crew:
     def __enter__(self) -> Crew:
         self._stack = ExitStack()
         keep_freed_memory()
-        self.pool = None
+        threads = self.plan.workers if self.plan.workers > 1 else available_cores()  # one worker: for the optimizer
+        self.pool = self._stack.enter_context(ThreadPoolExecutor(threads, "minnet")) if threads > 1 else None
         if self.plan.workers > 1:
             self._stack.enter_context(blas_controller().limit(limits=1, user_api="blas"))
-            self.pool = self._stack.enter_context(ThreadPoolExecutor(self.plan.workers, "minnet"))
         return self
 
     def __exit__(self, *error: object) -> None:
         self._failed = True  # a worker that is still at it stops at its next piece
         self._stack.close()
         self.replicas = []
-        release_freed_memory()
+        if self.loss is not None:  # a prediction holds little, and the next one is spared asking the system for it
+            release_freed_memory()
 
     def _each(self, task: Callable[[_Replica, list[slice], int], Any], size: int) -> list[Any]:
         """Runs task(replica, its pieces, number of its first piece) on every worker; results in worker order."""
