@@ -32,7 +32,8 @@ class Seed(NamedTuple):
 class Call(NamedTuple):
     """One thing to do with the student's code.
 
-    how: "call" (a function), "make" (an object of a class), "method", "set" or "get" (an attribute) of that object.
+    how: "call" (a function), "make" (an object of a class), "method", "do" (a method whose result does not matter),
+    "set" or "get" (an attribute) of that object.
     """
 
     how: str
@@ -158,12 +159,14 @@ def play(calls: list[Call], names: dict[str, Any], file: str | None = None) -> d
                     setattr(made, name, args[0])
                 elif how == "get":
                     results.append(_copied(getattr(made, name)))
+                elif how == "do":
+                    getattr(made, name)(*args)
                 else:
                     results.append(_copied((names[name] if how == "call" else getattr(made, name))(*args)))
             finally:
                 if file is not None:
                     sys.settrace(None)
-            if how in ("call", "method") and before != [_bytes(a) for a in args]:
+            if how in ("call", "method", "do") and before != [_bytes(a) for a in args]:
                 changed.append(name)
     except BaseException as problem:
         error = _described(problem, file)

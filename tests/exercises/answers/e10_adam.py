@@ -66,4 +66,5 @@ class Adam:
 """),
     "t from zero of one kind, no root": ("no-root no-correction", INIT + STEP.replace("self.m[k] / (1 - self.beta1 ** self.t)", "self.m[k]").replace("self.v[k] / (1 - self.beta2 ** self.t)", "self.v[k]").replace("np.sqrt(v)", "v")),
     "v without the square": ("square-missing", INIT + STEP.replace("g ** 2", "abs(g)")),
+    "t counts parameters, eps inside": ("eps-inside t-per-parameter", INIT + STEP.replace("        self.t += 1\n", "").replace("gradients.items():\n", "gradients.items():\n            self.t += 1\n").replace("(np.sqrt(v) + self.eps)", "np.sqrt(v + self.eps)")),
 }

@@ -1,0 +1,66 @@
+"""Grades the answers in tests/exercises/answers/ and prints how often the diagnosis was right, wrong, or withheld.
+
+    python -m tests.exercises.measure [--seed N] [--list]
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from tests.exercises.answers import right, wrong
+from tutorials.exercises.grading import grade_source
+from tutorials.exercises.runner import Process
+from tutorials.exercises.sheet import Result
+from tutorials.exercises.specs import exercises
+
+
+def measure(seed: int | str) -> dict[str, Any]:
+    """Every answer's result, and the counts: of right ones marked down; of wrong ones named, half, wrongly, not at all."""
+    sheets = {e.id: e.sheet(seed) for e in exercises()}
+    rows: list[tuple[str, str, tuple[str, ...], Result, str]] = []
+    with Process(60) as process:
+        for id, title, source in right():
+            result = grade_source(sheets[id], source, process)
+            rows.append((id, title, (), result, "full marks" if result.earned == result.points else "marked down"))
+        for id, title, slugs, source in wrong():
+            result = grade_source(sheets[id], source, process)
+            rows.append((id, title, slugs, result, _kind(set(slugs), result)))
+    counts: dict[str, int] = {}
+    for row in rows:
+        counts[row[4]] = counts.get(row[4], 0) + 1
+    return {"rows": rows, "counts": counts, "right": len(right()), "wrong": len(wrong())}
+
+
+def _kind(slugs: set[str], result: Result) -> str:
+    if result.earned == result.points:
+        return "not noticed"
+    named = set(result.mistakes)
+    if not named:
+        return "abstained"
+    if named - slugs:
+        return "named wrongly"
+    return "named" if named == slugs else "named one of two"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seed", type=int, default=None, help="of hidden cases; the public ones without it")
+    parser.add_argument("--list", action="store_true", help="each answer on a line")
+    args = parser.parse_args()
+    found = measure("public" if args.seed is None else args.seed)
+    for id, title, slugs, result, kind in found["rows"]:
+        if args.list or kind in ("marked down", "not noticed", "named wrongly"):
+            said = ", ".join(result.mistakes) or "-"
+            print(f"{kind:16} {id:22} {title}: {' '.join(slugs) or '-'} | {said} | {result.earned}/{result.points}")
+            if kind in ("marked down", "abstained"):
+                print(*(f"      {v.property.name}: {v.problem}" for v in result.verdicts if v.problem), sep="\n")
+    doubles = sum(len(row[2]) == 2 for row in found["rows"])
+    print(f"{found['right']} right answers, {found['wrong']} wrong ones ({doubles} with two mistakes)")
+    for kind, count in sorted(found["counts"].items()):
+        of = found["right"] if kind in ("full marks", "marked down") else found["wrong"]
+        print(f"{kind:18}{count:4}  {100 * count / of:5.1f} %")
+
+
+if __name__ == "__main__":
+    main()

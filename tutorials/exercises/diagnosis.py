@@ -1,0 +1,124 @@
+"""Names the mistake in an answer from its numbers alone, or abstains: a wrong diagnosis is worse than none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from tutorials.exercises.sheet import SLACK, Record, Result, Sheet, difference, problem_of, same
+from tutorials.exercises.worker import play
+
+FACTS = {
+    "in-place": "It writes into the arrays that it was given: whoever called it finds them changed. Work on new arrays.",
+    "loop": "The values are right, but Python walks over the batch one by one: use operations on whole arrays.",
+}
+
+
+def explain(sheet: Sheet, outcomes: list[dict[str, Any]], result: Result) -> Result:
+    """`result` with the ids and sentences of the mistakes that the outcomes show, if any are sure."""
+    if result.earned == result.points or result.ended:
+        return result
+    found = [*_by_numbers(sheet, outcomes), *_facts(sheet, outcomes)]
+    result.mistakes = found
+    sentences = {**FACTS, **sheet.sentences}
+    result.diagnosis = " ".join(sentences[id] for id in found)
+    return result
+
+
+def _facts(sheet: Sheet, outcomes: list[dict[str, Any]]) -> list[str]:
+    """What was measured rather than compared: arguments changed, lines that grow."""
+    found = []
+    kinds = {p.kind: i for i, p in enumerate(sheet.properties)}
+    if "untouched" in kinds and any(outcome["changed"] for outcome in outcomes):
+        found.append("in-place")
+    if "lines" in kinds:
+        mine = [i for i, case in enumerate(sheet.cases) if case.property == kinds["lines"]]
+        grows = outcomes[mine[-1]]["lines"] > outcomes[mine[0]]["lines"] + SLACK
+        if grows and not any(outcomes[i]["error"] for i in mine):
+            found.append("loop")
+    return found
+
+
+def _by_numbers(sheet: Sheet, outcomes: list[dict[str, Any]]) -> list[str]:
+    """The known mistakes, one or two, whose results are those of the answer in every case."""
+    if not any(problem_of(c, o) for c, o in zip(sheet.cases, outcomes, strict=True)):
+        return []
+    matching = [record for record in sheet.records if _explains(sheet, record, outcomes)]
+    singles = [record.ids for record in matching if len(record.ids) == 1]
+    if singles:
+        return singles[0] if len(singles) == 1 else []
+    pairs = [set(record.ids) for record in matching] or list(_pairs(sheet, outcomes))
+    if pairs:
+        common = set.intersection(*pairs)
+        return sorted(common) if len(pairs) == 1 or common else []
+    return _by_channel(sheet, outcomes)
+
+
+def _pairs(sheet: Sheet, outcomes: list[dict[str, Any]]) -> Iterator[set[str]]:
+    """The pairs of mistakes that together explain the answer; each is played until the first case that disagrees."""
+    wrong = sheet.wrong
+    if wrong is None or any(len(record.ids) > 1 for record in sheet.records):
+        return
+    for ids in combinations([record.ids[0] for record in sheet.records], 2):
+        with np.errstate(all="ignore"):
+            played = (play(case.calls, wrong(frozenset(ids))) for case in sheet.cases)
+            if _agrees(sheet, played, outcomes):
+                yield set(ids)
+
+
+def _explains(sheet: Sheet, record: Record, outcomes: list[dict[str, Any]]) -> bool:
+    return _agrees(sheet, record.outcomes, outcomes)
+
+
+def _agrees(sheet: Sheet, outcomes_known: Iterable[dict[str, Any]], outcomes: list[dict[str, Any]]) -> bool:
+    """Every case agrees, and at least one wrong number is among what agrees."""
+    evidence = False
+    for case, known, outcome in zip(sheet.cases, outcomes_known, outcomes, strict=True):
+        if known["error"] or outcome["error"]:
+            # One slip with a shape raises in one style and broadcasts in another: then both must be wrong here.
+            if not problem_of(case, known) or not problem_of(case, outcome):
+                return False
+        elif len(known["results"]) != len(outcome["results"]):
+            return False
+        if not all(same(a, b) for a, b in zip(outcome["results"], known["results"], strict=False)):
+            return False
+        evidence = evidence or any(difference(a, b) for a, b in zip(known["results"], case.expected, strict=False))
+    return evidence
+
+
+def _by_channel(sheet: Sheet, outcomes: list[dict[str, Any]]) -> list[str]:
+    """Where the whole is not explained: mistakes that alone explain one channel (one result of one call) throughout.
+
+    A mistake counts only if it explains every wrong entry of that channel and no other known mistake does.
+    """
+    truth = _channels(sheet, [{"results": case.expected, "error": None} for case in sheet.cases])
+    answer = _channels(sheet, outcomes)
+    singles = [(r.ids[0], _channels(sheet, r.outcomes)) for r in sheet.records if len(r.ids) == 1]
+    found: list[str] = []
+    for channel, right in truth.items():
+        mine = answer.get(channel, {})
+        if mine.keys() != right.keys() or all(not difference(mine[i], right[i]) for i in right):
+            continue
+        named = [
+            id
+            for id, known in singles
+            if known.get(channel, {}).keys() == right.keys() and all(same(mine[i], known[channel][i]) for i in right)
+        ]
+        if len(named) == 1 and named[0] not in found:
+            found.append(named[0])
+    return found if len(found) <= 2 else []
+
+
+def _channels(sheet: Sheet, outcomes: list[dict[str, Any]]) -> dict[tuple[str, int], dict[tuple[int, int], Any]]:
+    """Results by (name of the call, place in its tuple), then by (case, call)."""
+    found: dict[tuple[str, int], dict[tuple[int, int], Any]] = {}
+    for i, (case, outcome) in enumerate(zip(sheet.cases, outcomes, strict=True)):
+        giving = [call for call in case.calls if call.how in ("call", "method", "get")]
+        for j, (call, result, wanted) in enumerate(zip(giving, outcome["results"], case.expected, strict=False)):
+            split = isinstance(wanted, tuple) and isinstance(result, (list, tuple)) and len(result) == len(wanted)
+            for k, part in enumerate(result if split else [result]):
+                found.setdefault((call.name, k), {})[i, j] = part
+    return found

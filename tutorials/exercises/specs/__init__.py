@@ -1,0 +1,16 @@
+"""The teacher's side of every exercise: truth, cases, what is checked, known mistakes. None of it goes to students."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from pkgutil import iter_modules
+
+from tutorials.exercises.frame import Exercise
+
+
+@cache
+def exercises() -> tuple[Exercise, ...]:
+    """Every exercise, by number."""
+    names = sorted(module.name for module in iter_modules(__path__) if module.name.startswith("e"))
+    return tuple(import_module(f"{__name__}.{name}").EXERCISE for name in names)

@@ -1,0 +1,158 @@
+"""Dropout: the scale, the mask, and the two modes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tutorials.exercises.frame import Check, Exercise, Mistake
+from tutorials.exercises.specs.numbers import normal, size
+from tutorials.exercises.worker import Call, Seed
+
+
+class Truth:
+    def __init__(self, p, rng):
+        self.p, self.rng, self.training = p, rng, True
+
+    def forward(self, x):
+        self.factors = np.ones(x.shape)
+        if self.training:
+            u = self.rng.random(x.shape)
+            for place in np.ndindex(x.shape):
+                self.factors[place] = 1 / (1 - self.p) if u[place] >= self.p else 0
+        return self._times(x)
+
+    def backward(self, dy):
+        return self._times(dy)
+
+    def _times(self, x):
+        y = np.zeros(x.shape)
+        for place in np.ndindex(x.shape):
+            y[place] = self.factors[place] * x[place]
+        return y
+
+
+def wrong(m):
+    class Dropout:
+        __init__ = Truth.__init__
+
+        def _draw(self, x):
+            if "mask-shared" in m:
+                return np.broadcast_to(self.rng.random(x.shape[-1]), x.shape)
+            if "normal-draw" in m:
+                return self.rng.standard_normal(x.shape)
+            return self.rng.random(x.shape)
+
+        def forward(self, x):
+            on = self.training or "drops-in-evaluation" in m
+            if not on:
+                self.scaled = (1 - self.p) if "scaled-in-evaluation" in m else 1.0
+                if "backward-old-mask" not in m:
+                    self.mask = np.ones(x.shape)
+                return x * self.scaled
+            if not ("same-mask" in m and hasattr(self, "first") and self.first.shape == x.shape):
+                self.first = self._draw(x)
+            u = self.first
+            kept = u < self.p if "p-swapped" in m or "kept-inverted" in m else u >= self.p
+            scale = 1 / np.float64(self.p) if "p-swapped" in m or "divided-by-p" in m else 1 / (1 - self.p)
+            if "not-scaled" in m or "scaled-in-evaluation" in m:
+                scale = 1.0
+            if "multiplied" in m:
+                scale = 1 - self.p
+            self.mask = kept * scale
+            self.y = x * self.mask
+            if "backward-not-scaled" in m:
+                self.mask = kept * 1.0
+            return self.y
+
+        def backward(self, dy):
+            if "backward-identity" in m:
+                return dy
+            if "second-draw" in m and self.training:
+                self.mask = (self.rng.random(dy.shape) >= self.p) / (1 - self.p)
+            if "backward-from-output" in m and self.training:
+                return dy * (self.y != 0) / (1 - self.p)
+            return dy * self.mask
+
+    return {"Dropout": Dropout}
+
+
+def made(rng, p):
+    return Call("make", "Dropout", (p, Seed(size(rng, 0, 10**6))))
+
+
+PS = (0.25, 0.5, 0.8)
+
+
+def forward(rng):
+    shapes = [(2, 4), (size(rng, 3, 5), size(rng, 3, 5)), (2, 3, 3, 2)]
+    return [[made(rng, p), Call("method", "forward", (normal(rng, *s) + 3,))] for s, p in zip(shapes, PS, strict=True)]
+
+
+def twice(rng):
+    x = normal(rng, 3, 4) + 3
+    return [[made(rng, 0.4), *[Call("method", "forward", (x,))] * 2]]
+
+
+def evaluation(rng):
+    x, dy = normal(rng, 3, 4) + 3, normal(rng, 3, 4) + 2
+    off = Call("set", "training", (False,))
+    return [
+        [made(rng, 0.4), off, Call("method", "forward", (x,))],
+        [made(rng, 0.4), Call("do", "forward", (x,)), off, Call("method", "forward", (x,)), Call("method", "backward", (dy,))],
+    ]
+
+
+def backward(rng):
+    cases = []
+    for p in PS:
+        x = normal(rng, 3, size(rng, 4, 6))
+        x[:, 0] = 0  # a zero that is kept must pass its gradient
+        cases.append([made(rng, p), Call("do", "forward", (x,)), Call("method", "backward", (normal(rng, *x.shape) + 2,))])
+    return cases
+
+
+def nothing(rng):
+    x = normal(rng, 2, 3) + 3
+    return [[made(rng, 0.0), Call("method", "forward", (x,)), Call("method", "backward", (x,))]]
+
+
+EXERCISE = Exercise(
+    "e09_dropout", "Dropout", 20, "medium", ["Dropout"], {"Dropout": Truth}, core=True, wrong=wrong,
+    checks=[
+        Check("forward", "in training, x / (1 - p) where u >= p, else 0", 3, forward),
+        Check("fresh", "every call draws afresh", 1, twice),
+        Check("evaluation", "in evaluation nothing is dropped and nothing scaled", 2, evaluation),
+        Check("backward", "dy goes the way that x went", 3, backward),
+        Check("nothing", "with p = 0 nothing happens", 1, nothing),
+        Check("untouched", "x and dy stay as they were", 1, lambda rng: [forward(rng)[0], backward(rng)[0]], "untouched"),
+    ],
+    mistakes=[
+        Mistake("not-scaled", "What is kept is not scaled: divide by 1 - p, so that the mean stays.",
+                "the scale forgotten", "forward"),
+        Mistake("scaled-in-evaluation", "The scale stands in evaluation, times 1 - p: here training divides by 1 - p and "
+                "evaluation leaves x alone.", "the original paper's form (Srivastava et al. 2014)", "evaluation"),
+        Mistake("divided-by-p", "What is kept is divided by p: the chance to be kept is 1 - p.", "p for 1 - p", "forward"),
+        Mistake("multiplied", "What is kept is multiplied by 1 - p: divide by it.", "the direction of the scale",
+                "forward"),
+        Mistake("p-swapped", "p is used as the chance to be kept: it is the chance to be dropped.",
+                "TensorFlow 1 called it keep_prob", "forward"),
+        Mistake("kept-inverted", "The wrong ones are dropped: kept is where u >= p.", "< for >=", "forward"),
+        Mistake("mask-shared", "One mask serves the whole batch: draw one number for each number of x.",
+                "rng.random(features)", "forward"),
+        Mistake("normal-draw", "The draw is from a normal distribution: rng.random is uniform in [0, 1).",
+                "randn for rand", "forward"),
+        Mistake("same-mask", "The second call uses the mask of the first: draw in every call.", "drawn once and kept",
+                "fresh"),
+        Mistake("drops-in-evaluation", "It drops in evaluation too.", "self.training not looked at", "evaluation"),
+        Mistake("backward-old-mask", "After a forward pass in evaluation, backward still uses the mask of training.",
+                "the mask is not reset", "evaluation"),
+        Mistake("backward-identity", "backward passes everything: what was dropped has no gradient.", "backward forgotten",
+                "backward"),
+        Mistake("backward-not-scaled", "backward lacks the factor 1 / (1 - p) of the forward pass.",
+                "a mask of 0 and 1 kept", "backward"),
+        Mistake("second-draw", "backward draws a mask of its own: it must use the one of the forward pass.",
+                "drawn where it is used", "backward"),
+        Mistake("backward-from-output", "backward looks where y is not 0: a kept 0 passes its gradient too.",
+                "the mask rebuilt from y", "backward"),
+    ],
+)  # fmt: skip
