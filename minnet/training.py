@@ -20,7 +20,7 @@ from minnet.layers.base import Layer
 from minnet.losses import Loss, SoftmaxCrossEntropy
 from minnet.nonfinite import NonFiniteError, find_nonfinite
 from minnet.optimizers import Lookahead, Optimizer, clip_factor, gradient_norm
-from minnet.workers import SHUFFLE, Batch, Crew, plan
+from minnet.workers import SHUFFLE, Batch, Crew, Plan, plan
 
 HISTORY = (
     "epoch", "step", "learning_rate", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy",
@@ -301,7 +301,9 @@ def predict(model: Layer, x: Any, workers: int | None = None, batch_size: int = 
     modes = [layer.training for _, layer in model.walk()]
     try:
         model.eval()
-        with Crew(model, None, plan(model, x[:1], min(batch_size, x.shape[0]), workers)) as crew:
+        alone = x.shape[0] == 1  # then there is nothing to plan, and planning costs as much as predicting
+        chosen = Plan(1, 1) if alone else plan(model, x[:1], min(batch_size, x.shape[0]), workers)
+        with Crew(model, None, chosen) as crew:
             return crew.predict(x)
     finally:
         for mode, (_, layer) in zip(modes, model.walk(), strict=True):

@@ -52,11 +52,11 @@ class Conv2d(Layer):
         shape = (*self.geometry.kernel, in_channels // groups, out_channels)
         self.W = uniform_fan_in(shape, np.random.default_rng(rng))
         self.b = np.zeros(out_channels, np.float32) if bias else None
-        self.workspace, self._kept = Workspace(), [Workspace() for _ in range(groups)]
+        self.workspace, self.kept = Workspace(), [Workspace() for _ in range(groups)]
 
     def replica(self) -> Any:
         twin = super().replica()
-        twin.workspace, twin._kept = Workspace(), [Workspace() for _ in range(self.groups)]
+        twin.workspace, twin.kept = Workspace(), [Workspace() for _ in range(self.groups)]
         return twin
 
     def forward(self, x: np.ndarray) -> np.ndarray:
@@ -100,4 +100,4 @@ class Conv2d(Layer):
     def _groups(self) -> list[tuple[slice, slice, Workspace]]:
         """For each group: its channels of x, its channels of y, and what its kernel keeps."""
         i, k = self.in_channels // self.groups, self.out_channels // self.groups
-        return [(slice(g * i, g * i + i), slice(g * k, g * k + k), kept) for g, kept in enumerate(self._kept)]
+        return [(slice(g * i, g * i + i), slice(g * k, g * k + k), kept) for g, kept in enumerate(self.kept)]
