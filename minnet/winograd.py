@@ -85,28 +85,27 @@ def _windows(x: np.ndarray, axis: int, count: int, size: int) -> np.ndarray:
     return as_strided(x, shape, (*x.strides[:axis], step * _TILE, step, *x.strides[axis + 1 :]))
 
 
-def _filters(W: np.ndarray) -> np.ndarray:
-    """G g G' for every pair of channels: (3, 3, C, K) -> (36, C, K)."""
+def _filters(W: np.ndarray, workspace: Workspace, U: np.ndarray) -> None:
+    """G g G' for every pair of channels: (3, 3, C, K) -> U (36, C, K)."""
     G = _G[W.dtype]
     C, K = W.shape[2:]
-    half = G @ W.reshape(3, -1)  # (6, 3*C*K)
-    return np.matmul(G, half.reshape(6, 3, C * K)).reshape(36, C, K)
+    half = np.matmul(G, W.reshape(3, -1), out=workspace.array("half", (6, 3 * C * K), W.dtype))
+    np.matmul(G, half.reshape(6, 3, C * K), out=U.reshape(6, 6, C * K))
 
 
 def forward(x: np.ndarray, W: np.ndarray, geometry: Geometry, workspace: Workspace, kept: Workspace) -> np.ndarray:
     n, _, _, C = x.shape
     K = W.shape[3]
     t = _tiles(x, K, geometry)
-    A, B, U = _A[x.dtype], _B[x.dtype], _filters(W)
+    A, B = _A[x.dtype], _B[x.dtype]
+    U = kept.array("U", (36, C, K), x.dtype)
+    _filters(W, workspace, U)
     width = _TILE * t.tw + 2
     xp = pad(x, _TILE * t.th + 2, width, geometry.padding, workspace).reshape(-1, width * n * C)
     V_all = kept.array("V", (t.th, 36 * t.tw * n * C), x.dtype)
     whole = t.out == (_TILE * t.th, _TILE * t.tw)
-    y = (
-        np.empty((_TILE * t.th, _TILE * t.tw, n, K), x.dtype)
-        if whole
-        else (workspace.array("y", (_TILE * t.th, _TILE * t.tw, n, K), x.dtype))
-    )
+    shape = (_TILE * t.th, _TILE * t.tw, n, K)
+    y = np.empty(shape, x.dtype) if whole else workspace.array("y", shape, x.dtype)
     for start, rows in t.blocks():
         band = xp[_TILE * start : _TILE * (start + rows) + 2]
         half = workspace.array("half", (rows, 6, width, n * C), x.dtype)
@@ -149,10 +148,9 @@ def backward(
     if t.out != (_TILE * t.th, _TILE * t.tw) or not dyp.flags.c_contiguous:
         dyp = pad(dy, _TILE * t.th, _TILE * t.tw, (0, 0), workspace)
     V_all = kept.array("V", (t.th, 36 * t.tw * n * C), x.dtype)
-    dU = np.zeros((36, C, K), x.dtype) if needs_dW else None
+    U, dU = kept.array("U", (36, C, K), x.dtype), workspace.array("dU", (36, C, K), x.dtype)
     width = _TILE * t.tw + 2
     if needs_dx:
-        U_transposed = _filters(W).transpose(0, 2, 1)
         dxp = np.empty((_TILE * t.th + 2, width * n * C), x.dtype)
         dxp[-2:] = 0
     for start, rows in t.blocks():
@@ -162,12 +160,15 @@ def backward(
         np.matmul(A, band, out=half.reshape(rows, 6, -1))
         np.matmul(A, half, out=dM.transpose(2, 0, 3, 1, 4))
         dM = dM.reshape(36, -1, K)
-        if dU is not None:
+        if needs_dW:
             V = V_all[start : start + rows].reshape(36, -1, C)
-            dU += np.matmul(V.transpose(0, 2, 1), dM)
+            part = dU if start == 0 else workspace.array("dU part", (36, C, K), x.dtype)
+            np.matmul(V.transpose(0, 2, 1), dM, out=part)
+            if start > 0:
+                dU += part
         if needs_dx:
             dV = workspace.array("dV", (6, 6, rows, t.tw, n * C), x.dtype)
-            np.matmul(dM, U_transposed, out=dV.reshape(36, -1, C))
+            np.matmul(dM, U.transpose(0, 2, 1), out=dV.reshape(36, -1, C))
             half = workspace.array("half", (rows, 6, width, n * C), x.dtype)
             _overlap_add(B, dV.transpose(2, 0, 3, 1, 4), half, 2, workspace)
             band = dxp[_TILE * start : _TILE * (start + rows) + 2]
@@ -176,7 +177,10 @@ def backward(
     if needs_dx:
         ph, pw = geometry.padding
         dx = images(dxp.reshape(-1, width, n, C)[ph : ph + in_h, pw : pw + in_w])
-    dW = None if dU is None else np.matmul(G.T, (G.T @ dU.reshape(6, -1)).reshape(3, 6, C * K)).reshape(W.shape)
+    dW = None
+    if needs_dW:
+        half = np.matmul(G.T, dU.reshape(6, -1), out=workspace.array("half", (3, 6 * C * K), x.dtype))
+        dW = np.matmul(G.T, half.reshape(3, 6, C * K)).reshape(W.shape)
     return dx, dW
 
 
