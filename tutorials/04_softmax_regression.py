@@ -103,10 +103,10 @@ from minnet.canvas import BLUE, ORANGE
 figure, (losses, rights) = panels(2, title="Twenty lines learn to read digits")
 losses.plot([row[0] for row in history], color=BLUE)
 losses.axhline(np.log(10), color=ORANGE, linestyle="--", linewidth=1)
-losses.text(9, np.log(10) - 0.17, "log 10: knows nothing")
+losses.text(9, np.log(10) - 0.25, "log 10: knows nothing")
 losses.set(xlabel="epoch", ylabel="loss (nats)", ylim=(0, 2.5))
 rights.plot([row[1] for row in history], color=BLUE)
-rights.set(xlabel="epoch", ylabel="accuracy on training pictures", ylim=(0, 1.03))
+rights.set(xlabel="epoch", ylabel="accuracy (training)", ylim=(0, 1.03))
 show(
     figure,
     f"The loss falls from {history[0][0]:.2f} to {history[-1][0]:.2f} in 20 epochs; the share of right answers rises "

@@ -1,0 +1,16 @@
+"""Changes of lesson 4: each turns one claim red."""
+
+PLANTED = [
+    ("one step by hand raises the truth from 33 % to 75 %", "W = W - 0.3 * dW", "W = W + 0.3 * dW"),
+    ("the loss starts at log 10 = 2.303, as it must", "W, b = np.zeros((x.shape[1], 10)), np.zeros(10)",
+     "W, b = np.ones((x.shape[1], 10)), np.arange(10) / 10"),
+    ("after 20 epochs more than 95 % of the test pictures are right", "order = rng.permutation(len(x))",
+     "order = np.argsort(y)"),
+    ("after 800 steps minnet's weights are ours to 10 decimals", "dz = (p - t) / len(rows)", "dz = (p - t) / 33"),
+    ("with shuffled pixels exactly as many test pictures are right", "cost(test_x[:, shuffled], test_y, W2, b2)",
+     "cost(test_x, test_y, W2, b2)"),
+    ("the weights are the same, shuffled", "np.allclose(W2, W[shuffled]", "np.allclose(W2, W"),
+    ("F1 on paper: 3/5, 4/7 and 2/3", "precision = found / counts.sum(axis=0)", "precision = found / counts.sum()"),
+    ("our confusion matrix is minnet's", "counts[y, s] += 1", "counts[s, y] += 1"),
+    ("our macro F1 is minnet's", "f1_scores(counts).mean(), theirs", "f1_scores(counts).max(), theirs"),
+]  # fmt: skip
