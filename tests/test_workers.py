@@ -85,9 +85,10 @@ def image_model():
 def test_plan(monkeypatch):
     image, rows = np.zeros((1, 16, 16, 1), np.float32), np.zeros((1, 100), np.float32)
     monkeypatch.setattr(workers, "available_cores", lambda: 6)
+    monkeypatch.setattr(workers, "PIECE_BYTES", 1 << 21)
     # largest activation 8 * 16 * 16 * 4 bytes = 8 KiB: 256 of them are 2 MiB
     assert plan(image_model(), image, 512) == Plan(6, 256)
-    assert plan(image_model(), image, 5) == Plan(5, 5)
+    assert plan(image_model(), image, 5) == Plan(1, 5)  # 5 * 24 KiB: not worth handing out
     assert plan(image_model(), image, 512, workers=2) == Plan(2, 256)
     assert plan(image_model(), image, 512, piece=9) == Plan(6, 9)
     # 100 * 1000 parameters outweigh 32 * 1010 activations: one piece, one worker
@@ -95,6 +96,12 @@ def test_plan(monkeypatch):
     assert plan(heavy, rows, 32) == Plan(1, 32)
     assert plan(heavy, rows, 32, workers=3, piece=4) == Plan(3, 4)
     assert plan(heavy, rows, 4000).workers == 6
+    # what stands before the first layer that learns, and tables of which few rows are touched, do not count
+    wide = Sequential(Dropout(), Dropout(), Linear(100, 1000), Linear(1000, 10))
+    assert plan(wide, rows, 100) == Plan(1, 100)
+    bag = Sequential(Embedding(10_000, 64), Flatten(), Linear(64 * 4, 3))
+    assert plan(bag, np.ones((1, 4), int), 4000).workers == 6
+    assert plan(bag, np.ones((1, 4), int), 64) == Plan(1, 64)
     monkeypatch.setattr(workers, "PIECE_BYTES", 1)
     assert plan(image_model(), image, 512).piece == 16  # the least that is worth a pass
     model = Sequential(Dropout(), Linear(100, 3))
@@ -328,7 +335,6 @@ def test_threads_live_as_long_as_the_crew():
         assert set(model[0].counted) == {"minnet_0", "minnet_1"}
     assert not any(thread.name.startswith("minnet") for thread in threading.enumerate())
     with Crew(model, SoftmaxCrossEntropy(), Plan(1, 2)) as crew:
-        assert crew.pool is None
         model[0].counted.clear()
         crew.predict(x)
         assert set(model[0].counted) == {"MainThread"}

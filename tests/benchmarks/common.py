@@ -101,9 +101,7 @@ def print_machine(about: dict[str, Any]) -> None:
 # -- alternating runs ------------------------------------------------------------------------------------------
 
 
-def alternate(
-    sides: dict[str, Opened], rounds: int, seconds: float, cpu_time: bool = False
-) -> dict[str, list[float]]:
+def alternate(sides: dict[str, Opened], rounds: int, seconds: float, cpu_time: bool = False) -> dict[str, list[float]]:
     """Seconds a step, one figure a round, of every side in turn, so that what slows the machine slows all alike.
 
     A turn opens its side, takes one step that is not counted (memory, caches, threads wake up), and then as many

@@ -104,10 +104,7 @@ def verdict(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 def run_alone(case: Case, side: str, threads: int) -> None:
     """One side in this process, and nothing of the others: prints its rate and peak memory as JSON."""
-    if side == "minnet":
-        opened = trained_by_minnet(case, threads)
-    else:
-        opened = sides_of(case, threads)[side]()
+    opened = trained_by_minnet(case, threads) if side == "minnet" else sides_of(case, threads)[side]()
     with opened() as step:
         step()
         start, steps = time.perf_counter(), 0

@@ -34,9 +34,8 @@ def cnn6(widths: tuple[int, ...] = (32, 64, 128), side: int = 32) -> nn.Module:
 class _Residual(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.body = nn.Sequential(
-            _conv(width, width), nn.BatchNorm2d(width), nn.ReLU(inplace=True), _conv(width, width), nn.BatchNorm2d(width)
-        )  # fmt: skip
+        inner, outer = ([_conv(width, width), nn.BatchNorm2d(width)] for _ in range(2))
+        self.body = nn.Sequential(*inner, nn.ReLU(inplace=True), *outer)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x + self.body(x)
@@ -69,9 +68,11 @@ def speedrun() -> nn.Module:
     layers: list[nn.Module] = [whitening, nn.GELU()]
     inner = 24
     for width in (64, 256, 256):
-        layers += [_conv(inner, width), nn.MaxPool2d(2), nn.BatchNorm2d(width), nn.GELU()]
-        layers += [_conv(width, width), nn.BatchNorm2d(width), nn.GELU()]
-        inner = width
+        for pool in ([nn.MaxPool2d(2)], []):
+            norm = nn.BatchNorm2d(width, eps=1e-12, momentum=0.4)
+            norm.weight.requires_grad = False
+            layers += [_conv(inner, width), *pool, norm, nn.GELU()]
+            inner = width
     return nn.Sequential(*layers, nn.MaxPool2d(3), nn.Flatten(), nn.Linear(inner, CLASSES, bias=False), _Scale())
 
 
