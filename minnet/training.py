@@ -34,7 +34,9 @@ class Trainer:
     `schedule` maps progress in [0, 1] to a factor on the optimizer's learning rate. `workers` threads share each
     batch, in pieces of at most `piece` examples (None: chosen by a fixed rule on sizes, see workers.plan).
     `augment(x, rng, epoch, indices)` changes training inputs. `freeze_at` {"1.b": 0.3} stops a parameter's learning
-    at the first epoch that begins after that part of the run. Same seed, workers and piece: same bits.
+    at the first epoch that begins after that part of the run. Batch norm uses the statistics of each piece, or with
+    `exact_batch_norm` those of the whole batch, for which the workers wait for each other.
+    Same seed, workers and piece: same bits.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Trainer:
         clip_norm: float | None = None,
         augment: Callable[..., np.ndarray] | None = None,
         freeze_at: dict[str, float] | None = None,
+        exact_batch_norm: bool = False,
     ) -> None:
         last = getattr(model, "layers", [None])[-1]
         if isinstance(loss, SoftmaxCrossEntropy) and type(last).__name__ == "Softmax":
@@ -60,6 +63,7 @@ class Trainer:
         self.model, self.loss, self.optimizer = model, loss, optimizer
         self.schedule, self.seed, self.workers, self.piece = schedule, seed, workers, piece
         self.clip_norm, self.augment, self.freeze_at = clip_norm, augment, freeze_at or {}
+        self.exact_batch_norm = exact_batch_norm
         self.history: list[dict[str, Any]] = []
         self.interrupted = False
 
@@ -91,13 +95,15 @@ class Trainer:
         examples = len(y)
         steps = examples // batch_size + (examples % batch_size > 1 or examples < batch_size)
         chosen = plan(self.model, x[:1], min(batch_size, examples), self.workers, self.piece)
-        self.run = {"examples": examples, "epochs": epochs, "batch_size": batch_size, "seed": self.seed,
-                    "workers": chosen.workers, "piece": chosen.piece}  # fmt: skip
+        self.run = {
+            "examples": examples, "epochs": epochs, "batch_size": batch_size, "seed": self.seed,
+            "workers": chosen.workers, "piece": chosen.piece, "exact_batch_norm": self.exact_batch_norm,
+        }  # fmt: skip
         self.folder, self.about = None if folder is None else Path(folder), about
         state = self._restore() if resume else _fresh_state()
         self.model.need_dx(False)  # nobody reads the first layer's dx
         self.interrupted, started, saved = False, time.perf_counter() - state["seconds"], time.perf_counter()
-        with Crew(self.model.train(), self.loss, chosen) as crew, _Interrupt() as interrupt:
+        with Crew(self.model.train(), self.loss, chosen, self.exact_batch_norm) as crew, _Interrupt() as interrupt:
             self.optimizer.pool = crew.pool
             for epoch in range(state["epoch"], epochs):
                 if patience is not None and state["waited"] >= patience:

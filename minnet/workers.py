@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import itertools
 import os
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -126,12 +127,36 @@ def learners(model: Layer, loss: Loss | None) -> Iterator[tuple[str, Layer, str]
         yield from (("loss." + place, layer, name) for place, layer, name in loss.trainable())
 
 
+class _Meeting:
+    """Where the workers of one step exchange numbers: each brings its own and gets everybody's, in worker order."""
+
+    def open(self, seats: int) -> None:
+        self._barrier, self._brought = threading.Barrier(seats), [None] * seats
+
+    def share(self, seat: int, value: Any) -> list[Any]:
+        self._brought[seat] = value
+        self._barrier.wait()
+        everything = list(self._brought)
+        self._barrier.wait()  # nobody brings the next number before all have read this one
+        return everything
+
+    def abandon(self) -> None:
+        """Wakes those who wait for a worker that failed."""
+        self._barrier.abort()
+
+
 class Crew:
     """The replicas and their threads. Use it in a `with` block: leaving it ends the threads and frees the workspace."""
 
-    def __init__(self, model: Layer, loss: Loss | None, plan: Plan) -> None:
+    def __init__(self, model: Layer, loss: Loss | None, plan: Plan, exact_batch_norm: bool = False) -> None:
         self.model, self.loss, self.plan = model, loss, plan
         self.replicas = [_Replica(model, loss) for _ in range(plan.workers)]
+        self.meeting = _Meeting() if exact_batch_norm else None
+        if self.meeting is not None:  # one piece a worker, so that all stand at the same layer at the same time
+            self.plan = plan._replace(piece=1 << 30)
+            for seat, replica in enumerate(self.replicas):
+                for layer in replica.noting:
+                    layer.exchange = functools.partial(self.meeting.share, seat)
         self._failed = False
 
     def __enter__(self) -> Crew:
@@ -156,6 +181,8 @@ class Crew:
         for replica, pieces in zip(self.replicas, shares(size, self.plan), strict=False):
             work.append((replica, pieces, first))
             first += len(pieces)
+        if self.meeting is not None:
+            self.meeting.open(len(work))
         if self.pool is None or len(work) == 1:
             return [task(*item) for item in work]
 
@@ -164,14 +191,15 @@ class Crew:
                 return task(*item)
             except BaseException:
                 self._failed = True  # the others stop at their next piece
+                if self.meeting is not None:
+                    self.meeting.abandon()
                 raise
 
         futures = [self.pool.submit(guarded, *item) for item in work]
-        try:
-            return [future.result() for future in futures]  # raises a worker's error with its own traceback
-        except BaseException:
-            self._failed = True
-            raise
+        errors = [error for error in (future.exception() for future in futures) if error is not None]
+        for error in sorted(errors, key=lambda error: isinstance(error, threading.BrokenBarrierError)):
+            raise error  # a worker's error with its own traceback, rather than that of one who waited for it
+        return [future.result() for future in futures]
 
     def step(self, batch: Batch, key: tuple[int, int, int]) -> Outcome:
         """One forward and backward pass over `batch`, leaving the whole batch's gradients in the model and the loss.

@@ -30,6 +30,7 @@ from minnet.layers import (
     Tanh,
 )
 from minnet.losses import SoftmaxCrossEntropy
+from minnet.models import cnn6
 from minnet.workers import Batch, Crew, Plan, add_gradients, plan, right, seed_layers, shares
 from tests.drawing import normal, steady
 
@@ -362,3 +363,17 @@ def test_right_answers_are_counted():
     assert right(scores, np.array([1, 1, 1])) == 2
     assert right(scores, np.array([[0.2, 0.8], [0.9, 0.1], [0.9, 0.1]])) == 2
     assert right(scores, np.array([-100, -100, -100])) == 0
+
+
+@pytest.mark.parametrize("workers", [2, 3])
+def test_exact_batch_norm_gives_the_gradient_of_the_whole_batch(workers):
+    x = np.random.default_rng(0).integers(0, 256, (22, 16, 16, 3)).astype(np.float64)
+    y = np.arange(22) % 10
+    found = []
+    for plan_, exact in ((Plan(1, 22), False), (Plan(workers, 4), True)):
+        model = cnn6((16, 16, 3), 10, [120] * 3, [60] * 3, seed=1).astype(np.float64)
+        with Crew(model.train(), SoftmaxCrossEntropy(), plan_, exact) as crew:
+            crew.step(Batch(x, np.arange(22), y), (0, 0, 0))
+        found.append(model.named_gradients() | model.named_buffers())
+    for place, expected in found[0].items():
+        np.testing.assert_allclose(found[1][place], expected, rtol=1e-10, atol=1e-12, err_msg=place)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -54,11 +55,13 @@ class BatchNorm(Layer):
     y = gamma (x - mean) / sqrt(var + eps) + beta (arXiv 1502.03167). Shapes: x (N, C) or (N, H, W, C); gamma, beta,
     running_mean and running_var (C,). In training, mean and var are the batch's (var biased), and the running ones
     move towards them by `momentum` (towards the unbiased variance, as in PyTorch); in evaluation the running ones
-    are used. Workers that share a batch note the moments of their pieces, and the Trainer pools them.
+    are used. Workers that share a batch note the moments of their pieces, and the Trainer pools them; each piece is
+    normalised by its own moments ("ghost" batch norm, arXiv 1705.08741), unless the workers `exchange` theirs.
     """
 
     parameters = ("gamma", "beta")
     buffers = ("running_mean", "running_var")
+    exchange: Callable[[Any], list[Any]] | None = None  # brings one worker's numbers, returns everybody's
 
     def __init__(self, num_features: int, eps: float = 1e-5, momentum: float = 0.1) -> None:
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
@@ -89,21 +92,18 @@ class BatchNorm(Layer):
                 self.update_running([(count, mean, var)])
             else:
                 self.notes.append((count, mean, var))
+            if self.exchange is not None:
+                count, mean, var = pooled(self.exchange((count, mean, var)))
         else:
-            mean, var = self.running_mean, self.running_var
+            count, mean, var = 0, self.running_mean, self.running_var
         inverse = 1 / np.sqrt(var + x.dtype.type(self.eps))
         scale = self.gamma * inverse
-        self._cache = x, mean, inverse, self.training
+        self._cache = x, mean, inverse, count
         return kernels.channel_affine(x, scale, self.beta - mean * scale)
 
     def update_running(self, moments: list[tuple[int, np.ndarray, np.ndarray]]) -> None:
-        """Moves the running statistics towards those of a batch seen in pieces of (count, mean, variance).
-
-        Pooled exactly: var = sum_i n_i (var_i + (mean_i - mean)^2) / n, then n / (n - 1) for the unbiased one.
-        """
-        n = sum(count for count, _, _ in moments)
-        mean = sum(count * m for count, m, _ in moments) / n
-        var = sum(count * (v + (m - mean) ** 2) for count, m, v in moments) / n
+        """Moves the running statistics towards those of a batch seen in pieces of (count, mean, variance)."""
+        n, mean, var = pooled(moments)
         self.running_mean += self.momentum * (mean - self.running_mean)
         self.running_var += self.momentum * (var * (n / (n - 1)) - self.running_var)
 
@@ -114,22 +114,34 @@ class BatchNorm(Layer):
     #   dx_i = (1/s) (g_i - mean of g - u_i * mean of g u) = (gamma/s) (dy_i - dbeta/m - u_i dgamma/m)
     # In evaluation mean and s are constants: dx = dy gamma / s.
     def backward(self, dy: np.ndarray) -> np.ndarray | None:
-        x, mean, inverse, training = self._recall(dy)
+        x, mean, inverse, m = self._recall(dy)
         self._expect_dy(dy, x.shape)
-        total, products = kernels.channel_sums(dy, x, mean)
+        dbeta, products = kernels.channel_sums(dy, x, mean)
         dgamma = products * inverse
         if self._learns("gamma"):
             self.dgamma = dgamma
         if self._learns("beta"):
-            self.dbeta = total
+            self.dbeta = dbeta
+        if m and self.exchange is not None:  # dx needs the sums over the whole batch; the Trainer adds the gradients
+            dbeta, dgamma = (sum(parts) for parts in zip(*self.exchange((dbeta, dgamma)), strict=True))
         if not self.needs_dx:
             return None
         scale = self.gamma * inverse
-        if not training:
+        if not m:  # evaluation
             return kernels.channel_affine(dy, scale, np.zeros_like(scale))
-        m = x.size // self.num_features
         slope = -scale * inverse * dgamma / m  # dx = scale dy + slope (x - mean) - scale dbeta / m
-        return kernels.channel_combine(dy, scale, x, slope, -slope * mean - scale * total / m)
+        return kernels.channel_combine(dy, scale, x, slope, -slope * mean - scale * dbeta / m)
+
+
+def pooled(moments: list[tuple[int, np.ndarray, np.ndarray]]) -> tuple[int, np.ndarray, np.ndarray]:
+    """(count, mean, variance) of all numbers from those of their parts, exactly.
+
+    E[x^2] = var + mean^2 holds for each part and for all, so var = sum_i n_i (var_i + (mean_i - mean)^2) / n.
+    """
+    n = sum(count for count, _, _ in moments)
+    mean = sum(count * m for count, m, _ in moments) / n
+    var = sum(count * (v + (m - mean) ** 2) for count, m, v in moments) / n
+    return n, mean, var
 
 
 class LayerNorm(Layer):
