@@ -1,0 +1,185 @@
+"""A page for pencil and paper: every number of one forward pass, one backward pass and one update of a tiny network."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minnet.functional import one_hot, softmax
+from minnet.layers import Layer, Linear, ReLU, Sequential
+from minnet.losses import SoftmaxCrossEntropy
+from minnet.page import escape, note, page
+
+WIDEST, DEEPEST = 6, 5  # what fits on a sheet of paper
+CSS = """<style>
+.items { display: flex; flex-wrap: wrap; gap: 1.1rem 2.2rem; align-items: flex-start; margin: 0 0 1rem; }
+.item { break-inside: avoid; }
+.item p { margin: 0 0 .25rem; }
+.item .shape { color: #595959; font-size: .85rem; }
+.item table { width: auto; margin: 0; border-left: 2px solid #1a1a1a; border-right: 2px solid #1a1a1a; }
+.item td { border: 1px solid #8c8c8c; min-width: 4.4rem; height: 2rem; padding: .2rem .5rem; text-align: right; }
+</style>"""
+
+
+class Item(NamedTuple):
+    """One array of the calculation."""
+
+    section: str
+    name: str
+    formula: str  # how it follows from what stands before it; "" for what is given
+    values: np.ndarray  # (rows, columns)
+
+
+def calculate(layers: list[int], seed: int = 0, examples: int = 1, learning_rate: float = 0.5) -> list[Item]:
+    """Every array, in the order of calculation, of a network with ReLU between its layers, in float64.
+
+    `layers` are the widths, from the inputs to the classes. What is given are halves and small whole numbers, drawn
+    until the case is worth calculating: see `_interesting`.
+    """
+    _check(layers, examples, learning_rate)
+    rng = np.random.default_rng(seed)
+    last = len(layers) - 1
+    for _ in range(1000):
+        linears: list[Any] = [Linear(layers[i], layers[i + 1]) for i in range(last)]
+        between: list[Layer] = [layer for linear in linears for layer in (linear, ReLU())]
+        model = Sequential(*between[:-1])  # no ReLU behind the scores
+        model.astype(np.float64)
+        for array in model.named_parameters().values():
+            array[...] = rng.integers(-3, 4, array.shape) / 2
+        x = rng.integers(-2, 4, (examples, layers[0])).astype(np.float64)
+        labels = rng.integers(layers[-1], size=examples)
+        z, steps = model.trace(x)
+        if _interesting([step.y for step in steps if isinstance(step.layer, Linear)]):
+            break
+
+    t, p = one_hot(labels, layers[-1], np.float64), softmax(z)
+    criterion = SoftmaxCrossEntropy()
+    loss = criterion.forward(z, labels)
+    mean = "" if examples == 1 else f" / {examples}"
+    items = [
+        Item("Given", "x", "", x),
+        Item("Given", "truth t", "", t),
+        Item("Given", "learning rate η", "", np.array([[learning_rate]])),
+    ]
+    for i, layer in enumerate(linears, 1):
+        items += [Item("Given", f"W{i}", "", layer.W.copy()), Item("Given", f"b{i}", "", np.array([layer.b]))]
+    inner = "x"
+    for i, _ in enumerate(linears, 1):
+        items.append(Item("Forward", f"z{i}", f"{inner} W{i} + b{i}", steps[2 * i - 2].y))
+        if i < last:
+            inner = f"h{i}"
+            items.append(Item("Forward", inner, f"max(0, z{i})", steps[2 * i - 1].y))
+    items += [
+        Item("Forward", "p", f"softmax(z{last})", p),
+        Item(
+            "Forward", "loss L", "−log p at the truth" + (", mean of the examples" if mean else ""), np.array([[loss]])
+        ),
+    ]
+
+    dy = criterion.backward()
+    for i in range(last, 0, -1):
+        layer = linears[i - 1]
+        inner = "x" if i == 1 else f"h{i - 1}"
+        formula = f"(p − t){mean}" if i == last else f"dh{i}, where z{i} > 0; else 0"
+        items.append(Item("Backward", f"dz{i}", formula, dy))
+        dx = layer.backward(dy)
+        items += [
+            Item("Backward", f"dW{i}", f"{inner}ᵀ dz{i}", layer.dW.copy()),
+            Item("Backward", f"db{i}", f"sum of the rows of dz{i}", layer.db[None].copy()),
+        ]
+        if i > 1:
+            items.append(Item("Backward", f"dh{i - 1}", f"dz{i} W{i}ᵀ", dx))
+            dy = between[2 * i - 3].backward(dx)
+    for i, layer in enumerate(linears, 1):
+        for name in ("W", "b"):
+            array = getattr(layer, name)
+            array -= learning_rate * getattr(layer, "d" + name)
+            items.append(Item("Update", f"new {name}{i}", f"{name}{i} − η d{name}{i}", np.atleast_2d(array).copy()))
+    after = criterion.forward(model.forward(x), labels)
+    items.append(Item("Update", "new loss", "the forward pass once more, with the new W and b", np.array([[after]])))
+    return items
+
+
+def _interesting(sums: list[np.ndarray]) -> bool:
+    """Whether each ReLU stops something and lets something through, and no class is a matter of course."""
+    *hidden, scores = sums
+    mixed = all((z > 0).any() and ((z < 0).any() or z.size == 1) and (z != 0).all() for z in hidden)
+    return mixed and np.ptp(scores) >= 0.5 and float(np.ptp(scores, axis=1).max()) <= 3.5
+
+
+def _check(layers: list[int], examples: int, learning_rate: float) -> None:
+    if not 2 <= len(layers) <= DEEPEST or not all(1 <= width <= WIDEST for width in layers) or layers[-1] < 2:
+        raise ValueError(
+            f"layers must be 2 to {DEEPEST} widths from 1 to {WIDEST}, the last one (the classes) at least 2, such as "
+            f"2,3,2; got {','.join(map(str, layers))}"
+        )
+    if not 1 <= examples <= 4:
+        raise ValueError(f"examples must be from 1 to 4, got {examples}: more do not fit on paper")
+    if not 0 < learning_rate < float("inf"):
+        raise ValueError(f"the learning rate must be positive, got {learning_rate}")
+
+
+def render(items: list[Item], title: str, solved: bool) -> str:
+    """The whole page: with the results when `solved`, otherwise with boxes to fill in."""
+    sections: dict[str, str] = {}
+    for name in dict.fromkeys(item.section for item in items):
+        inside = "".join(_item(item, solved or name == "Given") for item in items if item.section == name)
+        sections[name] = f'<div class="items">{inside}</div>\n'
+    sections["Given"] = CSS + sections["Given"]
+    sections["Check yourself"] = note(
+        "Each row of p sums to 1. Each row of the last dz sums to 0. Each d has the shape of what it belongs to. "
+        "The new loss should be lower; where it is not, the learning rate is too high for one step."
+    )
+    lead = [
+        "One forward pass, one backward pass and one update, number by number.",
+        "ReLU, max(0, z), stands between the layers; softmax and cross-entropy at the end. Calculate to three "
+        "decimals. W has a row for each input and a column for each output; one example is one row.",
+    ]
+    return page(title, lead, sections)
+
+
+def _item(item: Item, shown: bool) -> str:
+    rows, columns = item.values.shape
+    cells = "".join(
+        "<tr>" + "".join(f"<td>{number(value) if shown else '&nbsp;'}</td>" for value in row) + "</tr>"
+        for row in item.values
+    )
+    says = f"<strong>{escape(item.name)}</strong>" + (f" = {escape(item.formula)}" if item.formula else "")
+    shape = f'<span class="shape">({rows}, {columns})</span>'
+    return f'<div class="item"><p>{says} {shape}</p><table><tbody>{cells}</tbody></table></div>\n'
+
+
+def number(value: float) -> str:
+    """Three decimals; whole numbers and halves as they are."""
+    text = f"{value:g}" if float(2 * value).is_integer() else f"{value:.3f}"
+    return ("0.000" if text == "-0.000" else text).replace("-", "−")
+
+
+def add_arguments(subparsers: argparse._SubParsersAction) -> None:
+    parser = subparsers.add_parser(
+        "worksheet", help="a page for pencil and paper: one forward pass, backward pass and update, number by number"
+    )
+    parser.add_argument("--layers", default="2,3,2", help="widths from the inputs to the classes (default 2,3,2)")
+    parser.add_argument("--seed", type=int, default=0, help="another seed, another sheet (default 0)")
+    parser.add_argument("--examples", type=int, default=1, help="rows of the batch (default 1)")
+    parser.add_argument("--learning-rate", type=float, default=0.5, help="of the update (default 0.5)")
+    parser.add_argument("--solved", action="store_true", help="with the results filled in")
+    parser.add_argument("--out", help="the file (default worksheet-LAYERS-SEED.html)")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    try:
+        layers = [int(width) for width in args.layers.split(",")]
+    except ValueError:
+        raise ValueError(f"--layers wants widths such as 2,3,2, got {args.layers!r}") from None
+    items = calculate(layers, args.seed, args.examples, args.learning_rate)
+    name = f"worksheet-{'-'.join(map(str, layers))}-seed{args.seed}{'-solved' if args.solved else ''}.html"
+    path = Path(args.out or name)
+    title = f"A network by hand: {' → '.join(map(str, layers))}, sheet {args.seed}{' (solved)' if args.solved else ''}"
+    path.write_text(render(items, title, args.solved), encoding="utf-8")
+    print(f"{path}: open it in a browser and print it")
+    return 0

@@ -1,0 +1,126 @@
+"""The worksheet: its numbers against plain formulas and measured slopes, and what each of its two pages shows."""
+
+from __future__ import annotations
+
+import argparse
+import re
+
+import numpy as np
+import pytest
+
+from minnet import worksheet
+
+SHAPES = [[2, 3, 2], [2, 2], [3, 4, 2, 3], [1, 1, 2]]
+
+
+def by_name(items):
+    return {item.name: item.values for item in items}
+
+
+def loss_of(found, depth, W, b):
+    """The mean surprise, written out anew."""
+    h = found["x"]
+    for i in range(1, depth + 1):
+        z = h @ W[i] + b[i]
+        h = np.maximum(0, z)
+    p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+    return -np.log(p[found["truth t"] == 1]).mean()
+
+
+@pytest.mark.parametrize("layers", SHAPES, ids=str)
+@pytest.mark.parametrize("examples", [1, 3])
+def test_every_number_is_right(layers, examples):
+    for seed in range(5):
+        found = by_name(worksheet.calculate(layers, seed, examples, learning_rate=0.25))
+        depth = len(layers) - 1
+        W = {i: found[f"W{i}"] for i in range(1, depth + 1)}
+        b = {i: found[f"b{i}"] for i in range(1, depth + 1)}
+        assert found["loss L"].item() == pytest.approx(loss_of(found, depth, W, b), rel=1e-12)
+        for i in W:
+            for name, arrays in (("W", W), ("b", b)):
+                claimed, array = found[f"d{name}{i}"], arrays[i]
+                assert claimed.shape == array.shape
+                for place in np.ndindex(array.shape):
+                    start = array[place]
+                    around = []
+                    for step in (1e-6, -1e-6):
+                        array[place] = start + step
+                        around.append(loss_of(found, depth, W, b))
+                    array[place] = start
+                    assert claimed[place] == pytest.approx((around[0] - around[1]) / 2e-6, abs=1e-8)
+                assert np.allclose(found[f"new {name}{i}"], array - 0.25 * claimed, rtol=0, atol=1e-15)
+        new = [{i: found[f"new {name}{i}"] for i in W} for name in "Wb"]
+        assert found["new loss"].item() == pytest.approx(loss_of(found, depth, *new), rel=1e-12)
+        assert np.allclose(found["p"].sum(axis=1), 1) and np.allclose(found[f"dz{depth}"].sum(axis=1), 0)
+        for i in range(1, depth):
+            assert np.array_equal(found[f"h{i}"], np.maximum(0, found[f"z{i}"]))
+            assert np.array_equal(found[f"dz{i}"], np.where(found[f"z{i}"] > 0, found[f"dh{i}"], 0))
+            assert np.allclose(found[f"dh{i}"], found[f"dz{i + 1}"] @ W[i + 1].T)
+
+
+def test_a_seed_is_a_sheet():
+    one, again, other = (worksheet.calculate([2, 3, 2], seed) for seed in (7, 7, 8))
+    assert all(np.array_equal(a.values, b.values) for a, b in zip(one, again, strict=True))
+    assert not all(np.array_equal(a.values, b.values) for a, b in zip(one, other, strict=True))
+
+
+def test_sheets_are_worth_calculating():
+    for seed in range(30):
+        found = by_name(worksheet.calculate([2, 3, 2], seed))
+        assert (found["z1"] > 0).any() and (found["z1"] < 0).any()
+        assert found["p"].min() > 0.02
+
+
+def cells(html):
+    return re.findall(r"<td>(.*?)</td>", html)
+
+
+def test_the_blank_page_shows_what_is_given_and_nothing_else():
+    items = worksheet.calculate([2, 3, 2], 7)
+    solved, blank = (worksheet.render(items, "t", solved) for solved in (True, False))
+    given = sum(item.values.size for item in items if item.section == "Given")
+    values = [worksheet.number(value) for item in items for value in item.values.ravel()]
+    assert cells(solved) == values
+    assert cells(blank) == values[:given] + ["&nbsp;"] * (len(values) - given)
+    assert [item.section for item in items] == sorted(
+        (item.section for item in items), key=["Given", "Forward", "Backward", "Update"].index
+    )
+
+
+def test_numbers_as_they_are_printed():
+    said = [worksheet.number(value) for value in (1.0, -0.5, 0.12345, -0.0001, 0.0)]
+    assert said == ["1", "−0.5", "0.123", "0.000", "0"]
+
+
+def command(*words):
+    parser = argparse.ArgumentParser()
+    worksheet.add_arguments(parser.add_subparsers())
+    args = parser.parse_args(["worksheet", *words])
+    return args.run(args)
+
+
+def test_the_command_writes_the_page(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert command("--layers", "2,3,2", "--seed", "7") == 0
+    assert command("--layers", "2,3,2", "--seed", "7", "--solved") == 0
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["worksheet-2-3-2-seed7-solved.html", "worksheet-2-3-2-seed7.html"]
+    assert "worksheet-2-3-2-seed7.html" in capsys.readouterr().out
+    page = (tmp_path / names[0]).read_text(encoding="utf-8")
+    assert page.startswith("<!DOCTYPE html>") and "softmax(z2)" in page and "&nbsp;" not in page
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--layers", "2,x"], "wants widths such as 2,3,2"),
+        (["--layers", "2"], "2 to 5 widths"),
+        (["--layers", "2,1"], "at least 2"),
+        (["--layers", "2,9,2"], "from 1 to 6"),
+        (["--examples", "9"], "from 1 to 4"),
+        (["--learning-rate", "0"], "positive"),
+    ],
+)
+def test_mistakes_are_named(words, said):
+    with pytest.raises(ValueError, match=said):
+        command(*words)
