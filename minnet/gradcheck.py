@@ -129,8 +129,10 @@ def _precise(name: str, results: Callable[[], dict[str, Any]], arrays: list[np.n
     for place, step in grain(dense, [*arrays, dy]).items():
         size = float(np.abs(now[place][np.isfinite(now[place])]).max(initial=0))
         # where terms cancel, the rounding of the terms remains: measure it against them
-        size = max(size, inputs) if place == "y" else max(size, 1e-3 * float(np.abs(dy).max(initial=0)))
-        if 1e-10 * size < step < 1e-5 * size:
+        pushed = float(np.abs(dy).max(initial=0))
+        size = max(size, inputs) if place == "y" else max(size, 1e-3 * pushed)
+        large = 1e-13 * pushed * max(1.0, inputs) ** 3  # inputs of 30 make terms of thousands: scores times x times x
+        if 1e-10 * size < step < 1e-5 * size and (place == "y" or step > large):
             raise GradientError(
                 f"{name}: the precision is too low: rounding errors of {step / size:.0e} in "
                 f"{'forward' if place == 'y' else _d(place)} where float64 leaves 1e-16; is float32 used inside?"
