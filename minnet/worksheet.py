@@ -49,10 +49,10 @@ def calculate(layers: list[int], seed: int = 0, examples: int = 1, learning_rate
         model.astype(np.float64)
         for array in model.named_parameters().values():
             array[...] = rng.integers(-3, 4, array.shape) / 2
-        x = rng.integers(-2, 4, (examples, layers[0])).astype(np.float64)
+        x = rng.choice([-2.0, -1.0, 1.0, 2.0, 3.0], (examples, layers[0]))
         labels = rng.integers(layers[-1], size=examples)
         z, steps = model.trace(x)
-        if _interesting([step.y for step in steps if isinstance(step.layer, Linear)]):
+        if _interesting([step.y for step in steps if isinstance(step.layer, Linear)], labels):
             break
 
     t, p = one_hot(labels, layers[-1], np.float64), softmax(z)
@@ -83,7 +83,7 @@ def calculate(layers: list[int], seed: int = 0, examples: int = 1, learning_rate
     for i in range(last, 0, -1):
         layer = linears[i - 1]
         inner = "x" if i == 1 else f"h{i - 1}"
-        formula = f"(p − t){mean}" if i == last else f"dh{i}, where z{i} > 0; else 0"
+        formula = (f"(p − t){mean}" if mean else "p − t") if i == last else f"dh{i}, where z{i} > 0; else 0"
         items.append(Item("Backward", f"dz{i}", formula, dy))
         dx = layer.backward(dy)
         items += [
@@ -103,11 +103,12 @@ def calculate(layers: list[int], seed: int = 0, examples: int = 1, learning_rate
     return items
 
 
-def _interesting(sums: list[np.ndarray]) -> bool:
-    """Whether each ReLU stops something and lets something through, and no class is a matter of course."""
+def _interesting(sums: list[np.ndarray], labels: np.ndarray) -> bool:
+    """Whether each ReLU stops something and lets half of it through, and the first example has much to learn."""
     *hidden, scores = sums
-    mixed = all((z > 0).any() and ((z < 0).any() or z.size == 1) and (z != 0).all() for z in hidden)
-    return mixed and np.ptp(scores) >= 0.5 and float(np.ptp(scores, axis=1).max()) <= 3.5
+    mixed = all((z > 0).mean() >= 0.5 and ((z < 0).any() or z.size == 1) and (z != 0).all() for z in hidden)
+    spread = np.ptp(scores, axis=1)
+    return mixed and spread.max() <= 3.5 and spread.min() >= 0.5 and scores[0].argmax() != labels[0]
 
 
 def _check(layers: list[int], examples: int, learning_rate: float) -> None:
@@ -154,6 +155,7 @@ def _item(item: Item, shown: bool) -> str:
 
 def number(value: float) -> str:
     """Three decimals; whole numbers and halves as they are."""
+    value += 0.0  # no negative zero
     text = f"{value:g}" if float(2 * value).is_integer() else f"{value:.3f}"
     return ("0.000" if text == "-0.000" else text).replace("-", "−")
 
