@@ -1,4 +1,4 @@
-"""Exercise 1. Scores become probabilities (20 minutes, easy).
+"""Exercise 1. Scores become probabilities (15 minutes, easy).
 
 Only numpy is needed. Check with: python -m tutorials.exercises check 1
 """

@@ -1,4 +1,4 @@
-"""Exercise 2. The way back through softmax (25 minutes, medium).
+"""Exercise 2. The way back through softmax (20 minutes, medium).
 
 `from given import softmax` works here. Check with: python -m tutorials.exercises check 2
 """

@@ -1,4 +1,4 @@
-"""Exercise 3. Softmax and cross-entropy as one loss (35 minutes, medium).
+"""Exercise 3. Softmax and cross-entropy as one loss (30 minutes, medium).
 
 `from given import softmax, log_softmax, softmax_backward` works here.
 Check with: python -m tutorials.exercises check 3

@@ -1,4 +1,4 @@
-"""Exercise 4. The linear layer, there and back (30 minutes, easy).
+"""Exercise 4. The linear layer, there and back (25 minutes, easy).
 
 Check with: python -m tutorials.exercises check 4
 """

@@ -1,4 +1,4 @@
-"""Exercise 7. Max pooling (35 minutes, medium).
+"""Exercise 7. Max pooling (30 minutes, medium).
 
 Check with: python -m tutorials.exercises check 7
 """

@@ -1,4 +1,4 @@
-"""Exercise 8. Batch normalisation (50 minutes, hard).
+"""Exercise 8. Batch normalisation (45 minutes, hard).
 
 Check with: python -m tutorials.exercises check 8
 """

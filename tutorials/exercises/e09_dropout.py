@@ -1,4 +1,4 @@
-"""Exercise 9. Dropout (20 minutes, medium).
+"""Exercise 9. Dropout (15 minutes, medium).
 
 Check with: python -m tutorials.exercises check 9
 """

@@ -1,4 +1,4 @@
-"""Exercise 10. Adam (35 minutes, medium).
+"""Exercise 10. Adam (25 minutes, medium).
 
 Check with: python -m tutorials.exercises check 10
 """

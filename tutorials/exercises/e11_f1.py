@@ -1,4 +1,4 @@
-"""Exercise 11. F1, class by class (25 minutes, medium).
+"""Exercise 11. F1, class by class (15 minutes, medium).
 
 Check with: python -m tutorials.exercises check 11
 """

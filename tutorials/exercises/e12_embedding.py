@@ -1,4 +1,4 @@
-"""Exercise 12. Embedding: a row for every token (20 minutes, medium).
+"""Exercise 12. Embedding: a row for every token (10 minutes, medium).
 
 Check with: python -m tutorials.exercises check 12
 """

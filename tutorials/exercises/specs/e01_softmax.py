@@ -51,7 +51,7 @@ def large(rng):
 
 
 EXERCISE = Exercise(
-    "e01_softmax", "Softmax", 20, "easy", ["softmax"], {"softmax": reference.softmax}, core=True, wrong=wrong,
+    "e01_softmax", "Softmax", 15, "easy", ["softmax"], {"softmax": reference.softmax}, core=True, wrong=wrong,
     checks=[
         Check("example", "the worked example comes out", 2, lambda rng: [call("softmax", np.log(array([1, 2, 5])))]),
         Check("rows", "every row becomes probabilities by itself, whatever the shape", 3, batches),

@@ -45,7 +45,7 @@ def sure(rng):
 
 
 EXERCISE = Exercise(
-    "e02_softmax_backward", "The way back through softmax", 25, "medium", ["softmax_backward"],
+    "e02_softmax_backward", "The way back through softmax", 20, "medium", ["softmax_backward"],
     {"softmax_backward": reference.softmax_backward}, core=True, wrong=wrong, given=["softmax"],
     checks=[
         Check("example", "the worked example comes out", 2,

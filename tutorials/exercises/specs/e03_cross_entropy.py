@@ -88,7 +88,7 @@ def large(name):
 
 
 EXERCISE = Exercise(
-    "e03_cross_entropy", "Softmax and cross-entropy as one loss", 35, "medium",
+    "e03_cross_entropy", "Softmax and cross-entropy as one loss", 30, "medium",
     ["cross_entropy", "cross_entropy_backward"],
     {"cross_entropy": reference.cross_entropy, "cross_entropy_backward": reference.cross_entropy_backward},
     core=True, wrong=wrong, given=["softmax", "log_softmax", "softmax_backward"],

@@ -66,7 +66,7 @@ def backward(rng):
 X, W = array([1, 2]), array([1, 0, 2], [3, 1, 0])
 
 EXERCISE = Exercise(
-    "e04_linear", "The linear layer, there and back", 30, "easy", ["linear", "linear_backward"],
+    "e04_linear", "The linear layer, there and back", 25, "easy", ["linear", "linear_backward"],
     {"linear": reference.linear, "linear_backward": reference.linear_backward}, core=True, wrong=wrong,
     checks=[
         Check("example", "the worked examples come out", 2, lambda rng: [

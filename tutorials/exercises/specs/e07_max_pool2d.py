@@ -94,7 +94,7 @@ def backward(rng, whole=False):
 X = array([1, 2, 5], [3, 4, 0], [9, 8, 7]).reshape(1, 3, 3, 1)
 
 EXERCISE = Exercise(
-    "e07_max_pool2d", "Max pooling", 35, "medium", ["max_pool2d", "max_pool2d_backward"],
+    "e07_max_pool2d", "Max pooling", 30, "medium", ["max_pool2d", "max_pool2d_backward"],
     {"max_pool2d": reference.max_pool2d, "max_pool2d_backward": reference.max_pool2d_backward}, core=True, wrong=wrong,
     checks=[
         Check("example", "the worked examples come out", 2, lambda rng: [

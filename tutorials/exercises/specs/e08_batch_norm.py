@@ -148,7 +148,7 @@ def lines(rng):
 
 
 EXERCISE = Exercise(
-    "e08_batch_norm", "Batch normalisation", 50, "hard", ["BatchNorm"], {"BatchNorm": Truth}, core=True, wrong=wrong,
+    "e08_batch_norm", "Batch normalisation", 45, "hard", ["BatchNorm"], {"BatchNorm": Truth}, core=True, wrong=wrong,
     checks=[
         Check("example", "the worked examples come out", 2, example),
         Check("training", "in training the batch's own mean and biased variance normalise", 2, training),

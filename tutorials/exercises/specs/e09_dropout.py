@@ -117,7 +117,7 @@ def nothing(rng):
 
 
 EXERCISE = Exercise(
-    "e09_dropout", "Dropout", 20, "medium", ["Dropout"], {"Dropout": Truth}, core=True, wrong=wrong,
+    "e09_dropout", "Dropout", 15, "medium", ["Dropout"], {"Dropout": Truth}, core=True, wrong=wrong,
     checks=[
         Check("forward", "in training, x / (1 - p) where u >= p, else 0", 3, forward),
         Check("fresh", "every call draws afresh", 1, twice),

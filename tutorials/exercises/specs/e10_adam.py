@@ -103,7 +103,7 @@ def several_parameters(rng):
 
 
 EXERCISE = Exercise(
-    "e10_adam", "Adam", 35, "medium", ["Adam"], {"Adam": Truth}, core=True, wrong=wrong,
+    "e10_adam", "Adam", 25, "medium", ["Adam"], {"Adam": Truth}, core=True, wrong=wrong,
     checks=[
         Check("example", "the worked example comes out", 1, lambda rng: [
             [Call("make", "Adam", ({"w": np.array([1.0])}, 0.1, 0.9, 0.999, 0.0)),

@@ -101,7 +101,7 @@ def undefined(name):
 LABELS, PREDICTIONS = np.array([0, 0, 1, 1, 1]), np.array([0, 1, 1, 1, 2])
 
 EXERCISE = Exercise(
-    "e11_f1", "F1, class by class", 25, "medium", ["f1_scores", "macro_f1"],
+    "e11_f1", "F1, class by class", 15, "medium", ["f1_scores", "macro_f1"],
     {"f1_scores": truth_f1, "macro_f1": truth_macro}, core=True, wrong=wrong,
     checks=[
         Check("example", "the worked examples come out", 2, lambda rng: [

@@ -98,7 +98,7 @@ def lines(rng):
 DY = array([1, 1], [2, 2], [5, 5], [9, 9]).reshape(1, 4, 2)
 
 EXERCISE = Exercise(
-    "e12_embedding", "Embedding", 20, "medium", ["embedding", "embedding_backward"],
+    "e12_embedding", "Embedding", 10, "medium", ["embedding", "embedding_backward"],
     {"embedding": reference.embedding, "embedding_backward": truth_backward}, core=True, wrong=wrong,
     checks=[
         Check("example", "the worked examples come out", 2, lambda rng: [

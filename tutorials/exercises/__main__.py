@@ -1,0 +1,114 @@
+"""python -m tutorials.exercises: check for learners; grade, gradescope, bundle, viva and paper for teachers."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from tutorials.exercises import learner, shelf
+from tutorials.exercises.runner import SECONDS
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs a command; a user's error is one line on stderr and exit status 2."""
+    parser = argparse.ArgumentParser(prog="python -m tutorials.exercises", description=__doc__)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    check = commands.add_parser("check", help="check your own answers, in seconds")
+    check.add_argument("number", nargs="?", type=int, help="one exercise; all of them without it")
+    check.add_argument("--folder", type=Path, default=learner.FOLDER, help="where the answers are (default: beside the stubs)")
+    check.add_argument("--example", action="store_true", help="the smallest failing case with its numbers")
+    check.add_argument("--why", action="store_true", help="what probably went wrong, after one more attempt")
+    commands.add_parser("list", help="the exercises with their minutes and difficulty")
+    if shelf.has_descriptions():
+        _teacher(commands)
+    args = parser.parse_args(arguments)
+    try:
+        return _run(args)
+    except (ValueError, OSError) as problem:
+        print(f"{type(problem).__name__ if not str(problem) else problem}", file=sys.stderr)
+        return 2
+
+
+def _teacher(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    grade = commands.add_parser("grade", help="grade a class from Canvas' or Moodle's zip or a folder of repositories")
+    grade.add_argument("place", type=Path, metavar="FOLDER", help="a folder or a zip")
+    grade.add_argument("--out", type=Path, default=Path("graded"), help="where results go (default: graded)")
+    grade.add_argument("--roster", type=Path, help="a CSV of the class: maps names, and shows who is missing")
+    grade.add_argument("--seed", type=int, help="of the hidden cases (default: that of an earlier run into OUT, else drawn)")
+    grade.add_argument("--only", metavar="KEY", help="regrade one student; all others stay as they are")
+    grade.add_argument("--exercises", type=int, nargs="+", help="numbers (default: all)")
+    grade.add_argument("--jobs", type=int, help="students at a time (default: one a core, at most 4)")
+    grade.add_argument("--seconds", type=float, default=SECONDS, help="for one exercise of one student")
+    grade.add_argument("--assignment", default="Exercises", help="its name in Canvas")
+    grade.add_argument("--harvest", action="store_true", help="also print frequent wrong answers that no known mistake explains")
+    scope = commands.add_parser("gradescope", help="build autograder.zip")
+    scope.add_argument("--out", type=Path, default=Path("autograder.zip"))
+    scope.add_argument("--seed", type=int, required=True)
+    scope.add_argument("--exercises", type=int, nargs="+", help="numbers (default: all)")
+    bundle = commands.add_parser("bundle", help="build the students' archive: stubs and public cases, no solution")
+    bundle.add_argument("--out", type=Path, default=Path("exercises.zip"))
+    viva = commands.add_parser("viva", help="a page of questions about each student's own code, and the key")
+    viva.add_argument("place", type=Path, metavar="FOLDER")
+    viva.add_argument("--out", type=Path, default=Path("viva"))
+    viva.add_argument("--seed", type=int, default=0)
+    paper = commands.add_parser("paper", help="a printable sheet a student with personal numbers, and the keys")
+    paper.add_argument("--roster", type=Path, required=True)
+    paper.add_argument("--seed", type=int, required=True)
+    paper.add_argument("--out", type=Path, default=Path("paper"))
+
+
+def _run(args: argparse.Namespace) -> int:
+    if args.command == "check":
+        return int(learner.check_folder(args.folder, args.number, args.example, args.why) > 0)
+    if args.command == "list":
+        for s in shelf.public_sheets():
+            print(f"{s.number:2} {s.title:40} {s.minutes:3} minutes, {s.difficulty}{', core' if s.core else ''}")
+        return 0
+    if args.command == "grade":
+        return _grade(args)
+    if args.command == "gradescope":
+        from tutorials.exercises.archives import gradescope
+
+        print(f"wrote {gradescope(args.out, args.seed, args.exercises)} with the hidden cases of seed {args.seed}")
+    if args.command == "bundle":
+        from tutorials.exercises.archives import bundle
+
+        print(f"wrote {bundle(args.out)}")
+    if args.command == "viva":
+        from tutorials.exercises.viva import write_viva
+
+        print(f"wrote {write_viva(args.place, args.out, args.seed)}")
+    if args.command == "paper":
+        from tutorials.exercises.paper import write_papers
+
+        print(f"wrote {write_papers(args.roster, args.out, args.seed)}")
+    return 0
+
+
+def _grade(args: argparse.Namespace) -> int:
+    from tutorials.exercises.classroom import grade_class
+
+    start = time.perf_counter()
+    found = grade_class(
+        args.place, args.out, args.roster, args.seed, args.only, args.exercises, args.jobs, args.seconds, args.assignment
+    )
+    for record in found["records"].values():
+        print(f"{record['key']:30} {record['earned']:6g} of {record['points']:g}")
+        for e in record["exercises"]:
+            if e["ended"] and "handed in" not in e["ended"]:
+                print(f"      {e['id']}: {e['ended']}")
+    for name in found["missing"]:
+        print(f"{name:30} nothing handed in")
+    seconds = time.perf_counter() - start
+    print(f"seed {found['seed']}; {found['graded']} of {found['students']} graded in {seconds:.0f} s; see {args.out / 'class.html'}")
+    if args.harvest:
+        from tutorials.exercises.harvest import harvest
+
+        print(harvest(args.place, found["seed"], args.exercises, args.seconds))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

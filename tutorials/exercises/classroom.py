@@ -1,0 +1,142 @@
+"""Grades a class: every submission in a process of its own, results kept by student, tables and pages written."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import secrets
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from tutorials.exercises.grading import grade_source
+from tutorials.exercises.runner import SECONDS, Process
+from tutorials.exercises.sheet import VERSION, Result, Sheet
+from tutorials.exercises.submissions import Submission, match_roster, read_roster, read_submissions
+
+SETTINGS = "grading.json"
+
+
+def grade_class(
+    place: Path, out: Path, roster: Path | None = None, seed: int | None = None, only: str | None = None,
+    exercises: list[int] | None = None, jobs: int | None = None, seconds: float = SECONDS, assignment: str = "Exercises",
+) -> dict[str, Any]:  # fmt: skip
+    """Grades all submissions in `place` (or `only` one) and writes `out`; returns a summary."""
+    from tutorials.exercises import pages
+    from tutorials.exercises.specs import exercises as described
+
+    settings = _settings(out, seed, exercises)
+    chosen = [e for e in described() if not settings["exercises"] or e.number in settings["exercises"]]
+    if not chosen:
+        raise ValueError(f"there are no exercises {settings['exercises']}")
+    sheets = tuple(exercise.sheet(settings["seed"]) for exercise in chosen)
+    found = read_submissions(place, sheets)
+    rows = read_roster(roster) if roster else []
+    matched, missing = match_roster(rows, found)
+    if only is not None and only not in found:
+        raise ValueError(f"nobody is called {only!r}: the keys are {', '.join(found)}")
+    students = out / "students"
+    students.mkdir(parents=True, exist_ok=True)
+    (out / SETTINGS).write_text(json.dumps(settings, indent=1), encoding="utf-8")
+    todo = [s for key, s in found.items() if only in (None, key) or not (students / f"{key}.json").exists()]
+    with ThreadPoolExecutor(jobs or min(os.cpu_count() or 1, 4)) as pool:
+        for submission, results in zip(todo, pool.map(lambda s: grade_one(s, sheets, seconds), todo), strict=True):
+            record = as_record(submission, results, settings["seed"])
+            (students / f"{submission.key}.json").write_text(json.dumps(record, indent=1, ensure_ascii=False), encoding="utf-8")
+    records = {key: json.loads((students / f"{key}.json").read_text(encoding="utf-8")) for key in found}
+    comments = _comments(out / "comments.csv", records)
+    for key, record in records.items():
+        page = pages.student_page(record, comments.get(key, ""), settings["seed"])
+        (students / f"{key}.html").write_text(page, encoding="utf-8")
+    (out / "class.html").write_text(pages.class_page(list(records.values()), sheets, settings["seed"], len(missing)), encoding="utf-8")
+    _tables(out, records, matched, found, missing, comments, sheets, assignment)
+    return {"seed": settings["seed"], "students": len(records), "graded": len(todo), "missing": missing, "records": records}
+
+
+def grade_one(submission: Submission, sheets: tuple[Sheet, ...], seconds: float) -> list[Result]:
+    """One submission's results, in one process that is restarted when it ends."""
+    with Process(seconds) as process:
+        return [grade_source(sheet, *_file(submission, sheet, process)) for sheet in sheets]
+
+
+def _file(submission: Submission, sheet: Sheet, process: Process) -> tuple[str | None, Process, str]:
+    text, problem = submission.files.get(sheet.id, (None, "no file was handed in"))
+    return text, process, problem
+
+
+def as_record(submission: Submission, results: list[Result], seed: int) -> dict[str, Any]:
+    """A student's results as JSON can hold them."""
+    return {
+        "key": submission.key, "name": submission.name, "id": submission.id, "system": submission.system, "seed": seed,
+        "version": VERSION, "earned": round(sum(r.earned for r in results), 2), "points": sum(r.points for r in results),
+        "notes": submission.notes,
+        "exercises": [
+            {
+                "id": r.id, "number": r.number, "title": r.title, "earned": r.earned, "points": r.points, "ended": r.ended,
+                "mistakes": r.mistakes, "diagnosis": r.diagnosis,
+                "properties": [
+                    {"name": v.property.name, "sentence": v.property.sentence, "points": v.property.points,
+                     "earned": v.earned, "problem": v.problem} for v in r.verdicts
+                ],
+            }
+            for r in results
+        ],
+    }  # fmt: skip
+
+
+def _settings(out: Path, seed: int | None, exercises: list[int] | None) -> dict[str, Any]:
+    """Seed and exercises: those asked for, else those of an earlier run into the same folder, else drawn."""
+    path = out / SETTINGS
+    kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    if seed is None:
+        seed = kept.get("seed", secrets.randbelow(10**6))
+    return {"seed": seed, "exercises": exercises or kept.get("exercises") or [], "version": VERSION}
+
+
+def _comments(path: Path, records: dict[str, Any]) -> dict[str, str]:
+    """The teacher's comments by key: the file is theirs, and only gains lines for students who are new."""
+    rows: dict[str, str] = {}
+    if path.exists():
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            rows = {row["key"]: row.get("comment") or "" for row in csv.DictReader(file) if row.get("key")}
+    new = [key for key in records if key not in rows]
+    if new or not path.exists():
+        _write(path, ["key", "comment"], [[key, rows.get(key, "")] for key in [*rows, *new]])
+    return rows
+
+
+def _tables(
+    out: Path, records: dict[str, Any], matched: dict[str, Any], found: dict[str, Submission], missing: list[str],
+    comments: dict[str, str], sheets: tuple[Sheet, ...], assignment: str,
+) -> None:  # fmt: skip
+    """grades.csv for any spreadsheet, canvas.csv and moodle.csv for those systems' imports."""
+    total = sum(sheet.points for sheet in sheets)
+    head = ["key", "name", "id", "points", "of", *(f"{s.number} {s.title}" for s in sheets), "comment"]
+    rows = [
+        [key, r["name"], r["id"], r["earned"], r["points"], *(e["earned"] for e in r["exercises"]), comments.get(key, "")]
+        for key, r in records.items()
+    ]
+    _write(out / "grades.csv", head, rows + [["", name, "", 0, total, *([""] * len(sheets)), "nothing handed in"] for name in missing])
+    canvas = [[r["name"], r["id"], matched.get(k, {}).get("sis", ""), matched.get(k, {}).get("login", ""),
+               matched.get(k, {}).get("section", ""), r["earned"]] for k, r in records.items() if r["system"] == "canvas"]  # fmt: skip
+    if canvas:
+        columns = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", assignment]
+        _write(out / "canvas.csv", columns, [["    Points Possible", "", "", "", "", total], *canvas])
+    moodle = [[f"Participant {r['id']}", r["name"], matched.get(k, {}).get("email", ""), r["earned"], total, comments.get(k, "")]
+              for k, r in records.items() if r["system"] == "moodle"]  # fmt: skip
+    if moodle:
+        columns = ["Identifier", "Full name", "Email address", "Grade", "Maximum Grade", "Feedback comments"]
+        _write(out / "moodle.csv", columns, moodle)
+
+
+def _write(path: Path, header: list[str], rows: list[list[Any]]) -> None:
+    with open(path, "w", encoding="utf-8-sig", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        writer.writerows([[_harmless(value) for value in row] for row in rows])
+
+
+def _harmless(value: Any) -> Any:
+    """Text that a spreadsheet would take for a formula gets an apostrophe."""
+    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@") else value

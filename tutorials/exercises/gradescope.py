@@ -1,0 +1,70 @@
+"""What Gradescope runs: grades the one submission in ROOT/submission and writes ROOT/results/results.json."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from tutorials.exercises.grading import grade_source
+from tutorials.exercises.runner import HERE, Process
+from tutorials.exercises.sheet import Result, from_bytes
+from tutorials.exercises.submissions import Submission, _add, _in_folder, _in_zip
+
+
+def run(root: Path, sheets_file: Path = HERE / "hidden.sheets") -> dict[str, Any]:
+    """The results of the submission under `root`, as written to results/results.json."""
+    start = time.perf_counter()
+    sheets = tuple(from_bytes(sheets_file.read_bytes()))
+    submission = Submission("submission", "submission")
+    for name, content in _in_folder(root / "submission"):
+        if name.lower().endswith(".zip"):
+            try:
+                for inner, data in _in_zip(content, name):
+                    _add(submission, inner, data, sheets)
+            except ValueError as problem:
+                submission.notes.append(str(problem))
+        else:
+            _add(submission, name, content, sheets)
+    with Process() as process:
+        graded = []
+        for sheet in sheets:
+            text, problem = submission.files.get(sheet.id, (None, "no file was handed in"))
+            graded.append(grade_source(sheet, text, process, problem))
+    results = {
+        "score": round(sum(result.earned for result in graded), 2),
+        "execution_time": round(time.perf_counter() - start, 2),
+        "output": "\n".join(submission.notes),
+        "visibility": "visible",
+        "stdout_visibility": "hidden",
+        "tests": [test for result in graded for test in _tests(result)],
+    }
+    place = root / "results"
+    place.mkdir(parents=True, exist_ok=True)
+    (place / "results.json").write_text(json.dumps(results, indent=1), encoding="utf-8")
+    return results
+
+
+def _tests(result: Result) -> list[dict[str, Any]]:
+    tests = []
+    for index, verdict in enumerate(result.verdicts, 1):
+        first = verdict is result.broken
+        said = [result.ended or verdict.problem] if verdict.problem else []
+        said += [result.diagnosis] if first and result.diagnosis else []
+        tests.append({
+            "score": verdict.earned,
+            "max_score": verdict.property.points,
+            "status": "failed" if verdict.problem else "passed",
+            "name": f"{result.title}: {verdict.property.sentence}",
+            "number": f"{result.number}.{index}",
+            "output": "\n".join(said),
+            "tags": [result.id],
+            "visibility": "visible",
+        })  # fmt: skip
+    return tests
+
+
+if __name__ == "__main__":
+    run(Path(sys.argv[1] if len(sys.argv) > 1 else "/autograder"))

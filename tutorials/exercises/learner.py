@@ -1,0 +1,188 @@
+"""What a learner sees: which property is broken, the smallest case that shows it, and what went wrong."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tutorials.exercises.grading import grade_with_outcomes
+from tutorials.exercises.runner import Process
+from tutorials.exercises.sheet import Result, Sheet
+from tutorials.exercises.shelf import HERE, public_sheets
+from tutorials.exercises.source import read_source
+from tutorials.exercises.worker import Call, Seed
+
+ATTEMPTS = ".attempts.json"
+
+
+def check_folder(folder: Path, number: int | None, example: bool = False, why: bool = False) -> int:
+    """Checks the answers in `folder`, one exercise or all; prints, and returns how many points are still missing."""
+    missing = 0.0
+    sheets = [s for s in public_sheets() if number in (None, s.number)]
+    if not sheets:
+        known = ", ".join(str(s.number) for s in public_sheets())
+        raise ValueError(f"there is no exercise {number}: they are {known}")
+    with Process() as process:
+        for sheet in sheets:
+            path = folder / f"{sheet.id}.py"
+            if not path.exists() and number is None:
+                continue
+            if not path.exists():
+                raise FileNotFoundError(f"{path} is missing: that is where exercise {sheet.number} is written")
+            source, problem = read_source(path.read_bytes())
+            result, outcomes = grade_with_outcomes(sheet, source, process, problem)
+            missing += result.points - result.earned
+            print(line(result, short=number is None))
+            if number is None or not result.broken:
+                _note(folder, sheet, source or "", bool(result.broken))
+                continue
+            attempts = _note(folder, sheet, source or "", True)
+            print(details(sheet, result, outcomes, example, why, attempts))
+    return int(np.ceil(missing))
+
+
+def check(answer: Any, example: bool = False, why: bool = False) -> None:
+    """`check(softmax)` in a notebook cell: finds the exercise by the function's or class's name and checks it.
+
+    The function's own source is what runs, with `import numpy as np` before it.
+    """
+    name = answer.__name__
+    sheet = next((s for s in public_sheets() if name in s.names), None)
+    if sheet is None:
+        raise ValueError(f"no exercise asks for {name}: they ask for {', '.join(n for s in public_sheets() for n in s.names)}")
+    outside = answer.__globals__ if inspect.isfunction(answer) else vars(inspect.getmodule(answer) or object)
+    parts = [answer] + [outside[n] for n in sheet.names if n != name and n in outside]
+    for part in list(parts):  # helpers from the same notebook
+        for used in _names_in(part):
+            value = outside.get(used)
+            ours = inspect.isfunction(value) and value.__globals__ is outside
+            if ours and value not in parts:
+                parts.append(value)
+    given = ", ".join(sheet.given)
+    head = "import numpy as np\n" + (f"from given import {given}\n" if given else "")
+    try:
+        source = head + "\n".join(textwrap.dedent(inspect.getsource(part)) for part in parts)
+    except OSError:
+        raise ValueError(f"the source of {name} is not to be had: define it in a cell or a file") from None
+    missing = [n for n in sheet.names if n not in (p.__name__ for p in parts)]
+    source += "".join(f"\ndef {n}(*a):\n    raise NotImplementedError('{n} is not defined yet')\n" for n in missing)
+    with Process() as process:
+        result, outcomes = grade_with_outcomes(sheet, source, process)
+    print(line(result))
+    if result.broken:
+        attempts = _note(Path.cwd(), sheet, source, True) if why else 1
+        print(details(sheet, result, outcomes, example, why, attempts))
+
+
+def _names_in(part: Any) -> set[str]:
+    codes = [part.__code__] if inspect.isfunction(part) else [
+        f.__code__ for f in vars(part).values() if inspect.isfunction(f)
+    ]
+    return {name for code in codes for name in code.co_names}
+
+
+def line(result: Result, short: bool = False) -> str:
+    """One line: number, title, points, and the first broken property."""
+    head = f"{result.number:2} {result.title}: {result.earned:g} of {result.points:g} points"
+    if not result.broken:
+        return head
+    if result.ended or not short:
+        return f"{head}; {result.ended}" if result.ended else head
+    return f"{head}; not yet: {result.broken.property.sentence}"
+
+
+def details(
+    sheet: Sheet, result: Result, outcomes: list[dict[str, Any]], example: bool, why: bool, attempts: int
+) -> str:
+    """The broken properties in order; with `example` the smallest case of the first; with `why` the diagnosis."""
+    lines = []
+    for verdict in result.verdicts:
+        lines.append(f"   {'not yet' if verdict.problem else 'holds  '}  {verdict.property.sentence}")
+    broken = result.broken
+    assert broken is not None
+    if not result.ended:
+        lines.append(f"   {broken.problem}")
+    if example and broken.case is not None:
+        lines += ["", shown(sheet, broken.case, outcomes[broken.case])]
+    elif not example:
+        lines.append("   --example shows the smallest case with its numbers")
+    if why:
+        if attempts < 2:
+            lines.append("   --why answers after one more attempt: change something, and ask again")
+        else:
+            lines.append("   " + (result.diagnosis or "None of the known mistakes gives these numbers: compare --example by hand."))
+    return "\n".join(lines)
+
+
+def shown(sheet: Sheet, case: int, outcome: dict[str, Any]) -> str:
+    """A case as calls with numbers, what is expected, and what came."""
+    lines, results = [], iter(sheet.cases[case].expected)
+    got = iter(outcome["results"])
+    for call in sheet.cases[case].calls:
+        lines.append("   " + _written(call))
+        if call.how in ("call", "method", "get"):
+            came = next(got, None)
+            lines.append(_indented("expected", next(results)))
+            lines.append(_indented("got", outcome["error"] if came is None and outcome["error"] else came))
+            if came is None and outcome["error"]:
+                break
+    if outcome["printed"]:
+        lines.append(_indented("printed", outcome["printed"]))
+    return "\n".join(lines)
+
+
+def _written(call: Call) -> str:
+    names = {"call": call.name, "make": call.name, "method": f"it.{call.name}", "do": f"it.{call.name}"}
+    if call.how == "get":
+        return f"it.{call.name}"
+    values = [f"default_rng({a.value})" if isinstance(a, Seed) else text(a) for a in call.args]
+    if call.how == "set":
+        return f"it.{call.name} = {values[0]}"
+    start = ("it = " if call.how == "make" else "") + names[call.how] + "("
+    joined = ", ".join(values) if all("\n" not in v for v in values) else ",\n".join(values)
+    return start + textwrap.indent(joined, " " * (len(start) + 3))[len(start) + 3 :] + ")"
+
+
+def _indented(title: str, value: Any) -> str:
+    body = value if isinstance(value, str) else text(value)
+    return f"      {title:9}" + textwrap.indent(body, " " * 15)[15:]
+
+
+def text(value: Any) -> str:
+    """Numbers with as many digits as a person compares."""
+    if isinstance(value, (np.ndarray, np.generic)):
+        return np.array2string(np.asarray(value), precision=4, suppress_small=True, separator=", ", threshold=60)
+    if isinstance(value, tuple):
+        return "(" + ",\n ".join(text(v) for v in value) + ")"
+    if isinstance(value, dict):
+        return "{" + ",\n ".join(f"{k!r}: {text(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return repr(value)
+
+
+def _note(folder: Path, sheet: Sheet, source: str, failed: bool) -> int:
+    """Keeps a fingerprint of every different failing attempt, and returns how many there are of this exercise."""
+    path = folder / ATTEMPTS
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        kept = {}
+    mark = hashlib.sha256(source.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    seen = kept.setdefault(sheet.id, [])
+    if failed and mark not in seen:
+        seen.append(mark)
+        try:
+            path.write_text(json.dumps(kept), encoding="utf-8")
+        except OSError:
+            pass
+    return len(seen)
+
+
+FOLDER = HERE

@@ -1,0 +1,86 @@
+"""The pages that grading writes: one a student, and one for the class, without names."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from minnet.formatting import count, percent
+from minnet.page import code, note, page, table
+from tutorials.exercises.diagnosis import FACTS
+from tutorials.exercises.sheet import Sheet
+
+
+def student_page(record: dict[str, Any], comment: str, seed: int) -> str:
+    """What one student reads: points, what is broken in which exercise, and what probably went wrong."""
+    exercises = record["exercises"]
+    overview = table(
+        "Points, exercise by exercise", ["Exercise", "Points", "Of", "First thing to look at"],
+        [[f"{e['number']} {e['title']}", f"{e['earned']:g}", f"{e['points']:g}", _first(e)] for e in exercises]
+        + [["All", f"{record['earned']:g}", f"{record['points']:g}", ""]],
+        numeric=(1, 2), sums=1,
+    )  # fmt: skip
+    sections = {"Overview": overview}
+    if comment:
+        sections["Your teacher's comment"] = note(comment)
+    for e in exercises:
+        if e["earned"] == e["points"] or e["ended"]:
+            continue
+        rows = [
+            ["✓ holds" if not p["problem"] else "✗ not yet", p["sentence"], f"{p['earned']:g} of {p['points']:g}", p["problem"]]
+            for p in e["properties"]
+        ]
+        body = note(e["diagnosis"]) if e["diagnosis"] else ""
+        body += table(f"What exercise {e['number']} checks", ["", "Property", "Points", "What came"], rows, numeric=(2,))
+        body += code(f"python -m tutorials.exercises check {e['number']} --example")
+        sections[f"{e['number']} {e['title']}"] = body
+    done = sum(e["earned"] == e["points"] for e in exercises)
+    lead = [
+        f"{record['earned']:g} of {record['points']:g} points; {done} of {count(len(exercises), 'exercise')} complete.",
+        f"Graded on hidden cases of seed {seed}, the same for the whole class. The answers ran on whole files, one process "
+        "for all, with numpy alone.",
+    ]
+    if record["notes"]:
+        lead.append("Note: " + "; ".join(record["notes"]) + ".")
+    return page(record["name"], lead, sections)
+
+
+def _first(e: dict[str, Any]) -> str:
+    if e["ended"]:
+        return e["ended"]
+    return next((p["sentence"] for p in e["properties"] if p["problem"]), "")
+
+
+def class_page(records: list[dict[str, Any]], sheets: tuple[Sheet, ...], seed: int, missing: int) -> str:
+    """What the teacher shows the class: how the exercises went and which mistakes are common; nobody is named."""
+    n = len(records)
+    rows, common = [], []
+    for index, sheet in enumerate(sheets):
+        column = [record["exercises"][index] for record in records]
+        full = sum(e["earned"] == e["points"] for e in column)
+        absent = sum("handed in" in e["ended"] for e in column)
+        mean = sum(e["earned"] for e in column) / max(n, 1) / sheet.points
+        rows.append([f"{sheet.number} {sheet.title}", percent(mean), percent(full / max(n, 1)), absent])
+        seen = Counter(id for e in column for id in e["mistakes"])
+        sentences = {**FACTS, **sheet.sentences}
+        common += [(times, f"{sheet.number} {sheet.title}", sentences[id]) for id, times in seen.items() if id in sentences]
+    common.sort(key=lambda item: -item[0])
+    sections = {
+        "Exercises": table(
+            "How each exercise went", ["Exercise", "Mean of the points", "Complete", "Not handed in"], rows, numeric=(1, 2, 3)
+        ),
+        "Common mistakes": table(
+            "Mistakes that the numbers show, the most frequent first", ["Exercise", "Students", "Mistake"],
+            [[title, times, sentence] for times, title, sentence in common[:25]], numeric=(1,),
+        ) if common else note("No known mistake was recognised."),
+    }  # fmt: skip
+    undiagnosed = sum(
+        1 for r in records for e in r["exercises"] if e["earned"] < e["points"] and not e["mistakes"] and not e["ended"]
+    )
+    lead = [
+        f"{count(n, 'submission')}, {count(len(sheets), 'exercise')}; mean "
+        f"{percent(sum(r['earned'] for r in records) / max(sum(r['points'] for r in records), 1))} of the points.",
+        f"{count(undiagnosed, 'wrong answer')} could not be explained by a known mistake. "
+        f"{missing} on the roster handed nothing in. Seed {seed}.",
+    ]
+    return page("How the class did", lead, sections)

@@ -1,0 +1,1 @@
+"""Solutions, with the reasoning in comments. Not part of the students' archive."""

@@ -1,0 +1,225 @@
+"""Reads what students handed in, as Canvas, Moodle and GitHub Classroom give it to the teacher."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tutorials.exercises.sheet import Sheet
+from tutorials.exercises.source import LARGEST, read_source
+
+TOTAL = 256 << 20  # bytes that are read from one archive
+IGNORED = ("__MACOSX", ".git", ".ipynb_checkpoints", "__pycache__", ".vscode", ".idea", ".venv", "node_modules")
+# doejane_LATE_123_4567_softmax-1.py: Canvas puts name, id of the student and id of the file before the file's name.
+CANVAS = re.compile(r"(?P<name>[^_/]+)_(?:LATE_)?(?P<id>\d+)_\d+_(?P<file>[^/]+)$", re.IGNORECASE)
+# Jane Doe_123_assignsubmission_file_/softmax.py: Moodle makes a folder of name and participant's number.
+MOODLE = re.compile(r"(?P<name>[^/]+)_(?P<id>\d+)_assignsubmission_(?:file|onlinetext)_?/(?P<file>.+)$")
+COPY = re.compile(r"(?:[\s_-]*(?:\(\d+\)|copy(?:[\s_-]*\d+)?|kopie|final\d*|v\d+)|-\d+)+$", re.IGNORECASE)
+
+
+@dataclass
+class Submission:
+    """What one student handed in: `files` by exercise, the text or None with the reason; `notes` for the teacher."""
+
+    key: str
+    name: str
+    id: str = ""
+    system: str = "folder"
+    files: dict[str, tuple[str | None, str]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    _ranks: dict[str, tuple[int, ...]] = field(default_factory=dict)
+
+
+def read_submissions(place: Path, sheets: tuple[Sheet, ...]) -> dict[str, Submission]:
+    """Every student's submission by key; from a folder, from a zip, or from a folder of zips."""
+    if not place.exists():
+        raise FileNotFoundError(f"{place} does not exist: name the folder or the zip that the students' work is in")
+    found: dict[str, Submission] = {}
+    if place.is_file():
+        _add_all(found, _in_zip(place.read_bytes(), place.name), sheets)
+    else:
+        _add_all(found, _in_folder(place), sheets)
+    if not found:
+        raise ValueError(
+            f"no submission was found in {place}: expected Canvas' or Moodle's zip, or one folder a student with .py files"
+        )
+    return dict(sorted(found.items()))
+
+
+def _in_folder(place: Path) -> Iterator[tuple[str, bytes]]:
+    for path in sorted(place.rglob("*")):
+        relative = path.relative_to(place).as_posix()
+        if _wanted(relative) and path.is_file() and not path.is_symlink():
+            if path.stat().st_size > TOTAL:
+                yield relative, b"\0"
+            else:
+                yield relative, path.read_bytes()
+
+
+def _in_zip(data: bytes, title: str) -> Iterator[tuple[str, bytes]]:
+    try:
+        archive = zipfile.ZipFile(io.BytesIO(data))
+    except zipfile.BadZipFile:
+        raise ValueError(f"{title} is no zip archive, or a damaged one: download it again") from None
+    left = TOTAL
+    for entry in archive.infolist():
+        name = entry.filename.replace("\\", "/")
+        if not entry.flag_bits & 0x800:  # the archive does not say that the name is UTF-8
+            name = _readable(name)
+        if entry.is_dir() or not _wanted(name):
+            continue
+        try:
+            with archive.open(entry) as file:
+                content = file.read(min(left, LARGEST * 8) + 1)
+        except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, OSError):
+            content = b"\0"  # encrypted or damaged: read_source will say that it is no text
+        left -= len(content)
+        if left <= 0:
+            raise ValueError(f"{title} unpacks to more than {TOTAL >> 20} MiB: that is no class's homework")
+        yield name, content
+
+
+def _readable(name: str) -> str:
+    try:
+        raw = name.encode("cp437")
+    except UnicodeEncodeError:
+        return name
+    for encoding in ("utf-8", "gb18030"):
+        try:
+            return raw.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    return name
+
+
+def _wanted(name: str) -> bool:
+    parts = name.split("/")
+    return not any(part in IGNORED or part.startswith("._") for part in parts) and parts[-1].lower().endswith((".py", ".zip"))
+
+
+def _add_all(found: dict[str, Submission], files: Iterator[tuple[str, bytes]], sheets: tuple[Sheet, ...]) -> None:
+    for name, content in files:
+        student, inner = _student(name)
+        if inner.lower().endswith(".zip"):
+            try:
+                inside = list(_in_zip(content, name))
+            except ValueError as problem:
+                kept = _kept(found, student) if student else None
+                if kept:
+                    kept.notes.append(str(problem))
+                continue
+            if student is None:  # a whole class's export lies in the folder
+                _add_all(found, iter(inside), sheets)
+            else:
+                for path, data in inside:
+                    _add(_kept(found, student), path, data, sheets)
+        elif student is not None:
+            _add(_kept(found, student), inner, content, sheets)
+
+
+def _student(name: str) -> tuple[tuple[str, str, str] | None, str]:
+    """((name, id, system) of the student, the file's own name) from a path in an export."""
+    if match := MOODLE.search(name):
+        return (match["name"].rpartition("/")[2], match["id"], "moodle"), match["file"]
+    last = name.rpartition("/")[2]
+    if match := CANVAS.fullmatch(last):
+        return (match["name"], match["id"], "canvas"), match["file"]
+    if "/" in name:
+        return (name.partition("/")[0], "", "folder"), name.partition("/")[2]
+    if name.lower().endswith(".zip"):
+        return None, name
+    return (Path(name).stem, "", "folder"), name
+
+
+def _kept(found: dict[str, Submission], student: tuple[str, str, str]) -> Submission:
+    name, id, system = student
+    key = re.sub(r"[^\w.-]+", "-", f"{name}-{id}" if id else name).strip("-.") or "student"
+    return found.setdefault(key, Submission(key, name, id, system))
+
+
+def _add(submission: Submission, path: str, data: bytes, sheets: tuple[Sheet, ...]) -> None:
+    """Finds the exercise that a file belongs to; of several for one exercise the last counts."""
+    name = path.rpartition("/")[2]
+    if name.lower() in ("given.py", "__init__.py", "__main__.py", "setup.py", "conftest.py"):
+        return
+    text, problem = read_source(data)
+    id = exercise_of(name, text, sheets)
+    if id is None:
+        if re.match(r"(?i)e\d\d", name) or not submission.notes:
+            submission.notes.append(f"{name} belongs to no exercise")
+        return
+    rank = (int(text is not None), *map(int, re.findall(r"\d+", COPY.search(Path(name).stem)[0] if COPY.search(Path(name).stem) else "")))  # type: ignore[index]
+    if id in submission.files:
+        submission.notes.append(f"several files for {id}: the one with the highest number counts")
+        if rank < submission._ranks[id]:
+            return
+    submission.files[id] = (text, problem)
+    submission._ranks[id] = rank
+
+
+def exercise_of(name: str, text: str | None, sheets: tuple[Sheet, ...]) -> str | None:
+    """The exercise that a file answers, by its name ("softmax (1).py", "E01_softmax.py"), else by what it defines."""
+    stem = re.sub(r"[\s-]+", "_", COPY.sub("", Path(name).stem)).lower()
+    for sheet in sheets:
+        if stem in (sheet.id, sheet.id[4:], sheet.id[:3]):
+            return sheet.id
+    for sheet in sheets:
+        if sheet.id in stem:
+            return sheet.id
+    for sheet in sheets:
+        if text and all(re.search(rf"^(?:def|class)\s+{wanted}\b", text, re.MULTILINE) for wanted in sheet.names):
+            return sheet.id
+    return None
+
+
+def read_roster(path: Path) -> list[dict[str, str]]:
+    """Rows of a roster with name, id, login: from a CSV with any of the columns that the systems use."""
+    text, problem = read_source(path.read_bytes())
+    if text is None:
+        raise ValueError(f"{path}: {problem}")
+    rows = []
+    for row in csv.DictReader(io.StringIO(text)):
+        lower = {(k or "").strip().lower(): (v or "").strip() for k, v in row.items() if isinstance(v, str)}
+        name = lower.get("full name") or lower.get("student") or lower.get("name") or ""
+        name = name or " ".join(filter(None, [lower.get("first name"), lower.get("surname") or lower.get("last name")]))
+        id = lower.get("identifier") or lower.get("id") or lower.get("id number") or ""
+        login = lower.get("github_username") or lower.get("sis login id") or lower.get("login") or lower.get("username") or ""
+        if name or id or login:
+            rows.append({"name": name or login or id, "id": id.removeprefix("Participant "), "login": login,
+                         "sis": lower.get("sis user id", ""), "section": lower.get("section", ""),
+                         "email": lower.get("email address", "")})  # fmt: skip
+    if not rows:
+        raise ValueError(f"{path} lists nobody: a first line with name, id or github_username is expected")
+    return rows
+
+
+def match_roster(roster: list[dict[str, str]], found: dict[str, Submission]) -> tuple[dict[str, dict[str, str]], list[str]]:
+    """({key of a submission: its row}, names of those who handed nothing in)."""
+    matched: dict[str, dict[str, str]] = {}
+    for row in roster:
+        for key, submission in found.items():
+            if key not in matched and _belongs(row, submission):
+                matched[key] = row
+                submission.name = row["name"]
+                break
+    taken = {id(row) for row in matched.values()}
+    return matched, [row["name"] for row in roster if id(row) not in taken]
+
+
+def _belongs(row: dict[str, str], submission: Submission) -> bool:
+    if submission.id:
+        return row["id"] == submission.id
+    folder = submission.name.lower()
+    login = row["login"].lower()
+    if login and (folder == login or folder.endswith(f"-{login}")):
+        return True
+    return _letters(row["name"]) == _letters(submission.name)
+
+
+def _letters(name: str) -> str:
+    return "".join(sorted("".join(c for c in part.lower() if c.isalnum()) for part in re.split(r"[\s,_-]+", name) if part))
