@@ -236,6 +236,11 @@ def wide(x: np.ndarray, like: np.ndarray) -> tuple[np.ndarray, int]:
     return flat.reshape(-1, repeats * x.shape[-1]), repeats
 
 
+def repeated(v: np.ndarray, repeats: int) -> np.ndarray:
+    """`v` (C,) as often as `wide` says, (repeats * C,). np.tile costs more than a small image's whole pass."""
+    return v[None].repeat(repeats, axis=0).reshape(-1)
+
+
 def _blocks(*arrays: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
     rows = max(1, _BLOCK // max(1, arrays[0].shape[1]))
     for start in range(0, len(arrays[0]), rows):
@@ -247,7 +252,7 @@ def channel_moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     X, repeats = wide(x, x)
     count = X.shape[0] * repeats
     mean = channel_total(x) / count
-    shift, squares = np.tile(mean, repeats), np.zeros(X.shape[1], x.dtype)
+    shift, squares = repeated(mean, repeats), np.zeros(X.shape[1], x.dtype)
     for (block,) in _blocks(X):
         centred = block - shift
         squares += np.einsum("ij,ij->j", centred, centred)
@@ -265,7 +270,7 @@ def channel_affine(x: np.ndarray, scale: np.ndarray, shift: np.ndarray) -> np.nd
     y = fresh(x)
     X, repeats = wide(x, x)
     Y, _ = wide(y, x)
-    scale, shift = np.tile(scale, repeats), np.tile(shift, repeats)
+    scale, shift = repeated(scale, repeats), repeated(shift, repeats)
     for source, target in _blocks(X, Y):
         np.multiply(source, scale, out=target)
         target += shift
@@ -276,7 +281,7 @@ def channel_sums(dy: np.ndarray, x: np.ndarray, mean: np.ndarray) -> tuple[np.nd
     """sum of dy, and of dy (x - mean), over all but the channels: (C,), (C,)."""
     dY, repeats = wide(dy, x)
     X, _ = wide(x, x)
-    shift, products = np.tile(mean, repeats), np.zeros(X.shape[1], x.dtype)
+    shift, products = repeated(mean, repeats), np.zeros(X.shape[1], x.dtype)
     for gradient, block in _blocks(dY, X):
         products += np.einsum("ij,ij->j", gradient, block - shift)
     return channel_total(dy), products.reshape(repeats, -1).sum(axis=0)
@@ -288,7 +293,7 @@ def channel_combine(dy: np.ndarray, a: np.ndarray, x: np.ndarray, b: np.ndarray,
     dY, repeats = wide(dy, x)
     X, _ = wide(x, x)
     dX, _ = wide(dx, x)
-    a, b, c = (np.tile(v, repeats) for v in (a, b, c))
+    a, b, c = (repeated(v, repeats) for v in (a, b, c))
     for gradient, block, target in _blocks(dY, X, dX):
         np.multiply(block, b, out=target)
         target += c

@@ -39,8 +39,8 @@ class Normalize(Layer):
         y = kernels.fresh(x, self.scale.dtype)
         y[...] = x
         Y, repeats = kernels.wide(y, y)
-        Y *= np.tile(self.scale, repeats)
-        Y += np.tile(self.shift, repeats)
+        Y *= kernels.repeated(self.scale, repeats)
+        Y += kernels.repeated(self.shift, repeats)
         self._cache = y.shape
         return y
 
