@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
-from minnet import checkpoint
+from minnet import checkpoint, run_folder
 from minnet.layers.base import Layer
 from minnet.losses import Loss, SoftmaxCrossEntropy
 from minnet.nonfinite import NonFiniteError, find_nonfinite
 from minnet.optimizers import Lookahead, Optimizer, clip_factor, gradient_norm
+from minnet.progress import Progress, as_json, differences, progress_from
 from minnet.workers import SHUFFLE, Batch, Crew, Plan, plan
 
-HISTORY = (
-    "epoch", "step", "learning_rate", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy",
-    "seconds", "examples_per_second",
-)  # fmt: skip
+
+class Updated(NamedTuple):
+    """What one step found, and the learning rate of its update."""
+
+    loss: float
+    correct: int
+    rate: float
 
 
 class Trainer:
@@ -89,93 +93,132 @@ class Trainer:
         from last.ckpt as if never stopped. `about` (arrays, header) goes into the checkpoints: what else a
         prediction needs. Ctrl-C ends the run between two updates and sets `interrupted`.
         """
+        with _as_found(self.model):
+            return self._fit(
+                train, validation, epochs, batch_size, patience, folder, resume, about, save_every, progress
+            )
+
+    def _fit(
+        self,
+        train: tuple[Any, ...],
+        validation: tuple[Any, Any] | None,
+        epochs: int,
+        batch_size: int,
+        patience: int | None,
+        folder: str | os.PathLike[str] | None,
+        resume: bool,
+        about: tuple[dict[str, np.ndarray], dict[str, Any]],
+        save_every: float,
+        progress: bool,
+    ) -> list[dict[str, Any]]:
         x, y = train[0], np.asarray(train[1])
         weights = np.asarray(train[2], dtype=np.float64) if len(train) > 2 else None
         self._check(x, y, weights, validation, epochs, batch_size)
         examples = len(y)
-        steps = examples // batch_size + (examples % batch_size > 1 or examples < batch_size)
+        # a rest of one example joins the last batch: batch statistics need two
+        self.steps = examples // batch_size + (examples % batch_size > 1 or examples < batch_size)
         chosen = plan(self.model, x[:1], min(batch_size, examples), self.workers, self.piece)
         self.run = {
             "examples": examples, "epochs": epochs, "batch_size": batch_size, "seed": self.seed,
             "workers": chosen.workers, "piece": chosen.piece, "exact_batch_norm": self.exact_batch_norm,
         }  # fmt: skip
-        self.folder, self.about = None if folder is None else Path(folder), about
-        state = self._restore() if resume else _fresh_state()
+        self.settings = as_json(
+            self.run | {
+                "model": self.model, "loss": self.loss, "optimizer": self.optimizer, "schedule": self.schedule,
+                "augment": self.augment, "clip_norm": self.clip_norm, "freeze_at": self.freeze_at, "patience": patience,
+            }
+        )  # fmt: skip
+        self.folder, self.about, self.save_every = None if folder is None else Path(folder), about, save_every
+        self.best: dict[str, np.ndarray] | None = None
+        self.interrupted = False
+        state = self._restore() if resume else Progress()
+        self._started = time.perf_counter() - state.seconds
         self.model.need_dx(False)  # nobody reads the first layer's dx
-        self.interrupted, started, saved = False, time.perf_counter() - state["seconds"], time.perf_counter()
         with Crew(self.model.train(), self.loss, chosen, self.exact_batch_norm) as crew, _Interrupt() as interrupt:
             self.optimizer.pool = crew.pool
-            for epoch in range(state["epoch"], epochs):
-                if patience is not None and state["waited"] >= patience:
-                    break
-                crew.freeze([place for place, part in self.freeze_at.items() if epoch / epochs >= part])
-                order = np.random.default_rng((self.seed, SHUFFLE, epoch)).permutation(examples)
-                clock, first = time.perf_counter(), state["step"]
-                bar = tqdm(total=examples, initial=first * batch_size, unit="ex", desc=f"epoch {epoch + 1}/{epochs}",
-                           disable=None if progress else True, leave=False)  # fmt: skip
-                for step in range(first, steps):
-                    rows = order[step * batch_size : examples if step == steps - 1 else (step + 1) * batch_size]
-                    batch = Batch(x, rows, y[rows], None if weights is None else weights[rows], self.augment)
-                    done = (epoch * steps + step) / (epochs * steps)
-                    outcome = crew.step(batch, (self.seed, epoch, step))
-                    rate = self._update(outcome.loss, done, batch, (self.seed, epoch, step))
-                    state["loss"] += outcome.loss * len(rows)
-                    state["correct"] += outcome.correct
-                    state["step"] = step + 1
-                    seen = min(examples, (step + 1) * batch_size)
-                    bar.set_postfix(loss=f"{state['loss'] / seen:.3f}", accuracy=f"{state['correct'] / seen:.3f}")
-                    bar.update(len(rows))
-                    state["seconds"] = time.perf_counter() - started
-                    if interrupt.asked or time.perf_counter() - saved > save_every:
-                        self._save("last.ckpt", state)
-                        saved = time.perf_counter()
-                        if interrupt.asked:
-                            break
-                bar.close()
-                if interrupt.asked and state["step"] < steps:
-                    break
-                if epoch == epochs - 1 and isinstance(self.optimizer, Lookahead):
-                    self.optimizer.pull(0.0)  # the run ends on the slow weights
-                spent = time.perf_counter() - clock
-                row = {"epoch": epoch + 1, "step": (epoch + 1) * steps, "learning_rate": rate,
-                       "train_loss": state["loss"] / examples, "train_accuracy": state["correct"] / examples,
-                       "validation_loss": None, "validation_accuracy": None, "seconds": state["seconds"],
-                       "examples_per_second": (steps - first) / steps * examples / spent}  # fmt: skip
-                if validation is not None:
-                    scores = self.predict(validation[0], crew)
-                    row["validation_loss"], row["validation_accuracy"] = self._score(scores, validation[1])
-                state.update(epoch=epoch + 1, step=0, loss=0.0, correct=0, seconds=time.perf_counter() - started)
-                row["seconds"] = state["seconds"]
-                self.history.append(row)
-                self._remember(state, row)
-                self._save("last.ckpt", state)
-                saved = time.perf_counter()
-                self._log(row, epochs, progress)
-                if interrupt.asked:
-                    break
-            self.interrupted = interrupt.asked and state["epoch"] < epochs
+            while state.epoch < epochs and (patience is None or state.waited < patience) and not self.interrupted:
+                if self._epoch(crew, (x, y, weights), state, interrupt, progress):
+                    self._close_epoch(crew, validation, state, progress)
+                self.interrupted = interrupt.asked and state.epoch < epochs
         self.optimizer.pool = None
-        self.model.need_dx(True)
-        if not self.interrupted and state["best"] is not None:
-            self._set_weights(state["best"])
+        if not self.interrupted and self.best is not None:
+            self._set_weights(self.best)
         return self.history
+
+    def _epoch(self, crew: Crew, data: tuple[Any, ...], state: Progress, interrupt: _Interrupt, progress: bool) -> bool:
+        """The updates of one epoch, from where `state` stands; False when Ctrl-C ended it before the last."""
+        x, y, weights = data
+        size, saved = self.run["batch_size"], time.perf_counter()
+        crew.freeze([place for place, part in self.freeze_at.items() if state.epoch / self.run["epochs"] >= part])
+        order = np.random.default_rng((self.seed, SHUFFLE, state.epoch)).permutation(len(y))
+        with tqdm(total=len(y), initial=state.step * size, unit="ex", desc=f"epoch {state.epoch + 1}",
+                  disable=None if progress else True, leave=False) as bar:  # fmt: skip
+            for step in range(state.step, self.steps):
+                end = len(y) if step == self.steps - 1 else (step + 1) * size
+                rows = order[step * size : end]
+                batch = Batch(x, rows, y[rows], None if weights is None else weights[rows], self.augment)
+                done = (state.epoch + step / self.steps) / self.run["epochs"]
+                updated = self._step(crew, batch, done, (self.seed, state.epoch, step))
+                state.loss += updated.loss * len(rows)
+                state.correct += updated.correct
+                state.step, state.rate = step + 1, updated.rate
+                bar.set_postfix(loss=f"{state.loss / end:.3f}", accuracy=f"{state.correct / end:.3f}")
+                bar.update(len(rows))
+                due = interrupt.asked or time.perf_counter() - saved > self.save_every
+                if due and state.step < self.steps:
+                    saved = time.perf_counter()
+                    state.seconds = saved - self._started
+                    self._save("last.ckpt", state)
+                    if interrupt.asked:
+                        return False
+        return True
+
+    def _close_epoch(self, crew: Crew, validation: Any, state: Progress, progress: bool) -> None:
+        """What follows an epoch's last update: validation, a row of history, the best weights, a checkpoint."""
+        examples = self.run["examples"]
+        spent = time.perf_counter() - self._started - (self.history[-1]["seconds"] if self.history else 0.0)
+        state.epoch += 1
+        if state.epoch == self.run["epochs"] and isinstance(self.optimizer, Lookahead):
+            self.optimizer.pull(0.0)  # the run ends on the slow weights
+        row: dict[str, Any] = {
+            "epoch": state.epoch, "step": state.epoch * self.steps, "learning_rate": state.rate,
+            "train_loss": state.loss / examples, "train_accuracy": state.correct / examples,
+            "validation_loss": None, "validation_accuracy": None,
+        }  # fmt: skip
+        if validation is not None:
+            scores = self.predict(validation[0], crew)
+            row["validation_loss"], row["validation_accuracy"] = self._score(scores, validation[1])
+        state.step, state.loss, state.correct = 0, 0.0, 0
+        state.seconds = time.perf_counter() - self._started
+        row |= {"seconds": state.seconds, "examples_per_second": examples / spent}
+        self.history.append(row)
+        self._remember(state, row)
+        self._save("last.ckpt", state)
+        self._log(row, progress)
 
     # -- one update ----------------------------------------------------------------------------------------
 
-    def _update(self, loss: float, progress: float, batch: Batch, key: tuple[int, int, int]) -> float:
-        """The optimizer's step, after making sure that loss and gradient are finite; returns the learning rate."""
-        rate = self.optimizer.learning_rate * (1.0 if self.schedule is None else self.schedule(progress))
+    def _step(self, crew: Crew, batch: Batch, progress: float, key: tuple[int, int, int]) -> Updated:
+        """Forward, backward, update. Raises NonFiniteError, with the model as it was, if loss or gradient are not."""
+        buffers = list(self.model.named_buffers().values())
+        before = [array.copy() for array in buffers]  # batch norm's statistics; weights only change in the update
+        outcome, rate = crew.step(batch, key), self._rate(progress)
         norm = gradient_norm(self.model, self.loss)
-        if not (math.isfinite(loss) and math.isfinite(norm)):
+        if not (math.isfinite(outcome.loss) and math.isfinite(norm)):
+            for array, old in zip(buffers, before, strict=True):
+                array[...] = old
             where = find_nonfinite(self.model, self.loss, batch, key)
             raise NonFiniteError(
-                f"epoch {key[1] + 1}, step {key[2] + 1}: loss {loss:g}, gradient norm {norm:g}. {where} "
+                f"epoch {key[1] + 1}, step {key[2] + 1}: loss {outcome.loss:g}, gradient norm {norm:g}. {where} "
                 f"(learning rate {rate:g}; no update was made)"
             )
         if isinstance(self.optimizer, Lookahead):
             self.optimizer.progress = progress
         self.optimizer.step(rate, 1.0 if self.clip_norm is None else clip_factor(norm, self.clip_norm))
-        return rate
+        return Updated(outcome.loss, outcome.correct, rate)
+
+    def _rate(self, progress: float) -> float:
+        return self.optimizer.learning_rate * (1.0 if self.schedule is None else self.schedule(progress))
 
     # -- evaluation ----------------------------------------------------------------------------------------
 
@@ -201,31 +244,31 @@ class Trainer:
 
     # -- memory --------------------------------------------------------------------------------------------
 
-    def _remember(self, state: dict[str, Any], row: dict[str, Any]) -> None:
+    def _remember(self, state: Progress, row: dict[str, Any]) -> None:
         """Keeps the weights of the epoch with the lowest validation loss."""
-        if row["validation_loss"] is None:
+        loss = row["validation_loss"]
+        if loss is None:
             return
-        if row["validation_loss"] < state["best_loss"]:
-            best = {key: array.copy() for key, array in self._weights().items()}
-            state.update(best_loss=row["validation_loss"], best_epoch=row["epoch"], waited=0, best=best)
+        if state.best_loss is None or loss < state.best_loss:
+            state.best_loss, state.best_epoch, state.waited = loss, row["epoch"], 0
+            self.best = {key: array.copy() for key, array in self._weights().items()}
             self._save("best.ckpt", state)
         else:
-            state["waited"] += 1
+            state.waited += 1
 
-    def _save(self, name: str, state: dict[str, Any]) -> None:
+    def _save(self, name: str, state: Progress) -> None:
         """Model, optimizer, progress and all that a prediction needs, in one file, atomically."""
         if self.folder is None:
             return
         arrays, header = self.about
-        progress = {key: value for key, value in state.items() if key != "best"}
-        progress["best_loss"] = None if math.isinf(state["best_loss"]) else state["best_loss"]
         header = {
-            **checkpoint.model_to(self.model)[1], "loss": self.loss.config(), "about": header, "run": self.run,
-            "progress": progress, "history": self.history,
-            "optimizer": self.optimizer.config(), "steps": self.optimizer.steps,
+            **checkpoint.model_to(self.model)[1], "about": header, "settings": self.settings,
+            "progress": state.to_json(), "history": self.history, "steps": self.optimizer.steps,
         }  # fmt: skip
         arrays = _prefixed("about/", arrays) | _prefixed("optimizer/", self.optimizer.state_arrays()) | self._weights()
         checkpoint.save(self.folder / name, arrays, header)
+        if self.best is None:  # then a best.ckpt is that of an earlier run here
+            (self.folder / "best.ckpt").unlink(missing_ok=True)
 
     def _weights(self) -> dict[str, np.ndarray]:
         """Every parameter and buffer of the model and of the loss, under the names that checkpoints use."""
@@ -234,42 +277,47 @@ class Trainer:
     def _set_weights(self, arrays: dict[str, np.ndarray]) -> None:
         checkpoint.load_model(self.model, arrays)
         for key, array in _prefixed("loss/", self.loss.named_parameters()).items():
+            if key not in arrays or arrays[key].shape != array.shape:
+                raise ValueError(f"the weights do not fit the loss: '{key}' is missing or of another shape")
             array[...] = arrays[key]
 
-    def _restore(self) -> dict[str, Any]:
-        """The state of the interrupted run in the folder; the model and the optimizer get their arrays back."""
-        if self.folder is None or not (self.folder / "last.ckpt").exists():
+    def _restore(self) -> Progress:
+        """How far the interrupted run in the folder had come; model, optimizer and history are as they were then."""
+        path = Path() if self.folder is None else self.folder / "last.ckpt"
+        if self.folder is None or not path.exists():
             raise FileNotFoundError(f"nothing to resume: {self.folder} has no last.ckpt. Start without resume.")
-        arrays, header = checkpoint.load(self.folder / "last.ckpt")
-        then, now = (
-            header["run"] | {"optimizer": header["optimizer"]},
-            self.run | {"optimizer": self.optimizer.config()},
-        )
-        changed = [f"{key} was {then.get(key)}, now {now[key]}" for key in now if then.get(key) != now[key]]
+        arrays, header = checkpoint.load(path)
+        try:
+            state, steps = progress_from(header.get("progress")), header.get("steps")
+            history = header.get("history")
+            if not isinstance(history, list) or len(history) != state.epoch or type(steps) is not int:
+                raise ValueError("its history is not that of its progress")
+        except ValueError as error:
+            raise ValueError(f"cannot resume {path}: {error}. Was it saved by a run of training?") from None
+        changed = differences(header.get("settings"), self.settings)
         if changed:
-            raise ValueError(f"cannot resume {self.folder}: {'; '.join(changed)}. Use the settings of that run.")
-        self._set_weights(arrays)
+            more = f"; and {len(changed) - 3} more" if len(changed) > 3 else ""
+            raise ValueError(
+                f"cannot resume {self.folder}: {'; '.join(changed[:3])}{more}. Use the settings of that run."
+            )
         prefix = "optimizer/"
         flat = {key[len(prefix) :]: array for key, array in arrays.items() if key.startswith(prefix)}
+        best = checkpoint.load(self.folder / "best.ckpt")[0] if state.best_epoch else None
         self.optimizer.load_state_arrays(flat)
-        self.optimizer.steps = header["steps"]
-        self.history = header["history"]
-        state = _fresh_state() | header["progress"]
-        state["best_loss"] = math.inf if state["best_loss"] is None else state["best_loss"]
-        if state["best_epoch"]:
-            best, _ = checkpoint.load(self.folder / "best.ckpt")
-            state["best"] = {key: best[key] for key in self._weights()}
+        if best is not None:
+            self._set_weights(best)  # makes sure that they fit
+            self.best = {key: best[key] for key in self._weights()}
+        self._set_weights(arrays)
+        self.optimizer.steps, self.history = steps, history
         return state
 
-    def _log(self, row: dict[str, Any], epochs: int, progress: bool) -> None:
+    def _log(self, row: dict[str, Any], progress: bool) -> None:
         if self.folder is not None:
-            with open(self.folder / "history.csv", "w", newline="", encoding="utf-8") as file:
-                writer = csv.DictWriter(file, HISTORY)
-                writer.writeheader()
-                writer.writerows(self.history)
+            run_folder.save(self.folder / "history.csv", run_folder.to_csv(self.history))
         if progress:
             line = (
-                f"epoch {row['epoch']:>2}/{epochs}  loss {row['train_loss']:.4f}  accuracy {row['train_accuracy']:.4f}"
+                f"epoch {row['epoch']:>2}/{self.run['epochs']}  loss {row['train_loss']:.4f}  "
+                f"accuracy {row['train_accuracy']:.4f}"
             )
             if row["validation_loss"] is not None:
                 line += f"   validation: loss {row['validation_loss']:.4f}  accuracy {row['validation_accuracy']:.4f}"
@@ -304,21 +352,34 @@ def predict(model: Layer, x: Any, workers: int | None = None, batch_size: int = 
     """The model's outputs (N, K) for all of `x` in evaluation mode, by all workers; its mode is restored."""
     if x.shape[0] == 0:
         raise ValueError("nothing to predict: the input is empty")
-    modes = [layer.training for _, layer in model.walk()]
-    try:
+    with _as_found(model):
         model.eval()
         alone = x.shape[0] == 1  # then there is nothing to plan, and planning costs as much as predicting
         chosen = Plan(1, 1) if alone else plan(model, x[:1], min(batch_size, x.shape[0]), workers)
         with Crew(model, None, chosen) as crew:
             return crew.predict(x)
+
+
+@contextmanager
+def _as_found(model: Layer) -> Iterator[None]:
+    """Whatever happens inside, modes, frozen parameters and the need of dx are afterwards as they were before."""
+    found = [(layer, layer.training, layer.frozen, layer.needs_dx) for _, layer in model.walk()]
+    try:
+        yield
     finally:
-        for mode, (_, layer) in zip(modes, model.walk(), strict=True):
-            layer.training = mode
+        for layer, training, frozen, needs_dx in found:
+            layer.training, layer.frozen, layer.needs_dx = training, frozen, needs_dx
 
 
-def _fresh_state() -> dict[str, Any]:
-    return {"epoch": 0, "step": 0, "loss": 0.0, "correct": 0, "seconds": 0.0,
-            "best": None, "best_loss": math.inf, "best_epoch": 0, "waited": 0}  # fmt: skip
+def _writable(folder: Path) -> Path:
+    """The folder, made if it is not there. Raises OSError before an hour of training, not after it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise checkpoint.os_error(error, f"cannot write into {folder}: {error.strerror or error}") from None
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(f"cannot write into {folder}: choose another folder, or make this one writable")
+    return folder
 
 
 def _prefixed(prefix: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -338,7 +399,8 @@ class _Interrupt:
     def _ask(self, *_: object) -> None:
         self.asked = True
         signal.signal(signal.SIGINT, self._before)
-        tqdm.write("Ctrl-C: finishing this step and saving (again to stop at once) ...")
+        with suppress(RuntimeError):  # a print that the signal interrupted may hold the stream
+            tqdm.write("Ctrl-C: finishing this step and saving (again to stop at once) ...")
 
     def __exit__(self, *error: object) -> None:
         if self._before is not None:

@@ -1,0 +1,76 @@
+"""How far a run has come, as its checkpoints tell it, and whether a run of these settings may go on from there."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from typing import Any
+
+
+@dataclass
+class Progress:
+    """Where a run stands between two updates. The whole of it goes into every checkpoint."""
+
+    epoch: int = 0  # epochs that are complete
+    step: int = 0  # updates in the epoch that is under way
+    loss: float = 0.0  # the sum over its examples so far
+    correct: int = 0  # how many of them were right
+    rate: float = 0.0  # the last learning rate
+    seconds: float = 0.0  # of training, all parts of the run together
+    best_loss: float | None = None  # the lowest validation loss
+    best_epoch: int = 0  # the epoch it belongs to, from 1; 0: none yet
+    waited: int = 0  # epochs since
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields by name."""
+        return asdict(self)
+
+
+def progress_from(found: Any) -> Progress:
+    """The Progress of a checkpoint's header, of which nothing is taken on trust. Raises ValueError."""
+    expected = {field.name: type(field.default) for field in fields(Progress)}
+    if not isinstance(found, dict) or found.keys() != expected.keys():
+        raise ValueError("it does not say how far its run had come")
+    for name, kind in expected.items():
+        value = found[name]
+        fits = isinstance(value, (int, float)) if kind is float else type(value) is int
+        if name == "best_loss":
+            fits = value is None or isinstance(value, float)
+        if not fits or (name != "best_loss" and name != "loss" and not value >= 0):
+            raise ValueError(f"its progress has {name} {str(value)[:40]!r}")
+    return Progress(**found)
+
+
+def described(setting: Any) -> Any:
+    """A setting as JSON holds it: a schedule or optimizer by its config(), a function by its name."""
+    if hasattr(setting, "config"):
+        return setting.config()
+    if is_dataclass(setting):
+        return repr(setting)
+    if callable(setting):
+        return getattr(setting, "__qualname__", type(setting).__qualname__)
+    return setting
+
+
+def as_json(settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings as they come back from a checkpoint's header (tuples as lists, keys as text)."""
+    return json.loads(json.dumps({name: described(setting) for name, setting in settings.items()}))
+
+
+def differences(then: Any, now: dict[str, Any]) -> list[str]:
+    """One line for each setting that is not what it was: "seed was 0, now 1"."""
+    before, after = _leaves(then), _leaves(now)
+    places = [place for place in dict.fromkeys((*after, *before)) if before.get(place) != after.get(place)]
+    return [f"{place} was {str(before.get(place))[:60]}, now {str(after.get(place))[:60]}" for place in places]
+
+
+def _leaves(value: Any, place: str = "") -> dict[str, Any]:
+    """{"a": {"b": [1, 2]}} as {"a.b.0": 1, "a.b.1": 2}."""
+    if not isinstance(value, (dict, list)) or not value:
+        return {place: value}
+    pairs = value.items() if isinstance(value, dict) else enumerate(value)
+    return {
+        deep: leaf
+        for key, inner in pairs
+        for deep, leaf in _leaves(inner, f"{place}.{key}" if place else str(key)).items()
+    }
