@@ -139,8 +139,8 @@ def pooled(moments: list[tuple[int, np.ndarray, np.ndarray]]) -> tuple[int, np.n
     E[x^2] = var + mean^2 holds for each part and for all, so var = sum_i n_i (var_i + (mean_i - mean)^2) / n.
     """
     n = sum(count for count, _, _ in moments)
-    mean = sum(count * m for count, m, _ in moments) / n
-    var = sum(count * (v + (m - mean) ** 2) for count, m, v in moments) / n
+    mean = np.sum([count * m for count, m, _ in moments], axis=0) / n
+    var = np.sum([count * (v + (m - mean) ** 2) for count, m, v in moments], axis=0) / n
     return n, mean, var
 
 
