@@ -34,6 +34,7 @@ from minnet.layers import (
     ReLU,
     Reshape,
     Residual,
+    Scale,
     Sequential,
     Sigmoid,
     Softmax,
@@ -61,6 +62,11 @@ def activation(cls):
 @st.composite
 def leaky(draw):
     return LeakyReLU(draw(st.sampled_from([0.01, 0.3, 1.5]))), draw(anything())
+
+
+@st.composite
+def scale(draw):
+    return Scale(draw(st.sampled_from([1 / 9, -2.0, 0.0]))), draw(anything())
 
 
 @st.composite
@@ -229,6 +235,7 @@ CASES = {
     "Sigmoid": (Sigmoid, activation(Sigmoid)),
     "Tanh": (Tanh, activation(Tanh)),
     "GELU": (GELU, activation(GELU)),
+    "Scale": (Scale, scale()),
     "Softmax": (Softmax, activation(Softmax)),
     "Dropout": (Dropout, dropout()),
     "Linear": (Linear, linear()),
