@@ -1,0 +1,82 @@
+"""What every experiment shares: its options, its table on the screen, and the file that keeps its result."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+RESULTS = Path(__file__).parent.parent / "results"
+
+
+def parser(description: str | None, seeds: int = 3) -> argparse.ArgumentParser:
+    """The options that all experiments have."""
+    made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--quick", action="store_true", help="a few seconds on little data, to see that it runs")
+    made.add_argument("--seeds", type=int, default=seeds, help="runs with seeds 0, 1, ... (default: %(default)s)")
+    made.add_argument("--data", help="the folder where data sets lie and are put")
+    made.add_argument("--out", help="the result's file (default: tutorials/results/, and none with --quick)")
+    return made
+
+
+class Record:
+    """Collects what an experiment prints, and writes it as JSON beside the command, its seconds and its seeds."""
+
+    def __init__(self, name: str, args: argparse.Namespace, argv: Sequence[str] | None) -> None:
+        self.name, self.args, self.started = name, args, time.perf_counter()
+        shown = sys.argv[1:] if argv is None else list(argv)
+        self.command = " ".join(["python -m tutorials.experiments." + name.partition("-")[0], *shown])
+
+    def save(self, result: dict[str, Any]) -> dict[str, Any]:
+        """The whole result; written to its file unless it was only a quick look."""
+        whole = {
+            "command": self.command,
+            "seconds": round(time.perf_counter() - self.started, 1),
+            "seeds": list(range(self.args.seeds)),
+            "cores": os.cpu_count(),
+            "versions": {"python": platform.python_version(), "numpy": np.__version__},
+            **result,
+        }
+        path = Path(self.args.out) if self.args.out else None if self.args.quick else RESULTS / f"{self.name}.json"
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(whole, indent=1, ensure_ascii=False) + "\n", "utf-8")
+            print(f"\nwritten: {path}")
+        return whole
+
+
+def show(rows: Sequence[Sequence[Any]]) -> None:
+    """Prints rows as columns: the first to the left, the others to the right."""
+    cells = [[str(cell) for cell in row] for row in rows]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
+    for row in cells:
+        first = row[0].ljust(widths[0])
+        print(
+            "  ".join([first, *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]).rstrip()
+        )
+
+
+def spread(values: Sequence[float], digits: int = 3) -> str:
+    """Mean and standard deviation over the seeds, as one cell."""
+    if len(values) < 2:
+        return f"{np.mean(values):.{digits}f}"
+    return f"{np.mean(values):.{digits}f} ± {np.std(values, ddof=1):.{digits}f}"
+
+
+def rounded(value: Any, digits: int = 4) -> Any:
+    """Numbers inside lists and dictionaries, rounded: JSON that a person can read."""
+    if isinstance(value, dict):
+        return {str(key): rounded(item, digits) for key, item in value.items()}
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return [rounded(item, digits) for item in value]
+    if isinstance(value, (float, np.floating)):
+        return round(float(value), digits)
+    return value.item() if isinstance(value, np.generic) else value
