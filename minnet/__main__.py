@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
-
-from minnet import compare, doctor, prediction
-from minnet.commands import one_line_errors
+from minnet import compare, doctor, prediction, worksheet
+from minnet.commands import Parser, one_line_errors
 from minnet.data import commands as data
 
 
 @one_line_errors
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m minnet", description="What a trained network says, and on what.")
+    parser = Parser(prog="python -m minnet", description="What a trained network says, and on what.")
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
-    for module in (prediction, data, compare, doctor):
+    for module in (prediction, data, compare, doctor, worksheet):
         module.add_arguments(subparsers)
     args = parser.parse_args()
     raise SystemExit(args.run(args))

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import argparse
 import functools
 import os
 import sys
+import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 from minnet.data import Dataset, Ngrams
 from minnet.layers import Conv2d, Layer, Linear
 
 
+class Parser(argparse.ArgumentParser):
+    """Arguments whose mistakes are told in one line, like all others, instead of below the whole usage."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"error: {' '.join(message.split())} (--help lists what there is)\n")
+
+
 def one_line_errors(command: Callable[[], Any]) -> Callable[[], None]:
     """Runs a command so that what its user did wrong is said in one line on standard error, with exit status 1.
 
-    MINNET_DEBUG=1 shows the whole traceback instead. Output never fails for a character that the terminal lacks.
+    Warnings are one line each as well. MINNET_DEBUG=1 shows the whole traceback instead. Output never fails for a
+    character that the terminal lacks.
     """
 
     @functools.wraps(command)
@@ -24,7 +34,11 @@ def one_line_errors(command: Callable[[], Any]) -> Callable[[], None]:
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="replace")
         try:
-            command()
+            with warnings.catch_warnings():
+                warnings.showwarning = _one_line_warning
+                # of numbers that overflow: the Trainer checks every step itself, and names the layer
+                warnings.filterwarnings("ignore", category=RuntimeWarning, module="minnet")
+                command()
         except KeyboardInterrupt:
             print("\nstopped", file=sys.stderr)
             raise SystemExit(130) from None
@@ -41,6 +55,12 @@ def one_line_errors(command: Callable[[], Any]) -> Callable[[], None]:
             raise SystemExit(1) from None
 
     return run
+
+
+def _one_line_warning(
+    message: Any, category: Any, filename: Any, lineno: Any, file: Any = None, line: Any = None
+) -> None:
+    print("warning: " + " ".join(str(message).split()), file=sys.stderr)
 
 
 def pictures_of_learning(dataset: Dataset, model: Layer, vectorizer: Any) -> dict[str, Any]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import argparse
 import csv
+import io
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from minnet import checkpoint, metrics, report
+from minnet import checkpoint, metrics, report, run_folder
 from minnet.data import read_image, vectorizer_from
 from minnet.data.tables import column_of, decoded, table_of
 from minnet.functional import softmax
@@ -28,7 +30,7 @@ class Run(NamedTuple):
     model: Layer
     kind: str  # "images" or "text"
     classes: tuple[str, ...]
-    shape: tuple[int, ...] | None  # of an image
+    shape: tuple[int, ...]  # of an image; of a text ()
     vectorizer: Any  # of texts
     about: dict[str, Any]
 
@@ -36,13 +38,17 @@ class Run(NamedTuple):
         """Pictures (paths) as uint8 images, or sentences as the numbers that the model was trained on."""
         if self.kind == "text":
             return self.vectorizer.transform(list(inputs))
-        assert self.shape is not None
         height, width, channels = self.shape
         return np.stack([read_image(path, (height, width), channels) for path in inputs])
 
     def probabilities(self, inputs: Sequence[Any]) -> np.ndarray:
         """One row of probabilities an input, (N, classes)."""
-        return softmax(predict(self.model, self.encode(inputs)))
+        scores = predict(self.model, self.encode(inputs))
+        if scores.shape != (len(inputs), len(self.classes)):
+            raise ValueError(
+                f"the network gives scores {scores.shape} for {len(inputs)} inputs, {len(self.classes)} classes"
+            )
+        return softmax(scores)
 
 
 def load_run(folder: str | os.PathLike[str]) -> Run:
@@ -62,14 +68,30 @@ def load_run(folder: str | os.PathLike[str]) -> Run:
         )
     arrays, header = checkpoint.load(path)
     model = checkpoint.model_from(arrays, header)
-    about = header.get("about") or {}
-    if not isinstance(about, dict) or not {"kind", "classes"} <= about.keys():
+    about = header.get("about")
+    if not isinstance(about, dict) or not about:
         raise ValueError(f"{path} holds weights but not what they are for: it was not saved by train.py")
     prefix = "about/"
     mine = {key[len(prefix) :]: array for key, array in arrays.items() if key.startswith(prefix)}
-    vectorizer = vectorizer_from(about["vectorizer"], mine) if about["kind"] == "text" else None
-    shape = tuple(about["shape"]) if about["kind"] == "images" else None
-    return Run(model, about["kind"], tuple(about["classes"]), shape, vectorizer, about)
+    try:
+        return _run_of(model, about, mine)
+    except (KeyError, TypeError, ValueError) as error:  # the header is data: nothing in it is taken on trust
+        reason = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
+        raise ValueError(f"{path} does not say what its network is for: {reason}") from None
+
+
+def _run_of(model: Layer, about: dict[str, Any], arrays: dict[str, np.ndarray]) -> Run:
+    kind, classes = about["kind"], about["classes"]
+    if kind not in ("images", "text"):
+        raise ValueError(f"its kind is {str(kind)[:40]!r}, not images or text")
+    if not isinstance(classes, list) or not classes or not all(isinstance(name, str) for name in classes):
+        raise ValueError("its classes are not a list of names")
+    if kind == "text":
+        return Run(model, kind, tuple(classes), (), vectorizer_from(about["vectorizer"], arrays), about)
+    shape = about["shape"]
+    if not isinstance(shape, list) or len(shape) != 3 or not all(type(n) is int and 0 < n < 10_000 for n in shape):
+        raise ValueError(f"the shape of its images is {str(shape)[:40]}")
+    return Run(model, kind, tuple(classes), tuple(shape), None, about)
 
 
 def add_arguments(subparsers: Any) -> None:
@@ -88,18 +110,14 @@ def add_arguments(subparsers: Any) -> None:
 
 def run_command(args: argparse.Namespace) -> int:
     """Bars for a few inputs; a CSV of probabilities for a folder or a file of them."""
+    if args.top < 1:
+        raise ValueError(f"--top must be at least 1, got {args.top}")
     run = load_run(args.folder)
     if args.csv is not None:
         return _predict_csv(run, args)
     if not args.inputs:
         raise ValueError('nothing to predict: give a picture file, or a sentence in "quotes"')
-    if run.kind == "images":
-        inputs = _pictures(args.inputs)
-    else:
-        files = [text for text in args.inputs if Path(text).suffix.lower() in PICTURES and Path(text).exists()]
-        if files:
-            raise ValueError(f"{files[0]} is a picture, but {args.folder} was trained on texts: give it a sentence")
-        inputs = list(args.inputs)
+    inputs = _pictures(args.inputs, run.shape) if run.kind == "images" else _sentences(args.inputs, args.folder)
     probabilities = run.probabilities(inputs)
     if args.out is not None or len(inputs) > 20:
         out = Path(args.out or "predictions.csv")
@@ -111,22 +129,53 @@ def run_command(args: argparse.Namespace) -> int:
     return 0
 
 
-def _pictures(inputs: Sequence[str]) -> list[str]:
+def _pictures(inputs: Sequence[str], shape: tuple[int, ...]) -> list[str]:
+    """Paths of pictures. Those of a folder that cannot be read are left out with one warning."""
     found: list[str] = []
     for item in inputs:
-        path = Path(item)
-        if path.is_dir():
-            inside = sorted(str(p) for p in path.rglob("*") if p.suffix.lower() in PICTURES and p.is_file())
+        if os.path.isdir(item):
+            inside = sorted(str(p) for p in Path(item).rglob("*") if p.suffix.lower() in PICTURES and p.is_file())
             if not inside:
-                raise ValueError(f"{path} holds no pictures ({', '.join(sorted(PICTURES))})")
-            found += inside
-        elif path.exists():
-            found.append(str(path))
+                raise ValueError(f"{item} holds no pictures ({', '.join(sorted(PICTURES))})")
+            found += _readable(inside, shape, item)
+        elif os.path.exists(item):
+            found.append(item)
         else:
             raise FileNotFoundError(
-                f"there is no picture {item!r}: this run was trained on images and needs picture files"
+                f"there is no picture {item[:200]!r}: this run was trained on images and needs picture files"
             )
     return found
+
+
+def _readable(paths: list[str], shape: tuple[int, ...], folder: str) -> list[str]:
+    good, broken = [], []
+    for path in paths:
+        try:
+            read_image(path, (shape[0], shape[1]), shape[2])
+            good.append(path)
+        except ValueError as error:
+            broken.append(str(error))
+    if not good:
+        raise ValueError(f"{folder} holds no picture that can be read: {broken[0]}")
+    if broken:
+        more = f"; and {len(broken) - 3} more" if len(broken) > 3 else ""
+        warnings.warn(
+            f"{len(broken)} of {len(paths)} pictures are left out: {'; '.join(broken[:3])}{more}", stacklevel=2
+        )
+    return good
+
+
+def _sentences(inputs: Sequence[str], folder: str) -> list[str]:
+    """The inputs themselves, unless one is a file: then its name was hardly what is meant."""
+    for item in inputs:
+        if os.path.isfile(item):
+            remedy = (
+                "give it a sentence"
+                if Path(item).suffix.lower() in PICTURES
+                else f"for a table of texts, use --csv {item}"
+            )
+            raise ValueError(f"{item} is a file, but {folder} was trained on texts: {remedy}")
+    return list(inputs)
 
 
 def _predict_csv(run: Run, args: argparse.Namespace) -> int:
@@ -154,11 +203,9 @@ def _texts(path: Path, column: str | None) -> list[str]:
 
 
 def _write_csv(path: Path, what: str, inputs: Sequence[Any], probabilities: np.ndarray, classes: Sequence[str]) -> None:
-    try:
-        with open(path, "w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow([what, "predicted", *(f"p_{name}" for name in classes)])
-            for item, row in zip(inputs, probabilities, strict=True):
-                writer.writerow([item, classes[int(row.argmax())], *(f"{p:.6f}" for p in row)])
-    except OSError as error:
-        raise OSError(f"cannot write {path} ({error.strerror}): choose another place with --out") from None
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([what, "predicted", *(f"p_{name}" for name in classes)])
+    for item, row in zip(inputs, probabilities, strict=True):
+        writer.writerow([item, classes[int(row.argmax())], *(f"{p:.6f}" for p in row)])
+    run_folder.save(path, out.getvalue().encode("utf-8", "replace"))

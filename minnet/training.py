@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import math
 import os
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from minnet import checkpoint, run_folder
+from minnet.interrupt import Interrupt
 from minnet.layers.base import Layer
 from minnet.losses import Loss, SoftmaxCrossEntropy
 from minnet.nonfinite import NonFiniteError, find_nonfinite
@@ -93,24 +92,6 @@ class Trainer:
         from last.ckpt as if never stopped. `about` (arrays, header) goes into the checkpoints: what else a
         prediction needs. Ctrl-C ends the run between two updates and sets `interrupted`.
         """
-        with _as_found(self.model):
-            return self._fit(
-                train, validation, epochs, batch_size, patience, folder, resume, about, save_every, progress
-            )
-
-    def _fit(
-        self,
-        train: tuple[Any, ...],
-        validation: tuple[Any, Any] | None,
-        epochs: int,
-        batch_size: int,
-        patience: int | None,
-        folder: str | os.PathLike[str] | None,
-        resume: bool,
-        about: tuple[dict[str, np.ndarray], dict[str, Any]],
-        save_every: float,
-        progress: bool,
-    ) -> list[dict[str, Any]]:
         x, y = train[0], np.asarray(train[1])
         weights = np.asarray(train[2], dtype=np.float64) if len(train) > 2 else None
         self._check(x, y, weights, validation, epochs, batch_size)
@@ -119,33 +100,32 @@ class Trainer:
         self.steps = examples // batch_size + (examples % batch_size > 1 or examples < batch_size)
         chosen = plan(self.model, x[:1], min(batch_size, examples), self.workers, self.piece)
         self.run = {
-            "examples": examples, "epochs": epochs, "batch_size": batch_size, "seed": self.seed,
+            "examples": examples, "epochs": epochs, "batch_size": batch_size, "steps": self.steps, "seed": self.seed,
             "workers": chosen.workers, "piece": chosen.piece, "exact_batch_norm": self.exact_batch_norm,
         }  # fmt: skip
         self.settings = as_json(
             self.run | {
                 "model": self.model, "loss": self.loss, "optimizer": self.optimizer, "schedule": self.schedule,
                 "augment": self.augment, "clip_norm": self.clip_norm, "freeze_at": self.freeze_at, "patience": patience,
+                "data": about[1].get("fingerprint"),
             }
         )  # fmt: skip
-        self.folder, self.about, self.save_every = None if folder is None else Path(folder), about, save_every
+        self.folder, self.about, self.save_every = None if folder is None else _writable(folder), about, save_every
+        self.history = []
         self.best: dict[str, np.ndarray] | None = None
         self.interrupted = False
         state = self._restore() if resume else Progress()
         self._started = time.perf_counter() - state.seconds
-        self.model.need_dx(False)  # nobody reads the first layer's dx
-        with Crew(self.model.train(), self.loss, chosen, self.exact_batch_norm) as crew, _Interrupt() as interrupt:
-            self.optimizer.pool = crew.pool
+        with self._crew(chosen) as crew, Interrupt() as interrupt:
             while state.epoch < epochs and (patience is None or state.waited < patience) and not self.interrupted:
                 if self._epoch(crew, (x, y, weights), state, interrupt, progress):
                     self._close_epoch(crew, validation, state, progress)
                 self.interrupted = interrupt.asked and state.epoch < epochs
-        self.optimizer.pool = None
         if not self.interrupted and self.best is not None:
             self._set_weights(self.best)
         return self.history
 
-    def _epoch(self, crew: Crew, data: tuple[Any, ...], state: Progress, interrupt: _Interrupt, progress: bool) -> bool:
+    def _epoch(self, crew: Crew, data: tuple[Any, ...], state: Progress, interrupt: Interrupt, progress: bool) -> bool:
         """The updates of one epoch, from where `state` stands; False when Ctrl-C ended it before the last."""
         x, y, weights = data
         size, saved = self.run["batch_size"], time.perf_counter()
@@ -195,6 +175,21 @@ class Trainer:
         self._remember(state, row)
         self._save("last.ckpt", state)
         self._log(row, progress)
+
+    @contextmanager
+    def _crew(self, chosen: Plan) -> Iterator[Crew]:
+        """The workers; the optimizer may use their threads as long as they are there."""
+        with _mode(self.model, training=True), Crew(self.model, self.loss, chosen, self.exact_batch_norm) as crew:
+            self.optimizer.pool = crew.pool
+            try:
+                yield crew
+            finally:
+                self.optimizer.pool = None
+
+    def rates(self) -> np.ndarray:
+        """The learning rate of every step of the run that `fit` was asked for, (epochs * steps,)."""
+        count = self.run["epochs"] * self.steps
+        return np.array([self._rate(step / count) for step in range(count)])
 
     # -- one update ----------------------------------------------------------------------------------------
 
@@ -336,24 +331,25 @@ class Trainer:
                 raise ValueError(f"the {name} data is empty")
         if weights is not None and weights.shape != (len(y),):
             raise ValueError(f"example weights must be {len(y)} numbers, one an example, got shape {weights.shape}")
-        scores = self.model.eval().forward(x[:1])
-        for name, targets in (("training", y), ("validation", None if validation is None else validation[1])):
-            if targets is not None and np.asarray(targets).ndim == 1 and np.asarray(targets).dtype.kind in "iu":
-                counted = np.asarray(targets)
-                counted = counted[counted != getattr(self.loss, "ignore_index", None)]
+        for name, inputs, targets in (("training", x, y), *([("validation", *validation)] if validation else [])):
+            with _mode(self.model, training=False):
+                scores = self.model.forward(inputs[:1])  # raises for a wrong shape or dtype
+            targets = np.asarray(targets)
+            if targets.ndim == 1 and targets.dtype.kind in "iu":
+                counted = targets[targets != getattr(self.loss, "ignore_index", None)]
                 if counted.size and not (counted.min() >= 0 and counted.max() < scores.shape[1]):
                     raise ValueError(
                         f"the {name} labels run from {counted.min()} to {counted.max()}, but the model gives "
                         f"{scores.shape[1]} scores: labels must be 0..{scores.shape[1] - 1}"
                     )
+            self.loss.replica().forward(scores, targets[:1], None, 1.0)  # raises for targets of another kind
 
 
 def predict(model: Layer, x: Any, workers: int | None = None, batch_size: int = 512) -> np.ndarray:
     """The model's outputs (N, K) for all of `x` in evaluation mode, by all workers; its mode is restored."""
     if x.shape[0] == 0:
         raise ValueError("nothing to predict: the input is empty")
-    with _as_found(model):
-        model.eval()
+    with _mode(model, training=False):
         alone = x.shape[0] == 1  # then there is nothing to plan, and planning costs as much as predicting
         chosen = Plan(1, 1) if alone else plan(model, x[:1], min(batch_size, x.shape[0]), workers)
         with Crew(model, None, chosen) as crew:
@@ -361,18 +357,21 @@ def predict(model: Layer, x: Any, workers: int | None = None, batch_size: int = 
 
 
 @contextmanager
-def _as_found(model: Layer) -> Iterator[None]:
-    """Whatever happens inside, modes, frozen parameters and the need of dx are afterwards as they were before."""
+def _mode(model: Layer, training: bool) -> Iterator[None]:
+    """Training (where nobody reads the first layer's dx) or evaluation; afterwards all is as it was found."""
     found = [(layer, layer.training, layer.frozen, layer.needs_dx) for _, layer in model.walk()]
     try:
+        model.train(training)
+        model.need_dx(not training)
         yield
     finally:
-        for layer, training, frozen, needs_dx in found:
-            layer.training, layer.frozen, layer.needs_dx = training, frozen, needs_dx
+        for layer, was_training, frozen, needs_dx in found:
+            layer.training, layer.frozen, layer.needs_dx = was_training, frozen, needs_dx
 
 
-def _writable(folder: Path) -> Path:
+def _writable(folder: str | os.PathLike[str]) -> Path:
     """The folder, made if it is not there. Raises OSError before an hour of training, not after it."""
+    folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -384,24 +383,3 @@ def _writable(folder: Path) -> Path:
 
 def _prefixed(prefix: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {prefix + key: array for key, array in arrays.items()}
-
-
-class _Interrupt:
-    """While it is open, the first Ctrl-C only sets `asked`; the second one interrupts at once, as usual."""
-
-    def __enter__(self) -> _Interrupt:
-        self.asked = False
-        self._before: Any = None
-        if threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGINT, self._ask)
-        return self
-
-    def _ask(self, *_: object) -> None:
-        self.asked = True
-        signal.signal(signal.SIGINT, self._before)
-        with suppress(RuntimeError):  # a print that the signal interrupted may hold the stream
-            tqdm.write("Ctrl-C: finishing this step and saving (again to stop at once) ...")
-
-    def __exit__(self, *error: object) -> None:
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)

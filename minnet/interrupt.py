@@ -1,0 +1,31 @@
+"""Ctrl-C as a wish, not an accident: the run ends between two updates, and saves first."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from contextlib import suppress
+from typing import Any
+
+from tqdm import tqdm
+
+
+class Interrupt:
+    """While it is open, the first Ctrl-C only sets `asked`; the second one interrupts at once, as usual."""
+
+    def __enter__(self) -> Interrupt:
+        self.asked = False
+        self._before: Any = None
+        if threading.current_thread() is threading.main_thread():  # no other thread may, nor is told of Ctrl-C
+            self._before = signal.signal(signal.SIGINT, self._ask)
+        return self
+
+    def _ask(self, *_: object) -> None:
+        self.asked = True
+        signal.signal(signal.SIGINT, self._before)
+        with suppress(RuntimeError):  # the print that the signal came in the midst of may hold the stream
+            tqdm.write("Ctrl-C: finishing this step and saving (again to stop at once) ...")
+
+    def __exit__(self, *error: object) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
