@@ -295,6 +295,6 @@ show(
 #
 # ## Exercises
 #
-# This lesson has no graded exercises; those of lesson 1 start `tutorials/exercises/`. Try `python train.py` now,
+# This lesson has none; `tutorials/exercises/` starts with lesson 1. Try `python train.py` now,
 # with no argument: two networks, one for pictures and one for short comments, and a page for each that you open in
 # a browser.

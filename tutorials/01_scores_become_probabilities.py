@@ -284,3 +284,4 @@ check("at T = 50 the winner of none of the 1,000 rows has changed", (winners == 
 # ## Exercises
 #
 # `tutorials/exercises/e01_softmax.py`: write softmax and its relatives yourself, and have them graded.
+# Check it with `python -m tutorials.exercises check 1`.

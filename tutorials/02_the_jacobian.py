@@ -283,3 +283,4 @@ check("with dy of ones a wrong sign goes unnoticed", np.allclose(wrong, correct)
 # ## Exercises
 #
 # `tutorials/exercises/e02_softmax_backward.py`: the product without the table, for any number of axes.
+# Check it with `python -m tutorials.exercises check 2`.

@@ -286,3 +286,4 @@ check("our smoothing is minnet's", np.isclose(with_smoothing, loss_and_gradient(
 # ## Exercises
 #
 # `tutorials/exercises/e03_cross_entropy.py`: loss and gradient, safe for scores of any size.
+# Check it with `python -m tutorials.exercises check 3`.

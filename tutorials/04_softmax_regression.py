@@ -293,3 +293,4 @@ show(
 # ## Exercises
 #
 # `tutorials/exercises/e04_linear.py` (the layer and its gradient, for any batch) and `e11_f1.py`.
+# Check them with `python -m tutorials.exercises check 4`, and `check 11`.
