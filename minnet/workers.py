@@ -130,6 +130,9 @@ def learners(model: Layer, loss: Loss | None) -> Iterator[tuple[str, Layer, str]
 class _Meeting:
     """Where the workers of one step exchange numbers: each brings its own and gets everybody's, in worker order."""
 
+    def __init__(self) -> None:
+        self.open(1)
+
     def open(self, seats: int) -> None:
         self._barrier, self._brought = threading.Barrier(seats), [None] * seats
 
@@ -170,6 +173,8 @@ class Crew:
 
     def __exit__(self, *error: object) -> None:
         self._failed = True  # a worker that is still at it stops at its next piece
+        if self.meeting is not None:
+            self.meeting.abandon()
         self._stack.close()
         self.replicas = []
         if self.loss is not None:  # a prediction holds little, and the next one is spared asking the system for it

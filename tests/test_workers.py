@@ -327,6 +327,33 @@ def test_an_error_in_a_worker_surfaces_at_once_with_its_own_traceback(place):
     assert not any(thread.name.startswith("minnet") for thread in threading.enumerate())
 
 
+@pytest.mark.parametrize("place", [0, 60, 119])
+def test_nobody_waits_for_a_worker_that_failed(place):
+    """With statistics shared across the batch, every worker stands at a barrier in each batch norm."""
+    model, x = Sequential(Nervous(2, 2), BatchNorm(2)), normal(120, 2).astype(np.float32)
+    model[0].counted, x[place] = [], 13
+    with pytest.raises(ZeroDivisionError), Crew(model, SoftmaxCrossEntropy(), Plan(3, 2), True) as crew:
+        crew.step(Batch(x, np.arange(120), labels(120, 2)), KEY)
+
+
+def test_leaving_wakes_those_who_wait():
+    """As when Ctrl-C ends a step: one worker waits at the barrier, the others never come."""
+    woken = []
+
+    def wait(meeting):
+        try:
+            meeting.share(0, "mine")
+        except threading.BrokenBarrierError:
+            woken.append(True)
+
+    with Crew(Sequential(BatchNorm(2)), SoftmaxCrossEntropy(), Plan(2, 2), True) as crew:
+        crew.meeting.open(2)
+        crew.pool.submit(wait, crew.meeting)
+    assert woken == [True]
+    with Crew(Sequential(BatchNorm(2)), SoftmaxCrossEntropy(), Plan(2, 2), True):
+        pass  # nothing was ever exchanged
+
+
 def test_threads_live_as_long_as_the_crew():
     model, x = Sequential(Nervous(2, 2)), np.zeros((8, 2), np.float32)
     model[0].counted = []
