@@ -13,11 +13,12 @@ import shlex
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
 from minnet import metrics, report
-from minnet.commands import one_line_errors, pictures_of_learning
+from minnet.commands import Parser, one_line_errors, pictures_of_learning
 from minnet.data import Dataset, load, test_views
 from minnet.data.own import load_csv, load_images
 from minnet.functional import softmax
@@ -27,7 +28,7 @@ from minnet.training import Trainer
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("task", nargs="?", help="a data set's name, csv, or images; nothing for the tour")
     parser.add_argument("path", nargs="?", help="the file or folder of csv and images")
     models = "; ".join(f"for {kind}: {', '.join(known)}" for kind, known in KINDS.items())
@@ -51,17 +52,20 @@ def arguments() -> argparse.Namespace:
 
 
 def read_data(args: argparse.Namespace) -> Dataset:
-    common = {"limit": args.limit, "seed": args.seed}
-    held_out = args.validation if args.validation is None or 0 < args.validation < 1 else int(args.validation)
-    if args.task in ("csv", "images"):
-        if args.path is None:
-            raise ValueError(f"which {'file' if args.task == 'csv' else 'folder'}? python train.py {args.task} PATH")
-        if args.task == "csv" and not (args.text and args.label):
-            raise ValueError("csv needs the names of two columns: --text COLUMN --label COLUMN")
-        if args.task == "images":
-            return load_images(args.path, **common)
-        return load_csv(args.path, args.text, args.label, **common)
-    return load(args.task, folder=args.data, validation=held_out, **common)
+    whole = args.validation is not None and args.validation >= 1 and args.validation.is_integer()
+    held_out = int(args.validation) if whole or args.validation == 0 else args.validation
+    common = {"validation": held_out, "limit": args.limit, "seed": args.seed}
+    if args.task not in ("csv", "images"):
+        if args.path is not None:
+            raise ValueError(f"{args.path}? {args.task} is a data set's name and takes no path")
+        return load(args.task, folder=args.data, **common)
+    if args.path is None:
+        raise ValueError(f"which {'file' if args.task == 'csv' else 'folder'}? python train.py {args.task} PATH")
+    if args.task == "images":
+        return load_images(args.path, **common)
+    if not (args.text and args.label):
+        raise ValueError("csv needs the names of two columns: --text COLUMN --label COLUMN")
+    return load_csv(args.path, args.text, args.label, **common)
 
 
 def train(args: argparse.Namespace) -> str:
@@ -74,8 +78,8 @@ def train(args: argparse.Namespace) -> str:
     if args.optimizer:
         recipe = replace(recipe, settings={})
     folder = new_folder(args.out, f"{dataset.name}-{name}", args.resume)
-    with report.prepare(folder):
-        print(f"\n{dataset!r}\n{name} -> {folder}")
+    with report.prepare(folder) as lock:
+        print(f"\n{dataset!r}\n{name} -> {folder}" + (f"\n{lock.note}" if lock.note else ""))
         vectorizer, inputs = recipe.encode(dataset)
         model = recipe.build(dataset, vectorizer, args.seed)
         trainer = Trainer(
@@ -100,8 +104,7 @@ def train(args: argparse.Namespace) -> str:
             about=recipe.about(dataset, vectorizer, name),
         )
         if trainer.interrupted:
-            more = "" if args.resume else f" --out {folder} --resume"
-            print(f"Stopped. Go on with: python {shlex.join(sys.argv)}{more}")
+            print(f"Stopped. Go on with: {resuming(args, folder)}")
             raise SystemExit(130)
         # The test split is looked at once, here.
         views = test_views(inputs["test"]) if recipe.views else [(1.0, inputs["test"])]
@@ -119,16 +122,27 @@ def train(args: argparse.Namespace) -> str:
         }
         shown = pictures_of_learning(dataset, model, vectorizer)
         page = report.write(
-            folder, config, history, measured, probabilities, dataset.test.y, hide_text=args.hide_text, **shown
-        )
+            folder, config, history, measured, probabilities, dataset.test.y,
+            rates=trainer.rates(), hide_text=args.hide_text, **shown,
+        )  # fmt: skip
     heading = f"{name} on {dataset.name}, {len(dataset.test):,} test examples:"
     return f"\n{heading}\n{metrics.table(measured)}\n\nThe page: {page}"
 
 
+def resuming(args: argparse.Namespace, folder: Path) -> str:
+    """What to type to go on with an interrupted run."""
+    typed = sys.argv[1:] if args.task in sys.argv else [args.task, *sys.argv[1:]]  # the tour names no task
+    flags = [] if args.resume else ["--resume"]
+    return shlex.join(["python", sys.argv[0], *typed, "--out", str(folder), *flags])
+
+
 def tour(args: argparse.Namespace) -> None:
     """Two networks from nothing but what is installed: pictures of digits, and short comments."""
-    results = []
+    if args.model or args.resume:
+        raise ValueError("--model and --resume need a data set: python train.py digits --model mlp")
+    out, results = args.out, []
     for args.task in ("digits", "comments"):
+        args.out = None if out is None else str(Path(out) / args.task)
         results.append(train(args))
     print("\n".join(results))
     print(
