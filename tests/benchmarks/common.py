@@ -61,12 +61,12 @@ def machine(threads: int) -> dict[str, Any]:
         "processor": doctor.processor(), "cores": available_cores(), "threads": threads,
         "python": platform.python_version(), "numpy": np.__version__,
         "blas": ", ".join(f"{b['internal_api']} {b['version']} {b.get('architecture', '')}" for b in blas),
-        "numpy_gflops": doctor.measure_matmul(threads) / 1e9,
+        "numpy_gflops": doctor.measure_matmul(threads, seconds=1.0) / 1e9,
         "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
     }  # fmt: skip
     if torch := torch_if_there(threads):
         a, best = torch.ones(1024, 1024), float("inf")
-        end = time.perf_counter() + 0.3
+        end = time.perf_counter() + 1.0
         while time.perf_counter() < end:
             start = time.perf_counter()
             a @ a
