@@ -59,6 +59,22 @@ for scores in (z, z + 100, np.array([[3.0, 1.0, -4.0]]), np.array([[3.0, 1.0, -5
 share = 103 / (103 + 101 + 100)
 check("plain shares change when 100 is added to all scores: 75 % falls below 35 %", share < 0.35)
 check("softmax does not change, to 12 digits", abs(softmax_naive(z + 100) - p).max() < 1e-12)
+# %%
+from minnet.canvas import BLUE, ORANGE, PALE, QUIET
+
+figure, (left, right) = panels(2, title="All scores 100 higher: plain shares forget who leads, softmax does not notice")
+for axes, rule in ((left, lambda z: z / z.sum()), (right, softmax_naive)):
+    axes.bar(np.arange(3) - 0.2, rule(z)[0], 0.38, color=BLUE, label="scores 3, 1, 0")
+    axes.bar(np.arange(3) + 0.2, rule(z + 100)[0], 0.38, color=PALE, edgecolor=BLUE, label="scores 103, 101, 100")
+    axes.set(ylim=(0, 1), xticks=range(3), xticklabels=["automobile", "truck", "dog"])
+left.set(xlabel="plain shares", ylabel="share")
+right.set(xlabel="softmax", ylabel="probability")
+right.legend(frameon=False)
+show(
+    figure,
+    f"Automobile's plain share falls from 75% to {share:.0%} when 100 is added to every score; its softmax stays at "
+    f"{softmax_naive(z + 100)[0, 0]:.0%}.",
+)
 # %% [markdown]
 # Dividing by the sum fails with negative scores, dies when they cancel, and depends on where zero is. Softmax
 # depends on differences only. The derivation is one line, with any number $c$:
@@ -196,8 +212,6 @@ H = entropy(path)  # (200,)
 check("as it gets hotter, entropy never falls", (np.diff(H) > -1e-12).all())
 check("it rises from 0 to log 3", np.allclose(H[[0, -1]], [0, np.log(3)], atol=1e-5))
 # %%
-from minnet.canvas import BLUE, ORANGE, QUIET
-
 figure, (shares, undecided) = panels(2, title="From certain to undecided: one dial, the temperature")
 for k, (name, style, color) in enumerate((("automobile", "-", BLUE), ("truck", "--", ORANGE), ("dog", ":", QUIET))):
     shares.semilogx(temperatures, path[:, k], style, color=color, label=name)

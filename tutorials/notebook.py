@@ -79,7 +79,9 @@ def executed(lesson: Path) -> dict[str, Any]:
                     "image/png": base64.b64encode(canvas.png(figure)).decode(),
                     "text/plain": [figure.get_label()],
                 }
-                outputs.append({"output_type": "display_data", "data": data, "metadata": {}})
+                width = round(96 * figure.get_size_inches()[0])  # the file has more pixels than the page needs
+                about = {"image/png": {"width": width, "alt": figure.get_label()}}
+                outputs.append({"output_type": "display_data", "data": data, "metadata": about})
 
             helper._display = keep
             with contextlib.redirect_stdout(printed):
