@@ -275,7 +275,7 @@ check("our smoothing is minnet's", np.isclose(with_smoothing, loss_and_gradient(
 #
 # </details>
 #
-# **5.** A gradient check fails; claimed and measured differ by the factor 10, in every entry. Two suspects?
+# **5.** You measure a gradient, and it differs from the derived one by the factor 10, in every entry. Two suspects?
 #
 # <details><summary>Answer</summary>
 #
