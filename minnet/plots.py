@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "compare", "confusion_matrix", "coverage", "curves", "entropy_histogram", "examples", "filters",
-    "reliability", "schedule", "telling_words", "text_examples",
+    "learning_rate_finder", "reliability", "schedule", "telling_words", "text_examples",
 ]  # fmt: skip
 
 
@@ -203,6 +203,33 @@ def schedule(rates: Any) -> Figure:
         if constant
         else f"The learning rate starts at {rates[0]:.3g}, is highest at step {peak + 1:,} of {len(rates):,} "
         f"({rates[peak]:.3g}), and ends at {rates[-1]:.3g}."
+    )
+    return figure
+
+
+@calm
+def learning_rate_finder(rates: Any, losses: Any, suggestion: float) -> Figure:
+    """The smoothed loss (steps,) at each rate (steps,) that was tried, as `find_learning_rate` returns them."""
+    rates, losses = np.asarray(rates, dtype=np.float64), np.asarray(losses, dtype=np.float64)
+    if rates.ndim != 1 or rates.shape != losses.shape or len(rates) == 0 or not (rates > 0).all():
+        raise ValueError(
+            f"learning_rate_finder expects rates above 0 and as many losses, got {rates.shape}, {losses.shape}"
+        )
+    lowest = int(losses.argmin())
+    figure = new(5.2, 2.8, f"A learning rate near {suggestion:.2g}")
+    axes = panel(figure, 0.75, 0.52, 4.1, 1.8)
+    axes.plot(rates, losses, color=BLUE)
+    axes.plot(rates[lowest], losses[lowest], "o", color=BLUE, markersize=5)
+    axes.axvline(suggestion, color=QUIET, linestyle="--", linewidth=1)
+    # what lies far above the start has diverged: only that it does is of interest
+    highest = losses[0] + 0.5 * (losses[0] - losses[lowest]) if lowest else None
+    axes.set(xscale="log", xlabel="learning rate", ylim=(None, highest))
+    axes.set_title("loss (nats)", fontsize=9, color=QUIET, loc="left")
+    axes.grid(axis="y", color=GRID)
+    figure.set_label(
+        f"The loss while the learning rate rises from {rates[0]:.2g} to {rates[-1]:.2g}: it is lowest at "
+        f"{rates[lowest]:.2g} ({losses[lowest]:.3f}). "
+        f"A tenth of that, {suggestion:.2g} (dashed), is a rate to begin with."
     )
     return figure
 

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minnet.summary import summary
+
 
 class RowGradient(NamedTuple):
     """The gradient of a table of which one batch touches only a few rows; every other row's gradient is zero."""
@@ -241,6 +243,10 @@ class Layer:
     def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
         """How many multiplications (each with an addition) a forward pass takes in matrix products."""
         return 0
+
+    def summary(self, input_shape: Any, batch_size: int = 1) -> str:
+        """Layers, output shapes, parameters, multiply-adds and memory as a table, see minnet.summary."""
+        return summary(self, input_shape, batch_size)
 
     def __repr__(self) -> str:
         shown = []

@@ -1,0 +1,80 @@
+"""The learning-rate finder: a short run on a rising rate shows where the loss falls and where it explodes."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minnet.optimizers import gradient_norm
+from minnet.training import Trainer
+from minnet.workers import SHUFFLE, Batch, Crew, plan
+
+
+class RateTest(NamedTuple):
+    """What `find_learning_rate` saw. `plots.learning_rate_finder(*found)` draws it."""
+
+    rates: np.ndarray  # (steps,) rising by a constant factor
+    losses: np.ndarray  # (steps,) smoothed
+    suggestion: float
+
+
+# Smith, arXiv 1506.01186, section 3.3, with a rate that grows by a factor instead of a sum: what a rate does depends
+# on its order of magnitude. The loss of a batch is noisy, so it is averaged with weights that fade by `smoothing` a
+# step. From m_0 = 0, m_t = s m_(t-1) + (1 - s) l_t, the weights add up to 1 - s^t, which it is divided by.
+#
+# The rate at which the smoothed loss is lowest is already too high: there, the steps have just begun to undo each
+# other's work, and the average lags behind. A tenth of it stands on the slope.
+def find_learning_rate(
+    trainer: Trainer,
+    train: tuple[Any, ...],
+    *,
+    lowest: float = 1e-6,
+    highest: float = 10.0,
+    steps: int = 100,
+    batch_size: int = 128,
+    smoothing: float = 0.9,
+) -> RateTest:
+    """Tries rates from `lowest` to `highest` on `train` = (x, y) or (x, y, weights), one update each.
+
+    It ends early when the loss is no longer finite or four times its lowest. It works on copies: the trainer's
+    model, loss and optimizer stay as they are.
+    """
+    x, y = train[0], np.asarray(train[1])
+    weights = np.asarray(train[2], dtype=np.float64) if len(train) > 2 else None
+    if not (0 < lowest < highest < math.inf) or steps < 2:
+        raise ValueError(f"rates rise from lowest to highest in 2 or more steps, got {lowest}, {highest}, {steps}")
+    if not 0 <= smoothing < 1:
+        raise ValueError(f"smoothing is the share of the past, from 0 to below 1, got {smoothing}")
+    if len(y) == 0 or x.shape[0] != len(y) or batch_size < 1:
+        raise ValueError(f"batches of {batch_size} cannot be made of {x.shape[0]} inputs and {len(y)} targets")
+    model, loss, optimizer = copy.deepcopy((trainer.model, trainer.loss, trainer.optimizer))  # they know each other
+    size = min(batch_size, len(y))
+    chosen = plan(model, x[:1], size, trainer.workers, trainer.piece)
+    tried, losses, mean = np.geomspace(lowest, highest, steps), [], 0.0
+    with Crew(model.train(), loss, chosen, trainer.exact_batch_norm) as crew, np.errstate(all="ignore"):
+        for step, (rate, rows) in enumerate(zip(tried, _batches(len(y), size, trainer.seed), strict=False)):
+            batch = Batch(x, rows, y[rows], None if weights is None else weights[rows], trainer.augment)
+            found = crew.step(batch, (trainer.seed, 0, step)).loss
+            if not (math.isfinite(found) and math.isfinite(gradient_norm(model, loss))):
+                break
+            optimizer.step(float(rate))
+            mean = smoothing * mean + (1 - smoothing) * found
+            losses.append(mean / (1 - smoothing ** (step + 1)))
+            if losses[-1] > 4 * min(losses):
+                break
+    if len(losses) < 2:
+        raise ValueError(f"the loss is not finite from the start on: lower lowest={lowest:g}, or mend the data")
+    return RateTest(tried[: len(losses)], np.array(losses), float(tried[int(np.argmin(losses))]) / 10)
+
+
+def _batches(examples: int, size: int, seed: int) -> Iterator[np.ndarray]:
+    """Rows of full batches, epoch after epoch, in the Trainer's order."""
+    epoch = 0
+    while True:
+        order = np.random.default_rng((seed, SHUFFLE, epoch)).permutation(examples)
+        yield from (order[start : start + size] for start in range(0, examples - size + 1, size))
+        epoch += 1

@@ -1,0 +1,77 @@
+"""What a network is made of, and what a step of it costs, as a table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+def summary(model: Any, input_shape: Any, batch_size: int = 1) -> str:
+    """Layers, output shapes, parameters, multiply-adds and the memory of a training step.
+
+    `input_shape` is the shape of one example, such as (32, 32, 3), or one example as a batch of one: an array or a
+    CSR row, where zeros of the right type do not say enough. Multiply-adds are those of the matrix products in one
+    example's forward pass. The memory is what `batch_size` examples in one piece need at least: the parameters,
+    their gradients, and every layer's output, which backward reads; an optimizer's state comes on top.
+    """
+    twin = model.replica()  # its caches, not the model's: a backward pass may be under way
+    twin.eval()
+    x, (y, steps) = _traced(twin, input_shape)
+    rows = [("layer", "output shape", "parameters", "multiply-adds")]
+    operations = 0
+    for step in steps:
+        parameters = sum(getattr(step.layer, name).size for name in step.layer.parameters if _there(step.layer, name))
+        cost = step.layer.multiply_adds(step.x_shape, step.y.shape)
+        operations += cost
+        what = f"{step.place} {type(step.layer).__name__}".strip()
+        rows.append((what, _shape(step.y), f"{parameters:,}" if parameters else "", f"{cost:,}" if cost else ""))
+    held = model.named_parameters().values()
+    size, own = sum(array.size for array in held), sum(array.nbytes for array in held)
+    activations = batch_size * (_bytes(x) + sum(step.y.nbytes for step in steps))
+    rows.append(("all", _shape(y), f"{size:,}", f"{operations:,}"))
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    lines = [
+        f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:>{widths[2]}}  {row[3]:>{widths[3]}}" for row in rows
+    ]
+    rule = "-" * len(lines[0])
+    learning = sum(getattr(layer, name).size for _, layer, name in model.trainable())
+    still = f" ({size - learning:,} of the parameters are frozen)" if learning < size else ""
+    return "\n".join([
+        lines[0], rule, *lines[1:-1], rule, lines[-1],
+        f"memory of a step with {batch_size:,} example{'s' * (batch_size > 1)}: at least "
+        f"{_megabytes(2 * own + activations)}, of it {_megabytes(activations)} for activations{still}",
+    ])  # fmt: skip
+
+
+def _traced(model: Any, example: Any) -> tuple[Any, tuple[np.ndarray, list[Any]]]:
+    """(the example as a batch of one, what model.trace gives). A shape is filled with the first type that fits."""
+    if hasattr(example, "dtype"):
+        if example.shape[0] != 1:
+            raise ValueError(f"summary expects one example as a batch of one, got {example.shape}: use x[:1]")
+        return example, model.trace(example)
+    shape = (1, *example) if isinstance(example, (tuple, list)) else (1, example)
+    first: ValueError | None = None
+    for kind in (np.float32, np.float64, np.uint8, np.int64):  # features, images, token ids
+        x = np.ones(shape, kind)
+        try:
+            return x, model.trace(x)
+        except ValueError as error:
+            first = first or error
+    raise ValueError(f"no input of shape {shape} suits the model: {first}") from None
+
+
+def _there(layer: Any, name: str) -> bool:
+    return getattr(layer, name) is not None
+
+
+def _shape(y: np.ndarray) -> str:
+    return f"({', '.join(['N', *map(str, y.shape[1:])])})"
+
+
+def _bytes(x: Any) -> int:
+    return x.nbytes if isinstance(x, np.ndarray) else x.data.nbytes + x.indices.nbytes
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 1e6:,.1f} MB" if count >= 1e5 else f"{count / 1e3:,.1f} kB"
