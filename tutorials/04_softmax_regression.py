@@ -96,6 +96,9 @@ print(f"training pictures: loss {history[0][0]:.3f} -> {history[-1][0]:.3f}, rig
 print(f"test pictures:     loss {loss:.3f}, right {accuracy:.1%}")
 check("the loss starts at log 10 = 2.303, as it must", abs(history[0][0] - np.log(10)) < 1e-12)
 check("after 20 epochs more than 95 % of the test pictures are right", accuracy > 0.95)
+_, _, whole = fit(train_x, train_y, epochs=1, batch_size=len(train_x))
+print(f"after one epoch: loss {history[1][0]:.2f} by 40 steps of 32 pictures, {whole[1][0]:.2f} by one step of all")
+check("forty rough steps lower the loss further than one exact step", history[1][0] < whole[1][0])
 # %%
 from minnet import canvas
 from minnet.canvas import BLUE, ORANGE

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+import types
+
 import numpy as np
 import pytest
 
@@ -55,7 +58,7 @@ def test_claims_have_to_be_readable(small):
 
 
 def test_a_notebook_keeps_what_is_printed_and_shown_in_order(small, monkeypatch):
-    monkeypatch.setattr("sys.path", list(__import__("sys").path))
+    monkeypatch.setattr("sys.path", list(sys.path))
     cells = notebook.executed(small)["cells"]
     assert [cell["id"] for cell in cells] == ["setup", "cell-01", "cell-02", "cell-03"]
     assert cells[2]["outputs"] == [{"output_type": "stream", "name": "stdout", "text": ["x is 2\n"]}]
@@ -74,6 +77,18 @@ def test_a_false_claim_and_a_warning_stop_the_run(small, monkeypatch, capsys):
         small.write_text(SMALL.replace('check("x is 2", x == 2)', change), encoding="utf-8")
         with pytest.raises(SystemExit, match="01_small"):
             run.main()
+
+
+def test_a_figure_in_jupyter_is_shown_as_a_picture(monkeypatch, capsys):
+    seen = []
+    fake = types.SimpleNamespace(Image=lambda data, **_: data, display=seen.append)
+    monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(display=fake))
+    monkeypatch.setitem(sys.modules, "IPython.display", fake)
+    monkeypatch.setattr(helper, "_display", helper._in_notebook)
+    figure, axes = helper.panels(2, title="Two")
+    assert len(axes) == 2
+    helper.show(figure, "Nothing yet.")
+    assert seen[0].startswith(b"\x89PNG") and capsys.readouterr().out == "Figure: Nothing yet.\n"
 
 
 def test_check_wants_one_true_or_false(capsys):
