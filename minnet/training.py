@@ -188,8 +188,8 @@ class Trainer:
 
     def rates(self) -> np.ndarray:
         """The learning rate of every step of the run that `fit` was asked for, (epochs * steps,)."""
-        count = self.run["epochs"] * self.steps
-        return np.array([self._rate(step / count) for step in range(count)])
+        done = (np.arange(self.run["epochs"])[:, None] + np.arange(self.steps) / self.steps) / self.run["epochs"]
+        return np.array([self._rate(progress) for progress in done.ravel().tolist()])
 
     # -- one update ----------------------------------------------------------------------------------------
 
