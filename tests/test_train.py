@@ -1,0 +1,365 @@
+"""train.py as its users meet it: the tour, own data, Ctrl-C and resume, and one line for whatever is wrong."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import train
+from minnet import checkpoint, prediction, report
+from minnet.training import Trainer
+from tests.running import call, refused
+from tests.test_training import CtrlC, saved_bits
+
+REPOSITORY = Path(train.__file__).resolve().parent
+QUICK = ("--limit", 60, "--epochs", 1)
+pytestmark = pytest.mark.filterwarnings("default")  # warnings are shown by the commands, as one line each
+
+
+@pytest.fixture
+def unwritten(monkeypatch):
+    """Everything of a run but the drawing of its figures; gives what the report would have been made from."""
+    reports = []
+
+    def write(folder, config, history, measured, probabilities, labels, **shown):
+        reports.append({"config": config, "measured": measured, "probabilities": probabilities, **shown})
+        return Path(folder) / "report.html"
+
+    monkeypatch.setattr(report, "write", write)
+    return reports
+
+
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+# -- the tour --------------------------------------------------------------------------------------------------
+
+
+def test_the_tour_in_a_real_terminal_of_ascii(tmp_path):
+    """As a newcomer types it, on fewer examples; ends with two tables, the pages, and what to try next."""
+    command = [sys.executable, str(REPOSITORY / "train.py"), "--limit", "60", "--epochs", "1"]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONPATH": str(REPOSITORY)}
+    ran = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600)
+    assert ran.returncode == 0 and ran.stderr == "", ran.stderr
+    assert ran.stdout.count("macro mean") == 2 and "What next?" in ran.stdout
+    for run in ("digits-cnn6", "comments-ngrams"):
+        assert f"The page: {Path('runs') / run / 'report.html'}" in ran.stdout
+        names = {path.name for path in (tmp_path / "runs" / run).iterdir()}
+        assert names == {
+            "best.ckpt", "config.json", "figures", "history.csv", "last.ckpt", "metrics.json", "predictions.npz",
+            "report.html",
+        }  # fmt: skip
+        assert (tmp_path / "runs" / run / "figures" / "schedule.png").exists()
+        assert prediction.load_run(tmp_path / "runs" / run).classes
+
+
+def test_the_tour_puts_both_runs_into_the_folder_asked_for(elsewhere, unwritten):
+    said = call(train.main, *QUICK, "--out", "here")
+    assert said.status == 0 and len(unwritten) == 2
+    assert sorted(path.name for path in Path("here").iterdir()) == ["comments", "digits"]
+    assert not Path("runs").exists()
+    refused(call(train.main, *QUICK, "--out", "here"), "already holds a run")
+
+
+def test_the_tour_takes_no_model(elsewhere):
+    refused(call(train.main, "--model", "mlp"), "need a data set")
+
+
+def test_runs_get_folders_of_their_own(elsewhere, unwritten):
+    for _ in range(2):
+        assert call(train.main, "digits", "--model", "softmax", *QUICK).status == 0
+    assert sorted(path.name for path in Path("runs").iterdir()) == ["digits-softmax", "digits-softmax-2"]
+
+
+def test_a_run_says_how_it_was_made(elsewhere, unwritten):
+    flags = ("--optimizer", "adam", "--learning-rate", 0.01, "--batch-size", 16, "--seed", 3, "--workers", 1)
+    assert call(train.main, "digits", "--model", "mlp", *QUICK, *flags).status == 0
+    (made,) = unwritten
+    config = made["config"]
+    assert (config["optimizer"], config["learning_rate"], config["batch_size"]) == ("adam", 0.01, 16)
+    assert (config["seed"], config["workers"], config["examples"], config["epochs"]) == (3, 1, 60, 1)
+    assert config["fingerprint"] and config["command"].startswith("python ")
+    assert len(made["rates"]) == 4 and made["rates"].argmax() == 1, "one cycle"
+    assert made["probabilities"].shape == (360, 10) and len(made["images"]) == 360
+
+
+def test_the_same_command_gives_the_same_bits(elsewhere, unwritten):
+    for name in ("a", "b"):
+        assert call(train.main, "comments", *QUICK, "--out", name).status == 0
+    assert saved_bits("a/best.ckpt")[0] == saved_bits("b/best.ckpt")[0]
+    assert np.array_equal(*(made["probabilities"] for made in unwritten))
+
+
+def test_validation_is_held_out_as_asked(elsewhere, unwritten):
+    for flags, epochs in ((("--validation", 0), None), (("--validation", 0.5), 1), (("--validation", 100), 1)):
+        said = call(train.main, "digits", "--model", "softmax", "--epochs", 1, *flags)
+        assert said.status == 0 and ("validation: loss" in said.out) == (epochs is not None)
+        assert ("validation 100" in said.out) == (flags[1] == 100)
+
+
+# -- Ctrl-C and resume -----------------------------------------------------------------------------------------
+
+
+def stopping(at, monkeypatch):
+    """Presses Ctrl-C at that step of the next run."""
+    step, press = Trainer._step, CtrlC(at)
+
+    def pressed(self, *arguments):
+        press(np.zeros(1, np.uint8), np.random.default_rng(0), 0, None)
+        return step(self, *arguments)
+
+    monkeypatch.setattr(Trainer, "_step", pressed)
+
+
+def test_a_stopped_run_says_how_to_go_on_and_ends_on_the_same_bits(elsewhere, unwritten, monkeypatch):
+    arguments = ("comments", "--limit", 100, "--epochs", 3)
+    assert call(train.main, *arguments, "--out", "whole").status == 0
+    with monkeypatch.context() as patched:
+        stopping(6, patched)
+        said = call(train.main, *arguments)
+    assert said.status == 130 and len(unwritten) == 1
+    last = said.out.strip().split("\n")[-1]
+    folder = str(Path("runs") / "comments-ngrams")
+    assert last == f"Stopped. Go on with: python train.py comments --limit 100 --epochs 3 --out {folder} --resume"
+    assert call(train.main, *last.split("train.py ")[1].split()).status == 0
+    for name in ("last.ckpt", "best.ckpt"):
+        assert saved_bits(Path(folder) / name)[0] == saved_bits(Path("whole") / name)[0]
+    assert np.array_equal(*(made["probabilities"] for made in unwritten))
+
+
+def test_a_stopped_tour_names_the_task(elsewhere, unwritten, monkeypatch):
+    stopping(1, monkeypatch)
+    said = call(train.main, "--limit", 60, "--epochs", 2)
+    assert said.status == 130 and f"train.py digits --limit 60 --epochs 2 --out {Path('runs')}" in said.out
+
+
+def test_resuming_what_is_not_there_or_another_run(elsewhere, unwritten):
+    refused(call(train.main, "comments", "--resume"), "nothing to resume")
+    refused(call(train.main, "comments", "--resume", "--out", "nowhere", *QUICK), "nothing to resume")
+    assert call(train.main, "comments", *QUICK, "--out", "run").status == 0
+    kept = Path("run/last.ckpt").read_bytes()
+    refused(call(train.main, "comments", *QUICK, "--out", "run"), "already holds a run", "--resume")
+    resume = ("--out", "run", "--resume", *QUICK)
+    refused(call(train.main, "comments", *resume, "--seed", 1), "cannot resume", "seed was 0, now 1")
+    refused(call(train.main, "digits", *resume), "cannot resume")
+    Path("run/last.ckpt").write_bytes(kept[:1000])
+    refused(call(train.main, "comments", *resume), "last.ckpt", "not a sound checkpoint")
+    arrays, header = checkpoint.load("run/best.ckpt")
+    checkpoint.save("run/last.ckpt", arrays, {"model": header["model"]})
+    refused(call(train.main, "comments", *resume), "cannot resume")
+
+
+# -- your own texts --------------------------------------------------------------------------------------------
+
+WORDS = {"good": "lovely great fine", "bad": "awful poor broken", "so-so": "average okay usual", "4": "four fore for",
+         "5": "five hive dive", "très bien": "élégant génial naïve"}  # fmt: skip
+
+
+def comments(classes, counts):
+    """(text, label) rows that can be told apart, with the characters that make CSV difficult."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for label, count in zip(list(WORDS)[:classes], counts, strict=True):
+        for number in range(count):
+            words = rng.choice(WORDS[label].split(), 3)
+            rows.append((f'{words[0]}, "{words[1]}"\n{words[2]}; no. {number}', label))
+    rng.shuffle(rows)
+    return [tuple(map(str, row)) for row in rows]
+
+
+def write_csv(path, rows, encoding="utf-8", delimiter=","):
+    with open(path, "w", newline="", encoding=encoding) as file:
+        writer = csv.writer(file, delimiter=delimiter)
+        writer.writerow(["id", "What they said", "Mood"])
+        writer.writerows([number, *row] for number, row in enumerate(rows))
+
+
+@pytest.mark.parametrize(
+    "classes, encoding, delimiter", [(2, "utf-8", ","), (3, "utf-8-sig", ";"), (6, "cp1252", "\t"), (6, "utf-16", ",")]
+)
+def test_a_csv_of_ones_own(elsewhere, unwritten, classes, encoding, delimiter):
+    rows = comments(classes, [120, 40, 30, 20, 15, 12][:classes])  # far from balanced
+    write_csv("mine.csv", rows, encoding, delimiter)
+    said = call(train.main, "csv", "mine.csv", "--text", "what they said", "--label", "Mood", "--epochs", 5)
+    assert said.status == 0 and said.err == "", said.err
+    (made,) = unwritten
+    assert set(made["measured"]["classes"]) == set(list(WORDS)[:classes])
+    assert made["measured"]["macro"]["recall"] > 0.9, "the rare classes are learned too"
+    counts = [row["support"] for row in made["measured"]["per_class"]]
+    assert min(counts) >= 2 and sum(counts) == pytest.approx(len(rows) / 5, abs=classes)
+    assert prediction.load_run(Path("runs") / "mine-ngrams").classes == tuple(made["measured"]["classes"])
+
+
+def test_one_csv_with_its_page_and_hidden_texts(elsewhere):
+    write_csv("mine.csv", comments(2, [40, 20]))
+    said = call(
+        train.main, "csv", "mine.csv", "--text", "What they said", "--label", "Mood", "--epochs", 1, "--hide-text"
+    )
+    assert said.status == 0 and said.err == ""
+    page = Path("runs/mine-ngrams/report.html").read_text("utf-8")
+    assert "lovely" not in page and "hidden" in page
+    assert json.loads(Path("runs/mine-ngrams/metrics.json").read_text("utf-8"))["examples"] == 12
+
+
+CSVS = {
+    "no such file": (None, {}, "there is no file mine.csv"),
+    "a folder": ("folder", {}, "is a folder"),
+    "empty": (b"", {}, "is empty"),
+    "only a header": (b"id,text,label\n", {}, "no row"),
+    "a picture": (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", {}, "mine.csv"),
+    "a spreadsheet": (b"PK\x03\x04rest", {}, "save the table as CSV"),
+    "no such column": (b"text,label\na,b\n", {"--text": "comment"}, "no column 'comment'"),
+    "open quote": (b'text,label\n"a,b\nc,d\n', {}, "quote"),
+    "one class": (b"text,label\n" + b"a nice one,x\n" * 9, {}, "only the class 'x'"),
+    "too few": (b"text,label\n" + b"a nice one,x\n" * 9 + b"no,y\n", {}, "too few examples of 'y' (1)"),
+    "text as label": (b"text,label\n" + b"".join(b"a,%d\n" % n for n in range(50)), {}, "names no classes"),
+}
+
+
+@pytest.mark.parametrize("case", CSVS)
+def test_csv_files_that_do_not_do(elsewhere, case):
+    content, flags, said = CSVS[case]
+    if content == "folder":
+        Path("mine.csv").mkdir()
+    elif content is not None:
+        Path("mine.csv").write_bytes(content)
+    flags = {"--text": "text", "--label": "label", **flags}
+    refused(call(train.main, "csv", "mine.csv", *(item for pair in flags.items() for item in pair)), said)
+    assert not Path("runs").exists()
+
+
+# -- your own pictures -----------------------------------------------------------------------------------------
+
+
+def pictures(folder, classes=3, count=8):
+    """Squares of one colour a class, in every size and mode that cameras and scanners write."""
+    rng = np.random.default_rng(0)
+    modes = ["RGB", "RGBA", "L", "P", "1", "CMYK", "I;16", "LA"]
+    for label in range(classes):
+        (folder / f"kind {label}").mkdir(parents=True)
+        for number in range(count):
+            mode = modes[number % len(modes)]
+            height, width = rng.integers(20, 90, 2)
+            shade = np.full((height, width, 3), 30 + 90 * label, np.uint8)
+            shade += rng.integers(0, 20, shade.shape, dtype=np.uint8)
+            image = Image.fromarray(shade)
+            if mode == "I;16":
+                image = Image.fromarray(shade[:, :, 0].astype(np.uint16) * 257)
+            elif mode != "RGB":
+                image = image.convert("RGBA").convert("LA") if mode == "LA" else image.convert(mode)
+            suffix = "tif" if mode in ("CMYK", "I;16") else "png"
+            image.save(folder / f"kind {label}" / f"{number} of {mode.replace(';', '')}.{suffix}")
+
+
+def test_pictures_of_ones_own(elsewhere, unwritten):
+    pictures(elsewhere / "holiday")
+    (elsewhere / "holiday" / "kind 1" / "broken.jpg").write_bytes(b"no picture at all")
+    said = call(train.main, "images", "holiday", "--model", "softmax", "--epochs", 2)
+    assert said.status == 0
+    assert (
+        said.err.count("\n") == 1
+        and said.err.startswith("warning: 1 of 25 files are left out")
+        and "broken.jpg" in said.err
+    )
+    (made,) = unwritten
+    assert made["measured"]["classes"] == ["kind 0", "kind 1", "kind 2"] and made["images"].shape[1:] == (32, 32, 3)
+
+
+@pytest.mark.parametrize("model", ["cnn6", "resnet"])
+def test_networks_learn_from_a_handful_of_pictures(elsewhere, unwritten, model):
+    pictures(elsewhere / "holiday", classes=2, count=4)
+    assert call(train.main, "images", "holiday", "--model", model, "--epochs", 1).status == 0
+
+
+@pytest.mark.parametrize("side", [1, 3, 7])
+def test_pictures_too_small_for_the_network_are_told_in_one_line(elsewhere, unwritten, side):
+    for label in range(2):
+        (elsewhere / "tiny" / str(label)).mkdir(parents=True)
+        for number in range(4):
+            pixels = np.full((side, side, 3), 200 * label + number, np.uint8)
+            Image.fromarray(pixels).save(elsewhere / "tiny" / str(label) / f"{number}.png")
+    assert call(train.main, "images", "tiny", "--model", "softmax", "--epochs", 1).status == 0
+    refused(call(train.main, "images", "tiny", "--model", "cnn6", "--epochs", 1))
+
+
+def test_folders_that_do_not_do(elsewhere):
+    refused(call(train.main, "images", "nowhere"), "there is no folder nowhere")
+    Path("flat").mkdir()
+    Image.new("RGB", (9, 9)).save("flat/a.png")
+    refused(call(train.main, "images", "flat"), "no sub-folders")
+    (Path("hollow") / "a").mkdir(parents=True)
+    refused(call(train.main, "images", "hollow"), "no picture")
+    for part in ("train", "test"):
+        (Path("split") / part).mkdir(parents=True)
+    refused(call(train.main, "images", "split"), "look like splits")
+    Path("file").write_text("x")
+    refused(call(train.main, "images", "file"), "there is no folder file")
+
+
+# -- whatever else is wrong ------------------------------------------------------------------------------------
+
+FLAGS = {
+    "no such data": (["cifar11"], "unknown dataset 'cifar11': there are cifar10"),
+    "a part that is none": (["vader/tweeets"], "unknown dataset"),
+    "no such model": (["digits", "--model", "gpt"], "no model 'gpt' for images: choose from softmax"),
+    "a model of texts": (["digits", "--model", "ngrams"], "no model 'ngrams' for images"),
+    "a path too many": (["digits", "here"], "takes no path"),
+    "no path": (["csv"], "which file?"),
+    "no folder": (["images"], "which folder?"),
+    "no columns": (["csv", "x.csv"], "--text COLUMN --label COLUMN"),
+    "limit": (["digits", "--limit", "-3"], "limit must be a positive number"),
+    "limit of nothing": (["digits", "--limit", "0"], "limit must be a positive number"),
+    "validation": (["digits", "--validation", "1.5"], "validation must be a count"),
+    "validation of all": (["digits", "--validation", "99999"], "validation must be a count"),
+    "validation unknown": (["digits", "--validation", "nan"], "validation must be a count"),
+    "epochs": (["digits", "--epochs", "0"], "epochs must be a whole number of at least 1"),
+    "batch": (["digits", "--batch-size", "0"], "batch_size must be a whole number"),
+    "rate": (["digits", "--learning-rate", "-1"], "learning_rate"),
+    "rate unknown": (["digits", "--learning-rate", "nan"], "learning_rate"),
+    "workers": (["digits", "--workers", "0"], "workers must be at least 1"),
+    "optimizer": (["digits", "--optimizer", "magic"], "invalid choice: 'magic'"),
+    "a flag that is none": (["digits", "--speed", "9"], "unrecognized arguments: --speed"),
+    "a word for a number": (["digits", "--epochs", "many"], "invalid int value: 'many'"),
+    "a rate that explodes": (["digits", "--model", "mlp", "--learning-rate", "1e30"], "no update was made"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", FLAGS)
+def test_flags_that_do_not_do(elsewhere, case):
+    arguments, said = FLAGS[case]
+    refused(call(train.main, *arguments), said)
+    assert not list(elsewhere.rglob("*.ckpt"))
+
+
+def test_a_file_where_the_folder_should_be(elsewhere):
+    Path("taken").write_text("mine")
+    refused(call(train.main, "digits", *QUICK, "--out", "taken"), "cannot write into", "taken")
+    refused(call(train.main, "digits", *QUICK, "--out", "taken/run"), "cannot write into")
+    assert Path("taken").read_text() == "mine"
+
+
+def test_damaged_data_is_named(elsewhere):
+    """CIFAR-10's files, one of them cut short; and a tweeteval of another number of labels than texts."""
+    folder = elsewhere / "data" / "cifar-10-batches-bin"
+    folder.mkdir(parents=True)
+    for name in [*(f"data_batch_{n}.bin" for n in range(1, 6)), "test_batch.bin"]:
+        (folder / name).write_bytes(b"\0" * 3073)
+    (folder / "batches.meta.txt").write_text("airplane\n")
+    (folder / "data_batch_3.bin").write_bytes(b"\0" * 2000)
+    refused(call(train.main, "cifar10", "--data", elsewhere / "data"), "cifar-10-batches-bin")
+    folder = elsewhere / "data" / "tweeteval" / "sentiment"
+    folder.mkdir(parents=True)
+    for part in ("train", "val", "test"):
+        (folder / f"{part}_text.txt").write_text("good\nbad\n")
+        (folder / f"{part}_labels.txt").write_text("2\n")
+    (folder / "mapping.txt").write_text("0\tnegative\n1\tneutral\n2\tpositive\n")
+    refused(call(train.main, "tweeteval", "--data", elsewhere / "data"), "tweeteval")

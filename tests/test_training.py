@@ -1,0 +1,549 @@
+"""The Trainer: the same bits however a run is cut into parts, the best weights kept, mistakes named before any work."""
+
+import csv
+import itertools
+import json
+import os
+import signal
+
+import numpy as np
+import pytest
+import scipy.sparse
+
+from minnet import checkpoint
+from minnet.data import Augment
+from minnet.layers import BatchNorm, Conv2d, Dropout, Embedding, Flatten, Linear, Normalize, ReLU, Sequential, Softmax
+from minnet.losses import CrossEntropy, MeanSquaredError, SoftmaxCrossEntropy
+from minnet.nonfinite import NonFiniteError
+from minnet.optimizers import SGD, Adam, Lookahead
+from minnet.schedules import OneCycle
+from minnet.training import Trainer, predict
+
+RNG = np.random.default_rng(0)
+IMAGES = RNG.integers(0, 256, (45, 6, 6, 1), dtype=np.uint8)  # with batches of 8: 5 steps, a last one of 5
+LABELS = RNG.integers(0, 3, 45)
+HELD_OUT = (RNG.integers(0, 256, (20, 6, 6, 1), dtype=np.uint8), RNG.integers(0, 3, 20))
+POINTS = RNG.standard_normal((45, 4), dtype=np.float32)
+
+
+def network(dropout=0.5):
+    """Everything that has a state or draws: batch norm, dropout, convolution."""
+    return Sequential(
+        Normalize([127.0], [60.0]), Conv2d(1, 4, 3, padding=1, rng=1), BatchNorm(4), ReLU(), Flatten(),
+        Dropout(dropout, rng=2), Linear(144, 3, rng=3),
+    )  # fmt: skip
+
+
+def optimizer(model, kind):
+    if kind == "adam":
+        return Adam(model, 0.01)
+    sgd = SGD(model, 0.02, momentum=0.9, nesterov=True, weight_decay=1e-3)
+    return Lookahead(sgd, every=3, slowing=0.95) if kind == "lookahead" else sgd
+
+
+def trainer(kind="sgd", model=None, **settings):
+    model = model or network()
+    given = {"schedule": OneCycle(), "workers": 2, "piece": 4, "augment": Augment(flip=True, shift=1), **settings}
+    return Trainer(model, SoftmaxCrossEntropy(label_smoothing=0.1), optimizer(model, kind), **given)
+
+
+def fit(it, folder=None, **settings):
+    given = {"epochs": 3, "batch_size": 8, "folder": folder, "progress": False, **settings}
+    return it.fit((IMAGES, LABELS), HELD_OUT, **given)
+
+
+def plain(model=None, loss=None, rate=0.1, **settings):
+    model = model or Sequential(Linear(4, 3, rng=0))
+    return Trainer(model, loss or SoftmaxCrossEntropy(), SGD(model, rate), workers=1, **settings)
+
+
+def bits(model):
+    return {place: array.tobytes() for place, array in (model.named_parameters() | model.named_buffers()).items()}
+
+
+def saved_bits(path):
+    arrays, header = checkpoint.load(path)
+    return {name: array.tobytes() for name, array in arrays.items()}, header
+
+
+class CtrlC:
+    """An augmentation that changes nothing and presses Ctrl-C at its n-th call (counted over all workers)."""
+
+    def __init__(self, at=0):
+        self.at, self.calls = at, itertools.count(1)
+
+    def __call__(self, x, rng, epoch, indices):
+        if next(self.calls) == self.at:
+            signal.raise_signal(signal.SIGINT)
+        return x ^ rng.integers(0, 256, dtype=np.uint8)
+
+
+# -- the same bits ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["sgd", "adam", "lookahead"])
+def test_same_seed_same_bits(kind):
+    first, second = trainer(kind), trainer(kind)
+    histories = [fit(it) for it in (first, second)]
+    assert bits(first.model) == bits(second.model)
+    timed = {"seconds", "examples_per_second"}
+    for a, b in zip(*histories, strict=True):
+        assert {key: a[key] for key in a.keys() - timed} == {key: b[key] for key in b.keys() - timed}
+
+
+@pytest.mark.parametrize("change", [{"seed": 1}, {"piece": 2}, {"augment": None}])
+def test_other_settings_other_bits(change):
+    first, second = trainer(), trainer(**change)
+    fit(first, epochs=1), fit(second, epochs=1)
+    assert bits(first.model) != bits(second.model)
+
+
+def test_two_workers_with_an_odd_last_batch_give_the_weights_of_one():
+    models = []
+    for workers, piece in ((1, 100), (2, 3)):
+        model, loss = network(dropout=0.0).astype(np.float64), SoftmaxCrossEntropy(class_weights=[1, 2, 3])
+        it = Trainer(model, loss, SGD(model, 0.05), workers=workers, piece=piece, exact_batch_norm=True)
+        it.fit((IMAGES, LABELS, np.linspace(0.5, 2, 45)), epochs=2, batch_size=8, progress=False)
+        models.append(model.named_parameters())
+    for place, array in models[0].items():
+        assert np.abs(array - models[1][place]).max() < 1e-12, place
+
+
+# The plain run stands for a run of its own; `stops` says at which call of the augmentation Ctrl-C is pressed.
+@pytest.mark.parametrize("kind", ["sgd", "adam", "lookahead"])
+@pytest.mark.parametrize("stops", [(3,), (5, 2), (1, 1, 7), (16,)])
+def test_ctrl_c_and_resume_give_the_bits_of_a_run_never_stopped(tmp_path, kind, stops):
+    settings = {"workers": 1, "piece": 100, "freeze_at": {"1.b": 0.3}, "seed": 5}
+    whole = trainer(kind, augment=CtrlC(), **settings)
+    history = fit(whole, tmp_path / "whole", epochs=4, patience=3)
+    for number, at in enumerate(stops):
+        it = trainer(kind, augment=CtrlC(at), **settings)
+        fit(it, tmp_path / "parts", epochs=4, patience=3, resume=number > 0)
+        assert it.interrupted
+    it = trainer(kind, augment=CtrlC(), **settings)
+    resumed = fit(it, tmp_path / "parts", epochs=4, patience=3, resume=True)
+    assert not it.interrupted and bits(it.model) == bits(whole.model)
+    for name in ("last.ckpt", "best.ckpt"):
+        assert saved_bits(tmp_path / "parts" / name)[0] == saved_bits(tmp_path / "whole" / name)[0]
+    untimed = [key for key in history[0] if key not in ("seconds", "examples_per_second")]
+    assert [[row[key] for key in untimed] for row in history] == [[row[key] for key in untimed] for row in resumed]
+
+
+def test_ctrl_c_in_the_last_step_of_an_epoch_ends_that_epoch_first(tmp_path):
+    it = trainer(augment=CtrlC(6), workers=1, piece=100)
+    history = fit(it, tmp_path)
+    assert it.interrupted and len(history) == 1
+    assert saved_bits(tmp_path / "last.ckpt")[1]["progress"]["step"] == 0
+
+
+def test_ctrl_c_in_the_last_step_of_all_interrupts_nothing():
+    it = trainer(augment=CtrlC(18), workers=1, piece=100)
+    assert len(fit(it)) == 3 and not it.interrupted
+
+
+def test_a_second_ctrl_c_stops_at_once_and_the_handler_is_given_back():
+    class Twice(CtrlC):
+        def __call__(self, *arguments):
+            signal.raise_signal(signal.SIGINT)
+            return super().__call__(*arguments)
+
+    before = signal.getsignal(signal.SIGINT)
+    it = trainer(augment=Twice(at=1), workers=1, piece=100)
+    with pytest.raises(KeyboardInterrupt):
+        fit(it)
+    assert signal.getsignal(signal.SIGINT) is before and it.optimizer.pool is None
+
+
+def test_resuming_a_finished_run_changes_nothing(tmp_path):
+    first, again = trainer(), trainer()
+    fit(first, tmp_path)
+    assert fit(again, tmp_path, resume=True) == first.history
+    assert bits(again.model) == bits(first.model)
+
+
+def test_every_step_may_be_saved(tmp_path):
+    first, second = trainer(), trainer()
+    fit(first, tmp_path, save_every=0.0), fit(second)
+    assert bits(first.model) == bits(second.model)
+
+
+# -- what is kept ----------------------------------------------------------------------------------------------
+
+
+def overfitting(patience=None, epochs=8):
+    """A model that is good at once and then only gets worse: the validation labels are those it begins with."""
+    model = Sequential(Linear(4, 3, rng=0))
+    validation = POINTS, model.forward(POINTS).argmax(axis=1)
+    it = Trainer(model, SoftmaxCrossEntropy(), SGD(model, 0.5), workers=1)
+    start = it.evaluate(*validation)
+    history = it.fit((POINTS, LABELS), validation, epochs=epochs, patience=patience, batch_size=45, progress=False)
+    return it, validation, start, history
+
+
+def test_the_best_weights_are_restored_and_patience_ends_the_run():
+    it, validation, start, history = overfitting(patience=2)
+    losses = [row["validation_loss"] for row in history]
+    best = int(np.argmin(losses))
+    assert len(history) == best + 3 < 8, "two epochs after the best"
+    assert it.evaluate(*validation) == (losses[best], history[best]["validation_accuracy"])
+    assert losses[-1] > losses[best] > start[0]
+
+
+def test_without_patience_all_epochs_run():
+    it, validation, _, history = overfitting()
+    assert len(history) == 8
+    assert it.evaluate(*validation)[0] == min(row["validation_loss"] for row in history)
+
+
+def test_without_validation_the_last_weights_stay(tmp_path):
+    it, other = plain(), plain()
+    it.fit((POINTS, LABELS), epochs=2, batch_size=9, folder=tmp_path, progress=False)
+    other.fit((POINTS, LABELS), (POINTS, LABELS), epochs=1, batch_size=9, progress=False)
+    assert not (tmp_path / "best.ckpt").exists() and it.history[0]["validation_loss"] is None
+    assert saved_bits(tmp_path / "last.ckpt")[0]["model/0.W"] == it.model[0].W.tobytes()
+
+
+def test_a_new_run_in_the_folder_leaves_no_best_weights_of_the_old_one(tmp_path):
+    plain().fit((POINTS, LABELS), (POINTS, LABELS), epochs=1, folder=tmp_path, progress=False)
+    assert (tmp_path / "best.ckpt").exists()
+    plain().fit((POINTS, LABELS), epochs=1, folder=tmp_path, progress=False)
+    assert not (tmp_path / "best.ckpt").exists()
+
+
+def test_history_csv_says_what_fit_returns(tmp_path):
+    history = fit(trainer(), tmp_path / "new" / "folder")
+    with open(tmp_path / "new" / "folder" / "history.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [{key: float(value) for key, value in row.items()} for row in rows] == history
+    assert [row["step"] for row in history] == [6, 12, 18]
+
+
+def test_the_numbers_of_an_epoch_are_means_over_its_examples():
+    """With a learning rate of nearly zero the weights stand still, so an epoch's mean is that of one pass."""
+    it = plain(rate=1e-30)
+    loss, accuracy = it.evaluate(POINTS, LABELS)
+    (row,) = it.fit((POINTS, LABELS), epochs=1, batch_size=8, progress=False)
+    assert row["train_loss"] == pytest.approx(loss, rel=1e-6) and row["train_accuracy"] == pytest.approx(accuracy)
+
+
+@pytest.mark.parametrize("count, sizes", [(17, [8, 9]), (16, [8, 8]), (18, [8, 8, 2]), (1, [1]), (7, [7])])
+def test_a_last_batch_of_one_joins_the_one_before(count, sizes, monkeypatch):
+    seen, step = [], Trainer._step
+
+    def counted(it, crew, batch, *more):
+        seen.append(len(batch.y))
+        return step(it, crew, batch, *more)
+
+    monkeypatch.setattr(Trainer, "_step", counted)
+    plain().fit((POINTS[:count], LABELS[:count]), epochs=1, batch_size=8, progress=False)
+    assert seen == sizes
+
+
+def test_rates_are_those_of_the_steps():
+    rates = []
+    it = trainer(workers=1)
+    it.optimizer.step, step = (lambda rate, scale: rates.append(rate) or step(rate, scale)), it.optimizer.step
+    fit(it)
+    assert it.rates().tolist() == rates and len(rates) == 18
+
+
+def test_frozen_parameters_stand_still_from_their_epoch_on_and_learn_again_after_the_run():
+    it, before = trainer(freeze_at={"1.b": 0.0, "6.W": 1.0}), bits(network())
+    fit(it)
+    after = bits(it.model)
+    assert after["1.b"] == before["1.b"] and after["6.W"] != before["6.W"] and after["1.W"] != before["1.W"]
+    assert it.model[1].frozen == ()
+
+
+def test_sparse_rows_and_example_weights():
+    counts = scipy.sparse.random_array((45, 30), density=0.2, format="csr", dtype=np.float32, rng=0)
+    model = Sequential(Linear(30, 3, rng=0))
+    it = Trainer(model, SoftmaxCrossEntropy(), Adam(model, 0.05))
+    history = it.fit((counts, LABELS, np.ones(45)), (counts, LABELS), epochs=5, batch_size=8, progress=False)
+    assert history[-1]["train_loss"] < history[0]["train_loss"]
+
+
+def test_examples_of_weight_zero_teach_nothing():
+    model = Sequential(Linear(4, 3, rng=0))
+    weights = np.r_[np.ones(20), np.zeros(25)]
+    Trainer(model, SoftmaxCrossEntropy(), SGD(model, 0.5)).fit(
+        (POINTS, LABELS, weights), epochs=1, batch_size=45, progress=False
+    )
+    other = Sequential(Linear(4, 3, rng=0))
+    Trainer(other, SoftmaxCrossEntropy(), SGD(other, 0.5)).fit(
+        (POINTS[:20], LABELS[:20]), epochs=1, batch_size=20, progress=False
+    )
+    assert np.allclose(model[0].W, other[0].W, atol=1e-6)
+
+
+def test_clipping_bounds_the_step():
+    free, clipped = plain(rate=1.0), plain(rate=1.0, clip_norm=1e-3)
+    for it in (free, clipped):
+        it.fit((POINTS, LABELS), epochs=1, batch_size=45, progress=False)
+    start = Sequential(Linear(4, 3, rng=0)).named_parameters()
+    moved = [
+        np.sqrt(sum(((a - start[place]) ** 2).sum() for place, a in it.model.named_parameters().items()))
+        for it in (free, clipped)
+    ]
+    assert moved[1] == pytest.approx(1e-3, rel=1e-3) and moved[0] > 1e-2
+
+
+# -- modes -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", [True, False])
+def test_whatever_runs_the_mode_found_is_restored(mode):
+    it = trainer()
+    it.model.train(mode)
+    it.model[5].training = not mode
+    modes = [layer.training for _, layer in it.model.walk()]
+    for use in (lambda: fit(it, epochs=1), lambda: it.evaluate(*HELD_OUT), lambda: predict(it.model, IMAGES[:1])):
+        use()
+        assert [layer.training for _, layer in it.model.walk()] == modes
+        assert all(layer.needs_dx for _, layer in it.model.walk())
+    with pytest.raises(ValueError):
+        it.fit((IMAGES, LABELS + 5), epochs=1)
+    assert [layer.training for _, layer in it.model.walk()] == modes
+
+
+def test_predict_is_the_forward_pass_in_evaluation_mode():
+    model = network()
+    expected = model.eval().forward(IMAGES)
+    model.train()
+    assert np.allclose(predict(model, IMAGES, workers=2, batch_size=7), expected, atol=1e-5)
+    with pytest.raises(ValueError, match="empty"):
+        predict(model, IMAGES[:0])
+
+
+# -- steps that are not finite ---------------------------------------------------------------------------------
+
+
+def broken(it, data):
+    before = bits(it.model)
+    with pytest.raises(NonFiniteError) as caught:
+        it.fit(data, epochs=2, batch_size=15, progress=False)
+    assert "\n" not in str(caught.value) and it.optimizer.pool is None
+    return str(caught.value), before
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_the_first_layer_that_breaks_is_named_and_nothing_is_changed():
+    model = Sequential(Linear(4, 8, rng=0), BatchNorm(8), ReLU(), Linear(8, 3, rng=1))
+    model[3].W[...] = 3e38
+    message, before = broken(Trainer(model, SoftmaxCrossEntropy(), SGD(model, 0.1)), (POINTS, LABELS))
+    assert "epoch 1, step 1" in message and "layer 3" in message and "Linear(8, 3)" in message
+    assert bits(model) == before, "weights and running statistics are those before the step"
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_data_that_is_not_finite_is_named():
+    points = POINTS.copy()
+    points[7, 1] = np.nan
+    model = Sequential(Linear(4, 8, rng=0), BatchNorm(8), ReLU(), Linear(8, 3, rng=1))
+    message, _ = broken(Trainer(model, SoftmaxCrossEntropy(), SGD(model, 0.1)), (points, LABELS))
+    assert "input itself" in message and np.isfinite(model[1].running_mean).all()
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_rate_far_too_high_is_named():
+    model = Sequential(Linear(4, 8, rng=0), ReLU(), Linear(8, 3, rng=1))
+    message, _ = broken(Trainer(model, SoftmaxCrossEntropy(), SGD(model, 1e30)), (POINTS, LABELS))
+    assert "step 2" in message and "learning rate" in message.lower() and "1e+30" in message
+
+
+# -- mistakes, before any work -----------------------------------------------------------------------------------
+
+
+def test_softmax_before_softmax_cross_entropy_is_refused():
+    model = Sequential(Linear(4, 3, rng=0), Softmax())
+    with pytest.raises(ValueError, match=r"applies softmax itself.*CrossEntropy"):
+        Trainer(model, SoftmaxCrossEntropy(), SGD(model, 0.1))
+    Trainer(model, CrossEntropy(), SGD(model, 0.1))
+
+
+WRONG = {
+    "label too large": ((POINTS, LABELS + 1), {}, r"training labels run from 1 to 3, .*3 scores.*0\.\.2"),
+    "label negative": ((POINTS, LABELS - 1), {}, "labels run from -1 to 1"),
+    "labels as floats": ((POINTS, LABELS.astype(float)), {}, r"integers.*astype\(np.int64\)"),
+    "labels as text": ((POINTS, LABELS.astype(str)), {}, "labels must be integers"),
+    "labels in a column": ((POINTS, LABELS[:, None]), {}, r"integer labels \(N,\)"),
+    "one label fewer": ((POINTS, LABELS[1:]), {}, "45 inputs but 44 targets"),
+    "no data": ((POINTS[:0], LABELS[:0]), {}, "training data is empty"),
+    "float64": ((POINTS.astype(np.float64), LABELS), {}, r"float32, got float64.*astype"),
+    "integers": ((LABELS[:, None].repeat(4, 1), LABELS), {}, r"astype\(np.float32\)"),
+    "a list": ((POINTS.tolist(), LABELS), {}, r"NumPy array, got list"),
+    "too many features": ((POINTS.repeat(2, 1), LABELS), {}, r"\(N, 4\), got \(1, 8\)"),
+    "no epochs": ((POINTS, LABELS), {"epochs": 0}, "epochs must be a whole number of at least 1, got 0"),
+    "half a batch": ((POINTS, LABELS), {"batch_size": 1.5}, "batch_size must be a whole number"),
+    "weights": ((POINTS, LABELS, np.ones(3)), {}, "45 numbers, one an example"),
+    "nothing to resume": ((POINTS, LABELS), {"resume": True}, "nothing to resume"),
+    "validation labels": ((POINTS, LABELS), {"validation": (POINTS, LABELS + 9)}, "validation labels run from 9"),
+    "validation empty": ((POINTS, LABELS), {"validation": (POINTS[:0], LABELS[:0])}, "validation data is empty"),
+    "validation shape": ((POINTS, LABELS), {"validation": (POINTS[:, :2], LABELS)}, r"got \(1, 2\)"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_mistakes_are_named_before_any_work(case, tmp_path):
+    data, settings, message = WRONG[case]
+    it = plain()
+    before = bits(it.model)
+    with pytest.raises((ValueError, FileNotFoundError), match=message) as caught:
+        it.fit(data, folder=tmp_path, **{"epochs": 1, "progress": False, **settings})
+    assert "\n" not in str(caught.value) and bits(it.model) == before and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("settings", [{"workers": 0}, {"piece": 0}])
+def test_workers_and_piece_are_checked(settings):
+    with pytest.raises(ValueError, match="at least 1"):
+        trainer(**settings).fit((IMAGES, LABELS), epochs=1)
+
+
+def test_ignored_labels_are_no_mistake():
+    labels = np.where(np.arange(45) % 5 == 0, -100, LABELS)
+    plain(loss=SoftmaxCrossEntropy(ignore_index=-100)).fit((POINTS, labels), epochs=1, batch_size=15, progress=False)
+
+
+def test_targets_that_are_numbers():
+    model = Sequential(Linear(4, 2, rng=0))
+    targets = POINTS[:, :2] * np.float32(3)
+    history = plain(model, MeanSquaredError()).fit((POINTS, targets), epochs=20, batch_size=9, progress=False)
+    assert history[-1]["train_loss"] < 0.05 * history[0]["train_loss"]
+
+
+def test_a_file_where_the_folder_should_be(tmp_path):
+    (tmp_path / "run").write_text("mine")
+    with pytest.raises(OSError, match=r"cannot write into .*run") as caught:
+        fit(trainer(), tmp_path / "run" / "inside")
+    assert "Errno" not in str(caught.value) and (tmp_path / "run").read_text() == "mine"
+
+
+# -- resuming what is not this run -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "settings, said",
+    [
+        ({"seed": 9}, "seed was 0, now 9"),
+        ({"piece": 3}, "piece was 4, now 3"),
+        ({"schedule": None}, "schedule"),
+        ({"augment": None}, "augment was Augment"),
+        ({"clip_norm": 1.0}, "clip_norm was None, now 1.0"),
+        ({"freeze_at": {"1.b": 0.5}}, "freeze_at"),
+        ({"kind": "adam"}, "optimizer.optimizer was SGD, now Adam"),
+        ({"model": network(dropout=0.25)}, r"model\.layers\.5\.p was 0.5, now 0.25"),
+    ],
+)
+def test_other_settings_are_not_resumed(tmp_path, settings, said):
+    fit(trainer(), tmp_path, epochs=1)
+    kept = (tmp_path / "last.ckpt").read_bytes()
+    with pytest.raises(ValueError, match=said) as caught:
+        fit(trainer(**settings), tmp_path, epochs=1, resume=True)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 600
+    assert (tmp_path / "last.ckpt").read_bytes() == kept
+
+
+def test_other_data_is_not_resumed(tmp_path):
+    fit(trainer(), tmp_path, epochs=1, about=({}, {"fingerprint": "aaa"}))
+    with pytest.raises(ValueError, match="data was aaa, now bbb"):
+        fit(trainer(), tmp_path, epochs=1, about=({}, {"fingerprint": "bbb"}), resume=True)
+
+
+HEADERS = {
+    "no progress": lambda h: h.pop("progress"),
+    "progress is a list": lambda h: h.update(progress=[1]),
+    "a field is missing": lambda h: h["progress"].pop("waited"),
+    "a field is text": lambda h: h["progress"].update(epoch="1"),
+    "a field is negative": lambda h: h["progress"].update(step=-1),
+    "a loss is text": lambda h: h["progress"].update(best_loss="low"),
+    "no history": lambda h: h.pop("history"),
+    "history too long": lambda h: h["history"].append({}),
+    "steps is text": lambda h: h.update(steps="many"),
+    "no settings": lambda h: h.pop("settings"),
+    "settings is a list": lambda h: h.update(settings=[]),
+    "empty": lambda h: h.clear(),
+}
+
+
+@pytest.mark.parametrize("case", HEADERS)
+def test_a_header_is_not_believed(case, tmp_path):
+    fit(trainer(), tmp_path, epochs=1)
+    arrays, header = checkpoint.load(tmp_path / "last.ckpt")
+    HEADERS[case](header)
+    checkpoint.save(tmp_path / "last.ckpt", arrays, header)
+    with pytest.raises(ValueError, match="cannot resume") as caught:
+        fit(trainer(), tmp_path, epochs=1, resume=True)
+    assert "\n" not in str(caught.value)
+
+
+def test_foreign_and_damaged_files_are_not_resumed(tmp_path):
+    fit(trainer(), tmp_path, epochs=1)
+    path, best = tmp_path / "last.ckpt", tmp_path / "best.ckpt"
+    whole, (arrays, header) = path.read_bytes(), checkpoint.load(path)
+    contents = {
+        "truncated": lambda: path.write_bytes(whole[: len(whole) // 2]),
+        "text": lambda: path.write_text("hello"),
+        "a weight is missing": lambda: checkpoint.save(
+            path, {k: a for k, a in arrays.items() if "6.W" not in k}, header
+        ),
+        "no optimizer": lambda: checkpoint.save(path, {"optimizer/9.W/velocity": np.zeros(3), **arrays}, header),
+        "best is gone": lambda: best.unlink(),
+    }
+    for case, damage in contents.items():
+        path.write_bytes(whole)
+        damage()
+        with pytest.raises((ValueError, OSError)) as caught:
+            fit(trainer(), tmp_path, epochs=1, resume=True)
+        said = str(caught.value)
+        assert "\n" not in said and (str(tmp_path) in said or "fit" in said or "optimizer state" in said), case
+
+
+def test_the_loss_may_have_weights_of_its_own(tmp_path):
+    """They are updated, saved and restored like the model's."""
+
+    class Scaled(SoftmaxCrossEntropy):
+        parameters = ("W",)
+
+        def __init__(self):
+            super().__init__()
+            self.W = np.ones(1, np.float32)
+
+        def forward(self, scores, targets, weights=None, denominator=None):
+            self.scores = scores
+            return super().forward(scores * self.W[0], targets, weights, denominator)
+
+        def backward(self):
+            dscaled = super().backward()
+            self.dW = np.array([(dscaled * self.scores).sum()], np.float32)
+            return dscaled * self.W[0]
+
+    def make():
+        model, loss = Sequential(Linear(4, 3, rng=0)), Scaled()
+        return Trainer(model, loss, SGD(model, 0.5, momentum=0.9, loss=loss), workers=1)
+
+    trained, resumed = make(), make()
+    settings = {"epochs": 2, "batch_size": 9, "folder": tmp_path, "progress": False}
+    trained.fit((POINTS, LABELS), **settings)
+    assert trained.loss.W[0] != 1.0
+    resumed.fit((POINTS, LABELS), resume=True, **settings)
+    assert resumed.loss.W.tobytes() == trained.loss.W.tobytes()
+    arrays, header = checkpoint.load(tmp_path / "last.ckpt")
+    del arrays["loss/W"]
+    checkpoint.save(tmp_path / "last.ckpt", arrays, header)
+    with pytest.raises(ValueError, match="'loss/W' is missing"):
+        make().fit((POINTS, LABELS), resume=True, **settings)
+
+
+def test_tokens_train_a_table():
+    ids = np.random.default_rng(1).integers(0, 9, (45, 5))
+    model = Sequential(Embedding(9, 4, rng=0), Flatten(), Linear(20, 3, rng=1))
+    history = Trainer(model, SoftmaxCrossEntropy(), Adam(model, 0.05)).fit((ids, LABELS), epochs=5, progress=False)
+    assert history[-1]["train_loss"] < history[0]["train_loss"]
+
+
+def test_what_a_checkpoint_holds_is_json(tmp_path):
+    fit(trainer("lookahead"), tmp_path, epochs=1)
+    _, header = checkpoint.load(tmp_path / "last.ckpt")
+    assert json.loads(json.dumps(header)) == header
+    assert header["settings"]["seed"] == 0 and header["progress"]["epoch"] == 1
+    assert os.listdir(tmp_path) and not [name for name in os.listdir(tmp_path) if name.endswith(".partial")]
