@@ -124,6 +124,9 @@ check("each row of the gradient sums to 0", np.allclose(dz.sum(axis=1), 0))
 # A network that knows nothing gives all classes the same score. Then $p_k = 1/K$, and its loss is $\log K$, whatever
 # the labels: 2.303 for ten classes. If training starts far above that, the scores are too large at the start; if
 # below, there are fewer classes than you think, or the network is not untrained. It is the cheapest check there is.
+#
+# Labels come as integers. `np.eye(K)[labels]` turns them into rows of truth; `log_p[np.arange(N), labels]` picks the
+# terms at the labels without building the rows.
 # %%
 labels = rng.integers(10, size=500)
 start, _ = loss_and_gradient(np.zeros((500, 10)), np.eye(10)[labels])

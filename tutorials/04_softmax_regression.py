@@ -193,8 +193,11 @@ show(figure, f"Test picture 38, a 9, as it is and with its pixels shuffled: {acc
 # | is bird | 1 | 0 | 1 | 1/2 |
 # | **precision** | 3/6 | 2/3 | 1/1 | |
 #
-# - **Recall** of a class: of those that *are* it, how many were found? Along the row.
-# - **Precision**: of those *said* to be it, how many are? Down the column.
+# Of a class there are true positives (TP, on the diagonal), false positives (FP, said but not so: the rest of the
+# column) and false negatives (FN, so but not said: the rest of the row).
+#
+# - **Recall** of a class: of those that *are* it, how many were found? Along the row, $TP/(TP + FN)$.
+# - **Precision**: of those *said* to be it, how many are? Down the column, $TP/(TP + FP)$.
 # - **F1**: their harmonic mean, $2PR/(P + R)$, high only if both are. For cat: $2 \cdot \tfrac12 \cdot \tfrac34 /
 #   \tfrac54 = 0.6$. Dog: $4/7 = 0.571$. Bird: $2/3$.
 # - **Macro F1**: the plain mean over the classes, 0.613. Each class counts alike, rare or not.
@@ -295,5 +298,5 @@ show(
 #
 # ## Exercises
 #
-# `tutorials/exercises/e04_linear.py` (the layer and its gradient, for any batch) and `e11_f1.py`.
-# Check them with `python -m tutorials.exercises check 4`, and `check 11`.
+# `tutorials/exercises/e11_f1.py`: check it with `python -m tutorials.exercises check 11`. In `e04_linear.py` you know
+# two of the three gradients; the third, $dx$, is found in lesson 5, or now, by looking at the shapes.

@@ -105,3 +105,11 @@ def test_the_search_for_terms_finds_what_it_should():
     assert too_early("momentum", 6, "With momentum it goes faster.")
     assert not too_early("momentum", 6, "With momentum (lesson 6) it goes faster.")
     assert too_early("momentum", 6, "With momentum it goes faster.\n\nAs lesson 6 shows.")
+
+
+def test_the_map_leads_to_every_lesson_and_nowhere_else():
+    text = (FOLDER / "README.md").read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)#]+)\)", text)
+    assert all((FOLDER / link).exists() for link in links), links
+    missing = [lesson.name for lesson in LESSONS if lesson.name not in links]
+    assert not missing, f"tutorials/README.md has no row for {', '.join(missing)}"
