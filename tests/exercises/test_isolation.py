@@ -1,0 +1,82 @@
+"""A misbehaving answer costs its own exercise the points, is told in one line, and leaves the next exercise alone.
+
+A sample runs; MINNET_FULL=1 runs every hostile answer.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.exercises.hostile import CALL, FEW, GOOD, HOSTILE
+from tutorials.exercises.grading import grade_source
+from tutorials.exercises.runner import HERE, Process
+from tutorials.exercises.specs import exercises
+
+SHEETS = {e.number: e.sheet(11) for e in exercises() if e.number in (1, 4)}
+LINEAR = (HERE / "solutions" / "e04_linear.py").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def process():
+    with Process(seconds=1, patience=60) as process:
+        yield process
+
+
+@pytest.mark.parametrize("title", HOSTILE if os.environ.get("MINNET_FULL") else FEW)
+def test_costs_only_its_own_exercise(process, title):
+    source, said = HOSTILE[title]
+    result = grade_source(SHEETS[1], source, process)
+    line = result.ended or result.broken.problem
+    assert said in line and "\n" not in line and len(line) < 400
+    assert result.earned == 0
+    after = grade_source(SHEETS[4], LINEAR, process)
+    assert after.earned == after.points, [v.problem for v in after.verdicts]
+
+
+def test_an_answer_that_only_waits_is_stopped_too():
+    with Process(seconds=1, patience=4) as process:
+        result = grade_source(SHEETS[1], CALL.format("import time; time.sleep(10**6)"), process)
+    assert "no answer after 1 seconds" in result.ended and result.earned == 0
+
+
+def test_nothing_was_written():
+    assert not Path("/tmp/written-by-an-answer").exists()
+
+
+def test_a_few_prints_and_the_own_folder_are_fine(process):
+    source = CALL.format("print('shape', z.shape); open('notes.txt', 'w').close(); import math, collections")
+    result = grade_source(SHEETS[1], source, process)
+    assert result.earned == result.points, [v.problem for v in result.verdicts]
+
+
+def test_given_works_for_the_exercises_after(process):
+    sheet = next(e for e in exercises() if e.number == 2).sheet(3)
+    source = "from given import softmax\nimport numpy as np\ndef softmax_backward(dy, s):\n    assert softmax(dy).shape == s.shape\n    return s * (dy - np.sum(dy * s, 1, keepdims=True))\n"
+    result = grade_source(sheet, source, process)
+    assert result.earned == result.points, [v.problem for v in result.verdicts]
+
+
+@pytest.mark.parametrize("loop", ["out = [np.exp(r - max(r)) / np.exp(r - max(r)).sum() for r in z]",
+                                  "out = list(map(lambda r: np.exp(r - max(r)) / np.exp(r - max(r)).sum(), z))",
+                                  "out = np.apply_along_axis(lambda r: np.exp(r - max(r)) / np.exp(r - max(r)).sum(), 1, z)"])  # fmt: skip
+def test_hidden_loops_are_counted(process, loop):
+    result = grade_source(SHEETS[1], f"import numpy as np\ndef softmax(z):\n    {loop}\n    return np.array(out)\n", process)
+    assert [v.property.name for v in result.verdicts if v.problem] == ["lines"]
+    assert result.mistakes == ["loop"]
+
+
+def test_expected_values_never_reach_the_process(monkeypatch, process):
+    """Every message that goes to the child, searched for the expected numbers."""
+    from tutorials.exercises import runner
+
+    sent = []
+    pack = runner.pack
+    monkeypatch.setattr(runner, "pack", lambda message: sent.append(pack(message)) or sent[-1])
+    grade_source(SHEETS[1], GOOD, process)
+    assert sent
+    for case in SHEETS[1].cases:
+        data = case.expected[0].tobytes()
+        assert not any(data in message for message in sent)
