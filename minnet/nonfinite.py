@@ -29,7 +29,8 @@ def find_nonfinite(model: Layer, loss: Loss, batch: Batch, key: tuple[int, int, 
     if not np.isfinite(values).all():
         return "The input itself holds NaN or infinity: clean the data."
     twin, criterion = model.replica(), loss.replica()
-    seed_layers([layer for _, layer in twin.walk() if hasattr(layer, "rng")], key, 0)
+    parts = [*twin.walk(), *criterion.walk()]
+    seed_layers([layer for _, layer in parts if hasattr(layer, "rng")], key, 0)
     with np.errstate(all="ignore"):
         scores, steps = twin.trace(x)
         for step in steps:

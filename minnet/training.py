@@ -235,7 +235,7 @@ class Trainer:
     def _score(self, scores: np.ndarray, y: Any) -> tuple[float, float]:
         y = np.asarray(y)
         labels = y if y.ndim == 1 else y.argmax(axis=1)
-        return self.loss.replica().forward(scores, y), float((scores.argmax(axis=1) == labels).mean())
+        return self.loss.replica().eval().forward(scores, y), float((scores.argmax(axis=1) == labels).mean())
 
     # -- memory --------------------------------------------------------------------------------------------
 
@@ -337,10 +337,11 @@ class Trainer:
             targets = np.asarray(targets)
             if targets.ndim == 1 and targets.dtype.kind in "iu":
                 counted = targets[targets != getattr(self.loss, "ignore_index", None)]
-                if counted.size and not (counted.min() >= 0 and counted.max() < scores.shape[1]):
+                classes = getattr(self.loss, "classes", scores.shape[1])  # a loss may own the last layer
+                if counted.size and not (counted.min() >= 0 and counted.max() < classes):
                     raise ValueError(
                         f"the {name} labels run from {counted.min()} to {counted.max()}, but the model gives "
-                        f"{scores.shape[1]} scores: labels must be 0..{scores.shape[1] - 1}"
+                        f"{classes} scores: labels must be 0..{classes - 1}"
                     )
             self.loss.replica().forward(scores, targets[:1], None, 1.0)  # raises for targets of another kind
 

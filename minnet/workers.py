@@ -108,7 +108,8 @@ class _Replica:
         self.loss: Any = None if loss is None else loss.replica()
         self.workspace = Workspace()
         layers = [layer for _, layer in self.model.walk()]
-        self.drawing: list[Any] = [layer for layer in layers if hasattr(layer, "rng")]
+        owned = [] if self.loss is None else [layer for _, layer in self.loss.walk()]
+        self.drawing: list[Any] = [layer for layer in [*layers, *owned] if hasattr(layer, "rng")]
         self.noting: list[Any] = [layer for layer in layers if hasattr(layer, "notes")]
         for layer in layers:
             if hasattr(layer, "workspace"):
