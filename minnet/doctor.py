@@ -26,10 +26,11 @@ def add_arguments(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints the findings; the exit status is 0 whatever they are."""
+    # before anything loads SciPy, which brings a BLAS of its own
+    libraries = [info for info in blas_controller().info() if info["user_api"] == "blas"]
     for name, value in versions().items():
         print(f"{name:<14}{value}")
     cores = available_cores()
-    libraries = [info for info in blas_controller().info() if info["user_api"] == "blas"]
     for library in libraries:
         kind = library.get("architecture", "unknown kernels")
         print(f"{'BLAS':<14}{library['internal_api']} {library['version']}, {kind}, {library['num_threads']} threads")
@@ -118,8 +119,12 @@ def warnings(libraries: list[dict[str, Any]], cores: int, one: float, all_cores:
 
 def container_quota() -> float | None:
     """How many cores' worth of time the control group grants, None when there is no limit."""
+    root = Path("/sys/fs/cgroup")
     try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        return None if quota == "max" else int(quota) / int(period)
+        if (root / "cpu.max").exists():
+            quota, period = (root / "cpu.max").read_text().split()
+        else:  # the first version of control groups
+            quota, period = ((root / "cpu" / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
+        return None if quota == "max" or int(quota) < 0 else int(quota) / int(period)
     except (OSError, ValueError):
         return None

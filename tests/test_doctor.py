@@ -1,0 +1,147 @@
+"""The doctor: every ailment it knows is staged, and a healthy machine gets no warning."""
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from minnet import doctor
+
+OPENBLAS = {"user_api": "blas", "internal_api": "openblas", "version": "0.3.31", "num_threads": 4}
+
+
+@pytest.fixture(autouse=True)
+def healthy(monkeypatch):
+    """An environment and a container that hold nothing back."""
+    for name in ("OPENBLAS_CORETYPE", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(doctor, "container_quota", lambda: None)
+
+
+def warn(libraries=(OPENBLAS,), cores=4, one=1e11, all_cores=3.8e11):
+    return doctor.warnings(list(libraries), cores, one, all_cores)
+
+
+def test_nothing_to_warn_of():
+    assert warn() == []
+    assert warn(cores=1, all_cores=1e11) == []  # one core cannot be twice as fast as itself
+
+
+@pytest.mark.parametrize("name", ["OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"])
+def test_a_limit_on_threads(monkeypatch, name):
+    monkeypatch.setenv(name, "1")
+    (line,) = warn()
+    assert f"{name}=1" in line and "4 cores" in line and line.endswith("unset it")
+    monkeypatch.setenv(name, "4")
+    assert warn() == []
+
+
+def test_a_pinned_processor(monkeypatch):
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
+    (line,) = warn()
+    assert "OPENBLAS_CORETYPE=Haswell" in line and "env -u OPENBLAS_CORETYPE" in line
+
+
+def test_no_blas():
+    (line,) = warn(libraries=())
+    assert "no optimised BLAS" in line and "wheels" in line
+
+
+def test_a_blas_on_one_thread():
+    (line,) = warn(libraries=[OPENBLAS | {"num_threads": 1}])
+    assert "one thread of 4 cores" in line and "_NUM_THREADS" in line
+    assert warn(libraries=[OPENBLAS | {"num_threads": 1}], cores=1) == []
+
+
+def test_a_throttled_container(monkeypatch):
+    monkeypatch.setattr(doctor, "container_quota", lambda: 1.5)
+    (line,) = warn()
+    assert "1.5 of 4 cores" in line and "--workers 1" in line
+    monkeypatch.setattr(doctor, "container_quota", lambda: 0.5)
+    assert "--workers 1" in warn()[0]
+    monkeypatch.setattr(doctor, "container_quota", lambda: 4.0)
+    assert warn() == []
+
+
+def test_cores_that_somebody_else_uses():
+    (line,) = warn(one=1e11, all_cores=1.2e11)
+    assert "1.2 times as fast" in line and "something else is running" in line
+
+
+def test_everything_at_once_is_told_at_once(monkeypatch):
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Prescott")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setattr(doctor, "container_quota", lambda: 1.0)
+    assert len(warn(libraries=[OPENBLAS | {"num_threads": 1}], all_cores=1e11)) == 5
+
+
+@pytest.mark.parametrize(
+    ("files", "quota"),
+    [
+        ({"cpu.max": "max 100000\n"}, None),
+        ({"cpu.max": "150000 100000\n"}, 1.5),
+        ({"cpu.max": "gibberish\n"}, None),
+        ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, None),
+        ({"cpu/cpu.cfs_quota_us": "50000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 0.5),
+        ({}, None),
+    ],
+)
+def test_the_containers_grant(monkeypatch, tmp_path, files, quota):
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.undo()  # the real function, on staged files
+    monkeypatch.setattr(doctor, "Path", lambda _: tmp_path)
+    assert doctor.container_quota() == quota
+
+
+def test_the_rate_is_that_of_the_fastest_product(monkeypatch):
+    # until 0 + 12: the loop looks at 0, 2 and 13; the products take from 1 to 5, and from 10 to 10.25
+    ticks = iter([0.0, 0.0, 1.0, 5.0, 2.0, 10.0, 10.25, 13.0])
+    monkeypatch.setattr(doctor.time, "perf_counter", lambda: next(ticks))
+    assert doctor.measure_matmul(1, size=8, seconds=12) == 2 * 8**3 / 0.25
+
+
+def test_the_measurement_leaves_the_threads_as_they_were():
+    def threads():
+        return [info["num_threads"] for info in doctor.blas_controller().info() if info["user_api"] == "blas"]
+
+    before = threads()
+    assert doctor.measure_matmul(1, size=64, seconds=0.01) > 1e6
+    assert threads() == before
+
+
+def test_what_to_expect_of_cnn6():
+    # 232 MFLOP an image, of which 85 % of the matrix-multiply rate is reached
+    assert doctor.expected_rate(232e9) == pytest.approx(850)
+
+
+def test_the_machine_has_a_name_and_versions():
+    assert doctor.processor()
+    found = doctor.versions()
+    assert {"python", "numpy", "scipy", "scikit-learn", "matplotlib"} <= found.keys() and all(found.values())
+
+
+def test_the_report(monkeypatch, capsys):
+    monkeypatch.setattr(doctor, "available_cores", lambda: 4)
+    monkeypatch.setattr(doctor, "measure_matmul", lambda threads: threads * 1e11)
+    monkeypatch.setattr(doctor, "warnings", lambda *_: [])
+    assert doctor.run(argparse.Namespace()) == 0
+    text = capsys.readouterr().out
+    assert "100 GFLOP/s on one thread, 400 on 4" in text and "expect about 1,466 cnn6 images/s" in text
+    assert text.rstrip().endswith("nothing holds this machine back") and "warning" not in text
+    monkeypatch.setattr(doctor, "warnings", lambda *_: ["it is asleep: wake it"])
+    assert doctor.run(argparse.Namespace()) == 0
+    assert "warning: it is asleep: wake it" in capsys.readouterr().out
+
+
+def test_the_command():
+    environment = os.environ | {"OPENBLAS_CORETYPE": "Haswell"}
+    command = [sys.executable, "-m", "minnet", "doctor"]
+    root = Path(__file__).parent.parent
+    result = subprocess.run(command, env=environment, cwd=root, capture_output=True, text=True, timeout=120)
+    assert result.returncode == 0 and result.stderr == ""
+    assert "warning: OPENBLAS_CORETYPE=Haswell pins the BLAS" in result.stdout and "numpy" in result.stdout
