@@ -63,7 +63,7 @@ def test_canvas(canvas, tmp_path):
     assert list(table[0]) == ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", "Homework 1"]
     assert table[0]["Student"].strip() == "Points Possible" and table[0]["Homework 1"] == "21"
     assert [(t["Student"], t["ID"], t["SIS User ID"], t["Homework 1"]) for t in table[1:3]] == [
-        ("Doe, Jane", "101", "s1", "21.0"), ("Fox, Kim", "105", "s5", "0")]  # fmt: skip
+        ("Doe, Jane", "101", "s1", "21.0"), ("Fox, Kim", "105", "s5", "0.0")]  # fmt: skip
     page = (tmp_path / "out" / "class.html").read_text(encoding="utf-8")
     assert "overflow" in page and not any(name in page for name in ("Doe", "Roe", "Xiaoming", "jdoe"))
     assert "no text" in (tmp_path / "out" / "students" / "foxkim-105.html").read_text(encoding="utf-8")

@@ -132,6 +132,8 @@ class Process:
             code = self._child.wait(timeout=5)
         except subprocess.TimeoutExpired:
             return "its process closed the pipe"
+        if code == -getattr(signal, "SIGXCPU", 0):
+            return f"no answer after {self.seconds:g} seconds: is there an endless loop?"
         return (
             f"its process ended by itself (exit code {code})" if code >= 0 else f"its process crashed (signal {-code})"
         )
