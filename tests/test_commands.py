@@ -1,0 +1,151 @@
+"""What the commands share: errors and warnings in one line, streams of any encoding, imports that cost nothing."""
+
+import re
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+
+import minnet
+from minnet import __main__ as minnet_main
+from minnet.commands import one_line_errors, pictures_of_learning
+from minnet.data import Ngrams, load
+from minnet.layers import Flatten, Linear, Sequential
+from minnet.models import cnn6
+from minnet.nonfinite import NonFiniteError
+from tests.running import call, refused
+
+REPOSITORY = Path(minnet.__file__).resolve().parent.parent
+
+
+def raising(error):
+    @one_line_errors
+    def main():
+        raise error
+
+    return main
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ValueError("a\n  thing"), FileNotFoundError("a thing"), NonFiniteError("a thing"), OSError("a thing")],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_a_user_did_wrong_is_one_line(error):
+    said = call(raising(error))
+    assert refused(said) == "error: a thing" and said.status == 1 and said.out == ""
+
+
+def test_too_little_memory_names_the_remedy():
+    refused(call(raising(MemoryError("Unable to allocate 9 TiB"))), "out of memory", "9 TiB", "--limit")
+
+
+def test_a_mistake_of_ours_keeps_its_traceback():
+    with pytest.raises(KeyError):
+        call(raising(KeyError("ours")))
+
+
+def test_the_traceback_is_shown_on_demand(monkeypatch):
+    monkeypatch.setenv("MINNET_DEBUG", "1")
+    with pytest.raises(ValueError, match="a thing"):
+        call(raising(ValueError("a thing")))
+
+
+def test_ctrl_c_is_no_error():
+    said = call(raising(KeyboardInterrupt()))
+    assert said.status == 130 and said.err == "\nstopped\n"
+
+
+def test_a_warning_is_one_line_and_nothing_is_changed_for_others():
+    @one_line_errors
+    def main():
+        warnings.simplefilter("always")
+        warnings.warn("first\nsecond", stacklevel=1)
+        print("done")
+
+    shown = warnings.showwarning
+    assert call(main) == (0, "done\n", "warning: first second\n")
+    assert warnings.showwarning is shown
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
+def test_no_character_makes_the_output_fail(encoding):
+    @one_line_errors
+    def main():
+        print("naïve ☺")
+        raise ValueError("naïve ☺")
+
+    said = call(main, encoding=encoding)
+    assert said.status == 1
+    assert (
+        said.out.strip()
+        == said.err.removeprefix("error: ").strip()
+        == "naïve ☺".encode(encoding, "replace").decode(encoding)
+    )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="this system has no SIGPIPE and no head")
+def test_a_reader_who_leaves_gets_no_traceback():
+    code = (
+        "from minnet.commands import one_line_errors\none_line_errors(lambda: [print('x' * 99) for _ in range(9999)])()"
+    )
+    command = f'{sys.executable} -c "{code}" | head -1'
+    ran = subprocess.run(command, shell=True, cwd=REPOSITORY, capture_output=True, text=True, timeout=300)
+    assert ran.stdout == "x" * 99 + "\n" and ran.stderr == ""
+
+
+def test_every_command_explains_itself_and_a_wrong_one_is_one_line():
+    for words in ([], ["predict"], ["data"], ["data", "fetch"], ["compare"], ["doctor"]):
+        said = call(minnet_main.main, *words, "--help")
+        assert said.status == 0 and "usage:" in said.out and said.err == ""
+    refused(call(minnet_main.main, "predic"), "predic")
+    refused(call(minnet_main.main), "COMMAND")
+    refused(call(minnet_main.main, "predict"), "RUN")
+    refused(call(minnet_main.main, "data", "fetch", "nothing"), "nothing")
+    refused(call(minnet_main.main, "compare", "nowhere", "neither"), "nowhere")
+
+
+def test_importing_is_quick_and_brings_nothing_heavy():
+    """Layers, losses and optimizers need NumPy alone; minnet itself not even that."""
+    heavy = ("scipy", "sklearn", "matplotlib", "PIL", "joblib", "pandas", "torch")
+    code = "import sys; before = set(sys.modules); import {0}; print(*sorted(set(sys.modules) - before))"
+
+    def brought(module):
+        command = [sys.executable, "-c", code.format(module)]
+        ran = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=300, check=True)
+        return {name.split(".")[0] for name in ran.stdout.split()}
+
+    assert brought("minnet") == {"minnet"}
+    everything = "minnet.layers, minnet.losses, minnet.optimizers, minnet.training, minnet.models"
+    assert not set(heavy) & brought(everything)
+
+
+def test_the_version_is_that_of_the_package():
+    declared = re.search(r'^version = "(.+)"$', (REPOSITORY / "pyproject.toml").read_text("utf-8"), re.MULTILINE)
+    assert declared is not None and minnet.__version__ == declared[1]
+
+
+def test_what_a_page_shows_of_a_network():
+    digits = load("digits", limit=20)
+    cnn = cnn6(digits.train.x.shape[1:], 10, [0.0], [1.0])
+    assert pictures_of_learning(digits, cnn, None)["filters"] is cnn[1].W
+    linear = Linear(64, 10, rng=0)
+    shown = pictures_of_learning(digits, Sequential(Flatten(), linear), None)
+    assert shown["filters"] is linear.W and shown["filter_shape"] == (8, 8, 1) and len(shown["images"]) == 360
+    comments = load("comments", limit=50)
+    ngrams = Ngrams(min_count=1)
+    ngrams.fit(comments.train.x)
+    words = Linear(len(ngrams), 3, rng=0)
+    shown = pictures_of_learning(comments, Sequential(words), ngrams)
+    assert shown["texts"] == comments.test.x and len(shown["words"]) == len(shown["weights"])
+
+
+def test_a_file_where_the_data_folder_should_be(tmp_path):
+    (tmp_path / "taken").write_text("mine")
+    said = call(
+        minnet_main.main, "data", "fetch", "tweeteval", "--folder", tmp_path / "taken", "--from", "http://127.0.0.1:9"
+    )
+    refused(said)
+    assert (tmp_path / "taken").read_text() == "mine"
