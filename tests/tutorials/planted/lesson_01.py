@@ -7,7 +7,7 @@ PLANTED = [
         "share = 103 / (103 + 101 + 100)",
         "share = 3 / (3 + 1 + 0)",
     ),
-    ("softmax does not change, to 12 digits", "softmax_naive(z + 100)", "softmax_naive(z * 100)"),
+    ("softmax does not change, to 12 digits", "abs(softmax_naive(z + 100) - p)", "abs(softmax_naive(z * 100) - p)"),
     ("float32 overflows between a score of 88 and one of 89", "np.float32([88, 89])", "np.float64([88, 89])"),
     ("on ordinary scores the short cut is exact to 15 digits", "np.exp(z - z.max())", "np.exp(z / z.max())"),
     (
