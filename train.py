@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from minnet import metrics, report
-from minnet.commands import Parser, one_line_errors, pictures_of_learning
+from minnet.commands import Parser, one_line_errors, pictures_of_learning, seen_on_validation
 from minnet.data import Dataset, load, test_views
 from minnet.data.own import load_csv, load_images
 from minnet.functional import softmax
@@ -108,7 +108,8 @@ def train(args: argparse.Namespace) -> str:
             raise SystemExit(130)
         # The test split is looked at once, here.
         views = test_views(inputs["test"]) if recipe.views else [(1.0, inputs["test"])]
-        probabilities = softmax(np.sum([weight * trainer.predict(view) for weight, view in views], axis=0))
+        scores = np.sum([weight * trainer.predict(view) for weight, view in views], axis=0)
+        probabilities = softmax(scores)
         measured = metrics.evaluate(probabilities, dataset.test.y, dataset.classes)
         config = {
             "command": shlex.join(["python", *sys.argv]),
@@ -119,8 +120,12 @@ def train(args: argparse.Namespace) -> str:
             "training_seconds": round(history[-1]["seconds"], 1),
             **recipe.config(),
             **trainer.run,
+            **({} if validation is None else seen_on_validation(trainer.predict(validation[0]), validation[1])),
         }
         shown = pictures_of_learning(dataset, model, vectorizer)
+        if "temperature" in config:
+            temperature = config["temperature"]
+            shown["calibrated"] = {f"temperature {temperature:.2f}": softmax(scores, temperature=temperature)}
         page = report.write(
             folder, config, history, measured, probabilities, dataset.test.y,
             rates=trainer.rates(), hide_text=args.hide_text, **shown,

@@ -10,6 +10,9 @@ import warnings
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+import numpy as np
+
+from minnet.calibration import fit_temperature
 from minnet.data import Dataset, Ngrams
 from minnet.layers import Conv2d, Layer, Linear
 
@@ -61,6 +64,14 @@ def _one_line_warning(
     message: Any, category: Any, filename: Any, lineno: Any, file: Any = None, line: Any = None
 ) -> None:
     print("warning: " + " ".join(str(message).split()), file=sys.stderr)
+
+
+def seen_on_validation(scores: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+    """What the validation examples tell about later predictions, from their scores (N, K): which classes are taken for
+    which (`validation_confusion`, truth in the rows), and the temperature at which the probabilities fit best."""
+    k = scores.shape[1]
+    confusion = np.bincount(labels * k + scores.argmax(axis=1), minlength=k * k).reshape(k, k)
+    return {"validation_confusion": confusion.tolist(), "temperature": round(fit_temperature(scores, labels), 4)}
 
 
 def pictures_of_learning(dataset: Dataset, model: Layer, vectorizer: Any) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import csv
 import io
+import json
 import os
 import sys
 import warnings
@@ -186,10 +187,22 @@ def _predict_csv(run: Run, args: argparse.Namespace) -> int:
     out = Path(args.out or Path(args.csv).with_suffix("").name + "-predictions.csv")
     _write_csv(out, "text", texts, probabilities, run.classes)
     print(f"{len(texts):,} comments: {out}\n")
-    validation = run.about.get("validation_confusion")
-    shares = metrics.class_shares(probabilities, None if validation is None else np.array(validation))
+    shares = metrics.class_shares(probabilities, _validation_confusion(Path(args.folder), len(run.classes)))
     print(metrics.shares_table(shares, run.classes, sys.stdout))
+    if "corrected" not in shares:
+        print("(not corrected: the run's folder has no validation confusion matrix with every class in it)")
     return 0
+
+
+def _validation_confusion(folder: Path, classes: int) -> np.ndarray | None:
+    """What the run took for what on validation, (K, K) with the truth in the rows; None if it does not say."""
+    try:
+        found = json.loads((folder / "config.json").read_text("utf-8"))["validation_confusion"]
+        confusion = np.array(found, np.int64)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    fits = confusion.shape == (classes, classes) and (confusion >= 0).all() and confusion.sum(axis=1).all()
+    return confusion if fits else None
 
 
 def _texts(path: Path, column: str | None) -> list[str]:
