@@ -96,7 +96,7 @@ def run(name: str, seed: int, epochs: int = EPOCHS) -> dict[str, float]:
     images = settings.get("images", TRAINING)
     x, y, others, truth = split(seed, images)
     model = network(seed, **settings.get("network", {}))
-    optimizer = SGD(model, 0.05, momentum=0.9, weight_decay=settings.get("decay", 0.0))
+    optimizer = SGD(model, 0.02, momentum=0.9, weight_decay=settings.get("decay", 0.0))
     schedule: Callable[[float], float] | None = settings.get("schedule")
     trainer = Trainer(
         model, SoftmaxCrossEntropy(settings.get("smoothing", 0.0)), optimizer, schedule=schedule, seed=seed,
