@@ -2,6 +2,7 @@
 
 python -m tutorials.notebook            all of them
 python -m tutorials.notebook 03         one
+python -m tutorials.notebook 03 --prose only its prose has changed: keep the outputs, run nothing
 
 Run it after every change of a lesson; a test holds the cells of both together.
 """
@@ -20,6 +21,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from minnet.commands import one_line_errors
 from tutorials.cells import FOLDER, lessons, read
 
 # The one cell that a notebook has beside the lesson's own: it finds lesson.py, one folder up.
@@ -90,6 +92,18 @@ def executed(lesson: Path) -> dict[str, Any]:
     return notebook
 
 
+def refreshed(lesson: Path) -> dict[str, Any]:
+    """The notebook with the prose of now and the outputs that it has. Raises ValueError if the code has changed."""
+    before = json.loads(path_of(lesson).read_text(encoding="utf-8"))
+    notebook = skeleton(lesson)
+    old, new = ([c for c in cells["cells"] if c["cell_type"] == "code"] for cells in (before, notebook))
+    if [cell["source"] for cell in old] != [cell["source"] for cell in new]:
+        raise ValueError(f"the code of {lesson.stem} has changed: make its notebook without --prose")
+    for there, here in zip(old, new, strict=True):
+        here.update(execution_count=there["execution_count"], outputs=there["outputs"])
+    return notebook
+
+
 def write(lesson: Path, notebook: dict[str, Any]) -> Path:
     path = path_of(lesson)
     path.parent.mkdir(exist_ok=True)
@@ -98,18 +112,27 @@ def write(lesson: Path, notebook: dict[str, Any]) -> Path:
     return path
 
 
+@one_line_errors
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m tutorials.notebook",
         description="Makes the notebooks from the lessons, with outputs.",
     )
     parser.add_argument("lessons", nargs="*", help="beginnings of names, such as 03; nothing for all")
-    chosen = lessons(parser.parse_args().lessons)
+    parser.add_argument("--prose", action="store_true", help="keep the outputs: only prose has changed")
+    args = parser.parse_args()
+    chosen = lessons(args.lessons)
+    if args.prose:
+        for lesson in chosen:
+            print(write(lesson, refreshed(lesson)))
+        return
     if len(chosen) == 1:
         print(write(chosen[0], executed(chosen[0])))
         return
     for lesson in chosen:  # each in a process of its own, as if it were the only one
-        subprocess.run([sys.executable, "-m", "tutorials.notebook", lesson.stem], check=True, cwd=FOLDER.parent)
+        command = [sys.executable, "-m", "tutorials.notebook", lesson.stem]
+        if subprocess.run(command, cwd=FOLDER.parent).returncode:
+            raise ValueError(f"{lesson.stem} failed: see above")
 
 
 if __name__ == "__main__":

@@ -11,9 +11,11 @@ import subprocess
 import sys
 import time
 
+from minnet.commands import one_line_errors
 from tutorials.cells import lessons
 
 
+@one_line_errors
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m tutorials.run", description="Runs the lessons; fails on any error or warning."
@@ -36,7 +38,7 @@ def main() -> None:
             print(result.stdout[-1000:] + result.stderr[-3000:], file=sys.stderr)
     print(f"{'all':<40} {total / 60:5.2f} minutes")
     if failed:
-        raise SystemExit(f"error: failed: {', '.join(failed)}")
+        raise ValueError(f"failed: {', '.join(failed)}")
 
 
 if __name__ == "__main__":

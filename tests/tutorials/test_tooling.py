@@ -67,6 +67,20 @@ def test_a_notebook_keeps_what_is_printed_and_shown_in_order(small, monkeypatch)
     assert text["text"] == ["Figure: One bar of height 2.\n", "after\n", "checked: x is 2\n"]
 
 
+def test_prose_is_refreshed_without_a_run(small, monkeypatch):
+    monkeypatch.setattr("sys.path", list(sys.path))
+    monkeypatch.setattr(notebook, "path_of", lambda lesson: small.with_suffix(".ipynb"))
+    made = notebook.executed(small)
+    notebook.write(small, made)
+    small.write_text(SMALL.replace("Prose", "More prose"), encoding="utf-8")
+    again = notebook.refreshed(small)
+    assert again["cells"][1]["source"][-1] == "More prose with $x$."
+    assert again["cells"][2:] == made["cells"][2:]
+    small.write_text(SMALL.replace("x = 2", "x = 3"), encoding="utf-8")
+    with pytest.raises(ValueError, match="without --prose"):
+        notebook.refreshed(small)
+
+
 def test_a_false_claim_and_a_warning_stop_the_run(small, monkeypatch, capsys):
     monkeypatch.setattr(run, "lessons", lambda wanted: [small])
     monkeypatch.setattr("sys.argv", ["run"])
@@ -75,8 +89,9 @@ def test_a_false_claim_and_a_warning_stop_the_run(small, monkeypatch, capsys):
     assert "01_small" in capsys.readouterr().out
     for change in ('check("x is 2", x == 3)', "import numpy as np; np.log(np.zeros(1))"):
         small.write_text(SMALL.replace('check("x is 2", x == 2)', change), encoding="utf-8")
-        with pytest.raises(SystemExit, match="01_small"):
+        with pytest.raises(SystemExit):
             run.main()
+        assert capsys.readouterr().err.endswith("error: failed: 01_small\n")
 
 
 def test_a_figure_in_jupyter_is_shown_as_a_picture(monkeypatch, capsys):
