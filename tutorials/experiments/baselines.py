@@ -1,0 +1,119 @@
+"""Models that a network must beat, as runs that `python -m minnet compare` can read beside ours.
+
+python -m tutorials.experiments.baselines tweeteval
+python -m minnet compare runs/baseline-tweeteval-logistic runs/tweeteval-ngrams
+
+majority: always the commonest class of training. logistic: scikit-learn's LogisticRegression, class-weighted. mlp: its
+MLPClassifier. rules: the VADER rules, where vaderSentiment is installed. Texts become the n-grams of train.py's recipe,
+images their pixels.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import shlex
+import sys
+import time
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minnet import metrics, report
+from minnet.commands import one_line_errors
+from minnet.data import Dataset, load
+from minnet.recipes import choose
+from tutorials.experiments.record import parser, show
+
+
+def inputs_of(dataset: Dataset) -> dict[str, Any]:
+    """The splits as rows of numbers."""
+    if dataset.kind == "text":
+        return choose(dataset, "ngrams")[1].encode(dataset)[1]
+    splits = dataset.splits().items()
+    return {name: np.ascontiguousarray(split.x).reshape(len(split), -1) / np.float32(255) for name, split in splits}
+
+
+def probabilities_of(name: str, dataset: Dataset, inputs: Any, seed: int) -> np.ndarray:
+    """A baseline's probabilities (N, K) on the test split."""
+    n, k, y = len(dataset.test), len(dataset.classes), dataset.train.y
+    if name == "majority":  # the training shares: the commonest class, and honest about how sure it is
+        return np.tile(np.bincount(y, minlength=k) / len(y), (n, 1))
+    if name == "rules":
+        return rules(dataset)
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.neural_network import MLPClassifier
+
+    made = {
+        "logistic": LogisticRegression(class_weight="balanced", max_iter=200),
+        "mlp": MLPClassifier((64,), early_stopping=True, max_iter=20, random_state=seed),
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of iterations that ran out
+        model = made[name].fit(inputs["train"], y)
+    found = np.zeros((n, k))
+    found[:, model.classes_] = model.predict_proba(inputs["test"])
+    return found
+
+
+def rules(dataset: Dataset) -> np.ndarray:
+    """VADER's compound score c as probabilities whose largest follows its rule: negative at c <= -0.05, positive at
+    c >= 0.05. They are no measured probabilities, so log loss and calibration say nothing here."""
+    from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
+
+    analyser = SentimentIntensityAnalyzer()
+    scores = np.array([analyser.polarity_scores(text)["compound"] for text in dataset.test.x])
+    said = np.where(scores <= -0.05, 0, np.where(scores >= 0.05, 2, 1))
+    return 0.1 + 0.7 * np.eye(3)[said]
+
+
+def names_for(dataset: Dataset) -> list[str]:
+    """The baselines that fit this dataset, here."""
+    ruled = dataset.classes == ("negative", "neutral", "positive") and importlib.util.find_spec("vaderSentiment")
+    return ["majority", "logistic", "mlp", *(["rules"] if ruled else [])]
+
+
+@one_line_errors
+def main(argv: Sequence[str] | None = None) -> None:
+    run(argv)
+
+
+def run(argv: Sequence[str] | None = None) -> dict[str, dict[str, Any]]:
+    """Fits and tests the baselines; returns each one's measures."""
+    options = parser(__doc__, seeds=1)
+    options.add_argument("dataset", nargs="?", default="comments", help="a data set's name (default: %(default)s)")
+    options.add_argument("--models", nargs="*", help="only these: majority, logistic, mlp, rules")
+    options.add_argument("--limit", type=int, help="use only so many training examples")
+    options.add_argument("--seed", type=int, default=0, help="of the splits and the MLP (default 0)")
+    args = options.parse_args(argv)
+    dataset = load(args.dataset, folder=args.data, limit=args.limit, seed=args.seed)
+    known = names_for(dataset)
+    wanted = args.models or (known[:2] if args.quick else known)
+    if unknown := [name for name in wanted if name not in known]:
+        raise ValueError(f"no baseline {unknown[0]!r} here: choose from {', '.join(known)}")
+    inputs, found = inputs_of(dataset), {}
+    for name in wanted:
+        started = time.perf_counter()
+        probabilities = probabilities_of(name, dataset, inputs, args.seed)
+        found[name] = metrics.evaluate(probabilities, dataset.test.y, dataset.classes)
+        folder = Path(args.out or "runs") / f"baseline-{dataset.name.replace('/', '-')}-{name}"
+        command = shlex.join(["python", "-m", "tutorials.experiments.baselines", *(argv or sys.argv[1:])])
+        config = {
+            "command": command, "dataset": dataset.name, "fingerprint": dataset.fingerprint, "model": name,
+            "seconds": round(time.perf_counter() - started, 1),
+        }  # fmt: skip
+        shown = {"texts" if dataset.kind == "text" else "images": dataset.test.x}
+        with report.prepare(folder):
+            report.write(folder, config, [], found[name], probabilities, dataset.test.y, **shown)
+        print(f"{name}: {config['seconds']} s -> {folder}", flush=True)
+    rows = [(name, *(f"{m:.3f}" for m in (found[name]["accuracy"], found[name]["macro"]["recall"],
+             found[name]["macro"]["f1"], found[name]["log_loss"]))) for name in found]  # fmt: skip
+    print(f"\n{dataset.name}, {len(dataset.test):,} test examples:")
+    show([("", "accuracy", "macro recall", "macro F1", "log loss"), *rows])
+    return found
+
+
+if __name__ == "__main__":
+    main()

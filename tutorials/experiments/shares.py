@@ -1,0 +1,71 @@
+"""What share of the comments is negative? Counting predictions, averaging probabilities, or correcting the count.
+
+python -m tutorials.experiments.shares vader
+
+A model errs more on some classes than on others, so the shares of its predictions are off wherever the mix of classes
+differs from training's. Here test examples are drawn anew to known mixes, and each estimate's error is the mean over
+the classes of |estimated - true share|. The correction knows the validation examples' confusion matrix and nothing of
+the mixes. It also prints how often the 95 % intervals hold the truth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from minnet.data import load
+from minnet.metrics import class_shares
+from minnet.recipes import choose
+from tutorials.experiments.record import Record, parser, rounded, show
+from tutorials.experiments.sentiment import fitted
+
+MIXES = ((0.6, 0.2, 0.2), (0.2, 0.6, 0.2), (0.2, 0.2, 0.6), (0.8, 0.1, 0.1), (0.1, 0.1, 0.8), (1 / 3, 1 / 3, 1 / 3))
+
+
+def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
+    options = parser(__doc__, seeds=1)
+    options.add_argument("dataset", nargs="?", choices=("vader", "tweeteval", "comments"), default="vader")
+    options.add_argument("--size", type=int, default=1000, help="examples of a drawn test set (default: %(default)s)")
+    options.add_argument("--repeats", type=int, default=10, help="test sets of each mix (default: %(default)s)")
+    args = options.parse_args(argv)
+    if args.quick:
+        args.dataset, args.repeats, args.size = "comments", 2, 100
+    record = Record(f"shares-{args.dataset}", args, argv)
+    errors: dict[str, dict[tuple[float, ...], list[float]]] = {}
+    held: dict[str, list[bool]] = {}
+    for seed in range(args.seeds):
+        dataset = load(args.dataset, folder=args.data, seed=seed)
+        _, recipe = choose(dataset, "ngrams")
+        p = fitted(recipe, dataset, recipe.encode(dataset), seed)
+        k = len(dataset.classes)
+        truth = dataset.validation.y
+        confusion = np.bincount(truth * k + p["validation"].argmax(axis=1), minlength=k * k).reshape(k, k)
+        rng = np.random.default_rng(seed)
+        for mix in MIXES:
+            for _ in range(args.repeats):
+                y = rng.choice(k, size=args.size, p=mix)
+                drawn = np.array([rng.choice(np.flatnonzero(dataset.test.y == label)) for label in y])
+                true = np.bincount(y, minlength=k) / len(y)
+                for name, found in class_shares(p["test"][drawn], confusion, bootstrap=200, seed=seed).items():
+                    errors.setdefault(name, {}).setdefault(mix, []).append(np.abs(found["shares"] - true).mean())
+                    low, high = np.array(found["intervals"]).T
+                    held.setdefault(name, []).extend((low <= mix) & (mix <= high))
+    print(f"\n{dataset.name}, {args.size} examples drawn to each mix, {args.repeats * args.seeds} times.")
+    print("Mean error of a class's share, in percentage points:")
+    rows = [(" / ".join(f"{100 * share:.0f}" for share in mix) + " %",
+             *(f"{100 * np.mean(by_mix[mix]):.1f}" for by_mix in errors.values())) for mix in MIXES]  # fmt: skip
+    means = {name: float(np.mean([np.mean(by_mix[mix]) for mix in MIXES])) for name, by_mix in errors.items()}
+    rows.append(("all", *(f"{100 * mean:.1f}" for mean in means.values())))
+    coverage = {name: float(np.mean(values)) for name, values in held.items()}
+    rows.append(("truth inside the 95 % interval", *(f"{100 * share:.0f} %" for share in coverage.values())))
+    show([("/".join(dataset.classes), *errors), *rows])
+    factor = means["counted"] / means["corrected"]
+    print(f"\nThe correction divides the error of counting by {factor:.1f}.")
+    by_mix = {name: {str(mix): np.mean(found[mix]) for mix in MIXES} for name, found in errors.items()}
+    return record.save(rounded({"errors": by_mix, "means": means, "coverage": coverage, "factor": factor}))
+
+
+if __name__ == "__main__":
+    main()
