@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minnet import checkpoint, metrics, report, run_folder
+from minnet import checkpoint, metrics, report
 from minnet.data import read_image, vectorizer_from
 from minnet.data.tables import column_of, decoded, table_of
 from minnet.functional import softmax
@@ -221,4 +221,5 @@ def _write_csv(path: Path, what: str, inputs: Sequence[Any], probabilities: np.n
     writer.writerow([what, "predicted", *(f"p_{name}" for name in classes)])
     for item, row in zip(inputs, probabilities, strict=True):
         writer.writerow([item, classes[int(row.argmax())], *(f"{p:.6f}" for p in row)])
-    run_folder.save(path, out.getvalue().encode("utf-8", "replace"))
+    with checkpoint.written_whole(path) as file:
+        file.write(out.getvalue().encode("utf-8", "replace"))

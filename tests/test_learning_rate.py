@@ -1,0 +1,95 @@
+"""The learning-rate finder: finds the cliff where it is known to be, and leaves everything as it was."""
+
+import numpy as np
+import pytest
+
+from minnet import plots
+from minnet.layers import BatchNorm, Dropout, Linear, ReLU, Sequential
+from minnet.learning_rate import find_learning_rate
+from minnet.losses import MeanSquaredError, SoftmaxCrossEntropy
+from minnet.optimizers import SGD, Adam, Lookahead
+from minnet.training import Trainer
+from tests.test_training import LABELS, POINTS, bits
+
+
+@pytest.mark.parametrize("scale", [0.1, 1.0, 30.0])
+def test_it_ends_where_steps_are_known_to_explode(scale):
+    """Least squares on orthogonal inputs bends alike in all directions, by c: steps diverge above a rate of 2 / c."""
+    x = scale * np.repeat(np.eye(4), 8, axis=0)
+    y = x @ [[1.0], [2.0], [-1.0], [3.0]] + scale * np.random.default_rng(0).standard_normal((32, 1))
+    model, loss = Sequential(Linear(4, 1, bias=False, rng=0)).astype(np.float64), MeanSquaredError()
+    at = [loss.forward(x @ (model[0].W + shift * np.eye(4, 1)), y) for shift in (-1, 0, 1)]
+    c = at[0] + at[2] - 2 * at[1]
+    it = Trainer(model, loss, SGD(model, 0.1), workers=1)
+    found = find_learning_rate(it, (x, y), lowest=1e-4 / c, highest=1e4 / c, steps=200, smoothing=0.0)
+    assert 2 / c < found.rates[-1] < 30 / c, "in between, the steps grow from almost nothing"
+    assert 0.01 / c < found.suggestion < 0.5 / c
+
+
+def trainer(kind):
+    model = Sequential(Linear(4, 16, rng=0), BatchNorm(16), ReLU(), Dropout(0.2, rng=1), Linear(16, 3, rng=2))
+    optimizer = Adam(model, 0.01) if kind == "adam" else Lookahead(SGD(model, 0.1, momentum=0.9), every=2)
+    return Trainer(model, SoftmaxCrossEntropy(), optimizer, workers=2, piece=8)
+
+
+@pytest.mark.parametrize("kind", ["adam", "lookahead"])
+def test_nothing_is_changed(kind):
+    looked, plain = trainer(kind), trainer(kind)
+    for it in (looked, plain):
+        it.fit((POINTS, LABELS), epochs=1, batch_size=9, progress=False)
+    state = {key: array.copy() for key, array in looked.optimizer.state_arrays().items()}
+    found = find_learning_rate(looked, (POINTS, LABELS, np.ones(45)), batch_size=16, steps=40)
+    assert bits(looked.model) == bits(plain.model) and looked.optimizer.steps == plain.optimizer.steps
+    assert all(np.array_equal(array, state[key]) for key, array in looked.optimizer.state_arrays().items())
+    assert all(layer.training and layer.needs_dx for _, layer in looked.model.walk())
+    again = find_learning_rate(looked, (POINTS, LABELS, np.ones(45)), batch_size=16, steps=40)
+    assert all(np.array_equal(a, b) for a, b in zip(found, again, strict=True)), "the same every time"
+    for it in (looked, plain):
+        it.fit((POINTS, LABELS), epochs=1, batch_size=9, progress=False)
+    assert bits(looked.model) == bits(plain.model)
+
+
+def test_what_it_suggests_is_worth_taking():
+    y = np.random.default_rng(0).integers(0, 3, 300)
+    x = (np.random.default_rng(1).standard_normal((300, 8)) + 2 * np.eye(8)[y]).astype(np.float32)
+
+    def make(rate):
+        model = Sequential(Linear(8, 16, rng=0), ReLU(), Linear(16, 3, rng=1))
+        return Trainer(model, SoftmaxCrossEntropy(), SGD(model, rate, momentum=0.9), workers=1)
+
+    found = find_learning_rate(make(0.1), (x, y), batch_size=32)
+    assert found.rates[0] == pytest.approx(1e-6) and len(found.rates) == len(found.losses)
+    losses = {
+        factor: make(found.suggestion * factor).fit((x, y), epochs=5, batch_size=32, progress=False)[-1]["train_loss"]
+        for factor in (0.01, 1)
+    }
+    assert losses[1] < 0.6 * losses[0.01]
+
+
+def test_smoothing_is_an_average_that_fades():
+    one = find_learning_rate(trainer("adam"), (POINTS, LABELS), batch_size=16, steps=10, highest=1e-5, smoothing=0.0)
+    two = find_learning_rate(trainer("adam"), (POINTS, LABELS), batch_size=16, steps=10, highest=1e-5, smoothing=0.5)
+    for step in range(10):
+        weights = 0.5 ** np.arange(step, -1, -1)
+        assert two.losses[step] == pytest.approx((weights * one.losses[: step + 1]).sum() / weights.sum())
+
+
+def test_mistakes():
+    for settings in ({"lowest": 0}, {"lowest": 1, "highest": 0.1}, {"steps": 1}, {"smoothing": 1.0}, {"batch_size": 0}):
+        with pytest.raises(ValueError):
+            find_learning_rate(trainer("adam"), (POINTS, LABELS), **settings)
+    with pytest.raises(ValueError, match="45 inputs and 44 targets"):
+        find_learning_rate(trainer("adam"), (POINTS, LABELS[1:]))
+    with pytest.raises(ValueError, match="not finite from the start"):
+        find_learning_rate(trainer("adam"), (POINTS * np.float32(np.nan), LABELS))
+
+
+def test_its_figure_says_what_it_shows():
+    figure = plots.learning_rate_finder(np.array([0.01, 0.1, 1.0, 10.0]), np.array([2.0, 1.0, 0.5, 5.0]), 0.1)
+    caption = figure.get_label()
+    assert "from 0.01 to 10" in caption and "lowest at 1 (0.500)" in caption and "0.1 (dashed)" in caption
+    (axes,) = figure.axes
+    assert axes.get_xscale() == "log" and axes.get_ylim()[1] < 5, "what has diverged is cut off"
+    plots.learning_rate_finder(np.array([0.1]), np.array([2.0]), 0.01)
+    with pytest.raises(ValueError, match="as many losses"):
+        plots.learning_rate_finder(np.ones(3), np.ones(2), 0.1)

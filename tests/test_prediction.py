@@ -1,0 +1,230 @@
+"""python -m minnet predict: a picture, a sentence, a folder, a table; and checkpoints that are not to be believed."""
+
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import train
+from minnet import __main__ as minnet_main
+from minnet import checkpoint, report
+from minnet.data import load, read_image
+from minnet.functional import softmax
+from minnet.prediction import load_run
+from tests.running import call, refused
+
+REPOSITORY = Path(train.__file__).resolve().parent
+pytestmark = pytest.mark.filterwarnings("default")
+
+
+def predict(*arguments, encoding="utf-8"):
+    return call(minnet_main.main, "predict", *arguments, encoding=encoding)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """A run on digits and one on comments, quickly trained, without their pages."""
+    folder = tmp_path_factory.mktemp("runs")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(report, "write", lambda folder, *_, **__: folder)
+        for name, model in (("digits", "mlp"), ("comments", "ngrams")):
+            said = call(train.main, name, "--model", model, "--epochs", 12, "--out", folder / name)
+            assert said.status == 0, said.err
+    return folder
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def pictures(folder, count=5):
+    """Test digits, enlarged and in other modes; returns their labels."""
+    digits = load("digits").test
+    folder.mkdir(parents=True, exist_ok=True)
+    for index in range(count):
+        image = Image.fromarray(digits.x[index, :, :, 0]).resize((40 + index, 40 + index), Image.Resampling.NEAREST)
+        image.convert(["L", "RGB", "P"][index % 3]).save(folder / f"{index}.png")
+    return digits.y[:count]
+
+
+# -- what is said ------------------------------------------------------------------------------------------------
+
+
+def test_a_sentence_is_answered_with_bars(runs):
+    said = predict(runs / "comments", "What a wonderful day, I love it", "awful, never again")
+    assert said.status == 0 and said.err == ""
+    first, second = said.out.strip().split("\n\n")
+    assert first.split("\n")[0] == "What a wonderful day, I love it" and "positive" in first.split("\n")[1]
+    assert "negative" in second.split("\n")[1] and "█" in first and " %" in first
+    assert len(first.split("\n")) == 4
+    assert len(predict(runs / "comments", "fine", "--top", 1).out.strip().split("\n")) == 2
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_bars_degrade_where_the_terminal_has_no_blocks(runs, encoding):
+    said = predict(runs / "comments", "schön – 很好 ☺", encoding=encoding)
+    assert said.status == 0 and "#" in said.out and "█" not in said.out
+    assert ("schön" in said.out) == (encoding == "cp1252")
+
+
+def test_in_a_real_terminal_of_ascii(runs):
+    command = [sys.executable, "-m", "minnet", "predict", str(runs / "comments"), "not bad ☺"]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    ran = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=300)
+    assert ran.returncode == 0 and ran.stderr == "" and "#" in ran.stdout
+
+
+def test_pictures_of_any_size_are_recognised(runs, here):
+    labels = pictures(here / "seen", 12)
+    said = predict(runs / "digits", *(here / "seen" / f"{index}.png" for index in range(12)), "--top", 1)
+    assert said.status == 0
+    answers = [block.split("\n")[1].split()[0] for block in said.out.strip().split("\n\n")]
+    assert np.mean([answer == str(label) for answer, label in zip(answers, labels, strict=True)]) > 0.8
+
+
+def test_a_checkpoint_file_is_a_run_too(runs):
+    assert predict(runs / "comments" / "last.ckpt", "fine").status == 0
+
+
+def test_the_probabilities_are_those_of_the_network(runs):
+    run, digits = load_run(runs / "digits"), load("digits").test
+    folder = runs / "exact"
+    folder.mkdir()
+    Image.fromarray(digits.x[0, :, :, 0]).save(folder / "a.png")
+    expected = softmax(run.model.eval().forward(digits.x[:1]))
+    assert np.allclose(run.probabilities([folder / "a.png"]), expected, atol=1e-6)
+    assert np.array_equal(read_image(folder / "a.png", (8, 8), 1), digits.x[0])
+
+
+# -- many at once ------------------------------------------------------------------------------------------------
+
+
+def read(path):
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_folder_of_pictures_gives_a_csv(runs, here):
+    pictures(here / "album" / "deep", 30)
+    (here / "album" / "broken.png").write_bytes(b"no picture")
+    (here / "album" / "notes.txt").write_text("not asked for")
+    said = predict(runs / "digits", "album")
+    assert said.status == 0 and said.out.strip() == "30 predictions: predictions.csv"
+    assert (
+        said.err.count("\n") == 1
+        and said.err.startswith("warning: 1 of 31 pictures are left out")
+        and "broken" in said.err
+    )
+    rows = read("predictions.csv")
+    assert len(rows) == 30 and list(rows[0]) == ["file", "predicted", *(f"p_{digit}" for digit in range(10))]
+    for row in rows:
+        p = [float(row[f"p_{digit}"]) for digit in range(10)]
+        assert sum(p) == pytest.approx(1, abs=1e-5) and int(row["predicted"]) == int(np.argmax(p))
+    assert {Path(row["file"]).name for row in rows} == {f"{index}.png" for index in range(30)}
+
+
+def test_a_csv_of_comments_gives_a_csv(runs, here):
+    texts = ["great, I love it", 'he said "no", twice', "line\nbreak", "", "naïve ☺"]
+    with open("mine.csv", "w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("id", "Comment"), *enumerate(texts)])
+    said = predict(runs / "comments", "--csv", "mine.csv", "--text", "comment")
+    assert said.status == 0 and said.err == "" and "5 comments: mine-predictions.csv" in said.out
+    rows = read("mine-predictions.csv")
+    assert [row["text"] for row in rows] == texts
+    assert set(rows[0]) == {"text", "predicted", "p_negative", "p_neutral", "p_positive"}
+    assert rows[0]["predicted"] == "positive"
+    assert predict(runs / "comments", "--csv", "mine.csv", "--text", "Comment", "--out", "there.csv").status == 0
+    assert read("there.csv") == rows
+
+
+# -- what does not do --------------------------------------------------------------------------------------------
+
+
+def test_mistakes_are_told_in_one_line(runs, here):
+    pictures(here, 1)
+    Path("mine.csv").write_text("a,b\nx,y\n")
+    (here / "empty").mkdir()
+    Path("broken.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
+    digits, comments = runs / "digits", runs / "comments"
+    refused(predict("nowhere", "x"), "there is no run nowhere")
+    refused(predict("empty", "x"), "empty holds no best.ckpt")
+    refused(predict("0.png", "x"), "0.png is not a sound checkpoint")
+    refused(predict(digits), "nothing to predict")
+    refused(predict(digits, "a sentence"), "no picture 'a sentence'", "trained on images")
+    refused(predict(digits, "word " * 2000), "trained on images")
+    refused(predict(digits, "mine.csv"), "mine.csv cannot be read as a picture")
+    refused(predict(digits, "broken.png"), "broken.png cannot be read as a picture")
+    refused(predict(digits, "empty"), "empty holds no pictures")
+    refused(predict(digits, "0.png", "--top", 0), "--top must be at least 1")
+    refused(predict(digits, "--csv", "mine.csv"), "trained on images", "--csv is for texts")
+    refused(predict(comments, "0.png"), "0.png is a file", "trained on texts", "sentence")
+    refused(predict(comments, "mine.csv"), "--csv mine.csv")
+    refused(predict(comments, "--csv", "none.csv"), "there is no file none.csv")
+    refused(predict(comments, "--csv", "mine.csv"), "which column", "--text", "a, b")
+    refused(predict(comments, "--csv", "mine.csv", "--text", "c"), "no column 'c'")
+    refused(predict(comments, "--csv", "0.png", "--text", "c"), "0.png")
+    Path("mine.csv").write_text("a\n")
+    refused(predict(comments, "--csv", "mine.csv"), "nothing to predict")
+    Path("taken").write_text("mine")
+    refused(predict(digits, "0.png", "--out", "taken/x.csv"), "cannot write taken/x.csv")
+
+
+HEADERS = {
+    "no about": lambda h: h.pop("about"),
+    "about is text": lambda h: h.update(about="digits"),
+    "about is empty": lambda h: h.update(about={}),
+    "no kind": lambda h: h["about"].pop("kind"),
+    "another kind": lambda h: h["about"].update(kind="sound"),
+    "no classes": lambda h: h["about"].pop("classes"),
+    "classes are a number": lambda h: h["about"].update(classes=3),
+    "classes are numbers": lambda h: h["about"].update(classes=[1, 2, 3]),
+    "one class too many": lambda h: h["about"]["classes"].append("more"),
+    "no model": lambda h: h.pop("model"),
+    "an unknown layer": lambda h: h["model"]["layers"].append({"layer": "System"}),
+    "a layer too many": lambda h: h["model"]["layers"].append({"layer": "Linear", "in_features": 9, "out_features": 9}),
+    "a giant": lambda h: h["model"]["layers"].append({"layer": "Linear", "in_features": 10**6, "out_features": 10**6}),
+    "no dtype": lambda h: h.pop("dtype"),
+    "empty": lambda h: h.clear(),
+}  # fmt: skip
+IMAGES = {
+    "no shape": lambda h: h["about"].pop("shape"),
+    "shape is a number": lambda h: h["about"].update(shape=8),
+    "shape is huge": lambda h: h["about"].update(shape=[10**9, 10**9, 1]),
+    "shape is text": lambda h: h["about"].update(shape=["8", "8", "1"]),
+    "other channels": lambda h: h["about"].update(shape=[8, 8, 7]),
+    "another shape": lambda h: h["about"].update(shape=[9, 9, 1]),
+}
+TEXTS = {
+    "no vectorizer": lambda h: h["about"].pop("vectorizer"),
+    "vectorizer is a list": lambda h: h["about"].update(vectorizer=[1]),
+    "vectorizer is another": lambda h: h["about"].update(vectorizer={"vectorizer": "Magic"}),
+}
+
+
+@pytest.mark.parametrize(
+    "name, case", [("digits", case) for case in (HEADERS | IMAGES)] + [("comments", case) for case in (HEADERS | TEXTS)]
+)
+def test_headers_are_not_believed(runs, here, name, case):
+    arrays, header = checkpoint.load(runs / name / "best.ckpt")
+    (HEADERS | IMAGES | TEXTS)[case](header)
+    checkpoint.save("wrong.ckpt", arrays, header)
+    pictures(here, 1)
+    refused(predict("wrong.ckpt", "0.png" if name == "digits" else "a sentence"))
+
+
+def test_arrays_of_the_vectorizer_are_not_believed(runs, here):
+    arrays, header = checkpoint.load(runs / "comments" / "best.ckpt")
+    mine = [key for key in arrays if key.startswith("about/")]
+    assert mine
+    for key in mine:
+        checkpoint.save("wrong.ckpt", {k: a for k, a in arrays.items() if k != key}, header)
+        refused(predict("wrong.ckpt", "a sentence"))
+        checkpoint.save("wrong.ckpt", {k: a[: len(a) // 2] if k == key else a for k, a in arrays.items()}, header)
+        refused(predict("wrong.ckpt", "a sentence"))
