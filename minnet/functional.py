@@ -80,7 +80,9 @@ def softmax_jacobian(s: np.ndarray) -> np.ndarray:
 def one_hot(labels: np.ndarray, classes: int, dtype: Any = np.float32) -> np.ndarray:
     """Rows of (..., classes) with a single 1 at each label. Raises ValueError for labels outside 0..classes-1."""
     labels = check_labels(labels, classes)
-    return np.eye(classes, dtype=dtype)[labels]
+    hot = np.zeros((labels.size, classes), dtype)
+    hot[np.arange(labels.size), labels.ravel()] = 1
+    return hot.reshape(*labels.shape, classes)
 
 
 def check_labels(labels: np.ndarray, classes: int) -> np.ndarray:
