@@ -106,12 +106,14 @@ def groups(names: Sequence[str]) -> list[tuple[str, ...]]:
 def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     options = parser(__doc__, seeds=0)
     options.add_argument("dataset", nargs="?", choices=sorted(MEASURE), default="tweeteval")
+    options.add_argument("--models", nargs="*", choices=sorted(candidates()), help="only these candidates")
     args = options.parse_args(argv)
     args.seeds = args.seeds or (1 if args.quick else {"tweeteval": 3, "vader": 5}[args.dataset])
     record, measured = Record(f"sentiment-{args.dataset}", args, argv), MEASURE[args.dataset]
     recipes = candidates()
     if args.quick:
-        recipes = {name: recipes[name] for name in ("ngrams", "attention")}
+        args.models = ["ngrams", "attention"]
+    recipes = {name: recipe for name, recipe in recipes.items() if not args.models or name in args.models}
     runs, inputs = [], None
     for seed in range(args.seeds):
         if inputs is None or args.dataset == "vader":  # its seed decides the split
