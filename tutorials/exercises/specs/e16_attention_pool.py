@@ -1,0 +1,115 @@
+"""Attention pooling: masks, axes, and empty texts."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minnet import reference
+from tutorials.exercises.frame import Check, Exercise, Mistake, call
+from tutorials.exercises.specs.numbers import array, normal, size
+
+
+def truth(x, w, mask):
+    y = np.zeros((x.shape[0], x.shape[2]))
+    for n in range(len(x)):
+        open_ = [position for position in range(x.shape[1]) if mask[n, position]]
+        if open_:
+            scores = np.array([[sum(x[n, p, d] * w[d] for d in range(len(w))) for p in open_]])
+            for weight, p in zip(reference.softmax(scores)[0], open_, strict=True):
+                y[n] += weight * x[n, p]
+    return y
+
+
+def wrong(m):
+    def attention_pool(x, w, mask):
+        e = x @ w
+        if "scaled" in m:
+            e = e / np.sqrt(len(w))
+        if "mask-ignored" in m:
+            mask = np.ones(mask.shape, bool)
+        if "mask-inverted" in m:
+            mask = ~mask
+        if "mask-multiplies-scores" in m:
+            e, mask = e * mask, np.ones(mask.shape, bool)
+        full = mask
+        e = np.where(full, e, -np.inf)
+        axis = 0 if "wrong-axis" in m else 1
+        top = e.max() if "batch-maximum" in m else 0 if "no-shift" in m else e.max(axis=axis, keepdims=True)
+        if "batch-maximum" not in m and "no-shift" not in m and "empty-nan" not in m:
+            top = np.where(np.isfinite(top), top, 0)
+        a = np.exp(e - top)
+        total = a.sum(axis=axis, keepdims=True)
+        if "empty-nan" not in m:
+            total = np.where(total == 0, np.nan if "batch-maximum" in m else 1, total)
+        if "masked-after-softmax" in m:
+            raw = np.exp((x @ w) - (x @ w).max(axis=1, keepdims=True))
+            a, total = raw * mask, raw.sum(axis=1, keepdims=True)
+        a = a / total
+        if "batch-maximum" in m:
+            a = np.where(mask.any(axis=1, keepdims=True), a, 0)
+        if "uniform" in m:
+            a = mask / np.maximum(mask.sum(axis=1, keepdims=True), 1)
+        if "hard" in m:
+            a = (np.arange(x.shape[1]) == np.where(mask, x @ w, -np.inf).argmax(axis=1)[:, None]) * mask
+        y = np.einsum("nl,nld->nd", a, x)
+        return y / x.shape[1] if "divided-by-length" in m else y
+
+    return {"attention_pool": attention_pool}
+
+
+def masks(rng, n, l):
+    mask = rng.random((n, l)) < 0.6
+    mask[:, 0], mask[-1, -1] = True, False
+    return mask
+
+
+def draws(rng):
+    shapes = [(2, 3, 2), (size(rng, 3, 4), 5, 3), (3, 3, 3)]
+    return [call("attention_pool", normal(rng, n, l, d), normal(rng, d), masks(rng, n, l)) for n, l, d in shapes]
+
+
+def empty(rng):
+    mask = np.array([[True, False, True], [False, False, False]])
+    return [call("attention_pool", normal(rng, 2, 3, 2), normal(rng, 2), mask)]
+
+
+def large(rng):
+    x = normal(rng, 2, 3, 2)
+    x[0, :, 0] = [1000, 1001, 999]
+    x[1, :, 0] = [-1000, -1001, -999]
+    return [call("attention_pool", x, array([1, 0.5])[0], np.ones((2, 3), bool))]
+
+
+def lines(rng):
+    return [call("attention_pool", normal(rng, n, 3, 2), normal(rng, 2), masks(rng, n, 3)) for n in (3, 40)]
+
+
+EXERCISE = Exercise(
+    "e16_attention_pool", "Attention pooling", 25, "hard", ["attention_pool"], {"attention_pool": truth}, wrong=wrong,
+    given=["softmax"],
+    checks=[
+        Check("example", "the worked example comes out", 2, lambda rng: [call("attention_pool", array(
+            [0, 1], [np.log(3), 5], [9, 9])[None], np.array([1.0, 0]), np.array([[True, True, False]]))]),
+        Check("draws", "the weights are a softmax over the open positions", 4, draws),
+        Check("empty", "a text without open positions gives zeros", 1, empty),
+        Check("large", "scores of 1,000 are ordinary input", 1, large),
+        Check("untouched", "the arguments stay as they were", 1, draws, "untouched"),
+        Check("lines", "no Python loop over the texts", 1, lines, "lines"),
+    ],
+    mistakes=[
+        Mistake("mask-ignored", "Closed positions have weight too: they must have 0.", "the mask forgotten", "draws"),
+        Mistake("mask-inverted", "The open positions are closed and the closed ones open.", "True taken for padding", "draws"),
+        Mistake("mask-multiplies-scores", "Closed positions get the score 0, which is an ordinary score: they need -inf.",
+                "scores * mask", "draws"),
+        Mistake("masked-after-softmax", "The weights are closed after softmax, so the open ones no longer sum to 1.",
+                "softmax(e) * mask", "draws"),
+        Mistake("wrong-axis", "softmax runs over the batch: it runs over the positions, axis 1.", "axis=0", "draws"),
+        Mistake("no-shift", "The exponentials overflow: subtract each row's maximum.", "cs231n.github.io#277", "large"),
+        Mistake("batch-maximum", "The maximum is that of the whole batch: take each text's own.", "crysx_nn#7", "large"),
+        Mistake("empty-nan", "A text without open positions gives NaN (0/0): it gives zeros.", "0/0 left alone", "empty"),
+        Mistake("scaled", "The scores are divided by the root of D: here they are not.", "dot-product attention", "draws"),
+        Mistake("uniform", "All open positions weigh the same: that is mean pooling.", "the scores forgotten", "draws"),
+        Mistake("hard", "Only the position with the largest score counts: softmax weighs all.", "argmax for softmax", "draws"),
+        Mistake("divided-by-length", "The weighted sum is divided by L: the weights sum to 1 already.", "mean for sum", "draws"),
+    ],
+)  # fmt: skip
