@@ -199,7 +199,8 @@ show(figure, f"Test picture 38, a 9, as it is and with its pixels shuffled: {acc
 # - **Recall** of a class: of those that *are* it, how many were found? Along the row, $TP/(TP + FN)$.
 # - **Precision**: of those *said* to be it, how many are? Down the column, $TP/(TP + FP)$.
 # - **F1**: their harmonic mean, $2PR/(P + R)$, high only if both are. For cat: $2 \cdot \tfrac12 \cdot \tfrac34 /
-#   \tfrac54 = 0.6$. Dog: $4/7 = 0.571$. Bird: $2/3$.
+#   \tfrac54 = 0.6$. Dog: $4/7 = 0.571$. Bird: $2/3$. Put $P$ and $R$ in, and it becomes $2\,TP/(2\,TP + FP + FN)$:
+#   twice the diagonal, over row and column together. That form needs no $0/0$ for a class that is never said.
 # - **Macro F1**: the plain mean over the classes, 0.613. Each class counts alike, rare or not.
 # - Accuracy: the diagonal, $6/10$.
 # %%
@@ -211,15 +212,17 @@ def confusion(said, truth, K):
 
 
 def f1_scores(counts):
-    found = np.diag(counts)  # (K,)
-    recall = found / counts.sum(axis=1)  # (K,)
-    precision = found / counts.sum(axis=0)  # (K,)
-    return 2 * precision * recall / (precision + recall)
+    found = np.diag(counts)  # (K,): TP
+    both = counts.sum(axis=1) + counts.sum(axis=0)  # (K,): (TP + FN) + (TP + FP)
+    return np.divide(2 * found, both, out=np.zeros(len(found)), where=both > 0)
 
 
 paper = np.array([[3, 1, 0], [2, 2, 0], [1, 0, 1]])
 print("F1 of cat, dog, bird:", f1_scores(paper).round(3), "macro:", f1_scores(paper).mean().round(3))
 check("F1 on paper: 3/5, 4/7 and 2/3", np.allclose(f1_scores(paper), [3 / 5, 4 / 7, 2 / 3]))
+never_said = np.array([[4, 0], [2, 0]])
+lopsided = f1_scores(never_said)
+check("a class that is never said has F1 = 0, the other one 2 * 4 / (4 + 6) = 0.8", np.allclose(lopsided, [0.8, 0]))
 
 from minnet import metrics
 
@@ -246,7 +249,8 @@ show(
 #
 # - **Accuracy on lopsided data.** Of 100 comments, 95 are kind. A program that always says "kind" has 95 % accuracy,
 #   a recall of 0 for the unkind ones, and a macro F1 of 0.49. Look at recall and macro F1.
-# - **Precision 0/0.** A class that is never said has no precision. minnet counts F1 as 0 and tells you.
+# - **Precision 0/0.** A class that is never said has no precision; its F1 counts as 0 (and so does that of a class that
+#   never occurs), and still belongs into the mean. minnet does so, and tells you.
 # - **Too high a learning rate.** The steps jump over the valley and the loss goes up. Try `learning_rate=50`.
 # - **Forgetting $1/N$.** The step is then 32 times as large as you think. It may even train, until you change the
 #   batch size.
