@@ -1,0 +1,25 @@
+"""Changes of lesson 6: each turns one claim red."""
+
+PLANTED = [
+    ("each step of SGD multiplies w by 0.982 and -0.8", '"SGD": (sgd, 0.018)', '"SGD": (sgd, 0.019)'),
+    ("the first step of Adam is the learning rate for both weights",
+     'm, s = memory["m"] / (1 - 0.9**t), memory["s"] / (1 - 0.999**t)', 'm, s = memory["m"], memory["s"]'),
+    ("momentum needs less than half as many steps as SGD", '"momentum": (momentum, 0.01)',
+     '"momentum": (momentum, 0.001)'),
+    ("our four rules are minnet's to 1e-6 after 40 steps", "optimizers.SGD(model, 0.01, momentum=0.9)",
+     "optimizers.SGD(model, 0.01, momentum=0.9, nesterov=True)"),
+    ("to SGD and momentum, and to no other, the turn makes no difference", "R @ ravine @ R.T, R @ start",
+     "R @ ravine @ R.T, R.T @ start"),
+    ("Adam needs at least 1.5 times as many steps", 'slower["Adam"] >= 1.5 * needed["Adam"]',
+     'slower["SGD"] >= 1.5 * needed["SGD"]'),
+    ("at a fifth of that rate the loss falls below 1 nat in 120 steps", "optimizers.SGD(model, lowest / 5)",
+     "optimizers.SGD(model, lowest / 5000)"),
+    ("between the best and the worst optimizer, well tuned, there are less than 0.5 nats",
+     "gap = max(best.values()) - min", "gap = max(table.values()) - min"),
+    ("at a wrong rate, SGD and Adam stay 1 nat above their best",
+     'table["Adam", grid[-1]])', 'table["Adam", grid[4]])'),
+    ("our half cosine wave is minnet's", "(1 + np.cos(np.pi * steps / 1200)) / 2", "np.cos(np.pi * steps / 2400)"),
+    ("the constant rate hovers at the calculated floor, to 25 %", "floor = 0.01 * 9 / (4 - 0.02)",
+     "floor = 0.01 * 3 / (4 - 0.02)"),
+    ("the cosine ends below a quarter of the floor", "0.01 * factor[step] * (w", "0.01 * max(factor[step], 0.9) * (w"),
+]  # fmt: skip

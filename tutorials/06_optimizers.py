@@ -1,0 +1,320 @@
+# %% [markdown]
+# # 6. Optimizers
+#
+# You build: SGD, momentum, RMSProp and Adam, a learning-rate finder and a schedule. You need: lessons 4 and 5.
+# Minutes: 40.
+#
+# Backpropagation says which way is down. It does not say how far to go. Too small a step, and training takes for ever;
+# too large, and it explodes; and between the two, one number for a million weights is a crude tool. What do the
+# famous remedies do, in which situations do they help, and which number should you put in?
+#
+# ## By hand: a ravine
+#
+# Near its bottom, every smooth loss is a bowl, and most bowls are ravines: steep one way, nearly flat the other. The
+# smallest one has two weights:
+#
+# $$L(w) = \tfrac12 w_0^2 + \tfrac12 \cdot 100\, w_1^2, \qquad g = \frac{\partial L}{\partial w} = (w_0,\; 100\, w_1)$$
+#
+# 1 and 100 are the **curvatures** $\lambda$: how fast the slope changes. One step of gradient descent makes
+# $w_i \leftarrow w_i - \eta \lambda_i w_i = (1 - \eta \lambda_i)\, w_i$: each step multiplies by the same factor.
+#
+# | $\eta$ | factor along $w_0$ | factor along $w_1$ | |
+# |---|---|---|---|
+# | 0.001 | 0.999 | 0.9 | 700 steps to halve $w_0$ |
+# | 0.01 | 0.99 | 0 | the steep weight is done in one step |
+# | 0.018 | 0.982 | $-0.8$ | zigzag, but it shrinks |
+# | 0.02 | 0.98 | $-1$ | hops for ever |
+# | 0.021 | 0.979 | $-1.1$ | explodes |
+#
+# So the steepest direction sets the limit, $\eta < 2/\lambda_{\max}$, and the flattest pays for it. Their ratio, here
+# 100, is the **condition number**; gradient descent needs a number of steps in proportion to it.
+#
+# ## Four rules
+#
+# In training, the gradient comes from a mini-batch drawn at random, which makes it **stochastic gradient descent**,
+# **SGD**. The three others keep a memory for each weight.
+#
+# **Momentum** remembers the steps: $v \leftarrow 0.9\,v + g$, step $\eta v$. If $g$ is always 1, then
+# $v = 1,\ 1.9,\ 2.71, \dots \to 1/(1 - 0.9) = 10$: ten times as fast. If $g$ alternates, $+1, -1, +1, \dots$, then
+# $v = 1, -0.1, 0.91, \dots \to \pm 1/1.9 = \pm 0.53$: the zigzag is damped.
+#
+# **RMSProp** remembers sizes: $s \leftarrow 0.9\,s + 0.1\,g^2$, step $\eta\, g / \sqrt s$. Every weight gets a step of
+# about $\eta$, whether its gradients are large or small.
+#
+# **Adam** remembers both, $m \leftarrow 0.9\,m + 0.1\,g$ and $s \leftarrow 0.999\,s + 0.001\,g^2$. Both start at 0, so
+# they are too small at first; after $t$ steps the weights in the sums add up to $1 - 0.9^t$ and $1 - 0.999^t$.
+# Dividing by that is the **bias correction**. By hand, first step: $m = 0.1 g$, $s = 0.001 g^2$, corrected $g$ and
+# $g^2$, so the step is $\eta\, g/|g| = \pm \eta$. A gradient of 1000 and one of 0.001 move their weights equally far.
+# %%
+import numpy as np
+from lesson import check, panels, show
+
+
+def sgd(g, memory, t):
+    return g
+
+
+def momentum(g, memory, t):
+    memory["v"] = 0.9 * memory.get("v", 0) + g
+    return memory["v"]
+
+
+def rmsprop(g, memory, t):
+    memory["s"] = 0.9 * memory.get("s", 0) + 0.1 * g**2
+    return g / (np.sqrt(memory["s"]) + 1e-8)
+
+
+def adam(g, memory, t):
+    memory["m"] = 0.9 * memory.get("m", 0) + 0.1 * g
+    memory["s"] = 0.999 * memory.get("s", 0) + 0.001 * g**2
+    m, s = memory["m"] / (1 - 0.9**t), memory["s"] / (1 - 0.999**t)
+    return m / (np.sqrt(s) + 1e-8)
+
+
+def descend(rule, learning_rate, H, start, steps=250):
+    w, memory = np.array(start), {}
+    path = [w]
+    for t in range(1, steps + 1):
+        g = H @ w  # (2, 2) @ (2,) -> (2,): the gradient of w'Hw/2
+        w = w - learning_rate * rule(g, memory, t)
+        path.append(w)
+    path = np.array(path)  # (steps + 1, 2)
+    return path, 0.5 * np.einsum("ti,ij,tj->t", path, H, path)
+
+
+ravine, start = np.diag([1.0, 100.0]), [-4.0, 1.0]
+RULES = {"SGD": (sgd, 0.018), "momentum": (momentum, 0.01), "RMSProp": (rmsprop, 0.1), "Adam": (adam, 0.2)}
+runs = {name: descend(rule, rate, ravine, start) for name, (rule, rate) in RULES.items()}
+needed = {name: int((losses >= 0.01).sum()) for name, (_, losses) in runs.items()}
+check("each step of SGD multiplies w by 0.982 and -0.8", np.allclose(runs["SGD"][0][50], [-4 * 0.982**50, 0.8**50]))
+check("the first step of Adam is the learning rate for both weights", np.allclose(runs["Adam"][0][1], [-3.8, 0.8]))
+check("momentum needs less than half as many steps as SGD", needed["momentum"] < needed["SGD"] / 2)
+# %%
+from minnet.canvas import BLUE, ORANGE
+
+x, y = np.linspace(-4.6, 1.6, 80), np.linspace(-1.5, 1.5, 80)
+heights = 0.5 * x[None, :] ** 2 + 50 * y[:, None] ** 2
+figure, axes = panels(4, height=2.5, title="Forty steps in the same ravine")
+for panel, (name, (path, _)) in zip(axes, runs.items(), strict=True):
+    panel.contour(x, y, heights, [0.3, 2, 8, 25, 60], colors="#b5b5b5", linewidths=0.7)
+    panel.plot(*path[:41].T, ".-", color=BLUE, linewidth=0.9, markersize=3)
+    panel.plot(0, 0, "x", color=ORANGE)
+    panel.set(xlabel="$w_0$", xlim=(-4.6, 1.6), ylim=(-1.5, 1.5))
+    panel.set_title(name, fontsize=9)
+axes[0].set_ylabel("$w_1$")
+parts = ", ".join(f"{name} {losses[40]:.2g}" for name, (_, losses) in runs.items())
+show(figure, f"From (-4, 1) to the cross. SGD hops across and creeps along. Loss after 40 steps: {parts}.")
+# %% [markdown]
+# ## The same in minnet
+#
+# An optimizer of minnet reads `dW` of each layer and writes into `W`. Here a layer with two weights, to which we hand
+# the gradient of the ravine:
+# %%
+from minnet import optimizers, schedules
+from minnet.layers import Linear, ReLU, Sequential
+
+THEIRS = {
+    "SGD": lambda model: optimizers.SGD(model, 0.018),
+    "momentum": lambda model: optimizers.SGD(model, 0.01, momentum=0.9),
+    "RMSProp": lambda model: optimizers.RMSProp(model, 0.1, alpha=0.9),
+    "Adam": lambda model: optimizers.Adam(model, 0.2),
+}
+gaps = {}
+for name, make in THEIRS.items():
+    layer = Linear(2, 1, bias=False).astype(np.float64)
+    layer.W[:, 0] = start
+    optimizer = make(layer)
+    for _ in range(40):
+        layer.dW = ravine @ layer.W  # (2, 1)
+        optimizer.step()
+    gaps[name] = abs(layer.W[:, 0] - runs[name][0][40]).max()
+check("our four rules are minnet's to 1e-6 after 40 steps", max(gaps.values()) < 1e-6)
+# %% [markdown]
+# ## An experiment that surprises: turn the ravine
+#
+# Turn the bowl by 45 degrees. It is the same bowl, and the same start in it; only the axes that we call $w_0$ and $w_1$
+# have changed. Whom does it bother?
+# %%
+R = np.array([[1.0, -1.0], [1.0, 1.0]]) / np.sqrt(2)  # turns by 45 degrees
+turned = {name: descend(rule, rate, R @ ravine @ R.T, R @ start) for name, (rule, rate) in RULES.items()}
+slower = {name: int((losses >= 0.01).sum()) for name, (_, losses) in turned.items()}
+print("steps with a loss above 0.01, turned:", slower, "straight:", needed)
+same = [name for name in RULES if slower[name] == needed[name]]
+check("to SGD and momentum, and to no other, the turn makes no difference", same == ["SGD", "momentum"])
+check("Adam needs at least 1.5 times as many steps", slower["Adam"] >= 1.5 * needed["Adam"])
+# %%
+figure, axes = panels(
+    2, height=2.7, title="Turned axes (dashed): momentum, left, does not feel them; Adam, right, does"
+)
+for panel, name in zip(axes, ("momentum", "Adam"), strict=True):
+    panel.semilogy(runs[name][1][:201], color=BLUE)
+    panel.semilogy(turned[name][1][:201], "--", color=ORANGE)
+    panel.set(xlabel="step", ylabel="loss", ylim=(1e-5, 200))
+show(
+    figure, f"Momentum: one curve. Adam: {needed['Adam']} steps above a loss of 0.01 straight, {slower['Adam']} turned."
+)
+# %% [markdown]
+# The derivation is one line. Let $w = Ru$ with a rotation $R$. Then $g_w = R\,g_u$, and SGD's step in $w$ is $R$ times
+# its step in $u$: everything turns along; so it does with momentum. But $\sqrt{\cdot}$ and division *number by number*
+# do not commute with $R$. RMSProp and Adam help when the flat and the steep directions are single weights: rare words,
+# layers of very different scale. They are at a loss when the ravine runs across. In return, they do not care for the
+# size of the loss: $g \to 1000\,g$ cancels. (RMSProp's count above is high for another reason: its steps
+# never get small, so it hovers about the bottom.)
+#
+# ## Which number? The learning-rate finder
+#
+# Now a network: 64, 32, 10, on the digits. The **learning-rate finder** (Smith, arXiv 1506.01186) is one short run:
+# start with a tiny rate, multiply it a little at each step, and watch the loss. It falls, bottoms out, explodes. Take
+# about a third to a tenth of the rate where it is lowest.
+# %%
+from minnet import data
+from minnet.losses import SoftmaxCrossEntropy
+
+digits = data.load("digits")
+pictures, labels = (digits.train.x.reshape(-1, 64) / 255).astype(np.float32), digits.train.y  # (1257, 64)
+
+
+def train(make, rate_at, steps=120):
+    model = Sequential(Linear(64, 32, rng=1), ReLU(), Linear(32, 10, rng=2))
+    criterion, optimizer, losses, rng = SoftmaxCrossEntropy(), make(model), [], np.random.default_rng(0)
+    for step in range(steps):
+        rows = rng.integers(len(pictures), size=32)
+        losses.append(criterion.forward(model.forward(pictures[rows]), labels[rows]))
+        if not losses[-1] < 10:
+            break
+        model.backward(criterion.backward())
+        optimizer.step(rate_at(step))
+    return np.array(losses)
+
+
+rates = np.geomspace(1e-3, 100, 150)
+losses = train(lambda model: optimizers.SGD(model, 1.0), lambda step: rates[step], 150)
+smooth = np.convolve(losses, np.ones(7) / 7, "valid")  # the mean of 7 steps
+lowest = rates[int(smooth.argmin()) + 3]
+after = train(lambda model: optimizers.SGD(model, lowest / 5), lambda _: None)[-20:].mean()
+check("at a fifth of that rate the loss falls below 1 nat in 120 steps", after < 1)
+# %%
+figure, (axes,) = panels(1, height=2.6, title="One short run shows the range of useful rates")
+axes.semilogx(rates[3 : len(smooth) + 3], smooth, color=BLUE)
+axes.axvline(lowest / 5, color=ORANGE, linestyle="--")
+axes.set(xlabel="learning rate (grows with every step)", ylabel="loss, mean of 7 steps", ylim=(0, 4))
+show(
+    figure,
+    f"The loss is lowest near a rate of {lowest:.2g}; dashed, a fifth of it, where 120 steps end at {after:.2f}.",
+)
+# %% [markdown]
+# ## Does the optimizer matter more, or the rate?
+#
+# The same network, the four optimizers of above, nine rates each, 120 steps:
+# %%
+grid = np.geomspace(1e-4, 3, 9)
+table = {}
+for name, make in THEIRS.items():
+    for rate in grid:
+        seen = train(make, lambda _, rate=rate: rate)
+        table[name, rate] = min(seen[-20:].mean(), 3.0) if len(seen) == 120 else 3.0  # exploded: drawn at the top
+best = {name: min(table[name, rate] for rate in grid) for name in THEIRS}
+gap = max(best.values()) - min(best.values())
+check("between the best and the worst optimizer, well tuned, there are less than 0.5 nats", gap < 0.5)
+wrong = min(table["SGD", grid[0]], table["Adam", grid[-1]])
+check("at a wrong rate, SGD and Adam stay 1 nat above their best", wrong > max(best.values()) + 1)
+# %%
+figure, (axes,) = panels(1, height=2.9, title="Four valleys of nearly the same depth, at different rates")
+for name, style in zip(THEIRS, ("o-", "s--", "^:", "D-."), strict=True):
+    color = BLUE if name in ("SGD", "momentum") else ORANGE
+    axes.semilogx(grid, [table[name, rate] for rate in grid], style, color=color, label=name, markersize=4)
+axes.set(xlabel="learning rate", ylabel="loss after 120 steps (nats)", ylim=(0, 3.1))
+axes.legend(frameon=False, fontsize=8, loc="lower left")
+parts = ", ".join(f"{name} {loss:.2f}" for name, loss in best.items())
+show(figure, f"Loss at the best rate of each: {parts}. Runs that exploded are drawn at 3.")
+# %% [markdown]
+# So: **an optimizer with a tuned rate beats a better one without.** Rates of one are worth nothing to another: Adam
+# likes 0.001 to 0.01 where SGD wants 0.1 to 1. Whoever compares two optimizers at one rate compares rates.
+#
+# ## Schedules
+#
+# Near the bottom the true gradient is small, and what is left is the noise of the mini-batch: SGD hovers. In a bowl, a
+# short calculation (noise of variance $\sigma^2$ comes in, the factor $1 - \eta\lambda$ lets it fade) gives a floor of
+# $\eta \sigma^2 / (4 - 2\eta\lambda)$ a weight: about in proportion to the rate. A small rate from the start would be
+# slow. So start large and end small: a **schedule**. The half cosine wave, $\eta_t = \eta\,(1 + \cos \pi t/T)/2$, is a
+# good default.
+# %%
+steps = np.arange(1200)
+cosine = (1 + np.cos(np.pi * steps / 1200)) / 2
+check("our half cosine wave is minnet's", np.allclose(cosine, [schedules.Cosine()(step / 1200) for step in steps]))
+noise = np.random.default_rng(0).standard_normal((1200, 50, 2)) * 3  # 50 runs at once
+curves = {}
+for name, factor in (("constant", np.ones(1200)), ("cosine", cosine)):
+    w, curve = np.tile(start, (50, 1)), []  # (50, 2)
+    for step in steps:
+        w = w - 0.01 * factor[step] * (w @ ravine + noise[step])
+        curve.append((0.5 * w**2 @ np.array([1, 100])).mean())
+    curves[name] = np.array(curve)
+floor = 0.01 * 9 / (4 - 0.02) + 0.01 * 9 / (4 - 2)
+ratio = curves["constant"][-600:].mean() / floor
+check("the constant rate hovers at the calculated floor, to 25 %", abs(ratio - 1) < 0.25)
+check("the cosine ends below a quarter of the floor", curves["cosine"][-1] < floor / 4)
+# %%
+figure, (axes,) = panels(1, height=2.6, title="With a falling rate (solid) the noise dies away")
+axes.semilogy(curves["cosine"], color=BLUE)
+axes.semilogy(curves["constant"], "--", color=ORANGE)
+axes.set(xlabel="step", ylabel="loss, mean of 50 runs")
+show(
+    figure,
+    f"With noise, a constant rate stays at a loss near {floor:.3f}; the cosine ends at {curves['cosine'][-1]:.4f}.",
+)
+# %% [markdown]
+# ## What can go wrong
+#
+# - **Momentum switched on, rate unchanged.** 0.9 makes steps ten times as long. Divide the rate by ten.
+# - **A rate copied from elsewhere.** It belongs to an optimizer, a batch size and a network.
+# - **A loss that is `nan` after a few steps**: the rate is beyond $2/\lambda_{\max}$. Divide it by ten and look again.
+# - **State lost when a run resumes.** Adam without its $m$, $s$ and $t$ makes a jump. minnet's checkpoints hold them.
+# - **A schedule for 10 epochs, stopped after 5**: half the fall is missing. Plan the length, then run it.
+# - **The loss summed instead of averaged**: SGD explodes, Adam hides it.
+#
+# ## Check yourself
+#
+# **1.** $L = 8 w^2$. From which rate on does gradient descent explode?
+#
+# <details><summary>Answer</summary>
+#
+# The curvature is 16, so from $2/16 = 0.125$ on.
+#
+# </details>
+#
+# **2.** Momentum 0.8, gradient always 3, $v = 0$ at first. The first three $v$, and where do they go?
+#
+# <details><summary>Answer</summary>
+#
+# 3, 5.4, 7.32, towards $3/(1 - 0.8) = 15$.
+#
+# </details>
+#
+# **3.** Adam, rate 0.01, first gradients $(500, -0.02, 0)$. The first step?
+#
+# <details><summary>Answer</summary>
+#
+# $(-0.01, +0.01, 0)$ is added to the weights.
+#
+# </details>
+#
+# **4.** Without bias correction, how long would Adam's first step be, at the same rate?
+#
+# <details><summary>Answer</summary>
+#
+# $0.1 g / \sqrt{0.001 g^2} = 3.16$ times the rate: too long, not too short, since $s$ is the slower of the two.
+#
+# </details>
+#
+# **5.** A colleague: "Adam beat SGD, both at rate 0.01." What do you ask?
+#
+# <details><summary>Answer</summary>
+#
+# What each does at its own best rate, over several seeds.
+#
+# </details>
+#
+# ## Exercises
+#
+# `tutorials/exercises/e10_adam.py`, exercise for lesson 6. Check it with `python -m tutorials.exercises check 10`.
