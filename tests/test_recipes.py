@@ -1,0 +1,151 @@
+"""Recipes: each suits its data, says all that it does, and makes what the checkpoints need to be asked later."""
+
+import json
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+
+from minnet import checkpoint
+from minnet.data import Dataset, Split, load, vectorizer_from
+from minnet.functional import softmax
+from minnet.layers import Conv2d
+from minnet.optimizers import SGD, Lookahead
+from minnet.recipes import CHANGES, FIRST_CHOICE, IMAGES, KINDS, OPTIMIZERS, SMALL, TEXT, choose, decoupled
+from minnet.training import Trainer
+
+
+def images(side=32, classes=3, name="mine", count=20):
+    rng = np.random.default_rng(0)
+    y = np.arange(count) % classes
+    x = rng.integers(0, 256, (count, side, side, 3), dtype=np.uint8)
+    return Dataset(name, "images", tuple("abcdef"[:classes]), Split(x, y), None, Split(x[:6], y[:6]), "drawn")
+
+
+def texts(count=60, classes=3, name="mine"):
+    y = np.arange(count) % classes
+    words = ["fine great lovely", "poor awful broken", "so so usual"]
+    x = [f"{words[label % 3]} number {index % 7}" for index, label in enumerate(y)]
+    return Dataset(
+        name, "text", tuple("abcdef"[:classes]), Split(x, y), Split(x[:9], y[:9]), Split(x[:9], y[:9]), "made"
+    )
+
+
+@pytest.mark.parametrize("name", [*IMAGES, *TEXT])
+def test_every_recipe_runs_from_data_to_prediction(name, tmp_path):
+    dataset = images() if name in IMAGES else texts()
+    chosen, recipe = choose(dataset, name)
+    if name in ("cnn6", "resnet", "speedrun"):
+        recipe = replace(recipe, model=partial(recipe.model, widths=(6, 8, 8)))  # as deep, but quick
+    vectorizer, inputs = recipe.encode(dataset)
+    model = recipe.build(dataset, vectorizer, seed=0)
+    trainer = Trainer(
+        model, recipe.loss(dataset), recipe.make_optimizer(model), schedule=recipe.schedule, workers=1,
+        augment=recipe.augment, freeze_at=recipe.freeze_at,
+    )  # fmt: skip
+    about = recipe.about(dataset, vectorizer, chosen)
+    trainer.fit(
+        (inputs["train"], dataset.train.y), epochs=1, batch_size=16, folder=tmp_path, about=about, progress=False
+    )
+    scores = trainer.predict(inputs["test"])
+    assert scores.shape == (len(dataset.test), 3) and np.isfinite(softmax(scores)).all()
+
+    arrays, header = checkpoint.load(tmp_path / "last.ckpt")
+    said = header["about"]
+    assert said["classes"] == ["a", "b", "c"] and said["kind"] == dataset.kind and said["model"] == name
+    assert said["fingerprint"] == dataset.fingerprint
+    if dataset.kind == "images":
+        assert said["shape"] == [32, 32, 3]
+    else:  # the vectorizer comes back from the checkpoint alone
+        mine = {key.removeprefix("about/"): array for key, array in arrays.items() if key.startswith("about/")}
+        again = vectorizer_from(said["vectorizer"], mine).transform(dataset.test.x)
+        difference = again != inputs["test"]
+        assert not (difference.nnz if hasattr(difference, "nnz") else difference.any())
+
+
+@pytest.mark.parametrize("name", [*IMAGES, *TEXT])
+def test_the_settings_are_json(name):
+    recipe = (IMAGES | TEXT)[name]
+    config = recipe.config()
+    assert json.loads(json.dumps(config)) == config
+    assert config["learning_rate"] == recipe.learning_rate and config["schedule"]["schedule"]
+    assert recipe.optimizer in OPTIMIZERS and recipe.epochs >= 1
+
+
+def test_the_first_choice_is_one_of_its_kind():
+    for kind, known in KINDS.items():
+        assert FIRST_CHOICE[kind] in known
+    assert choose(images(), None)[0] == "cnn6" and choose(texts(), None)[0] == "ngrams"
+
+
+def test_names_that_do_not_fit_the_data():
+    with pytest.raises(ValueError, match="no model 'ngrams' for images: choose from softmax, mlp, cnn6"):
+        choose(images(), "ngrams")
+    with pytest.raises(ValueError, match="no model 'cnn6' for text"):
+        choose(texts(), "cnn6")
+
+
+def test_changes_are_of_models_that_there_are():
+    for (family, name), change in CHANGES.items():
+        assert name in (KINDS["images"] if family == "digits" else KINDS["text"])
+        assert set(change) <= set(vars(IMAGES["mlp"]))
+
+
+def test_digits_are_not_mirrored():
+    digits = load("digits", limit=20)
+    for name in ("softmax", "mlp", "cnn6", "resnet"):
+        augment = choose(digits, name)[1].augment
+        assert augment is None or augment.flip is False
+
+
+def test_few_texts_get_more_passes():
+    few, many = choose(texts(60), "ngrams")[1], choose(texts(SMALL), "ngrams")[1]
+    assert few.epochs > many.epochs
+    assert choose(texts(60, name="vader/movies"), "bag")[1] is not None
+
+
+def test_balanced_weights_make_every_class_count_alike():
+    y = np.r_[np.zeros(60, np.int64), np.ones(30, np.int64), np.full(10, 2)]
+    dataset = replace(texts(100), train=Split(["word"] * 100, y))
+    loss = replace(TEXT["ngrams"], balanced=True).loss(dataset)
+    shares = np.bincount(y) * np.asarray(loss.class_weights)
+    assert np.allclose(shares, 100 / 3)
+    assert replace(TEXT["ngrams"], balanced=False).loss(dataset).class_weights is None
+
+
+def test_a_class_without_training_examples_weighs_no_more_than_one_example_would():
+    dataset = replace(texts(30), train=Split(["word"] * 30, np.arange(30) % 2))
+    assert np.isfinite(np.asarray(TEXT["ngrams"].loss(dataset).class_weights)).all()
+
+
+def test_nothing_of_validation_or_test_reaches_the_network():
+    """Normalisation, whitening and vocabulary come from the training split alone."""
+    changed = replace(images(), test=Split(np.zeros((6, 32, 32, 3), np.uint8), np.zeros(6, np.int64)))
+    for name in ("cnn6", "speedrun"):
+        a, b = (IMAGES[name].build(data, None, 0).named_parameters() for data in (images(), changed))
+        assert all(np.array_equal(a[place], b[place]) for place in a)
+        models = [IMAGES[name].build(data, None, 0) for data in (images(), changed)]
+        assert np.array_equal(*(model[0].mean for model in models))
+    other = replace(texts(), test=Split(["entirely different words"] * 9, np.arange(9) % 3))
+    for name in TEXT:
+        recipe = choose(texts(), name)[1]
+        mine, theirs = (recipe.encode(data)[0] for data in (texts(), other))
+        a, b = mine.arrays(), theirs.arrays()
+        assert a.keys() == b.keys() and all(np.array_equal(a[key], b[key]) for key in a)
+
+
+def test_speedrun_is_airbench94s():
+    """Its hyperparameters as SGD's, worked out by hand: 11.5 / (1024 * (1 + 1 / 0.15)) a example summed."""
+    recipe = IMAGES["speedrun"]
+    assert recipe.learning_rate == pytest.approx(11.5 / (1 + 1 / 0.15)) and recipe.batch_size == 1024
+    model = recipe.build(images(), None, 0)
+    optimizer = recipe.make_optimizer(model)
+    assert isinstance(optimizer, Lookahead) and isinstance(optimizer.optimizer, SGD)
+    assert model[1].frozen == ("W",) and isinstance(model[1], Conv2d)
+    given = decoupled(rate=8.0, decay=0.5, momentum=0.5, batch_size=512, biases=4)
+    assert given["learning_rate"] == pytest.approx(8 / 3 / 2)
+    decay = given["settings"]["weight_decay"] * given["learning_rate"]
+    betas = given["settings"]["groups"][0]
+    assert decay == pytest.approx(0.5 / 3 / 2)
+    assert betas["weight_decay"] * betas["learning_rate"] * given["learning_rate"] == pytest.approx(decay)
