@@ -8,14 +8,18 @@ import json
 import random
 import zipfile
 
+import numpy as np
 import pytest
 
 from tests.exercises.hostile import GOOD
 from tutorials.exercises.classroom import grade_class
+from tutorials.exercises.harvest import harvest
+from tutorials.exercises.paper import tasks, write_papers
 from tutorials.exercises.runner import HERE
 from tutorials.exercises.source import read_source
 from tutorials.exercises.specs import exercises
 from tutorials.exercises.submissions import exercise_of, match_roster, read_roster, read_submissions
+from tutorials.exercises.viva import write_viva
 
 WRONG = GOOD.replace("z.max(axis=1, keepdims=True)", "0")
 RELU = (HERE / "solutions" / "e05_relu.py").read_text(encoding="utf-8")
@@ -156,3 +160,39 @@ def test_same_seed_same_grade_whatever_the_order(tmp_path):
     one = grade_class(tmp_path / "class", tmp_path / "a", seed=9, exercises=[1], jobs=1)
     two = grade_class(tmp_path / "class", tmp_path / "b", seed=9, exercises=[1], jobs=2)
     assert json.dumps(one["records"]) == json.dumps(two["records"])
+
+
+@pytest.fixture()
+def small_class(tmp_path):
+    for name, source in {"jane": GOOD, "max": WRONG, "li": "def softmax(z):\n    return z + 41\n", "sam": "def softmax(q):\n    return 41 + q\n"}.items():
+        (tmp_path / "class" / name).mkdir(parents=True)
+        (tmp_path / "class" / name / "softmax.py").write_text(source, encoding="utf-8")
+    return tmp_path / "class"
+
+
+def test_viva_asks_about_the_students_own_code_and_keeps_the_key_apart(small_class, tmp_path):
+    assert "4 pages" in write_viva(small_class, tmp_path / "viva", 1)
+    asked = (tmp_path / "viva" / "jane.html").read_text(encoding="utf-8")
+    assert "e / e.sum(axis=1, keepdims=True)" in asked or "z - z.max" in asked
+    assert "Question 1" in asked and "as it was" not in asked
+    key = (tmp_path / "viva" / "key.html").read_text(encoding="utf-8")
+    assert "changed" in key and "jane" in key
+
+
+def test_paper_has_personal_numbers_and_keys_apart(tmp_path):
+    (tmp_path / "roster.csv").write_text("name\nJane Doe\nMax Roe\n", encoding="utf-8")
+    write_papers(tmp_path / "roster.csv", tmp_path / "paper", 3)
+    one, two = ((tmp_path / "paper" / f"00{i}.html").read_text(encoding="utf-8") for i in (1, 2))
+    assert "Jane Doe" in one and one.replace("Jane Doe", "Max Roe").replace("Sheet 1", "Sheet 2") != two
+    sections, answers = tasks(np.random.default_rng(0))
+    assert len(sections) == len(answers) == 5
+    p = np.array([float(v) for v in answers[0].split(", ")])
+    d = np.array([float(v) for v in answers[1].split(", ")])
+    assert abs(p.sum() - 1) < 2e-3 and abs(d.sum()) < 2e-3
+    assert not any(answer in "".join(sections.values()) for answer in answers[:2])
+
+
+def test_harvest_groups_answers_without_a_diagnosis_and_names_nobody(small_class):
+    found = harvest(small_class, 3, [1])
+    assert found.startswith("2 answers to e01_softmax") and "\n" not in found
+    assert not any(name in found for name in ("jane", "sam"))
