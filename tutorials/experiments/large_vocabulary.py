@@ -101,7 +101,7 @@ def bias(draws: int) -> list[dict[str, float]]:
         loss.train()
         found = np.array([loss.forward(x, y) for _ in range(draws)]) - exact
         rows.append({"samples": samples, "bias": found.mean(), "standard error": found.std() / np.sqrt(draws)})
-    print("\nThe sampled loss less the exact one (K = 1000): four times the samples, about a quarter of the bias")
+    print("\nThe sampled loss less the exact one (K = 1000): falls towards a quarter for four times the samples")
     show(
         [("samples", "bias"), *((row["samples"], f"{row['bias']:+.4f} ± {row['standard error']:.4f}") for row in rows)]
     )

@@ -72,11 +72,11 @@ def spread(values: Sequence[float], digits: int = 3) -> str:
 
 
 def rounded(value: Any, digits: int = 4) -> Any:
-    """Numbers inside lists and dictionaries, rounded: JSON that a person can read."""
+    """Numbers inside lists and dictionaries, rounded, for JSON that a person can read; what is no number is None."""
     if isinstance(value, dict):
         return {str(key): rounded(item, digits) for key, item in value.items()}
     if isinstance(value, (list, tuple, np.ndarray)):
         return [rounded(item, digits) for item in value]
     if isinstance(value, (float, np.floating)):
-        return round(float(value), digits)
+        return round(float(value), digits) if np.isfinite(value) else None
     return value.item() if isinstance(value, np.generic) else value

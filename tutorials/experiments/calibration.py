@@ -1,0 +1,81 @@
+"""Can the probabilities be believed? Before and after temperature scaling, with and without label smoothing.
+
+python -m tutorials.experiments.calibration                 digits and vader
+python -m tutorials.experiments.calibration tweeteval
+
+The temperature is fitted on validation examples. ece: expected calibration error in percent, beside the value that
+chance alone would give perfectly calibrated probabilities. The figure is drawn from seed 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from minnet import plots
+from minnet.calibration import calibrated_ece, fit_temperature, reliability
+from minnet.data import load
+from minnet.functional import softmax
+from minnet.losses import SoftmaxCrossEntropy
+from minnet.recipes import choose
+from minnet.training import Trainer
+from tutorials.experiments.record import RESULTS, Record, parser, rounded, show, spread
+
+MODELS = {"digits": "mlp", "cifar10": "mlp", "vader": "ngrams", "tweeteval": "ngrams", "comments": "ngrams"}
+
+
+def measured(p: np.ndarray, y: np.ndarray) -> dict[str, float]:
+    """ece and its value by chance in percent, log loss, accuracy."""
+    log_loss = -np.log(np.maximum(p[np.arange(len(y)), y], 1e-300)).mean()
+    expected, _ = calibrated_ece(p, simulations=100)
+    return {"ece": 100 * reliability(p, y)["ece"], "ece by chance": 100 * expected, "log loss": float(log_loss),
+            "accuracy": float((p.argmax(axis=1) == y).mean())}  # fmt: skip
+
+
+def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
+    options = parser(__doc__, seeds=2)
+    options.add_argument("datasets", nargs="*", metavar="DATASET", help=f"of {', '.join(MODELS)}")
+    args = options.parse_args(argv)
+    wanted = args.datasets or (["digits"] if args.quick else ["digits", "vader"])
+    record, result = Record("calibration", args, argv), {}
+    for name in wanted:
+        rows: dict[str, dict[str, list[float]]] = {}
+        drawn = {}
+        for seed in range(args.seeds):
+            dataset = load(name, folder=args.data, seed=seed, limit=10_000 if name == "cifar10" else None)
+            _, recipe = choose(dataset, MODELS[name])
+            recipe = replace(recipe, epochs=2) if args.quick else recipe
+            vectorizer, inputs = recipe.encode(dataset)
+            for smoothing in (0.0, 0.1):
+                model = recipe.build(dataset, vectorizer, seed)
+                # without class weights: these would shift the probabilities on purpose
+                loss, optimizer = SoftmaxCrossEntropy(smoothing), recipe.make_optimizer(model)
+                trainer = Trainer(model, loss, optimizer, schedule=recipe.schedule, seed=seed)
+                train = (inputs["train"], dataset.train.y)
+                trainer.fit(train, epochs=recipe.epochs, batch_size=recipe.batch_size, progress=False)
+                temperature = fit_temperature(trainer.predict(inputs["validation"]), dataset.validation.y)
+                z = trainer.predict(inputs["test"]).astype(np.float64)
+                title = "label smoothing 0.1" if smoothing else "plain"
+                for t in (1.0, temperature):
+                    p = softmax(z, temperature=t)
+                    label = title if t == 1.0 else f"{title}, scaled"
+                    if seed == 0:
+                        drawn[label] = p, dataset.test.y
+                    for key, value in {**measured(p, dataset.test.y), "temperature": t}.items():
+                        rows.setdefault(label, {}).setdefault(key, []).append(value)
+        result[name] = rows
+        keys = (("ece", 2), ("ece by chance", 2), ("log loss", 4), ("accuracy", 4), ("temperature", 3))
+        print(f"\n{name}, {args.seeds} seeds:", flush=True)
+        cells = [(label, *(spread(row[key], digits) for key, digits in keys)) for label, row in rows.items()]
+        show([("", *(key for key, _ in keys)), *cells])
+        if not args.quick:
+            figure = plots.reliability({label: p for label, (p, _) in drawn.items()}, dataset.test.y)
+            figure.savefig(RESULTS / f"calibration-{name}.png", dpi=120)
+    return record.save(rounded(result))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,137 @@
+"""The same network with softmax + cross-entropy and with sigmoid + binary cross-entropy (one versus the rest).
+
+python -m tutorials.experiments.softmax_or_sigmoid                          digits, vader and composed digits
+python -m tutorials.experiments.softmax_or_sigmoid digits cifar10 tweeteval pictures
+
+One label an example: accuracy, macro recall and macro F1 of the largest score; log loss and calibration error (ece) of
+the probabilities, where sigmoids are divided by their sum; `sum` is what a row of sigmoids sums to before that, mean
+over the test examples. "pictures" are 16 x 16 with one to four of scikit-learn's digits in a grid: several labels. Here
+an output says yes above a threshold, one for all classes, chosen on validation; `exact` is the share of pictures with
+all ten answers right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from minnet.calibration import reliability
+from minnet.data import load
+from minnet.functional import softmax
+from minnet.layers import Flatten, Linear, Normalize, ReLU, Sequential
+from minnet.losses import SigmoidCrossEntropy, SoftmaxCrossEntropy
+from minnet.optimizers import Adam
+from minnet.recipes import choose
+from minnet.schedules import OneCycle
+from minnet.training import Trainer
+from tutorials.experiments.record import Record, parser, rounded, show, spread
+from tutorials.experiments.sentiment import measure
+
+SINGLE = {"digits": "mlp", "cifar10": "mlp", "vader": "ngrams", "tweeteval": "ngrams", "comments": "ngrams"}
+LOSSES = {"softmax": SoftmaxCrossEntropy, "sigmoid": SigmoidCrossEntropy}
+
+
+def sigmoid(z: np.ndarray) -> np.ndarray:
+    """1 / (1 + e^-z) without overflow."""
+    return softmax(np.stack([z, np.zeros_like(z)], axis=-1))[..., 0]
+
+
+def scores_of(name: str, kind: str, seed: int, args: Any) -> tuple[np.ndarray, np.ndarray]:
+    """(test scores, labels) of the data set's own recipe, trained with one of the two losses."""
+    limit = {"cifar10": 10_000, "digits": None}.get(name)
+    dataset = load(name, folder=args.data, limit=limit, seed=seed)
+    _, recipe = choose(dataset, SINGLE[name])
+    vectorizer, inputs = scores_of.__dict__.setdefault("made", {}).get((name, seed)) or recipe.encode(dataset)
+    scores_of.__dict__["made"] = {(name, seed): (vectorizer, inputs)}  # texts are encoded once for both losses
+    model = recipe.build(dataset, vectorizer, seed)
+    trainer = Trainer(model, LOSSES[kind](), recipe.make_optimizer(model), schedule=recipe.schedule, seed=seed)
+    epochs = 2 if args.quick else min(recipe.epochs, 10)
+    y = dataset.train.y
+    if kind == "sigmoid":  # a mean over K outputs has gradients K times smaller; weights bring them to softmax's size
+        trainer.optimizer.learning_rate *= len(dataset.classes) if recipe.optimizer == "sgd" else 1
+    validation = (inputs["validation"], dataset.validation.y)
+    trainer.fit((inputs["train"], y), validation, epochs=epochs, batch_size=recipe.batch_size, progress=False)
+    return trainer.predict(inputs["test"]).astype(np.float64), dataset.test.y
+
+
+def single(name: str, args: Any) -> dict[str, dict[str, list[float]]]:
+    """The measures of both, by seed."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for seed in range(args.seeds):
+        for kind in LOSSES:
+            z, y = scores_of(name, kind, seed, args)
+            raw = softmax(z) if kind == "softmax" else sigmoid(z)
+            p = raw / raw.sum(axis=1, keepdims=True)
+            row = measure(p, y)
+            row["log loss"] = -np.log(np.maximum(p[np.arange(len(y)), y], 1e-300)).mean()
+            row["ece"], row["sum"] = reliability(p, y)["ece"], raw.sum(axis=1).mean()
+            for key, value in row.items():
+                found.setdefault(kind, {}).setdefault(key, []).append(float(value))
+    return found
+
+
+def pictures(count: int, images: np.ndarray, labels: np.ndarray, rng: Any) -> tuple[np.ndarray, np.ndarray]:
+    """`count` pictures (N, 16, 16, 1) of one to four digits, and which digits are there, (N, 10)."""
+    x, t = np.zeros((count, 16, 16, 1), np.uint8), np.zeros((count, 10), np.float32)
+    for n in range(count):
+        for cell in rng.permutation(4)[: rng.integers(1, 5)]:
+            pick = rng.integers(len(images))
+            row, column = 8 * (cell // 2), 8 * (cell % 2)
+            x[n, row : row + 8, column : column + 8] = images[pick]
+            t[n, labels[pick]] = 1
+    return x, t
+
+
+def several(args: Any) -> dict[str, dict[str, list[float]]]:
+    """Composed digits: exact match, micro and macro F1 of both, by seed."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for seed in range(args.seeds):
+        digits, rng = load("digits", seed=seed), np.random.default_rng((seed, 5))
+        sizes = {"train": 500 if args.quick else 20_000, "validation": 500, "test": 2000}
+        parts = {part: pictures(n, getattr(digits, part).x, getattr(digits, part).y, rng) for part, n in sizes.items()}
+        for kind in LOSSES:
+            weights = np.random.default_rng(seed)
+            model = Sequential(Normalize([127.0], [100.0]), Flatten(), Linear(256, 128, rng=weights), ReLU(),
+                               Linear(128, 10, rng=weights))  # fmt: skip
+            x, t = parts["train"]
+            # softmax needs one distribution a picture: the labels that are there share it equally
+            targets = t if kind == "sigmoid" else t / t.sum(axis=1, keepdims=True)
+            trainer = Trainer(model, LOSSES[kind](), Adam(model, 3e-3), schedule=OneCycle(), seed=seed)
+            trainer.fit((x, targets), epochs=2 if args.quick else 10, batch_size=128, progress=False)
+            p = {part: (softmax if kind == "softmax" else sigmoid)(trainer.predict(parts[part][0])) for part in parts}
+            cuts = np.linspace(0.02, 0.9, 45)
+            cut = cuts[np.argmax([exactly(p["validation"] > c, parts["validation"][1]) for c in cuts])]
+            said, true = p["test"] > cut, parts["test"][1] > 0
+            both, each = (said & true).sum(axis=0), said.sum(axis=0) + true.sum(axis=0)
+            row = {"exact": exactly(said, true), "micro F1": 2 * both.sum() / each.sum(),
+                   "macro F1": (2 * both / np.maximum(each, 1)).mean(), "threshold": cut}  # fmt: skip
+            for key, value in row.items():
+                found.setdefault(kind, {}).setdefault(key, []).append(float(value))
+    return found
+
+
+def exactly(said: np.ndarray, true: np.ndarray) -> float:
+    """The share of rows that agree in every class."""
+    return float((said == (true > 0)).all(axis=1).mean())
+
+
+def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
+    options = parser(__doc__, seeds=2)
+    options.add_argument("tasks", nargs="*", metavar="TASK", help=f"of {', '.join(SINGLE)}, pictures")
+    args = options.parse_args(argv)
+    tasks = args.tasks or (["digits", "pictures"] if args.quick else ["digits", "vader", "pictures"])
+    record, result = Record("softmax_or_sigmoid", args, argv), {}
+    for task in tasks:
+        if task not in (*SINGLE, "pictures"):
+            raise SystemExit(f"error: no task {task!r}: choose from {', '.join(SINGLE)}, pictures")
+        found = result[task] = several(args) if task == "pictures" else single(task, args)
+        keys = list(found["softmax"])
+        print(f"\n{task}, {args.seeds} seeds:", flush=True)
+        show([("", *keys), *((kind, *(spread(rows[key]) for key in keys)) for kind, rows in found.items())])
+    return record.save(rounded(result))
+
+
+if __name__ == "__main__":
+    main()
