@@ -124,7 +124,7 @@ def trained_by_minnet(case: Case, threads: int) -> Opened:
         starts = range(0, len(y) - case.batch_size + 1, case.batch_size)
         count = 0
         with Crew(model, loss, chosen) as crew:
-            optimizer.pool = crew.pool
+            optimizer.pool = crew.pool if threads > 1 else None
 
             def step() -> None:
                 nonlocal count
