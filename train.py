@@ -153,7 +153,7 @@ def tour(args: argparse.Namespace) -> None:
     print(
         "\nWhat next?\n"
         "  open the pages above in a browser\n"
-        '  python -m minnet predict runs/comments-ngrams "Not bad at all, I would come again"\n'
+        f'  python -m minnet predict {args.out or "runs/comments-ngrams"} "Not bad at all, I would come again"\n'
         "  python train.py cifar10 --model cnn6      colour photographs (downloads 162 MB once)\n"
         "  tutorials/README.md                       the lessons, from a score to a trained network"
     )

@@ -65,6 +65,7 @@ def test_the_tour_in_a_real_terminal_of_ascii(tmp_path):
 def test_the_tour_puts_both_runs_into_the_folder_asked_for(elsewhere, unwritten):
     said = call(train.main, *QUICK, "--out", "here")
     assert said.status == 0 and len(unwritten) == 2
+    assert f"predict {Path('here') / 'comments'} " in said.out
     assert sorted(path.name for path in Path("here").iterdir()) == ["comments", "digits"]
     assert not Path("runs").exists()
     refused(call(train.main, *QUICK, "--out", "here"), "already holds a run")
@@ -90,6 +91,14 @@ def test_a_run_says_how_it_was_made(elsewhere, unwritten):
     assert config["fingerprint"] and config["command"].startswith("python ")
     assert len(made["rates"]) == 4 and made["rates"].argmax() == 1, "one cycle"
     assert made["probabilities"].shape == (360, 10) and len(made["images"]) == 360
+
+
+def test_the_folder_of_a_killed_run_is_taken_over_and_that_is_said(elsewhere, unwritten):
+    Path("run").mkdir()
+    Path("run/.lock").write_text("process 1 on a machine since yesterday\n")
+    said = call(train.main, "digits", "--model", "softmax", *QUICK, "--out", "run")
+    assert said.status == 0 and "process 1 on a machine since yesterday ended without" in said.out
+    assert not Path("run/.lock").exists()
 
 
 def test_the_same_command_gives_the_same_bits(elsewhere, unwritten):
