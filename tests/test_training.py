@@ -147,11 +147,14 @@ def test_a_second_ctrl_c_stops_at_once_and_the_handler_is_given_back():
             signal.raise_signal(signal.SIGINT)
             return super().__call__(*arguments)
 
-    before = signal.getsignal(signal.SIGINT)
-    it = trainer(augment=Twice(at=1), workers=1, piece=100)
-    with pytest.raises(KeyboardInterrupt):
-        fit(it)
-    assert signal.getsignal(signal.SIGINT) is before and it.optimizer.pool is None
+    found = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore Ctrl-C
+    try:
+        it = trainer(augment=Twice(at=1), workers=1, piece=100)
+        with pytest.raises(KeyboardInterrupt):
+            fit(it)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler and it.optimizer.pool is None
+    finally:
+        signal.signal(signal.SIGINT, found)
 
 
 def test_resuming_a_finished_run_changes_nothing(tmp_path):
