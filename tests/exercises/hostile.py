@@ -6,12 +6,15 @@ def softmax(z):
     e = np.exp(z - z.max(axis=1, keepdims=True))
     return e / e.sum(axis=1, keepdims=True)
 """
-CALL = "import numpy as np\ndef softmax(z):\n    {}\n    e = np.exp(z - z.max(axis=1, keepdims=True))\n    return e / e.sum(axis=1, keepdims=True)\n"
+CALL = GOOD.replace("(z):\n", "(z):\n    {}\n")
 
 HOSTILE = {
     "endless loop": (CALL.format("while True: pass"), "endless loop"),
     "endless loop on import": ("while True: pass\n" + GOOD, "endless loop"),
-    "catches everything": (CALL.format("while True:\n        try:\n            1/0\n        except BaseException: pass"), "endless loop"),
+    "catches everything": (
+        CALL.format("while True:\n        try:\n            1/0\n        except BaseException: pass"),
+        "endless loop",
+    ),
     "sys.exit": ("import sys\n" + CALL.format("sys.exit(0)"), "sys.exit"),
     "os._exit": ("import os\n" + CALL.format("os._exit(0)"), "ended by itself"),
     "exit on import": ("raise SystemExit\n", "sys.exit"),
@@ -39,11 +42,26 @@ HOSTILE = {
     "deletes": ("import os\n" + CALL.format("os.remove('/tmp/whatever')"), "refused here"),
     "loads a library": (CALL.format("import ctypes; ctypes.CDLL(None)"), "refused here"),
     "returns an object": ("def softmax(z):\n    return object()\n", "a object was returned"),
-    "returns objects in an array": ("import numpy as np\ndef softmax(z):\n    return np.array([None, z], dtype=object)\n", "an array of object"),
+    "returns objects in an array": (
+        "import numpy as np\ndef softmax(z):\n    return np.array([None, z], dtype=object)\n",
+        "an array of object",
+    ),
     "returns nothing": ("def softmax(z):\n    pass\n", "None instead of numbers"),
     "another name": ("def Softmax(z):\n    return z\n", "it defines no softmax"),
-    "huge answer": ("import numpy as np\ndef softmax(z):\n    return np.ones(1 << 24, np.uint8).repeat(5)\n", "cannot be read"),
+    "huge answer": (
+        "import numpy as np\ndef softmax(z):\n    return np.ones(1 << 24, np.uint8).repeat(5)\n",
+        "cannot be read",
+    ),
     "huge error": ("def softmax(z):\n    raise ValueError('x' * 10**7)\n", "ValueError"),
     "generator": ("def softmax(z):\n    yield z\n", "a generator was returned"),
 }
-FEW = ("endless loop", "sys.exit", "crash", "print flood", "patched numpy", "syntax", "import scipy", "reads the solutions")
+FEW = (
+    "endless loop",
+    "sys.exit",
+    "crash",
+    "print flood",
+    "patched numpy",
+    "syntax",
+    "import scipy",
+    "reads the solutions",
+)

@@ -1,6 +1,6 @@
 """Grades the answers in tests/exercises/answers/ and prints how often the diagnosis was right, wrong, or withheld.
 
-    python -m tests.exercises.measure [--seed N] [--list]
+python -m tests.exercises.measure [--seed N] [--list]
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tutorials.exercises.specs import exercises
 
 
 def measure(seed: int | str) -> dict[str, Any]:
-    """Every answer's result, and the counts: of right ones marked down; of wrong ones named, half, wrongly, not at all."""
+    """Every answer's result; how many right ones are marked down, and wrong ones named, half, wrongly, not at all."""
     sheets = {e.id: e.sheet(seed) for e in exercises()}
     rows: list[tuple[str, str, tuple[str, ...], Result, str]] = []
     with Process(60) as process:
@@ -55,6 +55,11 @@ def main() -> None:
             print(f"{kind:16} {id:22} {title}: {' '.join(slugs) or '-'} | {said} | {result.earned}/{result.points}")
             if kind in ("marked down", "abstained"):
                 print(*(f"      {v.property.name}: {v.problem}" for v in result.verdicts if v.problem), sep="\n")
+    core = [e for e in exercises() if e.core]
+    known = sum(len(e.mistakes) for e in exercises())
+    print(
+        f"{len(exercises())} exercises, {len(core)} core ({sum(e.minutes for e in core)} minutes), {known} known mistakes"
+    )
     doubles = sum(len(row[2]) == 2 for row in found["rows"])
     print(f"{found['right']} right answers, {found['wrong']} wrong ones ({doubles} with two mistakes)")
     for kind, count in sorted(found["counts"].items()):

@@ -1,4 +1,4 @@
-"""The grader measured on answers: right ones in many styles keep every point, wrong ones are called by their name or by none.
+"""The grader measured on answers: right ones in many styles keep every point, wrong ones are named rightly or not.
 
 A third of the answers runs; MINNET_FULL=1 runs all, and `python -m tests.exercises.measure` prints the table.
 """

@@ -34,7 +34,11 @@ def test_bundle_holds_no_solution(bundle):
     sources = [p.read_text(encoding="utf-8") for p in files if p.suffix == ".py"]
     for exercise in exercises():
         solution = (HERE / "solutions" / f"{exercise.id}.py").read_text(encoding="utf-8")
-        code = [line.strip() for line in solution.splitlines() if line.strip().startswith("return ") and len(line.strip()) > 20]
+        code = [
+            line.strip()
+            for line in solution.splitlines()
+            if line.strip().startswith("return ") and len(line.strip()) > 20
+        ]
         assert not any(line in source for line in code for source in sources), exercise.id
     with Process(30) as process:
         for exercise in exercises():
@@ -46,8 +50,14 @@ def test_bundle_holds_no_solution(bundle):
 
 
 def run(bundle, *arguments):
-    return subprocess.run([sys.executable, "-m", "tutorials.exercises", *arguments], cwd=bundle, env=KEEP, text=True,
-                          capture_output=True, timeout=120)  # fmt: skip
+    return subprocess.run(
+        [sys.executable, "-m", "tutorials.exercises", *arguments],
+        cwd=bundle,
+        env=KEEP,
+        text=True,
+        capture_output=True,
+        timeout=120,
+    )
 
 
 def test_bundle_checks_without_the_teachers_side(bundle):
@@ -84,7 +94,9 @@ def test_gradescope_on_an_imitated_autograder(tmp_path):
         assert archive.getinfo("run_autograder").external_attr >> 16 == 0o755
     assert not any(p.parent.name in ("solutions", "specs") for p in root.rglob("*.py"))
     (root / "submission").mkdir()
-    (root / "submission" / "softmax (1).py").write_text(GOOD.replace("z.max(axis=1, keepdims=True)", "0"), encoding="utf-8")
+    (root / "submission" / "softmax (1).py").write_text(
+        GOOD.replace("z.max(axis=1, keepdims=True)", "0"), encoding="utf-8"
+    )
     command = [sys.executable, "-m", "tutorials.exercises.gradescope", str(root)]
     subprocess.run(command, cwd=root / "source", env=KEEP, check=True, timeout=120)
     results = json.loads((root / "results" / "results.json").read_text(encoding="utf-8"))

@@ -43,7 +43,9 @@ def test_stub_has_no_marks_and_says_so(exercise, process):
     source = (HERE / f"{exercise.id}.py").read_text(encoding="utf-8")
     result = grade_source(sheet(exercise.number, 1), source, process)
     assert result.earned == 0
-    assert all(f"exercise {exercise.number}" in v.problem or "NotImplementedError" in v.problem for v in result.verdicts)
+    assert all(
+        f"exercise {exercise.number}" in v.problem or "NotImplementedError" in v.problem for v in result.verdicts
+    )
     stated = f"({exercise.minutes} minutes, {exercise.difficulty})"
     assert ast.get_docstring(ast.parse(source)).startswith(f"Exercise {exercise.number}.") and stated in source
     assert "Example" in source or not exercise.core
@@ -82,10 +84,11 @@ def test_known_mistakes_differ_pairwise(capsys):
 
 def _alike(one, other):
     return all(
-        bool(a["error"]) == bool(b["error"]) and len(a["results"]) == len(b["results"])
+        bool(a["error"]) == bool(b["error"])
+        and len(a["results"]) == len(b["results"])
         and all(map(same, a["results"], b["results"]))
         for a, b in zip(one, other, strict=True)
-    )  # fmt: skip
+    )
 
 
 def test_counts_that_the_course_promises():
@@ -100,8 +103,10 @@ def test_counts_that_the_course_promises():
 def test_hidden_cases_have_other_numbers_and_shapes():
     different = 0
     for exercise in ALL:
-        shapes = [[np.shape(a) for case in sheet(exercise.number, seed).cases for call in case.calls for a in call.args]
-                  for seed in ("public", 1)]  # fmt: skip
+        shapes = [
+            [np.shape(a) for case in sheet(exercise.number, seed).cases for call in case.calls for a in call.args]
+            for seed in ("public", 1)
+        ]
         different += len({tuple(map(str, s)) for s in shapes}) > 1
     assert different >= 10
 

@@ -54,16 +54,24 @@ def test_a_few_prints_and_the_own_folder_are_fine(process):
 
 def test_given_works_for_the_exercises_after(process):
     sheet = next(e for e in exercises() if e.number == 2).sheet(3)
-    source = "from given import softmax\nimport numpy as np\ndef softmax_backward(dy, s):\n    assert softmax(dy).shape == s.shape\n    return s * (dy - np.sum(dy * s, 1, keepdims=True))\n"
+    source = "from given import softmax\nimport numpy as np\ndef softmax_backward(dy, s):\n"
+    source += "    assert softmax(dy).shape == s.shape\n    return s * (dy - np.sum(dy * s, 1, keepdims=True))\n"
     result = grade_source(sheet, source, process)
     assert result.earned == result.points, [v.problem for v in result.verdicts]
 
 
-@pytest.mark.parametrize("loop", ["out = [np.exp(r - max(r)) / np.exp(r - max(r)).sum() for r in z]",
-                                  "out = list(map(lambda r: np.exp(r - max(r)) / np.exp(r - max(r)).sum(), z))",
-                                  "out = np.apply_along_axis(lambda r: np.exp(r - max(r)) / np.exp(r - max(r)).sum(), 1, z)"])  # fmt: skip
+@pytest.mark.parametrize(
+    "loop",
+    [
+        "out = [np.exp(r - max(r)) / np.exp(r - max(r)).sum() for r in z]",
+        "out = list(map(lambda r: np.exp(r - max(r)) / np.exp(r - max(r)).sum(), z))",
+        "out = np.apply_along_axis(lambda r: np.exp(r - max(r)) / np.exp(r - max(r)).sum(), 1, z)",
+    ],
+)
 def test_hidden_loops_are_counted(process, loop):
-    result = grade_source(SHEETS[1], f"import numpy as np\ndef softmax(z):\n    {loop}\n    return np.array(out)\n", process)
+    result = grade_source(
+        SHEETS[1], f"import numpy as np\ndef softmax(z):\n    {loop}\n    return np.array(out)\n", process
+    )
     assert [v.property.name for v in result.verdicts if v.problem] == ["lines"]
     assert result.mistakes == ["loop"]
 

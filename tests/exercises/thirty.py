@@ -1,6 +1,6 @@
 """Makes a class of thirty submissions (right, wrong, hostile; Canvas' format), grades it, and says how long it took.
 
-    python -m tests.exercises.thirty --out FOLDER [--jobs 2]
+python -m tests.exercises.thirty --out FOLDER [--jobs 2]
 """
 
 from __future__ import annotations
@@ -48,9 +48,13 @@ def main() -> None:
     found = grade_class(args.out / "submissions.zip", args.out / "graded", seed=7, jobs=args.jobs, seconds=2)
     seconds = time.perf_counter() - start
     results = [e for record in found["records"].values() for e in record["exercises"]]
-    print(f"{len(found['records'])} submissions, {len(results)} answers graded in {seconds:.0f} s with {args.jobs} jobs")
-    print(f"{sum(e['earned'] == e['points'] for e in results)} complete, {sum(bool(e['mistakes']) for e in results)} with a "
-          f"diagnosis, {sum(bool(e['ended']) for e in results)} ended early")  # fmt: skip
+    print(
+        f"{len(found['records'])} submissions, {len(results)} answers graded in {seconds:.0f} s with {args.jobs} jobs"
+    )
+    print(
+        f"{sum(e['earned'] == e['points'] for e in results)} right, {sum(bool(e['mistakes']) for e in results)} with "
+        f"a diagnosis, {sum(bool(e['ended']) for e in results)} ended early"
+    )
 
 
 if __name__ == "__main__":

@@ -17,7 +17,9 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     check = commands.add_parser("check", help="check your own answers, in seconds")
     check.add_argument("number", nargs="?", type=int, help="one exercise; all of them without it")
-    check.add_argument("--folder", type=Path, default=learner.FOLDER, help="where the answers are (default: beside the stubs)")
+    check.add_argument(
+        "--folder", type=Path, default=learner.FOLDER, help="where the answers are (default: beside the stubs)"
+    )
     check.add_argument("--example", action="store_true", help="the smallest failing case with its numbers")
     check.add_argument("--why", action="store_true", help="what probably went wrong, after one more attempt")
     commands.add_parser("list", help="the exercises with their minutes and difficulty")
@@ -36,13 +38,17 @@ def _teacher(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     grade.add_argument("place", type=Path, metavar="FOLDER", help="a folder or a zip")
     grade.add_argument("--out", type=Path, default=Path("graded"), help="where results go (default: graded)")
     grade.add_argument("--roster", type=Path, help="a CSV of the class: maps names, and shows who is missing")
-    grade.add_argument("--seed", type=int, help="of the hidden cases (default: that of an earlier run into OUT, else drawn)")
+    grade.add_argument(
+        "--seed", type=int, help="of the hidden cases (default: that of an earlier run into OUT, else drawn)"
+    )
     grade.add_argument("--only", metavar="KEY", help="regrade one student; all others stay as they are")
     grade.add_argument("--exercises", type=int, nargs="+", help="numbers (default: all)")
     grade.add_argument("--jobs", type=int, help="students at a time (default: one a core, at most 4)")
     grade.add_argument("--seconds", type=float, default=SECONDS, help="for one exercise of one student")
     grade.add_argument("--assignment", default="Exercises", help="its name in Canvas")
-    grade.add_argument("--harvest", action="store_true", help="also print frequent wrong answers that no known mistake explains")
+    grade.add_argument(
+        "--harvest", action="store_true", help="also print frequent wrong answers that no known mistake explains"
+    )
     scope = commands.add_parser("gradescope", help="build autograder.zip")
     scope.add_argument("--out", type=Path, default=Path("autograder.zip"))
     scope.add_argument("--seed", type=int, required=True)
@@ -92,7 +98,15 @@ def _grade(args: argparse.Namespace) -> int:
 
     start = time.perf_counter()
     found = grade_class(
-        args.place, args.out, args.roster, args.seed, args.only, args.exercises, args.jobs, args.seconds, args.assignment
+        args.place,
+        args.out,
+        args.roster,
+        args.seed,
+        args.only,
+        args.exercises,
+        args.jobs,
+        args.seconds,
+        args.assignment,
     )
     for record in found["records"].values():
         print(f"{record['key']:30} {record['earned']:6g} of {record['points']:g}")
@@ -102,7 +116,10 @@ def _grade(args: argparse.Namespace) -> int:
     for name in found["missing"]:
         print(f"{name:30} nothing handed in")
     seconds = time.perf_counter() - start
-    print(f"seed {found['seed']}; {found['graded']} of {found['students']} graded in {seconds:.0f} s; see {args.out / 'class.html'}")
+    print(
+        f"seed {found['seed']}; {found['graded']} of {found['students']} graded in {seconds:.0f} s; "
+        f"see {args.out / 'class.html'}"
+    )
     if args.harvest:
         from tutorials.exercises.harvest import harvest
 

@@ -19,9 +19,16 @@ SETTINGS = "grading.json"
 
 
 def grade_class(
-    place: Path, out: Path, roster: Path | None = None, seed: int | None = None, only: str | None = None,
-    exercises: list[int] | None = None, jobs: int | None = None, seconds: float = SECONDS, assignment: str = "Exercises",
-) -> dict[str, Any]:  # fmt: skip
+    place: Path,
+    out: Path,
+    roster: Path | None = None,
+    seed: int | None = None,
+    only: str | None = None,
+    exercises: list[int] | None = None,
+    jobs: int | None = None,
+    seconds: float = SECONDS,
+    assignment: str = "Exercises",
+) -> dict[str, Any]:
     """Grades all submissions in `place` (or `only` one) and writes `out`; returns a summary."""
     from tutorials.exercises import pages
     from tutorials.exercises.specs import exercises as described
@@ -43,15 +50,25 @@ def grade_class(
     with ThreadPoolExecutor(jobs or min(os.cpu_count() or 1, 4)) as pool:
         for submission, results in zip(todo, pool.map(lambda s: grade_one(s, sheets, seconds), todo), strict=True):
             record = as_record(submission, results, settings["seed"])
-            (students / f"{submission.key}.json").write_text(json.dumps(record, indent=1, ensure_ascii=False), encoding="utf-8")
+            (students / f"{submission.key}.json").write_text(
+                json.dumps(record, indent=1, ensure_ascii=False), encoding="utf-8"
+            )
     records = {key: json.loads((students / f"{key}.json").read_text(encoding="utf-8")) for key in found}
     comments = _comments(out / "comments.csv", records)
     for key, record in records.items():
         page = pages.student_page(record, comments.get(key, ""), settings["seed"])
         (students / f"{key}.html").write_text(page, encoding="utf-8")
-    (out / "class.html").write_text(pages.class_page(list(records.values()), sheets, settings["seed"], len(missing)), encoding="utf-8")
+    (out / "class.html").write_text(
+        pages.class_page(list(records.values()), sheets, settings["seed"], len(missing)), encoding="utf-8"
+    )
     _tables(out, records, matched, found, missing, comments, sheets, assignment)
-    return {"seed": settings["seed"], "students": len(records), "graded": len(todo), "missing": missing, "records": records}
+    return {
+        "seed": settings["seed"],
+        "students": len(records),
+        "graded": len(todo),
+        "missing": missing,
+        "records": records,
+    }
 
 
 def grade_one(submission: Submission, sheets: tuple[Sheet, ...], seconds: float) -> list[Result]:
@@ -68,21 +85,39 @@ def _file(submission: Submission, sheet: Sheet, process: Process) -> tuple[str |
 def as_record(submission: Submission, results: list[Result], seed: int) -> dict[str, Any]:
     """A student's results as JSON can hold them."""
     return {
-        "key": submission.key, "name": submission.name, "id": submission.id, "system": submission.system, "seed": seed,
-        "version": VERSION, "earned": round(sum(r.earned for r in results), 2), "points": sum(r.points for r in results),
+        "key": submission.key,
+        "name": submission.name,
+        "id": submission.id,
+        "system": submission.system,
+        "seed": seed,
+        "version": VERSION,
+        "earned": round(sum(r.earned for r in results), 2),
+        "points": sum(r.points for r in results),
         "notes": submission.notes,
         "exercises": [
             {
-                "id": r.id, "number": r.number, "title": r.title, "earned": r.earned, "points": r.points, "ended": r.ended,
-                "mistakes": r.mistakes, "diagnosis": r.diagnosis,
+                "id": r.id,
+                "number": r.number,
+                "title": r.title,
+                "earned": r.earned,
+                "points": r.points,
+                "ended": r.ended,
+                "mistakes": r.mistakes,
+                "diagnosis": r.diagnosis,
                 "properties": [
-                    {"name": v.property.name, "sentence": v.property.sentence, "points": v.property.points,
-                     "earned": v.earned, "problem": v.problem} for v in r.verdicts
+                    {
+                        "name": v.property.name,
+                        "sentence": v.property.sentence,
+                        "points": v.property.points,
+                        "earned": v.earned,
+                        "problem": v.problem,
+                    }
+                    for v in r.verdicts
                 ],
             }
             for r in results
         ],
-    }  # fmt: skip
+    }
 
 
 def _settings(out: Path, seed: int | None, exercises: list[int] | None) -> dict[str, Any]:
@@ -107,24 +142,62 @@ def _comments(path: Path, records: dict[str, Any]) -> dict[str, str]:
 
 
 def _tables(
-    out: Path, records: dict[str, Any], matched: dict[str, Any], found: dict[str, Submission], missing: list[str],
-    comments: dict[str, str], sheets: tuple[Sheet, ...], assignment: str,
-) -> None:  # fmt: skip
+    out: Path,
+    records: dict[str, Any],
+    matched: dict[str, Any],
+    found: dict[str, Submission],
+    missing: list[str],
+    comments: dict[str, str],
+    sheets: tuple[Sheet, ...],
+    assignment: str,
+) -> None:
     """grades.csv for any spreadsheet, canvas.csv and moodle.csv for those systems' imports."""
     total = sum(sheet.points for sheet in sheets)
     head = ["key", "name", "id", "points", "of", *(f"{s.number} {s.title}" for s in sheets), "comment"]
     rows = [
-        [key, r["name"], r["id"], r["earned"], r["points"], *(e["earned"] for e in r["exercises"]), comments.get(key, "")]
+        [
+            key,
+            r["name"],
+            r["id"],
+            r["earned"],
+            r["points"],
+            *(e["earned"] for e in r["exercises"]),
+            comments.get(key, ""),
+        ]
         for key, r in records.items()
     ]
-    _write(out / "grades.csv", head, rows + [["", name, "", 0, total, *([""] * len(sheets)), "nothing handed in"] for name in missing])
-    canvas = [[r["name"], r["id"], matched.get(k, {}).get("sis", ""), matched.get(k, {}).get("login", ""),
-               matched.get(k, {}).get("section", ""), r["earned"]] for k, r in records.items() if r["system"] == "canvas"]  # fmt: skip
+    _write(
+        out / "grades.csv",
+        head,
+        rows + [["", name, "", 0, total, *([""] * len(sheets)), "nothing handed in"] for name in missing],
+    )
+    canvas = [
+        [
+            r["name"],
+            r["id"],
+            matched.get(k, {}).get("sis", ""),
+            matched.get(k, {}).get("login", ""),
+            matched.get(k, {}).get("section", ""),
+            r["earned"],
+        ]
+        for k, r in records.items()
+        if r["system"] == "canvas"
+    ]
     if canvas:
         columns = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", assignment]
         _write(out / "canvas.csv", columns, [["    Points Possible", "", "", "", "", total], *canvas])
-    moodle = [[f"Participant {r['id']}", r["name"], matched.get(k, {}).get("email", ""), r["earned"], total, comments.get(k, "")]
-              for k, r in records.items() if r["system"] == "moodle"]  # fmt: skip
+    moodle = [
+        [
+            f"Participant {r['id']}",
+            r["name"],
+            matched.get(k, {}).get("email", ""),
+            r["earned"],
+            total,
+            comments.get(k, ""),
+        ]
+        for k, r in records.items()
+        if r["system"] == "moodle"
+    ]
     if moodle:
         columns = ["Identifier", "Full name", "Email address", "Grade", "Maximum Grade", "Feedback comments"]
         _write(out / "moodle.csv", columns, moodle)

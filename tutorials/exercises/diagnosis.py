@@ -12,7 +12,7 @@ from tutorials.exercises.sheet import SLACK, Record, Result, Sheet, difference, 
 from tutorials.exercises.worker import play
 
 FACTS = {
-    "in-place": "It writes into the arrays that it was given: whoever called it finds them changed. Work on new arrays.",
+    "in-place": "It writes into its arguments: whoever called it finds them changed. Work on new arrays.",
     "loop": "The values are right, but Python walks over the batch one by one: use operations on whole arrays.",
 }
 

@@ -3,8 +3,6 @@
 `from given import softmax` works here. Check with: python -m tutorials.exercises check 2
 """
 
-import numpy as np
-
 
 def softmax_backward(dy, s):
     """The gradient that arrives at the scores: the product of dy with softmax's Jacobian.

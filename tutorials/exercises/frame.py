@@ -71,7 +71,8 @@ class Exercise:
         """
         cases: list[Case] = []
         for index, check in enumerate(self.checks):
-            rng = np.random.default_rng([self.number, index, 0 if seed == PUBLIC else 1, 7 if seed == PUBLIC else seed])
+            hidden, number = (0, 7) if isinstance(seed, str) else (1, seed)
+            rng = np.random.default_rng([self.number, index, hidden, number])
             for calls in check.cases(rng):
                 outcome = play(calls, self.truth)
                 if outcome["error"]:
@@ -89,6 +90,17 @@ class Exercise:
         checks = [sheets.Property(c.name, c.sentence, c.points, c.kind) for c in self.checks]
         sentences = {mistake.id: mistake.sentence for mistake in self.mistakes}
         return Sheet(
-            self.id, self.number, self.title, self.minutes, self.difficulty, self.core, list(self.names),
-            list(self.given), checks, cases, records, sentences, wrong=self.wrong,
-        )  # fmt: skip
+            self.id,
+            self.number,
+            self.title,
+            self.minutes,
+            self.difficulty,
+            self.core,
+            list(self.names),
+            list(self.given),
+            checks,
+            cases,
+            records,
+            sentences,
+            wrong=self.wrong,
+        )

@@ -31,8 +31,8 @@ def run(root: Path, sheets_file: Path = HERE / "hidden.sheets") -> dict[str, Any
     with Process() as process:
         graded = []
         for sheet in sheets:
-            text, problem = submission.files.get(sheet.id, (None, "no file was handed in"))
-            graded.append(grade_source(sheet, text, process, problem))
+            text, reason = submission.files.get(sheet.id, (None, "no file was handed in"))
+            graded.append(grade_source(sheet, text, process, reason))
     results = {
         "score": round(sum(result.earned for result in graded), 2),
         "execution_time": round(time.perf_counter() - start, 2),
@@ -53,16 +53,18 @@ def _tests(result: Result) -> list[dict[str, Any]]:
         first = verdict is result.broken
         said = [result.ended or verdict.problem] if verdict.problem else []
         said += [result.diagnosis] if first and result.diagnosis else []
-        tests.append({
-            "score": verdict.earned,
-            "max_score": verdict.property.points,
-            "status": "failed" if verdict.problem else "passed",
-            "name": f"{result.title}: {verdict.property.sentence}",
-            "number": f"{result.number}.{index}",
-            "output": "\n".join(said),
-            "tags": [result.id],
-            "visibility": "visible",
-        })  # fmt: skip
+        tests.append(
+            {
+                "score": verdict.earned,
+                "max_score": verdict.property.points,
+                "status": "failed" if verdict.problem else "passed",
+                "name": f"{result.title}: {verdict.property.sentence}",
+                "number": f"{result.number}.{index}",
+                "output": "\n".join(said),
+                "tags": [result.id],
+                "visibility": "visible",
+            }
+        )
     return tests
 
 

@@ -27,15 +27,20 @@ def harvest(place: Path, seed: int, numbers: list[int] | None = None, seconds: f
                     continue
                 result, outcomes = grade_with_outcomes(sheet, text, process)
                 if result.broken and not result.mistakes and not result.ended:
-                    groups[sheet.id, _mark(outcomes)].append(f"{result.broken.property.sentence}: {result.broken.problem}")
+                    groups[sheet.id, _mark(outcomes)].append(
+                        f"{result.broken.property.sentence}: {result.broken.problem}"
+                    )
     common = sorted(((len(v), k[0], v[0]) for k, v in groups.items() if len(v) >= at_least), reverse=True)
     if not common:
         return "no wrong answer without a diagnosis was handed in twice"
-    return "\n".join(f"{times} answers to {id} give the same wrong numbers; not yet: {first}" for times, id, first in common)
+    return "\n".join(
+        f"{times} answers to {id} give the same wrong numbers; not yet: {first}" for times, id, first in common
+    )
 
 
 def _mark(outcomes: list[dict[str, Any]]) -> str:
     """Equal for answers that agree to three digits."""
+
     def plain(value: Any) -> Any:
         if isinstance(value, (list, tuple)):
             return [plain(v) for v in value]

@@ -6,6 +6,7 @@ import hashlib
 import inspect
 import json
 import textwrap
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,9 @@ def check(answer: Any, example: bool = False, why: bool = False) -> None:
     name = answer.__name__
     sheet = next((s for s in public_sheets() if name in s.names), None)
     if sheet is None:
-        raise ValueError(f"no exercise asks for {name}: they ask for {', '.join(n for s in public_sheets() for n in s.names)}")
+        raise ValueError(
+            f"no exercise asks for {name}: they ask for {', '.join(n for s in public_sheets() for n in s.names)}"
+        )
     outside = answer.__globals__ if inspect.isfunction(answer) else vars(inspect.getmodule(answer) or object)
     parts = [answer] + [outside[n] for n in sheet.names if n != name and n in outside]
     for part in list(parts):  # helpers from the same notebook
@@ -81,9 +84,11 @@ def check(answer: Any, example: bool = False, why: bool = False) -> None:
 
 
 def _names_in(part: Any) -> set[str]:
-    codes = [part.__code__] if inspect.isfunction(part) else [
-        f.__code__ for f in vars(part).values() if inspect.isfunction(f)
-    ]
+    codes = (
+        [part.__code__]
+        if inspect.isfunction(part)
+        else [f.__code__ for f in vars(part).values() if inspect.isfunction(f)]
+    )
     return {name for code in codes for name in code.co_names}
 
 
@@ -116,7 +121,10 @@ def details(
         if attempts < 2:
             lines.append("   --why answers after one more attempt: change something, and ask again")
         else:
-            lines.append("   " + (result.diagnosis or "None of the known mistakes gives these numbers: compare --example by hand."))
+            lines.append(
+                "   "
+                + (result.diagnosis or "None of the known mistakes gives these numbers: compare --example by hand.")
+            )
     return "\n".join(lines)
 
 
@@ -178,10 +186,8 @@ def _note(folder: Path, sheet: Sheet, source: str, failed: bool) -> int:
     seen = kept.setdefault(sheet.id, [])
     if failed and mark not in seen:
         seen.append(mark)
-        try:
+        with suppress(OSError):
             path.write_text(json.dumps(kept), encoding="utf-8")
-        except OSError:
-            pass
     return len(seen)
 
 

@@ -15,11 +15,13 @@ def student_page(record: dict[str, Any], comment: str, seed: int) -> str:
     """What one student reads: points, what is broken in which exercise, and what probably went wrong."""
     exercises = record["exercises"]
     overview = table(
-        "Points, exercise by exercise", ["Exercise", "Points", "Of", "First thing to look at"],
+        "Points, exercise by exercise",
+        ["Exercise", "Points", "Of", "First thing to look at"],
         [[f"{e['number']} {e['title']}", f"{e['earned']:g}", f"{e['points']:g}", _first(e)] for e in exercises]
         + [["All", f"{record['earned']:g}", f"{record['points']:g}", ""]],
-        numeric=(1, 2), sums=1,
-    )  # fmt: skip
+        numeric=(1, 2),
+        sums=1,
+    )
     sections = {"Overview": overview}
     if comment:
         sections["Your teacher's comment"] = note(comment)
@@ -27,18 +29,25 @@ def student_page(record: dict[str, Any], comment: str, seed: int) -> str:
         if e["earned"] == e["points"] or e["ended"]:
             continue
         rows = [
-            ["✓ holds" if not p["problem"] else "✗ not yet", p["sentence"], f"{p['earned']:g} of {p['points']:g}", p["problem"]]
+            [
+                "✓ holds" if not p["problem"] else "✗ not yet",
+                p["sentence"],
+                f"{p['earned']:g} of {p['points']:g}",
+                p["problem"],
+            ]
             for p in e["properties"]
         ]
         body = note(e["diagnosis"]) if e["diagnosis"] else ""
-        body += table(f"What exercise {e['number']} checks", ["", "Property", "Points", "What came"], rows, numeric=(2,))
+        body += table(
+            f"What exercise {e['number']} checks", ["", "Property", "Points", "What came"], rows, numeric=(2,)
+        )
         body += code(f"python -m tutorials.exercises check {e['number']} --example")
         sections[f"{e['number']} {e['title']}"] = body
     done = sum(e["earned"] == e["points"] for e in exercises)
     lead = [
         f"{record['earned']:g} of {record['points']:g} points; {done} of {count(len(exercises), 'exercise')} complete.",
-        f"Graded on hidden cases of seed {seed}, the same for the whole class. The answers ran on whole files, one process "
-        "for all, with numpy alone.",
+        f"Graded on hidden cases of seed {seed}, the same for the whole class. The answers ran in a process "
+        "of their own, with numpy alone.",
     ]
     if record["notes"]:
         lead.append("Note: " + "; ".join(record["notes"]) + ".")
@@ -63,17 +72,26 @@ def class_page(records: list[dict[str, Any]], sheets: tuple[Sheet, ...], seed: i
         rows.append([f"{sheet.number} {sheet.title}", percent(mean), percent(full / max(n, 1)), absent])
         seen = Counter(id for e in column for id in e["mistakes"])
         sentences = {**FACTS, **sheet.sentences}
-        common += [(times, f"{sheet.number} {sheet.title}", sentences[id]) for id, times in seen.items() if id in sentences]
+        common += [
+            (times, f"{sheet.number} {sheet.title}", sentences[id]) for id, times in seen.items() if id in sentences
+        ]
     common.sort(key=lambda item: -item[0])
     sections = {
         "Exercises": table(
-            "How each exercise went", ["Exercise", "Mean of the points", "Complete", "Not handed in"], rows, numeric=(1, 2, 3)
+            "How each exercise went",
+            ["Exercise", "Mean of the points", "Complete", "Not handed in"],
+            rows,
+            numeric=(1, 2, 3),
         ),
         "Common mistakes": table(
-            "Mistakes that the numbers show, the most frequent first", ["Exercise", "Students", "Mistake"],
-            [[title, times, sentence] for times, title, sentence in common[:25]], numeric=(1,),
-        ) if common else note("No known mistake was recognised."),
-    }  # fmt: skip
+            "Mistakes that the numbers show, the most frequent first",
+            ["Exercise", "Students", "Mistake"],
+            [[title, times, sentence] for times, title, sentence in common[:25]],
+            numeric=(1,),
+        )
+        if common
+        else note("No known mistake was recognised."),
+    }
     undiagnosed = sum(
         1 for r in records for e in r["exercises"] if e["earned"] < e["points"] and not e["mistakes"] and not e["ended"]
     )

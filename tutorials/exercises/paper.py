@@ -34,7 +34,12 @@ def tasks(rng: np.random.Generator) -> tuple[dict[str, str], list[str]]:
     label = int(rng.integers(0, 3))
     p = reference.softmax(z[None])[0]
     d = reference.cross_entropy_backward(z[None], [label])[0]
-    side, kernel, stride, padding = int(rng.integers(20, 65)), int(rng.choice([3, 5, 7])), int(rng.integers(1, 4)), int(rng.integers(0, 3))
+    side, kernel, stride, padding = (
+        int(rng.integers(20, 65)),
+        int(rng.choice([3, 5, 7])),
+        int(rng.integers(1, 4)),
+        int(rng.integers(0, 3)),
+    )
     c, k = int(rng.integers(1, 5)), int(rng.integers(4, 17))
     out = (side + 2 * padding - kernel) // stride + 1
     tp, fp, fn, tn = (int(v) for v in rng.integers(2, 40, 4))
@@ -42,16 +47,25 @@ def tasks(rng: np.random.Generator) -> tuple[dict[str, str], list[str]]:
         "1 Softmax": note(f"The scores of one example are {_row(z, 0)}. What are the probabilities?"),
         "2 The error": note(f"The truth is class {label} (counted from 0). What is dL/dz for this example alone?"),
         "3 A shape": note(
-            f"A convolution with {k} filters of {kernel}x{kernel}, stride {stride} and padding {padding} looks at an image "
-            f"(1, {side}, {side}, {c}). Which shape comes out?"
+            f"A convolution with {k} filters of {kernel}x{kernel}, stride {stride} and padding {padding} looks at an "
+            f"image (1, {side}, {side}, {c}). Which shape comes out?"
         ),
         "4 Its cost": note("How many multiplications does it take, counting those with the padding?"),
-        "5 F1": table("Predictions against the truth", ["Truth", "predicted 1", "predicted 0"], [["1", tp, fn], ["0", fp, tn]], (1, 2))
+        "5 F1": table(
+            "Predictions against the truth",
+            ["Truth", "predicted 1", "predicted 0"],
+            [["1", tp, fn], ["0", fp, tn]],
+            (1, 2),
+        )
         + note("What is F1 of class 1?"),
     }
     answers: list[Any] = [
-        _row(p), _row(d), f"(1, {out}, {out}, {k})", f"{out * out * k * kernel * kernel * c:,}", f"{2 * tp / (2 * tp + fp + fn):.3f}",
-    ]  # fmt: skip
+        _row(p),
+        _row(d),
+        f"(1, {out}, {out}, {k})",
+        f"{out * out * k * kernel * kernel * c:,}",
+        f"{2 * tp / (2 * tp + fp + fn):.3f}",
+    ]
     return sections, answers
 
 

@@ -99,9 +99,12 @@ class Process:
         threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
         self._child = subprocess.Popen(
             [sys.executable, "-I", "-B", str(HERE / "worker.py"), self._scratch.name],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            cwd=self._scratch.name, env={**keep, **threads},
-        )  # fmt: skip
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            cwd=self._scratch.name,
+            env={**keep, **threads},
+        )
         self._answers = queue.Queue()
         threading.Thread(target=_listen, args=(self._child, self._answers), daemon=True).start()
         self._send({"given": (HERE / "given.py").read_text(encoding="utf-8")})
@@ -141,7 +144,7 @@ class Process:
 
 def failed(problem: str) -> dict[str, Any]:
     """The outcome of a play that came to nothing."""
-    return {"results": [], "error": problem, "changed": [], "lines": 0, "printed": "", "global_rng": False}
+    return {"results": [], "error": problem, "changed": [], "lines": 0, "printed": ""}
 
 
 def _listen(child: subprocess.Popen[bytes], answers: queue.Queue[Any]) -> None:

@@ -99,7 +99,7 @@ def from_bytes(data: bytes) -> list[Sheet]:
     for item in found:
         if item["version"] != VERSION:
             raise ValueError(
-                f"these exercises are of version {item['version']}, this grader of {VERSION}: take both from one archive"
+                f"exercises are of version {item['version']}, this grader of {VERSION}: take both from one archive"
             )
         item["properties"] = [Property(**p) for p in item["properties"]]
         item["cases"] = [Case(**c) for c in item["cases"]]
@@ -124,8 +124,10 @@ def difference(got: Any, expected: Any) -> str:
         parts = (difference(g, e) for g, e in zip(got, expected, strict=True))
         return next((f"result {i}: {d}" for i, d in enumerate(parts, 1) if d), "")
     if expected is None or isinstance(expected, str):
-        return "" if got is None and expected is None or isinstance(got, str) and got == expected else (
-            f"{_short(got)} instead of {_short(expected)}"
+        return (
+            ""
+            if (got is None and expected is None) or (isinstance(got, str) and got == expected)
+            else (f"{_short(got)} instead of {_short(expected)}")
         )
     wanted = np.asarray(expected)
     try:
@@ -153,7 +155,7 @@ def same(a: Any, b: Any) -> bool:
     """Whether two results agree in shape and in every number, NaN and infinity included."""
     if isinstance(a, dict) or isinstance(b, dict):
         return isinstance(a, dict) and isinstance(b, dict) and a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
-    if any(isinstance(v, tuple) or isinstance(v, list) and _uneven(v) for v in (a, b)):
+    if any(isinstance(v, tuple) or (isinstance(v, list) and _uneven(v)) for v in (a, b)):
         listed = isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)) and len(a) == len(b)
         return listed and all(same(x, y) for x, y in zip(a, b, strict=True))
     if a is None or b is None or isinstance(a, str) or isinstance(b, str):
@@ -192,7 +194,7 @@ def _short(value: Any) -> str:
 
 @dataclass
 class Verdict:
-    """One property of one answer: points, and for a broken one the first problem and the smallest case that shows it."""
+    """One property of one answer: points, and for a broken one a problem and the smallest case that shows it."""
 
     property: Property
     earned: float

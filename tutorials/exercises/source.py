@@ -1,4 +1,4 @@
-"""Reads a Python file as students hand it in: with a byte-order mark, in Windows' or Chinese encodings, or not at all."""
+"""Reads a Python file as students hand it in: with a byte-order mark, in Windows' or Chinese encodings."""
 
 from __future__ import annotations
 
@@ -9,11 +9,9 @@ def read_source(data: bytes) -> tuple[str | None, str]:
     """(text, "") of the file, or (None, why it cannot be read)."""
     if len(data) > LARGEST:
         return None, f"the file has {len(data):,} bytes: an answer has a few thousand"
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        encodings = ["utf-16"]
-    else:
-        encodings = ["utf-8-sig", "gb18030", "cp1252"]
-    if b"\0" in data and encodings[0] != "utf-16":
+    utf_16 = data[:2] in (b"\xff\xfe", b"\xfe\xff")
+    encodings = ["utf-16"] if utf_16 else ["utf-8-sig", "gb18030", "cp1252"]
+    if b"\0" in data and not utf_16:
         return None, "the file is no text: is it the .py file that was written?"
     for encoding in encodings:
         try:

@@ -46,7 +46,7 @@ def read_submissions(place: Path, sheets: tuple[Sheet, ...]) -> dict[str, Submis
         _add_all(found, _in_folder(place), sheets)
     if not found:
         raise ValueError(
-            f"no submission was found in {place}: expected Canvas' or Moodle's zip, or one folder a student with .py files"
+            f"no submission was found in {place}: Canvas' or Moodle's zip, or a folder a student, with .py files"
         )
     return dict(sorted(found.items()))
 
@@ -99,7 +99,9 @@ def _readable(name: str) -> str:
 
 def _wanted(name: str) -> bool:
     parts = name.split("/")
-    return not any(part in IGNORED or part.startswith("._") for part in parts) and parts[-1].lower().endswith((".py", ".zip"))
+    return not any(part in IGNORED or part.startswith("._") for part in parts) and parts[-1].lower().endswith(
+        (".py", ".zip")
+    )
 
 
 def _add_all(found: dict[str, Submission], files: Iterator[tuple[str, bytes]], sheets: tuple[Sheet, ...]) -> None:
@@ -153,7 +155,8 @@ def _add(submission: Submission, path: str, data: bytes, sheets: tuple[Sheet, ..
         if re.match(r"(?i)e\d\d", name) or not submission.notes:
             submission.notes.append(f"{name} belongs to no exercise")
         return
-    rank = (int(text is not None), *map(int, re.findall(r"\d+", COPY.search(Path(name).stem)[0] if COPY.search(Path(name).stem) else "")))  # type: ignore[index]
+    copy = COPY.search(Path(name).stem)
+    rank = (int(text is not None), *map(int, re.findall(r"\d+", copy[0] if copy else "")))
     if id in submission.files:
         submission.notes.append(f"several files for {id}: the one with the highest number counts")
         if rank < submission._ranks[id]:
@@ -188,17 +191,32 @@ def read_roster(path: Path) -> list[dict[str, str]]:
         name = lower.get("full name") or lower.get("student") or lower.get("name") or ""
         name = name or " ".join(filter(None, [lower.get("first name"), lower.get("surname") or lower.get("last name")]))
         id = lower.get("identifier") or lower.get("id") or lower.get("id number") or ""
-        login = lower.get("github_username") or lower.get("sis login id") or lower.get("login") or lower.get("username") or ""
+        login = (
+            lower.get("github_username")
+            or lower.get("sis login id")
+            or lower.get("login")
+            or lower.get("username")
+            or ""
+        )
         if name or id or login:
-            rows.append({"name": name or login or id, "id": id.removeprefix("Participant "), "login": login,
-                         "sis": lower.get("sis user id", ""), "section": lower.get("section", ""),
-                         "email": lower.get("email address", "")})  # fmt: skip
+            rows.append(
+                {
+                    "name": name or login or id,
+                    "id": id.removeprefix("Participant "),
+                    "login": login,
+                    "sis": lower.get("sis user id", ""),
+                    "section": lower.get("section", ""),
+                    "email": lower.get("email address", ""),
+                }
+            )
     if not rows:
         raise ValueError(f"{path} lists nobody: a first line with name, id or github_username is expected")
     return rows
 
 
-def match_roster(roster: list[dict[str, str]], found: dict[str, Submission]) -> tuple[dict[str, dict[str, str]], list[str]]:
+def match_roster(
+    roster: list[dict[str, str]], found: dict[str, Submission]
+) -> tuple[dict[str, dict[str, str]], list[str]]:
     """({key of a submission: its row}, names of those who handed nothing in)."""
     matched: dict[str, dict[str, str]] = {}
     for row in roster:
@@ -222,4 +240,6 @@ def _belongs(row: dict[str, str], submission: Submission) -> bool:
 
 
 def _letters(name: str) -> str:
-    return "".join(sorted("".join(c for c in part.lower() if c.isalnum()) for part in re.split(r"[\s,_-]+", name) if part))
+    return "".join(
+        sorted("".join(c for c in part.lower() if c.isalnum()) for part in re.split(r"[\s,_-]+", name) if part)
+    )

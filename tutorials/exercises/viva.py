@@ -19,8 +19,16 @@ from tutorials.exercises.specs import exercises
 from tutorials.exercises.submissions import Submission, read_submissions
 
 QUESTIONS = 3
-SWAPS: dict[type, type] = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Add, ast.Div: ast.Mult,
-                           ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Lt: ast.LtE, ast.LtE: ast.Lt}  # fmt: skip
+SWAPS: dict[type, type] = {
+    ast.Add: ast.Sub,
+    ast.Sub: ast.Add,
+    ast.Mult: ast.Add,
+    ast.Div: ast.Mult,
+    ast.Gt: ast.GtE,
+    ast.GtE: ast.Gt,
+    ast.Lt: ast.LtE,
+    ast.LtE: ast.Lt,
+}
 
 
 def write_viva(place: Path, out: Path, seed: int) -> str:
@@ -75,14 +83,18 @@ def mutants(text: str) -> Iterator[tuple[str, str, str, int]]:
         tree = ast.parse(text)
     except SyntaxError:
         return
-    spots = [(s, n) for s in ast.walk(tree) if isinstance(s, (ast.Assign, ast.AugAssign, ast.Return, ast.AnnAssign))
-             for n in ast.walk(s)]  # fmt: skip
+    spots = [
+        (s, n)
+        for s in ast.walk(tree)
+        if isinstance(s, (ast.Assign, ast.AugAssign, ast.Return, ast.AnnAssign))
+        for n in ast.walk(s)
+    ]
     for statement, node in spots:
         kept = copy.copy(vars(node))
         before = ast.unparse(statement)
-        if isinstance(node, ast.BinOp) and type(node.op) in SWAPS:
-            node.op = SWAPS[type(node.op)]()
-        elif isinstance(node, ast.AugAssign) and isinstance(node.op, (ast.Add, ast.Sub)):
+        if (isinstance(node, ast.BinOp) and type(node.op) in SWAPS) or (
+            isinstance(node, ast.AugAssign) and isinstance(node.op, (ast.Add, ast.Sub))
+        ):
             node.op = SWAPS[type(node.op)]()
         elif isinstance(node, ast.Compare) and type(node.ops[0]) in SWAPS:
             node.ops = [SWAPS[type(node.ops[0])]()]
@@ -101,9 +113,10 @@ def _altered(sheet: Sheet, before: list[dict[str, Any]], after: list[dict[str, A
     if any(outcome.get("ended") for outcome in after):
         return None
     changed = [
-        i for i, (a, b) in enumerate(zip(before, after, strict=True))
+        i
+        for i, (a, b) in enumerate(zip(before, after, strict=True))
         if a["results"] and not a["error"] and (b["error"] or not all(map(same, a["results"], b["results"])))
-    ]  # fmt: skip
+    ]
     return min(changed, key=lambda i: _size(sheet.cases[i].calls), default=None)
 
 
@@ -112,8 +125,12 @@ def _written(
 ) -> tuple[str, str]:
     asked = copy.copy(sheet)
     asked.cases = [Case(c.property, c.calls, before["results"]) if i == case else c for i, c in enumerate(sheet.cases)]
-    numbers = shown(asked, case, after | {"printed": ""}).replace("expected ", "as it was").replace("got      ", "changed  ")
-    only_before = "\n".join(line for line in shown(asked, case, before | {"printed": ""}).replace("expected ", "gives    ").splitlines())
+    numbers = (
+        shown(asked, case, after | {"printed": ""}).replace("expected ", "as it was").replace("got      ", "changed  ")
+    )
+    only_before = "\n".join(
+        line for line in shown(asked, case, before | {"printed": ""}).replace("expected ", "gives    ").splitlines()
+    )
     kept, skip = [], False
     for text in only_before.splitlines():
         skip = text.startswith("      got") or (skip and text.startswith(" " * 15))

@@ -251,10 +251,41 @@ def refuse(scratch: str) -> None:
     site = os.path.realpath(os.path.dirname(np.__path__[0])) + separator  # lies inside Python's own folder
     realpath, fsdecode = os.path.realpath, os.fsdecode
     writes = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-    starts = ("socket.", "subprocess.", "os.exec", "os.posix_spawn", "os.spawn", "os.system", "os.fork", "os.kill",
-              "ctypes.", "winreg.", "shutil.", "webbrowser", "pty.", "ftplib", "urllib", "smtplib", "sqlite3", "mmap.")  # fmt: skip
-    changes = {"os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.link", "os.symlink", "os.truncate", "os.chmod",
-               "os.chown", "os.chdir", "os.putenv", "os.unsetenv", "os.utime"}  # fmt: skip
+    starts = (
+        "socket.",
+        "subprocess.",
+        "os.exec",
+        "os.posix_spawn",
+        "os.spawn",
+        "os.system",
+        "os.fork",
+        "os.kill",
+        "ctypes.",
+        "winreg.",
+        "shutil.",
+        "webbrowser",
+        "pty.",
+        "ftplib",
+        "urllib",
+        "smtplib",
+        "sqlite3",
+        "mmap.",
+    )
+    changes = {
+        "os.remove",
+        "os.rename",
+        "os.rmdir",
+        "os.mkdir",
+        "os.link",
+        "os.symlink",
+        "os.truncate",
+        "os.chmod",
+        "os.chown",
+        "os.chdir",
+        "os.putenv",
+        "os.unsetenv",
+        "os.utime",
+    }
 
     def inside(path: Any, folders: tuple[str, ...]) -> bool:
         return (realpath(fsdecode(path)) + separator).startswith(folders)
@@ -330,7 +361,7 @@ def numpy_now() -> dict[str, Any]:
 
 
 def main() -> None:
-    """Answers messages until the pipe closes: {"given": source}, {"load": source ...}, {"play": calls, "count": bool}."""
+    """Answers until the pipe closes: first {"given": source}, then {"load": source, ...} and {"play": calls, ...}."""
     answers = os.fdopen(os.dup(1), "wb")
     questions = os.fdopen(os.dup(0), "rb")
     quiet = os.open(os.devnull, os.O_RDWR)
@@ -362,9 +393,7 @@ def main() -> None:
                 "missing": [n for n in question["names"] if not callable(names.get(n))],
             }
         else:
-            state = np.random.get_state()[1].tobytes()  # type: ignore[index, union-attr]
             reply = play(question["play"], names, file if question["count"] else None)
-            reply["global_rng"] = state != np.random.get_state()[1].tobytes()  # type: ignore[index, union-attr]
         now = numpy_now()
         patched = [name for name in normal if now.get(name) is not normal[name]]
         reply |= {"patched": patched[:1], "printed": printed.start}

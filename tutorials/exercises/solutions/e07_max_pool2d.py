@@ -4,7 +4,9 @@ import numpy as np
 def windows(x, size, stride):
     """(places in a window, N, H', W', C): the windows' numbers, in reading order along the first axis."""
     h, w = (x.shape[1] - size) // stride + 1, (x.shape[2] - size) // stride + 1
-    here = [np.s_[:, i : i + stride * h : stride, j : j + stride * w : stride] for i in range(size) for j in range(size)]
+    here = [
+        np.s_[:, i : i + stride * h : stride, j : j + stride * w : stride] for i in range(size) for j in range(size)
+    ]
     return here, np.stack([x[place] for place in here])
 
 

@@ -51,39 +51,100 @@ def large(rng):
 
 
 EXERCISE = Exercise(
-    "e01_softmax", "Softmax", 15, "easy", ["softmax"], {"softmax": reference.softmax}, core=True, wrong=wrong,
+    "e01_softmax",
+    "Softmax",
+    15,
+    "easy",
+    ["softmax"],
+    {"softmax": reference.softmax},
+    core=True,
+    wrong=wrong,
     checks=[
         Check("example", "the worked example comes out", 2, lambda rng: [call("softmax", np.log(array([1, 2, 5])))]),
         Check("rows", "every row becomes probabilities by itself, whatever the shape", 3, batches),
         Check("large", "scores of 10,000 and -10,000 are ordinary input", 2, large),
-        Check("whole", "whole-number scores give fractions", 1, lambda rng: [call("softmax", rng.integers(-3, 4, (2, 4)))]),
+        Check(
+            "whole", "whole-number scores give fractions", 1, lambda rng: [call("softmax", rng.integers(-3, 4, (2, 4)))]
+        ),
         Check("untouched", "z stays as it was", 1, lambda rng: [call("softmax", normal(rng, 3, 4))], "untouched"),
-        Check("lines", "no Python loop over the rows", 1,
-              lambda rng: [call("softmax", normal(rng, n, 4)) for n in (3, 40)], "lines"),
+        Check(
+            "lines",
+            "no Python loop over the rows",
+            1,
+            lambda rng: [call("softmax", normal(rng, n, 4)) for n in (3, 40)],
+            "lines",
+        ),
     ],
     mistakes=[
-        Mistake("no-shift", "The exponentials overflow: subtract each row's maximum first, which changes no result.",
-                "cs231n.github.io#277: NaN although all unit tests passed", "large"),
-        Mistake("batch-maximum", "The maximum is taken over the whole batch: a row far below it underflows to 0/0. Take "
-                "each row's own maximum (axis=1, keepdims=True).", "crysx_nn#7: NaN at some batch sizes only", "large"),
-        Mistake("mean-shift", "The mean is subtracted instead of the maximum: scores far above the mean still overflow.",
-                "any shift is harmless on paper, so the choice looks free", "large"),
-        Mistake("minimum-shift", "The minimum is subtracted instead of the maximum: that makes the exponents larger.",
-                "a sign slip in z - max", "large"),
-        Mistake("sum-over-batch", "The sum runs over the whole batch: all entries together sum to 1, not each row. "
-                "Sum with axis=1, keepdims=True.", "np.sum without axis", "rows"),
-        Mistake("wrong-axis", "The columns sum to 1 instead of the rows: the classes lie along axis 1.",
-                "axis=0 in code written for column vectors", "rows"),
-        Mistake("not-normalised", "These are the exponentials: the division by each row's sum is missing.",
-                "an unfinished answer", "rows"),
-        Mistake("log-returned", "These are the logarithms of the probabilities: log_softmax, not softmax.",
-                "copied from a loss that works in log space", "rows"),
-        Mistake("sigmoid", "Each score goes through a sigmoid by itself: the entries of a row do not sum to 1.",
-                "two classes and many classes mixed up", "rows"),
+        Mistake(
+            "no-shift",
+            "The exponentials overflow: subtract each row's maximum first, which changes no result.",
+            "cs231n.github.io#277: NaN although all unit tests passed",
+            "large",
+        ),
+        Mistake(
+            "batch-maximum",
+            "The maximum is taken over the whole batch: a row far below it underflows to 0/0. Take "
+            "each row's own maximum (axis=1, keepdims=True).",
+            "crysx_nn#7: NaN at some batch sizes only",
+            "large",
+        ),
+        Mistake(
+            "mean-shift",
+            "The mean is subtracted instead of the maximum: scores far above the mean still overflow.",
+            "any shift is harmless on paper, so the choice looks free",
+            "large",
+        ),
+        Mistake(
+            "minimum-shift",
+            "The minimum is subtracted instead of the maximum: that makes the exponents larger.",
+            "a sign slip in z - max",
+            "large",
+        ),
+        Mistake(
+            "sum-over-batch",
+            "The sum runs over the whole batch: all entries together sum to 1, not each row. "
+            "Sum with axis=1, keepdims=True.",
+            "np.sum without axis",
+            "rows",
+        ),
+        Mistake(
+            "wrong-axis",
+            "The columns sum to 1 instead of the rows: the classes lie along axis 1.",
+            "axis=0 in code written for column vectors",
+            "rows",
+        ),
+        Mistake(
+            "not-normalised",
+            "These are the exponentials: the division by each row's sum is missing.",
+            "an unfinished answer",
+            "rows",
+        ),
+        Mistake(
+            "log-returned",
+            "These are the logarithms of the probabilities: log_softmax, not softmax.",
+            "copied from a loss that works in log space",
+            "rows",
+        ),
+        Mistake(
+            "sigmoid",
+            "Each score goes through a sigmoid by itself: the entries of a row do not sum to 1.",
+            "two classes and many classes mixed up",
+            "rows",
+        ),
         Mistake("base-two", "The powers are of 2, not of e.", "2 ** z written for exp(z)", "rows"),
-        Mistake("integer-result", "The result is stored in an array of z's type: whole-number scores give 0 and 1 only. "
-                "Make a floating-point array.", "np.zeros_like(z) with whole numbers", "whole"),
-        Mistake("float16", "The numbers have about three correct digits: something computes in float16.",
-                "half precision copied from GPU code", "rows"),
+        Mistake(
+            "integer-result",
+            "The result is stored in an array of z's type: whole-number scores give 0 and 1 only. "
+            "Make a floating-point array.",
+            "np.zeros_like(z) with whole numbers",
+            "whole",
+        ),
+        Mistake(
+            "float16",
+            "The numbers have about three correct digits: something computes in float16.",
+            "half precision copied from GPU code",
+            "rows",
+        ),
     ],
-)  # fmt: skip
+)

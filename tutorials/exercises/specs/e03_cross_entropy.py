@@ -88,55 +88,139 @@ def large(name):
 
 
 EXERCISE = Exercise(
-    "e03_cross_entropy", "Softmax and cross-entropy as one loss", 30, "medium",
+    "e03_cross_entropy",
+    "Softmax and cross-entropy as one loss",
+    30,
+    "medium",
     ["cross_entropy", "cross_entropy_backward"],
     {"cross_entropy": reference.cross_entropy, "cross_entropy_backward": reference.cross_entropy_backward},
-    core=True, wrong=wrong, given=["softmax", "log_softmax", "softmax_backward"],
+    core=True,
+    wrong=wrong,
+    given=["softmax", "log_softmax", "softmax_backward"],
     checks=[
-        Check("example", "the worked examples come out", 1,
-              lambda rng: [call("cross_entropy", Z, LABELS), call("cross_entropy_backward", Z, LABELS)]),
+        Check(
+            "example",
+            "the worked examples come out",
+            1,
+            lambda rng: [call("cross_entropy", Z, LABELS), call("cross_entropy_backward", Z, LABELS)],
+        ),
         Check("loss", "the loss is the mean surprise at the labels", 3, batches("cross_entropy")),
-        Check("loss-large", "a score of 10,000 for the wrong class costs 10,000, not infinity", 2, large("cross_entropy")),
+        Check(
+            "loss-large", "a score of 10,000 for the wrong class costs 10,000, not infinity", 2, large("cross_entropy")
+        ),
         Check("gradient", "the gradient is (probability minus truth) / N", 3, batches("cross_entropy_backward")),
         Check("gradient-large", "the gradient stays finite at large scores", 1, large("cross_entropy_backward")),
-        Check("untouched", "z and labels stay as they were", 1, lambda rng: [
-            call(name, normal(rng, 2, 3), np.array([2, 0])) for name in ("cross_entropy", "cross_entropy_backward")],
-            "untouched"),
+        Check(
+            "untouched",
+            "z and labels stay as they were",
+            1,
+            lambda rng: [
+                call(name, normal(rng, 2, 3), np.array([2, 0])) for name in ("cross_entropy", "cross_entropy_backward")
+            ],
+            "untouched",
+        ),
     ],
     mistakes=[
-        Mistake("loss-not-divided", "The loss is a sum over the batch: divide by N, so that it does not grow with it.",
-                "threads that ask 'why divide by N?'", "loss"),
-        Mistake("loss-over-entries", "The loss is divided by N times K: the mean is over examples, not over entries.",
-                "np.mean over the one-hot product", "loss"),
-        Mistake("loss-sign", "The loss is negative: the minus in front of the logarithm is missing.", "sign slip", "loss"),
-        Mistake("all-classes", "The logarithms of all classes are added up: only the label's counts.",
-                "the one-hot factor forgotten", "loss"),
-        Mistake("probability-not-log", "This is the mean of 1 - p: the logarithm of p is missing.",
-                "error rate and surprise mixed up", "loss"),
-        Mistake("base-two", "The logarithm has base 2: nats are asked for, so np.log.", "log2 from information theory",
-                "loss"),
-        Mistake("log-of-zero", "The logarithm is taken of a probability that has underflowed to 0: compute log softmax "
-                "directly as z - max - log(sum(exp(z - max))).", "the literal formula; NaN and inf threads", "loss-large"),
-        Mistake("epsilon-in-log", "A small number inside the logarithm caps the loss at about 16: compute log softmax "
-                "directly instead.", "log(p + 1e-7) in many published scripts", "loss-large"),
-        Mistake("no-shift", "The exponentials overflow: subtract each row's maximum first.", "cs231n.github.io#277",
-                "loss-large"),
-        Mistake("softmax-twice", "softmax is applied twice: z are the scores, and one softmax makes them probabilities.",
-                "a softmax layer in front of a loss that has its own", "loss"),
-        Mistake("gradient-not-divided", "The gradient is N times too large: the mean's 1/N is missing.",
-                "threads that ask 'why divide by N?'", "gradient"),
+        Mistake(
+            "loss-not-divided",
+            "The loss is a sum over the batch: divide by N, so that it does not grow with it.",
+            "threads that ask 'why divide by N?'",
+            "loss",
+        ),
+        Mistake(
+            "loss-over-entries",
+            "The loss is divided by N times K: the mean is over examples, not over entries.",
+            "np.mean over the one-hot product",
+            "loss",
+        ),
+        Mistake(
+            "loss-sign", "The loss is negative: the minus in front of the logarithm is missing.", "sign slip", "loss"
+        ),
+        Mistake(
+            "all-classes",
+            "The logarithms of all classes are added up: only the label's counts.",
+            "the one-hot factor forgotten",
+            "loss",
+        ),
+        Mistake(
+            "probability-not-log",
+            "This is the mean of 1 - p: the logarithm of p is missing.",
+            "error rate and surprise mixed up",
+            "loss",
+        ),
+        Mistake(
+            "base-two",
+            "The logarithm has base 2: nats are asked for, so np.log.",
+            "log2 from information theory",
+            "loss",
+        ),
+        Mistake(
+            "log-of-zero",
+            "The logarithm is taken of a probability that has underflowed to 0: compute log softmax "
+            "directly as z - max - log(sum(exp(z - max))).",
+            "the literal formula; NaN and inf threads",
+            "loss-large",
+        ),
+        Mistake(
+            "epsilon-in-log",
+            "A small number inside the logarithm caps the loss at about 16: compute log softmax directly instead.",
+            "log(p + 1e-7) in many published scripts",
+            "loss-large",
+        ),
+        Mistake(
+            "no-shift",
+            "The exponentials overflow: subtract each row's maximum first.",
+            "cs231n.github.io#277",
+            "loss-large",
+        ),
+        Mistake(
+            "softmax-twice",
+            "softmax is applied twice: z are the scores, and one softmax makes them probabilities.",
+            "a softmax layer in front of a loss that has its own",
+            "loss",
+        ),
+        Mistake(
+            "gradient-not-divided",
+            "The gradient is N times too large: the mean's 1/N is missing.",
+            "threads that ask 'why divide by N?'",
+            "gradient",
+        ),
         Mistake("gradient-divided-twice", "The gradient is divided by N twice.", "1/N in two places", "gradient"),
-        Mistake("gradient-over-classes", "The gradient is divided by the number of classes instead of examples.",
-                "shape[1] for shape[0]", "gradient"),
-        Mistake("gradient-over-entries", "The gradient is divided by N times K instead of N.", "z.size for len(z)",
-                "gradient"),
-        Mistake("gradient-sign", "The sign is reversed: probability minus truth, not truth minus probability.",
-                "sign slip; training then climbs", "gradient"),
-        Mistake("one-not-subtracted", "These are the probabilities over N: the 1 at each label is not subtracted.",
-                "the line that subtracts forgotten", "gradient"),
-        Mistake("only-the-label", "Only the label's entry has a gradient: the other scores push the loss as well.",
-                "the chain stopped at the picked entry", "gradient"),
-        Mistake("gradient-through-jacobian-again", "p - y is the gradient at the scores already; it went through "
-                "softmax's Jacobian a second time.", "the fused loss followed by softmax's backward", "gradient"),
+        Mistake(
+            "gradient-over-classes",
+            "The gradient is divided by the number of classes instead of examples.",
+            "shape[1] for shape[0]",
+            "gradient",
+        ),
+        Mistake(
+            "gradient-over-entries",
+            "The gradient is divided by N times K instead of N.",
+            "z.size for len(z)",
+            "gradient",
+        ),
+        Mistake(
+            "gradient-sign",
+            "The sign is reversed: probability minus truth, not truth minus probability.",
+            "sign slip; training then climbs",
+            "gradient",
+        ),
+        Mistake(
+            "one-not-subtracted",
+            "These are the probabilities over N: the 1 at each label is not subtracted.",
+            "the line that subtracts forgotten",
+            "gradient",
+        ),
+        Mistake(
+            "only-the-label",
+            "Only the label's entry has a gradient: the other scores push the loss as well.",
+            "the chain stopped at the picked entry",
+            "gradient",
+        ),
+        Mistake(
+            "gradient-through-jacobian-again",
+            "p - y is the gradient at the scores already; it went through softmax's Jacobian a second time.",
+            "the fused loss followed by softmax's backward",
+            "gradient",
+        ),
     ],
-)  # fmt: skip
+)

@@ -11,7 +11,9 @@ from tutorials.exercises.specs.numbers import array, normal, size
 
 def wrong(m):
     def padded(x, p):
-        width = ((0, 0), (0, 2 * p), (0, 2 * p), (0, 0)) if "padding-one-side" in m else ((0, 0), (p, p), (p, p), (0, 0))
+        width = (
+            ((0, 0), (0, 2 * p), (0, 2 * p), (0, 0)) if "padding-one-side" in m else ((0, 0), (p, p), (p, p), (0, 0))
+        )
         return np.pad(x, width, mode="edge") if "edge-padding" in m and p else np.pad(x, width)
 
     def conv2d(x, W, stride, padding):
@@ -97,39 +99,92 @@ X = np.arange(1.0, 10).reshape(1, 3, 3, 1)
 W = array([1, 0], [0, -1]).reshape(2, 2, 1, 1)
 
 EXERCISE = Exercise(
-    "e06_conv2d", "Convolution", 60, "hard", ["conv2d", "conv2d_backward"],
-    {"conv2d": reference.conv2d, "conv2d_backward": reference.conv2d_backward}, core=True, wrong=wrong,
+    "e06_conv2d",
+    "Convolution",
+    60,
+    "hard",
+    ["conv2d", "conv2d_backward"],
+    {"conv2d": reference.conv2d, "conv2d_backward": reference.conv2d_backward},
+    core=True,
+    wrong=wrong,
     checks=[
-        Check("example", "the worked examples come out", 2, lambda rng: [
-            call("conv2d", X, W, 1, 0), call("conv2d_backward", np.ones((1, 2, 2, 1)), X, W, 1, 0)]),
+        Check(
+            "example",
+            "the worked examples come out",
+            2,
+            lambda rng: [call("conv2d", X, W, 1, 0), call("conv2d_backward", np.ones((1, 2, 2, 1)), X, W, 1, 0)],
+        ),
         Check("forward", "the filter slides over the image, with its stride and padding", 4, forward),
         Check("backward", "dx and dW gather from every product", 4, backward),
-        Check("untouched", "the arguments stay as they were", 1, lambda rng: [forward(rng)[1], backward(rng)[1]],
-              "untouched"),
+        Check(
+            "untouched",
+            "the arguments stay as they were",
+            1,
+            lambda rng: [forward(rng)[1], backward(rng)[1]],
+            "untouched",
+        ),
         Check("lines", "no Python loop over the examples", 1, lines, "lines"),
     ],
     mistakes=[
-        Mistake("kernel-flipped", "The filter is flipped (a convolution in the strict sense): here it is not.",
-                "signal-processing textbooks; scipy's convolve", "forward"),
-        Mistake("kernel-axes-swapped", "Height and width of the filter are exchanged.", "W[j, i] for W[i, j]", "forward"),
-        Mistake("padding-one-side", "All padding stands below and to the right: half of it belongs before the image.",
-                "an off-by-one in the padded copy", "forward"),
+        Mistake(
+            "kernel-flipped",
+            "The filter is flipped (a convolution in the strict sense): here it is not.",
+            "signal-processing textbooks; scipy's convolve",
+            "forward",
+        ),
+        Mistake(
+            "kernel-axes-swapped", "Height and width of the filter are exchanged.", "W[j, i] for W[i, j]", "forward"
+        ),
+        Mistake(
+            "padding-one-side",
+            "All padding stands below and to the right: half of it belongs before the image.",
+            "an off-by-one in the padded copy",
+            "forward",
+        ),
         Mistake("padding-ignored", "padding has no effect.", "tests with padding 0 only", "forward"),
-        Mistake("edge-padding", "The padding repeats the edge: outside the image x counts as 0.", "np.pad mode", "forward"),
+        Mistake(
+            "edge-padding", "The padding repeats the edge: outside the image x counts as 0.", "np.pad mode", "forward"
+        ),
         Mistake("stride-ignored", "stride has no effect.", "tests with stride 1 only", "forward"),
-        Mistake("output-one-short", "The last row and column are missing: (H + 2 padding - kh) // stride + 1.",
-                "the + 1 forgotten", "forward"),
-        Mistake("first-channel-only", "Only the first channel is looked at: sum over all of them.", "grey images in tests",
-                "forward"),
-        Mistake("dx-not-cropped", "dx still has the padding around it: cut it off.", "the padded copy returned", "backward"),
-        Mistake("dx-flipped", "dx uses the filter flipped once too often.", "full correlation with a flip copied",
-                "backward"),
-        Mistake("overlap-overwritten", "Where windows overlap, dx is overwritten instead of added up: use +=.",
-                "= for +=", "backward"),
-        Mistake("dW-mean", "dW is divided by the batch size: the loss has divided already.", "1/N in every layer",
-                "backward"),
-        Mistake("dW-first-example", "dW comes from the first example only: sum over the batch.", "batches of one in tests",
-                "backward"),
+        Mistake(
+            "output-one-short",
+            "The last row and column are missing: (H + 2 padding - kh) // stride + 1.",
+            "the + 1 forgotten",
+            "forward",
+        ),
+        Mistake(
+            "first-channel-only",
+            "Only the first channel is looked at: sum over all of them.",
+            "grey images in tests",
+            "forward",
+        ),
+        Mistake(
+            "dx-not-cropped", "dx still has the padding around it: cut it off.", "the padded copy returned", "backward"
+        ),
+        Mistake(
+            "dx-flipped",
+            "dx uses the filter flipped once too often.",
+            "full correlation with a flip copied",
+            "backward",
+        ),
+        Mistake(
+            "overlap-overwritten",
+            "Where windows overlap, dx is overwritten instead of added up: use +=.",
+            "= for +=",
+            "backward",
+        ),
+        Mistake(
+            "dW-mean",
+            "dW is divided by the batch size: the loss has divided already.",
+            "1/N in every layer",
+            "backward",
+        ),
+        Mistake(
+            "dW-first-example",
+            "dW comes from the first example only: sum over the batch.",
+            "batches of one in tests",
+            "backward",
+        ),
         Mistake("dW-flipped", "dW is flipped.", "the forward pass flips, the docstring does not", "backward"),
     ],
-)  # fmt: skip
+)

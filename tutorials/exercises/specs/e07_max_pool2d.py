@@ -75,7 +75,13 @@ def wrong(m):
 
 def settings(rng):
     c = size(rng, 2, 3)
-    return [((1, 4, 4, 1), 2, 2), ((2, 5, 6, c), 2, 2), ((2, 5, 4, c), 3, 1), ((2, 6, 5, c), 2, 1), ((2, 7, 6, 1), 3, 2)]
+    return [
+        ((1, 4, 4, 1), 2, 2),
+        ((2, 5, 6, c), 2, 2),
+        ((2, 5, 4, c), 3, 1),
+        ((2, 6, 5, c), 2, 1),
+        ((2, 7, 6, 1), 3, 2),
+    ]
 
 
 def forward(rng):
@@ -94,51 +100,127 @@ def backward(rng, whole=False):
 X = array([1, 2, 5], [3, 4, 0], [9, 8, 7]).reshape(1, 3, 3, 1)
 
 EXERCISE = Exercise(
-    "e07_max_pool2d", "Max pooling", 30, "medium", ["max_pool2d", "max_pool2d_backward"],
-    {"max_pool2d": reference.max_pool2d, "max_pool2d_backward": reference.max_pool2d_backward}, core=True, wrong=wrong,
+    "e07_max_pool2d",
+    "Max pooling",
+    30,
+    "medium",
+    ["max_pool2d", "max_pool2d_backward"],
+    {"max_pool2d": reference.max_pool2d, "max_pool2d_backward": reference.max_pool2d_backward},
+    core=True,
+    wrong=wrong,
     checks=[
-        Check("example", "the worked examples come out", 2, lambda rng: [
-            call("max_pool2d", X, 2, 1), call("max_pool2d_backward", array([1, 2], [3, 4]).reshape(1, 2, 2, 1), X, 2, 1)]),
+        Check(
+            "example",
+            "the worked examples come out",
+            2,
+            lambda rng: [
+                call("max_pool2d", X, 2, 1),
+                call("max_pool2d_backward", array([1, 2], [3, 4]).reshape(1, 2, 2, 1), X, 2, 1),
+            ],
+        ),
         Check("forward", "each window gives its largest number, for every size and stride", 3, forward),
-        Check("negative", "an image of negative numbers has negative maxima", 1,
-              lambda rng: [call("max_pool2d", -np.abs(normal(rng, 2, 4, 4, 2)) - 1, 2, 2)]),
+        Check(
+            "negative",
+            "an image of negative numbers has negative maxima",
+            1,
+            lambda rng: [call("max_pool2d", -np.abs(normal(rng, 2, 4, 4, 2)) - 1, 2, 2)],
+        ),
         Check("backward", "dy goes to the winner, and adds up where windows overlap", 3, backward),
         Check("ties", "of several equal numbers the first in reading order wins", 1, lambda rng: backward(rng, True)),
-        Check("untouched", "the arguments stay as they were", 1, lambda rng: [forward(rng)[1], backward(rng)[1]],
-              "untouched"),
-        Check("lines", "no Python loop over the examples", 1,
-              lambda rng: [call("max_pool2d", normal(rng, n, 4, 4, 1), 2, 2) for n in (2, 30)], "lines"),
+        Check(
+            "untouched",
+            "the arguments stay as they were",
+            1,
+            lambda rng: [forward(rng)[1], backward(rng)[1]],
+            "untouched",
+        ),
+        Check(
+            "lines",
+            "no Python loop over the examples",
+            1,
+            lambda rng: [call("max_pool2d", normal(rng, n, 4, 4, 1), 2, 2) for n in (2, 30)],
+            "lines",
+        ),
     ],
     mistakes=[
         Mistake("average", "These are averages of the windows, not maxima.", "the other pooling", "forward"),
         Mistake("minimum", "These are minima of the windows.", "min for max", "forward"),
         Mistake("absolute", "The largest absolute value is taken: -5 would beat 3.", "abs for edges", "forward"),
-        Mistake("zero-wins", "No maximum is below 0: a 0 (padding, or the start of a running maximum) wins over negative "
-                "numbers.", "np.zeros as the start of a running maximum", "negative"),
-        Mistake("over-channels", "The maximum runs over the channels too: each channel has its own.",
-                "grey images in tests", "forward"),
-        Mistake("over-batch", "The maximum runs over the batch too: each example has its own.", "batches of one in tests",
-                "forward"),
-        Mistake("stride-ignored", "stride has no effect: the windows lie side by side.", "stride = size in tests",
-                "forward"),
-        Mistake("ceil", "There is a window that juts out over the edge: what is left over is not looked at.",
-                "ceil for floor", "forward"),
-        Mistake("output-one-short", "The last row and column of windows are missing: (H - size) // stride + 1.",
-                "the + 1 forgotten", "forward"),
-        Mistake("ties-all", "Of several equal numbers in a window all get the whole dy: only the first one does.",
-                "the mask x == max in many scripts", "ties"),
-        Mistake("ties-shared", "Equal numbers in a window share dy: only the first one gets it.", "autograd's amax does so",
-                "ties"),
-        Mistake("ties-last", "Of several equal numbers the last gets dy: the first one does.", ">= in a running maximum",
-                "ties"),
-        Mistake("overlap-overwritten", "Where windows overlap, the later one erases the earlier: add up with +=.",
-                "= for +=", "backward"),
-        Mistake("winner-overwritten", "A place that wins twice keeps only the last dy: add up with +=.",
-                "dx[winner] = dy", "backward"),
-        Mistake("spread-evenly", "dy is spread over the whole window: that is average pooling's gradient.",
-                "the other pooling", "backward"),
+        Mistake(
+            "zero-wins",
+            "No maximum is below 0: a 0 (padding, or the start of a running maximum) wins over negative numbers.",
+            "np.zeros as the start of a running maximum",
+            "negative",
+        ),
+        Mistake(
+            "over-channels",
+            "The maximum runs over the channels too: each channel has its own.",
+            "grey images in tests",
+            "forward",
+        ),
+        Mistake(
+            "over-batch",
+            "The maximum runs over the batch too: each example has its own.",
+            "batches of one in tests",
+            "forward",
+        ),
+        Mistake(
+            "stride-ignored", "stride has no effect: the windows lie side by side.", "stride = size in tests", "forward"
+        ),
+        Mistake(
+            "ceil",
+            "There is a window that juts out over the edge: what is left over is not looked at.",
+            "ceil for floor",
+            "forward",
+        ),
+        Mistake(
+            "output-one-short",
+            "The last row and column of windows are missing: (H - size) // stride + 1.",
+            "the + 1 forgotten",
+            "forward",
+        ),
+        Mistake(
+            "ties-all",
+            "Of several equal numbers in a window all get the whole dy: only the first one does.",
+            "the mask x == max in many scripts",
+            "ties",
+        ),
+        Mistake(
+            "ties-shared",
+            "Equal numbers in a window share dy: only the first one gets it.",
+            "autograd's amax does so",
+            "ties",
+        ),
+        Mistake(
+            "ties-last",
+            "Of several equal numbers the last gets dy: the first one does.",
+            ">= in a running maximum",
+            "ties",
+        ),
+        Mistake(
+            "overlap-overwritten",
+            "Where windows overlap, the later one erases the earlier: add up with +=.",
+            "= for +=",
+            "backward",
+        ),
+        Mistake(
+            "winner-overwritten",
+            "A place that wins twice keeps only the last dy: add up with +=.",
+            "dx[winner] = dy",
+            "backward",
+        ),
+        Mistake(
+            "spread-evenly",
+            "dy is spread over the whole window: that is average pooling's gradient.",
+            "the other pooling",
+            "backward",
+        ),
         Mistake("dy-forgotten", "The winners get 1: they get dy.", "tests with an upstream gradient of 1", "backward"),
-        Mistake("value-for-slope", "dy is multiplied by the winning number: the slope of a maximum is 1.", "y for dy/dx",
-                "backward"),
+        Mistake(
+            "value-for-slope",
+            "dy is multiplied by the winning number: the slope of a maximum is 1.",
+            "y for dy/dx",
+            "backward",
+        ),
     ],
-)  # fmt: skip
+)

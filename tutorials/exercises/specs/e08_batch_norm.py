@@ -119,9 +119,12 @@ def running(rng):
 def evaluation(rng):
     def calls(n, c):
         return [
-            *made(rng, c), Call("do", "forward", (batch(rng, 4, c),)), Call("set", "training", (False,)),
-            *(Call("method", "forward", (batch(rng, k, c),)) for k in (n, 3)), *GET,
-        ]  # fmt: skip
+            *made(rng, c),
+            Call("do", "forward", (batch(rng, 4, c),)),
+            Call("set", "training", (False,)),
+            *(Call("method", "forward", (batch(rng, k, c),)) for k in (n, 3)),
+            *GET,
+        ]
 
     return [calls(2, 2), calls(1, size(rng, 2, 3))]
 
@@ -130,71 +133,158 @@ def backward(rng):
     cases = []
     for n, c in [(3, 2), (size(rng, 4, 6), 3), (3, 3)]:
         x, dy = batch(rng, n, c), normal(rng, n, c)
-        cases.append([*made(rng, c), Call("do", "forward", (x,)), Call("method", "backward", (dy,)),
-                      Call("get", "dgamma"), Call("get", "dbeta")])  # fmt: skip
+        cases.append(
+            [
+                *made(rng, c),
+                Call("do", "forward", (x,)),
+                Call("method", "backward", (dy,)),
+                Call("get", "dgamma"),
+                Call("get", "dbeta"),
+            ]
+        )
     return cases
 
 
 def example(rng):
     first = [Call("make", "BatchNorm", (1, 0.0, 0.1)), Call("method", "forward", (array([1], [3]),)), *GET]
-    second = [Call("make", "BatchNorm", (1, 1 / 3, 0.1)), Call("do", "forward", (array([0], [1], [2]),)),
-              Call("method", "backward", (array([3], [0], [0]),)), Call("get", "dgamma"), Call("get", "dbeta")]  # fmt: skip
+    second = [
+        Call("make", "BatchNorm", (1, 1 / 3, 0.1)),
+        Call("do", "forward", (array([0], [1], [2]),)),
+        Call("method", "backward", (array([3], [0], [0]),)),
+        Call("get", "dgamma"),
+        Call("get", "dbeta"),
+    ]
     return [first, second]
 
 
 def lines(rng):
-    return [[*made(rng, 2), Call("method", "forward", (batch(rng, n, 2),)), Call("method", "backward", (normal(rng, n, 2),))]
-            for n in (3, 40)]  # fmt: skip
+    return [
+        [
+            *made(rng, 2),
+            Call("method", "forward", (batch(rng, n, 2),)),
+            Call("method", "backward", (normal(rng, n, 2),)),
+        ]
+        for n in (3, 40)
+    ]
 
 
 EXERCISE = Exercise(
-    "e08_batch_norm", "Batch normalisation", 45, "hard", ["BatchNorm"], {"BatchNorm": Truth}, core=True, wrong=wrong,
+    "e08_batch_norm",
+    "Batch normalisation",
+    45,
+    "hard",
+    ["BatchNorm"],
+    {"BatchNorm": Truth},
+    core=True,
+    wrong=wrong,
     checks=[
         Check("example", "the worked examples come out", 2, example),
         Check("training", "in training the batch's own mean and biased variance normalise", 2, training),
-        Check("running", "the running statistics move by momentum towards the mean and the unbiased variance", 2, running),
+        Check(
+            "running", "the running statistics move by momentum towards the mean and the unbiased variance", 2, running
+        ),
         Check("evaluation", "in evaluation the running statistics are used and do not move", 2, evaluation),
         Check("backward", "dx, dgamma and dbeta see the mean and the variance move", 3, backward),
         Check("untouched", "x and dy stay as they were", 1, lambda rng: [backward(rng)[0]], "untouched"),
         Check("lines", "no Python loop over the examples", 1, lines, "lines"),
     ],
     mistakes=[
-        Mistake("unbiased-forward", "The batch is normalised with the variance divided by N - 1: divide by N here.",
-                "var(ddof=1), or torch.var's default", "training"),
-        Mistake("biased-running", "The running variance takes the variance divided by N: towards it goes N - 1.",
-                "one variance used for both", "running"),
-        Mistake("running-unused", "In evaluation the batch's own statistics are used: the running ones were kept for that.",
-                "tests with training only", "evaluation"),
-        Mistake("running-in-training", "In training the running statistics normalise: use those of the batch.",
-                "one code path for both modes", "training"),
-        Mistake("running-moves-in-evaluation", "The running statistics move in evaluation too.", "the update before the if",
-                "evaluation"),
+        Mistake(
+            "unbiased-forward",
+            "The batch is normalised with the variance divided by N - 1: divide by N here.",
+            "var(ddof=1), or torch.var's default",
+            "training",
+        ),
+        Mistake(
+            "biased-running",
+            "The running variance takes the variance divided by N: towards it goes N - 1.",
+            "one variance used for both",
+            "running",
+        ),
+        Mistake(
+            "running-unused",
+            "In evaluation the batch's own statistics are used: the running ones were kept for that.",
+            "tests with training only",
+            "evaluation",
+        ),
+        Mistake(
+            "running-in-training",
+            "In training the running statistics normalise: use those of the batch.",
+            "one code path for both modes",
+            "training",
+        ),
+        Mistake(
+            "running-moves-in-evaluation",
+            "The running statistics move in evaluation too.",
+            "the update before the if",
+            "evaluation",
+        ),
         Mistake("running-not-updated", "The running statistics never move.", "the update forgotten", "running"),
-        Mistake("running-replaced", "The running statistics are those of the last batch: they move by momentum only.",
-                "= for a weighted mean", "running"),
-        Mistake("momentum-swapped", "momentum is the weight of the old value here: it is the weight of the new one.",
-                "Keras and PyTorch define it the opposite way", "running"),
-        Mistake("eps-outside", "eps is added to the standard deviation: it belongs under the root, var + eps.",
-                "sqrt(var) + eps, as in Adam", "training"),
+        Mistake(
+            "running-replaced",
+            "The running statistics are those of the last batch: they move by momentum only.",
+            "= for a weighted mean",
+            "running",
+        ),
+        Mistake(
+            "momentum-swapped",
+            "momentum is the weight of the old value here: it is the weight of the new one.",
+            "Keras and PyTorch define it the opposite way",
+            "running",
+        ),
+        Mistake(
+            "eps-outside",
+            "eps is added to the standard deviation: it belongs under the root, var + eps.",
+            "sqrt(var) + eps, as in Adam",
+            "training",
+        ),
         Mistake("eps-missing", "eps is not used.", "tests with a tiny eps", "training"),
-        Mistake("variance-for-deviation", "The batch is divided by the variance: divide by its root.", "sqrt forgotten",
-                "training"),
-        Mistake("wrong-axis", "The statistics run over the features of each example: that is layer norm. Use axis 0.",
-                "axis=1 for axis=0", "training"),
-        Mistake("over-everything", "One mean and one variance serve all features: each has its own, over axis 0.",
-                "x.mean() without axis", "training"),
+        Mistake(
+            "variance-for-deviation",
+            "The batch is divided by the variance: divide by its root.",
+            "sqrt forgotten",
+            "training",
+        ),
+        Mistake(
+            "wrong-axis",
+            "The statistics run over the features of each example: that is layer norm. Use axis 0.",
+            "axis=1 for axis=0",
+            "training",
+        ),
+        Mistake(
+            "over-everything",
+            "One mean and one variance serve all features: each has its own, over axis 0.",
+            "x.mean() without axis",
+            "training",
+        ),
         Mistake("gamma-missing", "gamma is not used in forward.", "tests with gamma = 1", "training"),
         Mistake("beta-missing", "beta is not added.", "tests with beta = 0", "training"),
-        Mistake("constant-statistics", "dx treats mean and variance as constants: they move with every x.",
-                "the most common wrong derivation", "backward"),
+        Mistake(
+            "constant-statistics",
+            "dx treats mean and variance as constants: they move with every x.",
+            "the most common wrong derivation",
+            "backward",
+        ),
         Mistake("mean-term-missing", "dx lacks the way through the mean: - mean of dy.", "a term lost", "backward"),
-        Mistake("variance-term-missing", "dx lacks the way through the variance: - u times the mean of dy u.",
-                "a term lost", "backward"),
-        Mistake("sums-for-means", "dx subtracts sums where means belong: they are N times too large.", "1/N lost",
-                "backward"),
+        Mistake(
+            "variance-term-missing",
+            "dx lacks the way through the variance: - u times the mean of dy u.",
+            "a term lost",
+            "backward",
+        ),
+        Mistake(
+            "sums-for-means",
+            "dx subtracts sums where means belong: they are N times too large.",
+            "1/N lost",
+            "backward",
+        ),
         Mistake("dx-without-gamma", "dx lacks the factor gamma.", "tests with gamma = 1", "backward"),
-        Mistake("dx-scale-missing", "dx lacks the division by sqrt(var + eps).", "tests with unit variance", "backward"),
+        Mistake(
+            "dx-scale-missing", "dx lacks the division by sqrt(var + eps).", "tests with unit variance", "backward"
+        ),
         Mistake("dgamma-of-x", "dgamma uses x: it needs the normalised u.", "x for u", "backward"),
-        Mistake("parameters-mean", "dgamma and dbeta are means over the batch: they are sums.", "mean for sum", "backward"),
+        Mistake(
+            "parameters-mean", "dgamma and dbeta are means over the batch: they are sums.", "mean for sum", "backward"
+        ),
     ],
-)  # fmt: skip
+)

@@ -98,7 +98,13 @@ def evaluation(rng):
     off = Call("set", "training", (False,))
     return [
         [made(rng, 0.4), off, Call("method", "forward", (x,))],
-        [made(rng, 0.4), Call("do", "forward", (x,)), off, Call("method", "forward", (x,)), Call("method", "backward", (dy,))],
+        [
+            made(rng, 0.4),
+            Call("do", "forward", (x,)),
+            off,
+            Call("method", "forward", (x,)),
+            Call("method", "backward", (dy,)),
+        ],
     ]
 
 
@@ -107,7 +113,9 @@ def backward(rng):
     for p in PS:
         x = normal(rng, 3, size(rng, 4, 6))
         x[:, 0] = 0  # a zero that is kept must pass its gradient
-        cases.append([made(rng, p), Call("do", "forward", (x,)), Call("method", "backward", (normal(rng, *x.shape) + 2,))])
+        cases.append(
+            [made(rng, p), Call("do", "forward", (x,)), Call("method", "backward", (normal(rng, *x.shape) + 2,))]
+        )
     return cases
 
 
@@ -117,42 +125,99 @@ def nothing(rng):
 
 
 EXERCISE = Exercise(
-    "e09_dropout", "Dropout", 15, "medium", ["Dropout"], {"Dropout": Truth}, core=True, wrong=wrong,
+    "e09_dropout",
+    "Dropout",
+    15,
+    "medium",
+    ["Dropout"],
+    {"Dropout": Truth},
+    core=True,
+    wrong=wrong,
     checks=[
         Check("forward", "in training, x / (1 - p) where u >= p, else 0", 3, forward),
         Check("fresh", "every call draws afresh", 1, twice),
         Check("evaluation", "in evaluation nothing is dropped and nothing scaled", 2, evaluation),
         Check("backward", "dy goes the way that x went", 3, backward),
         Check("nothing", "with p = 0 nothing happens", 1, nothing),
-        Check("untouched", "x and dy stay as they were", 1, lambda rng: [forward(rng)[0], backward(rng)[0]], "untouched"),
+        Check(
+            "untouched", "x and dy stay as they were", 1, lambda rng: [forward(rng)[0], backward(rng)[0]], "untouched"
+        ),
     ],
     mistakes=[
-        Mistake("not-scaled", "What is kept is not scaled: divide by 1 - p, so that the mean stays.",
-                "the scale forgotten", "forward"),
-        Mistake("scaled-in-evaluation", "The scale stands in evaluation, times 1 - p: here training divides by 1 - p and "
-                "evaluation leaves x alone.", "the original paper's form (Srivastava et al. 2014)", "evaluation"),
-        Mistake("divided-by-p", "What is kept is divided by p: the chance to be kept is 1 - p.", "p for 1 - p", "forward"),
-        Mistake("multiplied", "What is kept is multiplied by 1 - p: divide by it.", "the direction of the scale",
-                "forward"),
-        Mistake("p-swapped", "p is used as the chance to be kept: it is the chance to be dropped.",
-                "TensorFlow 1 called it keep_prob", "forward"),
+        Mistake(
+            "not-scaled",
+            "What is kept is not scaled: divide by 1 - p, so that the mean stays.",
+            "the scale forgotten",
+            "forward",
+        ),
+        Mistake(
+            "scaled-in-evaluation",
+            "The scale stands in evaluation, times 1 - p: here training divides by 1 - p and "
+            "evaluation leaves x alone.",
+            "the original paper's form (Srivastava et al. 2014)",
+            "evaluation",
+        ),
+        Mistake(
+            "divided-by-p", "What is kept is divided by p: the chance to be kept is 1 - p.", "p for 1 - p", "forward"
+        ),
+        Mistake(
+            "multiplied", "What is kept is multiplied by 1 - p: divide by it.", "the direction of the scale", "forward"
+        ),
+        Mistake(
+            "p-swapped",
+            "p is used as the chance to be kept: it is the chance to be dropped.",
+            "TensorFlow 1 called it keep_prob",
+            "forward",
+        ),
         Mistake("kept-inverted", "The wrong ones are dropped: kept is where u >= p.", "< for >=", "forward"),
-        Mistake("mask-shared", "One mask serves the whole batch: draw one number for each number of x.",
-                "rng.random(features)", "forward"),
-        Mistake("normal-draw", "The draw is from a normal distribution: rng.random is uniform in [0, 1).",
-                "randn for rand", "forward"),
-        Mistake("same-mask", "The second call uses the mask of the first: draw in every call.", "drawn once and kept",
-                "fresh"),
+        Mistake(
+            "mask-shared",
+            "One mask serves the whole batch: draw one number for each number of x.",
+            "rng.random(features)",
+            "forward",
+        ),
+        Mistake(
+            "normal-draw",
+            "The draw is from a normal distribution: rng.random is uniform in [0, 1).",
+            "randn for rand",
+            "forward",
+        ),
+        Mistake(
+            "same-mask",
+            "The second call uses the mask of the first: draw in every call.",
+            "drawn once and kept",
+            "fresh",
+        ),
         Mistake("drops-in-evaluation", "It drops in evaluation too.", "self.training not looked at", "evaluation"),
-        Mistake("backward-old-mask", "After a forward pass in evaluation, backward still uses the mask of training.",
-                "the mask is not reset", "evaluation"),
-        Mistake("backward-identity", "backward passes everything: what was dropped has no gradient.", "backward forgotten",
-                "backward"),
-        Mistake("backward-not-scaled", "backward lacks the factor 1 / (1 - p) of the forward pass.",
-                "a mask of 0 and 1 kept", "backward"),
-        Mistake("second-draw", "backward draws a mask of its own: it must use the one of the forward pass.",
-                "drawn where it is used", "backward"),
-        Mistake("backward-from-output", "backward looks where y is not 0: a kept 0 passes its gradient too.",
-                "the mask rebuilt from y", "backward"),
+        Mistake(
+            "backward-old-mask",
+            "After a forward pass in evaluation, backward still uses the mask of training.",
+            "the mask is not reset",
+            "evaluation",
+        ),
+        Mistake(
+            "backward-identity",
+            "backward passes everything: what was dropped has no gradient.",
+            "backward forgotten",
+            "backward",
+        ),
+        Mistake(
+            "backward-not-scaled",
+            "backward lacks the factor 1 / (1 - p) of the forward pass.",
+            "a mask of 0 and 1 kept",
+            "backward",
+        ),
+        Mistake(
+            "second-draw",
+            "backward draws a mask of its own: it must use the one of the forward pass.",
+            "drawn where it is used",
+            "backward",
+        ),
+        Mistake(
+            "backward-from-output",
+            "backward looks where y is not 0: a kept 0 passes its gradient too.",
+            "the mask rebuilt from y",
+            "backward",
+        ),
     ],
-)  # fmt: skip
+)

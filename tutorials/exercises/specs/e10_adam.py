@@ -91,8 +91,10 @@ def one(rng):
 
 
 def several_steps(rng):
-    return [case(rng, {"W": (2, 2)}, n, eps, b1, b2) for n, eps, b1, b2 in
-            [(2, 0.1, 0.8, 0.9), (3, 0.3, 0.9, 0.7), (size(rng, 4, 5), 0.1, 0.6, 0.9)]]  # fmt: skip
+    return [
+        case(rng, {"W": (2, 2)}, n, eps, b1, b2)
+        for n, eps, b1, b2 in [(2, 0.1, 0.8, 0.9), (3, 0.3, 0.9, 0.7), (size(rng, 4, 5), 0.1, 0.6, 0.9)]
+    ]
 
 
 def several_parameters(rng):
@@ -103,37 +105,83 @@ def several_parameters(rng):
 
 
 EXERCISE = Exercise(
-    "e10_adam", "Adam", 25, "medium", ["Adam"], {"Adam": Truth}, core=True, wrong=wrong,
+    "e10_adam",
+    "Adam",
+    25,
+    "medium",
+    ["Adam"],
+    {"Adam": Truth},
+    core=True,
+    wrong=wrong,
     checks=[
-        Check("example", "the worked example comes out", 1, lambda rng: [
-            [Call("make", "Adam", ({"w": np.array([1.0])}, 0.1, 0.9, 0.999, 0.0)),
-             Call("do", "step", ({"w": np.array([4.0])},)), Call("get", "parameters")]]),
+        Check(
+            "example",
+            "the worked example comes out",
+            1,
+            lambda rng: [
+                [
+                    Call("make", "Adam", ({"w": np.array([1.0])}, 0.1, 0.9, 0.999, 0.0)),
+                    Call("do", "step", ({"w": np.array([4.0])},)),
+                    Call("get", "parameters"),
+                ]
+            ],
+        ),
         Check("first", "the first step is right", 2, one),
         Check("later", "later steps use moments and powers of the betas", 3, several_steps),
         Check("several", "every parameter has moments of its own", 2, several_parameters),
         Check("untouched", "the gradients stay as they were", 1, one, "untouched"),
     ],
     mistakes=[
-        Mistake("no-correction", "The moments are not freed of their start at zero: divide by 1 - beta^t.",
-                "bias correction forgotten", "first"),
+        Mistake(
+            "no-correction",
+            "The moments are not freed of their start at zero: divide by 1 - beta^t.",
+            "bias correction forgotten",
+            "first",
+        ),
         Mistake("first-uncorrected", "Only v is corrected: m / (1 - beta1^t) too.", "half of the correction", "first"),
         Mistake("second-uncorrected", "Only m is corrected: v / (1 - beta2^t) too.", "half of the correction", "first"),
-        Mistake("correction-without-power", "The correction ignores t: 1 - beta^t, not 1 - beta.",
-                "right in the first step only", "later"),
-        Mistake("correction-kept", "The corrected moments are kept for the next step: keep the uncorrected ones.",
-                "self.m = m_hat", "later"),
-        Mistake("t-late", "t is still 0 in the first step, so the correction divides by 0: count before using it.",
-                "t += 1 at the end", "first"),
-        Mistake("t-per-parameter", "t grows with every parameter instead of every step.", "t += 1 inside the loop",
-                "several"),
-        Mistake("shared-buffer", "All parameters share one pair of moments: each needs its own.",
-                "shared momentum buffer; one attribute for a dict", "several"),
-        Mistake("state-reset", "The moments start from zero in every step.", "made in step instead of __init__", "later"),
+        Mistake(
+            "correction-without-power",
+            "The correction ignores t: 1 - beta^t, not 1 - beta.",
+            "right in the first step only",
+            "later",
+        ),
+        Mistake(
+            "correction-kept",
+            "The corrected moments are kept for the next step: keep the uncorrected ones.",
+            "self.m = m_hat",
+            "later",
+        ),
+        Mistake(
+            "t-late",
+            "t is still 0 in the first step, so the correction divides by 0: count before using it.",
+            "t += 1 at the end",
+            "first",
+        ),
+        Mistake(
+            "t-per-parameter",
+            "t grows with every parameter instead of every step.",
+            "t += 1 inside the loop",
+            "several",
+        ),
+        Mistake(
+            "shared-buffer",
+            "All parameters share one pair of moments: each needs its own.",
+            "shared momentum buffer; one attribute for a dict",
+            "several",
+        ),
+        Mistake(
+            "state-reset", "The moments start from zero in every step.", "made in step instead of __init__", "later"
+        ),
         Mistake("betas-swapped", "beta1 and beta2 are exchanged: beta1 belongs to m.", "names swapped", "later"),
         Mistake("weight-missing", "m adds g with weight 1: the weight is 1 - beta1.", "momentum as in SGD", "first"),
         Mistake("square-missing", "v averages |g|: it averages g squared.", "square forgotten", "later"),
-        Mistake("about-the-mean", "v averages (g - m)^2: that is AdaBelief. Adam averages g^2.", "'variance' taken literally",
-                "first"),
+        Mistake(
+            "about-the-mean",
+            "v averages (g - m)^2: that is AdaBelief. Adam averages g^2.",
+            "'variance' taken literally",
+            "first",
+        ),
         Mistake("no-root", "The step is divided by v: divide by its root.", "sqrt forgotten", "first"),
         Mistake("eps-inside", "eps stands under the root: sqrt(v) + eps.", "as in batch norm", "first"),
         Mistake("eps-missing", "eps is not used.", "tests with a tiny eps", "first"),
@@ -141,4 +189,4 @@ EXERCISE = Exercise(
         Mistake("no-momentum", "The step uses g itself: it uses m / (1 - beta1^t).", "RMSProp", "later"),
         Mistake("ascent", "The step is added: subtract it.", "sign slip", "first"),
     ],
-)  # fmt: skip
+)

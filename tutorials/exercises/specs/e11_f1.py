@@ -101,13 +101,28 @@ def undefined(name):
 LABELS, PREDICTIONS = np.array([0, 0, 1, 1, 1]), np.array([0, 1, 1, 1, 2])
 
 EXERCISE = Exercise(
-    "e11_f1", "F1, class by class", 15, "medium", ["f1_scores", "macro_f1"],
-    {"f1_scores": truth_f1, "macro_f1": truth_macro}, core=True, wrong=wrong,
+    "e11_f1",
+    "F1, class by class",
+    15,
+    "medium",
+    ["f1_scores", "macro_f1"],
+    {"f1_scores": truth_f1, "macro_f1": truth_macro},
+    core=True,
+    wrong=wrong,
     checks=[
-        Check("example", "the worked examples come out", 2, lambda rng: [
-            call("f1_scores", LABELS, PREDICTIONS, 4), call("macro_f1", LABELS, PREDICTIONS, 4)]),
+        Check(
+            "example",
+            "the worked examples come out",
+            2,
+            lambda rng: [call("f1_scores", LABELS, PREDICTIONS, 4), call("macro_f1", LABELS, PREDICTIONS, 4)],
+        ),
         Check("scores", "F1 is the harmonic mean of precision and recall, class by class", 3, draws("f1_scores")),
-        Check("undefined", "classes without predictions, examples or true positives have F1 = 0", 2, undefined("f1_scores")),
+        Check(
+            "undefined",
+            "classes without predictions, examples or true positives have F1 = 0",
+            2,
+            undefined("f1_scores"),
+        ),
         Check("macro", "macro F1 is the plain mean over the classes", 1, draws("macro_f1")),
         Check("macro-undefined", "classes with F1 = 0 count in the mean", 2, undefined("macro_f1")),
         Check("untouched", "labels and predictions stay as they were", 1, draws("f1_scores"), "untouched"),
@@ -115,32 +130,80 @@ EXERCISE = Exercise(
     mistakes=[
         Mistake("precision-only", "This is precision: recall is missing.", "half of the formula", "scores"),
         Mistake("recall-only", "This is recall: precision is missing.", "half of the formula", "scores"),
-        Mistake("arithmetic-mean", "This is the plain mean of precision and recall: F1 is the harmonic one.",
-                "'mean' taken literally", "scores"),
-        Mistake("geometric-mean", "This is the geometric mean of precision and recall (Fowlkes-Mallows): F1 is the "
-                "harmonic one.", "means mixed up", "scores"),
-        Mistake("smaller-of-both", "This is the smaller of precision and recall.", "F1 lies between, near the smaller",
-                "scores"),
-        Mistake("accuracy-per-class", "This counts true negatives too (accuracy of one class against the rest): F1 does "
-                "not.", "accuracy and F1 mixed up", "scores"),
-        Mistake("jaccard", "This is TP / (TP + FP + FN), the Jaccard index: F1 counts TP twice above and below.",
-                "the 2 lost in both places", "scores"),
+        Mistake(
+            "arithmetic-mean",
+            "This is the plain mean of precision and recall: F1 is the harmonic one.",
+            "'mean' taken literally",
+            "scores",
+        ),
+        Mistake(
+            "geometric-mean",
+            "This is the geometric mean of precision and recall (Fowlkes-Mallows): F1 is the harmonic one.",
+            "means mixed up",
+            "scores",
+        ),
+        Mistake(
+            "smaller-of-both",
+            "This is the smaller of precision and recall.",
+            "F1 lies between, near the smaller",
+            "scores",
+        ),
+        Mistake(
+            "accuracy-per-class",
+            "This counts true negatives too (accuracy of one class against the rest): F1 does not.",
+            "accuracy and F1 mixed up",
+            "scores",
+        ),
+        Mistake(
+            "jaccard",
+            "This is TP / (TP + FP + FN), the Jaccard index: F1 counts TP twice above and below.",
+            "the 2 lost in both places",
+            "scores",
+        ),
         Mistake("factor-two-missing", "The factor 2 is missing: 2 P R / (P + R).", "a constant lost", "scores"),
-        Mistake("classes-from-labels", "There is one score for each class that occurs in labels: `classes` says how many "
-                "there are.", "np.unique(labels)", "undefined"),
-        Mistake("undefined-nan", "A class that is neither predicted nor present gives NaN (0/0): its F1 is 0.",
-                "0/0 left alone; 'undefined F1' threads", "undefined"),
-        Mistake("undefined-one", "A class that is neither predicted nor present counts as 1: here it is 0.",
-                "zero_division=1", "undefined"),
-        Mistake("nan-without-true-positives", "A class without a true positive gives NaN (0/0 in 2 P R / (P + R)): its F1 "
-                "is 0.", "0/0 left alone", "undefined"),
-        Mistake("macro-weighted", "The mean is weighted by how often a class occurs: macro weighs all classes alike.",
-                "average='weighted'", "macro"),
+        Mistake(
+            "classes-from-labels",
+            "There is one score for each class that occurs in labels: `classes` says how many there are.",
+            "np.unique(labels)",
+            "undefined",
+        ),
+        Mistake(
+            "undefined-nan",
+            "A class that is neither predicted nor present gives NaN (0/0): its F1 is 0.",
+            "0/0 left alone; 'undefined F1' threads",
+            "undefined",
+        ),
+        Mistake(
+            "undefined-one",
+            "A class that is neither predicted nor present counts as 1: here it is 0.",
+            "zero_division=1",
+            "undefined",
+        ),
+        Mistake(
+            "nan-without-true-positives",
+            "A class without a true positive gives NaN (0/0 in 2 P R / (P + R)): its F1 is 0.",
+            "0/0 left alone",
+            "undefined",
+        ),
+        Mistake(
+            "macro-weighted",
+            "The mean is weighted by how often a class occurs: macro weighs all classes alike.",
+            "average='weighted'",
+            "macro",
+        ),
         Mistake("macro-is-accuracy", "This is accuracy (micro F1).", "average='micro'", "macro"),
-        Mistake("macro-skips-zeros", "Classes with F1 = 0 are left out of the mean: they count.", "nan-mean habits",
-                "macro-undefined"),
-        Mistake("macro-over-present", "Only classes that occur in labels are averaged: all `classes` count.",
-                "scikit-learn averages over the labels it saw", "macro-undefined"),
+        Mistake(
+            "macro-skips-zeros",
+            "Classes with F1 = 0 are left out of the mean: they count.",
+            "nan-mean habits",
+            "macro-undefined",
+        ),
+        Mistake(
+            "macro-over-present",
+            "Only classes that occur in labels are averaged: all `classes` count.",
+            "scikit-learn averages over the labels it saw",
+            "macro-undefined",
+        ),
         Mistake("macro-sum", "The scores are added up: divide by the number of classes.", "sum for mean", "macro"),
     ],
-)  # fmt: skip
+)

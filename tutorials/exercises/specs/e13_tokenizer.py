@@ -69,9 +69,13 @@ def wrong(m):
 
 
 TEXTS = [
-    "Don't stop!? It's well-made, 3 times.", "A well--kept 'secret' - or NOT?? rock'n'roll", "", "Ärger über Öl: 50-60% mehr!!!",
-    "snake_case, e-mail -dash- it''s", "Great! great? GREAT!!",
-]  # fmt: skip
+    "Don't stop!? It's well-made, 3 times.",
+    "A well--kept 'secret' - or NOT?? rock'n'roll",
+    "",
+    "Ärger über Öl: 50-60% mehr!!!",
+    "snake_case, e-mail -dash- it''s",
+    "Great! great? GREAT!!",
+]
 WORDS = ["great", "it's", "not", "!", "well-made", "a", "50-60", "stop"]
 
 
@@ -85,31 +89,65 @@ def ids(rng):
 
 
 EXERCISE = Exercise(
-    "e13_tokenizer", "A tokenizer", 25, "medium", ["tokenize", "token_ids"],
-    {"tokenize": truth_tokenize, "token_ids": truth_ids}, wrong=wrong,
+    "e13_tokenizer",
+    "A tokenizer",
+    25,
+    "medium",
+    ["tokenize", "token_ids"],
+    {"tokenize": truth_tokenize, "token_ids": truth_ids},
+    wrong=wrong,
     checks=[
-        Check("example", "the worked examples come out", 2, lambda rng: [
-            call("tokenize", TEXTS[0]), call("token_ids", ["good, very good!", ""], ["good", "bad"], 3)]),
+        Check(
+            "example",
+            "the worked examples come out",
+            2,
+            lambda rng: [call("tokenize", TEXTS[0]), call("token_ids", ["good, very good!", ""], ["good", "bad"], 3)],
+        ),
         Check("tokens", "words, numbers and marks are found in any text", 4, some),
         Check("ids", "ids are cut or filled to the length, and unknown tokens are 1", 4, ids),
     ],
     mistakes=[
         Mistake("not-lowered", "Capital letters stay: lower-case the text first.", "a line forgotten", "tokens"),
-        Mistake("whitespace-only", "The text is split at spaces only: punctuation stays on the words.", "str.split()", "tokens"),
+        Mistake(
+            "whitespace-only",
+            "The text is split at spaces only: punctuation stays on the words.",
+            "str.split()",
+            "tokens",
+        ),
         Mistake("split-at-apostrophe", "Words are cut at apostrophes and hyphens inside them.", r"\\w+", "tokens"),
-        Mistake("apostrophe-anywhere", "Apostrophes and hyphens stick to the ends of words: only single ones between two "
-                "letters belong.", "a character class with both", "tokens"),
+        Mistake(
+            "apostrophe-anywhere",
+            "Apostrophes and hyphens stick to the ends of words: only single ones between two letters belong.",
+            "a character class with both",
+            "tokens",
+        ),
         Mistake("ascii-only", "Letters beyond a to z are lost.", "[a-z]", "tokens"),
         Mistake("digits-dropped", "Digits are lost.", "str.isalpha", "tokens"),
         Mistake("marks-dropped", "Exclamation and question marks are lost.", r"\\w+", "tokens"),
         Mistake("marks-single", "A run of marks is one token, not one a mark.", "the + forgotten", "tokens"),
-        Mistake("ids-from-zero", "The vocabulary's ids start at 0: 0 is padding and 1 unknown, so they start at 2.",
-                "enumerate", "ids"),
-        Mistake("ids-from-one", "The vocabulary's ids start at 1: 1 is the unknown token, so they start at 2.", "off by one", "ids"),
-        Mistake("unknown-is-padding", "Unknown tokens have the id 0: that is padding; theirs is 1.", "dict.get(t, 0)", "ids"),
+        Mistake(
+            "ids-from-zero",
+            "The vocabulary's ids start at 0: 0 is padding and 1 unknown, so they start at 2.",
+            "enumerate",
+            "ids",
+        ),
+        Mistake(
+            "ids-from-one",
+            "The vocabulary's ids start at 1: 1 is the unknown token, so they start at 2.",
+            "off by one",
+            "ids",
+        ),
+        Mistake(
+            "unknown-is-padding", "Unknown tokens have the id 0: that is padding; theirs is 1.", "dict.get(t, 0)", "ids"
+        ),
         Mistake("unknown-dropped", "Unknown tokens are left out: they have the id 1.", "a filter", "ids"),
         Mistake("cut-at-the-start", "Long texts lose their beginning: cut at the end.", "[-length:]", "ids"),
         Mistake("not-padded", "Short texts are not filled up to the length.", "the fill forgotten", "ids"),
-        Mistake("padded-at-the-start", "The padding stands before the text: it belongs behind.", "Keras' pad_sequences", "ids"),
+        Mistake(
+            "padded-at-the-start",
+            "The padding stands before the text: it belongs behind.",
+            "Keras' pad_sequences",
+            "ids",
+        ),
     ],
-)  # fmt: skip
+)

@@ -70,28 +70,64 @@ def edges(rng):
 
 
 EXERCISE = Exercise(
-    "e14_calibration_error", "Calibration error", 25, "medium", ["calibration_error"], {"calibration_error": truth},
+    "e14_calibration_error",
+    "Calibration error",
+    25,
+    "medium",
+    ["calibration_error"],
+    {"calibration_error": truth},
     wrong=wrong,
     checks=[
-        Check("example", "the worked example comes out", 2, lambda rng: [
-            call("calibration_error", array([0.9, 0.1], [0.2, 0.8], [0.6, 0.4]), np.array([0, 0, 0]), 2)]),
+        Check(
+            "example",
+            "the worked example comes out",
+            2,
+            lambda rng: [call("calibration_error", array([0.9, 0.1], [0.2, 0.8], [0.6, 0.4]), np.array([0, 0, 0]), 2)],
+        ),
         Check("draws", "the gaps of the bins are weighted by how many examples are in them", 5, draws),
         Check("edges", "confidences on the edge of a bin belong to the bin below", 2, edges),
         Check("untouched", "p and labels stay as they were", 1, draws, "untouched"),
     ],
     mistakes=[
-        Mistake("unweighted", "All filled bins weigh the same: weigh each by its share of the examples.", "np.mean of the gaps", "draws"),
-        Mistake("unweighted-all-bins", "The gaps are divided by the number of bins: weigh each by its share of the examples.",
-                "1/B for n_b/N", "draws"),
+        Mistake(
+            "unweighted",
+            "All filled bins weigh the same: weigh each by its share of the examples.",
+            "np.mean of the gaps",
+            "draws",
+        ),
+        Mistake(
+            "unweighted-all-bins",
+            "The gaps are divided by the number of bins: weigh each by its share of the examples.",
+            "1/B for n_b/N",
+            "draws",
+        ),
         Mistake("not-divided", "The weighted gaps are not divided by N.", "1/N lost", "draws"),
         Mistake("signed", "Gaps of opposite sign cancel: take absolute values, bin by bin.", "abs forgotten", "draws"),
         Mistake("squared", "The gaps are squared: take absolute values.", "the Brier score's habit", "draws"),
-        Mistake("maximum", "This is the largest gap (maximum calibration error): take the weighted mean.", "MCE for ECE", "draws"),
-        Mistake("confidence-of-label", "The label's probability is taken for the confidence: it is the largest one.",
-                "p[n, label]", "draws"),
-        Mistake("confidence-of-first", "One fixed class's probability is taken for the confidence.", "two-class code", "draws"),
+        Mistake(
+            "maximum",
+            "This is the largest gap (maximum calibration error): take the weighted mean.",
+            "MCE for ECE",
+            "draws",
+        ),
+        Mistake(
+            "confidence-of-label",
+            "The label's probability is taken for the confidence: it is the largest one.",
+            "p[n, label]",
+            "draws",
+        ),
+        Mistake(
+            "confidence-of-first",
+            "One fixed class's probability is taken for the confidence.",
+            "two-class code",
+            "draws",
+        ),
         Mistake("middle-of-bin", "The middle of a bin stands for its mean confidence.", "histogram habits", "draws"),
-        Mistake("left-closed", "A confidence on an edge is put into the bin above: bins are (b/B, (b+1)/B].", "floor for ceil",
-                "edges"),
+        Mistake(
+            "left-closed",
+            "A confidence on an edge is put into the bin above: bins are (b/B, (b+1)/B].",
+            "floor for ceil",
+            "edges",
+        ),
     ],
-)  # fmt: skip
+)

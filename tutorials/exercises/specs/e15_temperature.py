@@ -58,8 +58,10 @@ def wrong(m):
 
 
 def losses(rng):
-    return [call("temperature_loss", normal(rng, n, k, scale=3), rng.integers(0, k, n), t)
-            for n, k, t in [(2, 3, 2.0), (size(rng, 3, 5), 4, 0.5), (4, 4, size(rng, 3, 6) / 1.0)]]  # fmt: skip
+    return [
+        call("temperature_loss", normal(rng, n, k, scale=3), rng.integers(0, k, n), t)
+        for n, k, t in [(2, 3, 2.0), (size(rng, 3, 5), 4, 0.5), (4, 4, size(rng, 3, 6) / 1.0)]
+    ]
 
 
 def large(rng):
@@ -78,12 +80,24 @@ def best(rng):
 
 
 EXERCISE = Exercise(
-    "e15_temperature", "Temperature", 20, "medium", ["temperature_loss", "best_temperature"],
-    {"temperature_loss": truth_loss, "best_temperature": truth_best}, wrong=wrong, given=["softmax", "log_softmax"],
+    "e15_temperature",
+    "Temperature",
+    20,
+    "medium",
+    ["temperature_loss", "best_temperature"],
+    {"temperature_loss": truth_loss, "best_temperature": truth_best},
+    wrong=wrong,
+    given=["softmax", "log_softmax"],
     checks=[
-        Check("example", "the worked examples come out", 2, lambda rng: [
-            call("temperature_loss", array([0, np.log(9)]), np.array([1]), 2.0),
-            call("best_temperature", array([0, 4], [0, 4], [4, 0]), np.array([1, 0, 0]), [1.0, 4.0, 16.0])]),
+        Check(
+            "example",
+            "the worked examples come out",
+            2,
+            lambda rng: [
+                call("temperature_loss", array([0, np.log(9)]), np.array([1]), 2.0),
+                call("best_temperature", array([0, 4], [0, 4], [4, 0]), np.array([1, 0, 0]), [1.0, 4.0, 16.0]),
+            ],
+        ),
         Check("losses", "the scores are divided by T before softmax", 3, losses),
         Check("large", "scores of 10,000 cost a finite loss", 1, large),
         Check("best", "the candidate with the least loss is chosen", 3, best),
@@ -93,17 +107,29 @@ EXERCISE = Exercise(
         Mistake("multiplied", "The scores are multiplied by T: divide them.", "inverse temperature", "losses"),
         Mistake("squared", "The scores are divided by T twice.", "scaled in two places", "losses"),
         Mistake("ignored", "T has no effect on the loss.", "a parameter forgotten", "losses"),
-        Mistake("after-softmax", "The probabilities are divided by T: divide the scores, before softmax.",
-                "the order of two steps", "losses"),
-        Mistake("shift-unscaled", "The maximum of the undivided scores is subtracted after dividing: large scores vanish.",
-                "shift and scale in the wrong order", "large"),
+        Mistake(
+            "after-softmax",
+            "The probabilities are divided by T: divide the scores, before softmax.",
+            "the order of two steps",
+            "losses",
+        ),
+        Mistake(
+            "shift-unscaled",
+            "The maximum of the undivided scores is subtracted after dividing: large scores vanish.",
+            "shift and scale in the wrong order",
+            "large",
+        ),
         Mistake("no-shift", "The exponentials overflow: subtract each row's maximum.", "cs231n.github.io#277", "large"),
         Mistake("not-divided", "The loss is a sum: divide by N.", "1/N lost", "losses"),
         Mistake("sign", "The loss is negative.", "sign slip", "losses"),
         Mistake("index-returned", "The place of the best candidate is returned, not the candidate.", "argmin", "best"),
         Mistake("largest-loss", "The candidate with the largest loss is chosen.", "max for min", "best"),
         Mistake("loss-returned", "The least loss is returned, not its temperature.", "min(losses)", "best"),
-        Mistake("by-accuracy", "The choice goes by accuracy, which no temperature changes: go by the loss.",
-                "a score that cannot tell", "best"),
+        Mistake(
+            "by-accuracy",
+            "The choice goes by accuracy, which no temperature changes: go by the loss.",
+            "a score that cannot tell",
+            "best",
+        ),
     ],
-)  # fmt: skip
+)

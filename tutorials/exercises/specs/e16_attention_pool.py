@@ -57,15 +57,18 @@ def wrong(m):
     return {"attention_pool": attention_pool}
 
 
-def masks(rng, n, l):
-    mask = rng.random((n, l)) < 0.6
+def masks(rng, n, length):
+    mask = rng.random((n, length)) < 0.6
     mask[:, 0], mask[-1, -1] = True, False
     return mask
 
 
 def draws(rng):
     shapes = [(2, 3, 2), (size(rng, 3, 4), 5, 3), (3, 3, 3)]
-    return [call("attention_pool", normal(rng, n, l, d), normal(rng, d), masks(rng, n, l)) for n, l, d in shapes]
+    return [
+        call("attention_pool", normal(rng, n, length, d), normal(rng, d), masks(rng, n, length))
+        for n, length, d in shapes
+    ]
 
 
 def empty(rng):
@@ -85,11 +88,28 @@ def lines(rng):
 
 
 EXERCISE = Exercise(
-    "e16_attention_pool", "Attention pooling", 25, "hard", ["attention_pool"], {"attention_pool": truth}, wrong=wrong,
+    "e16_attention_pool",
+    "Attention pooling",
+    25,
+    "hard",
+    ["attention_pool"],
+    {"attention_pool": truth},
+    wrong=wrong,
     given=["softmax"],
     checks=[
-        Check("example", "the worked example comes out", 2, lambda rng: [call("attention_pool", array(
-            [0, 1], [np.log(3), 5], [9, 9])[None], np.array([1.0, 0]), np.array([[True, True, False]]))]),
+        Check(
+            "example",
+            "the worked example comes out",
+            2,
+            lambda rng: [
+                call(
+                    "attention_pool",
+                    array([0, 1], [np.log(3), 5], [9, 9])[None],
+                    np.array([1.0, 0]),
+                    np.array([[True, True, False]]),
+                )
+            ],
+        ),
         Check("draws", "the weights are a softmax over the open positions", 4, draws),
         Check("empty", "a text without open positions gives zeros", 1, empty),
         Check("large", "scores of 1,000 are ordinary input", 1, large),
@@ -98,18 +118,47 @@ EXERCISE = Exercise(
     ],
     mistakes=[
         Mistake("mask-ignored", "Closed positions have weight too: they must have 0.", "the mask forgotten", "draws"),
-        Mistake("mask-inverted", "The open positions are closed and the closed ones open.", "True taken for padding", "draws"),
-        Mistake("mask-multiplies-scores", "Closed positions get the score 0, which is an ordinary score: they need -inf.",
-                "scores * mask", "draws"),
-        Mistake("masked-after-softmax", "The weights are closed after softmax, so the open ones no longer sum to 1.",
-                "softmax(e) * mask", "draws"),
+        Mistake(
+            "mask-inverted",
+            "The open positions are closed and the closed ones open.",
+            "True taken for padding",
+            "draws",
+        ),
+        Mistake(
+            "mask-multiplies-scores",
+            "Closed positions get the score 0, which is an ordinary score: they need -inf.",
+            "scores * mask",
+            "draws",
+        ),
+        Mistake(
+            "masked-after-softmax",
+            "The weights are closed after softmax, so the open ones no longer sum to 1.",
+            "softmax(e) * mask",
+            "draws",
+        ),
         Mistake("wrong-axis", "softmax runs over the batch: it runs over the positions, axis 1.", "axis=0", "draws"),
         Mistake("no-shift", "The exponentials overflow: subtract each row's maximum.", "cs231n.github.io#277", "large"),
-        Mistake("batch-maximum", "The maximum is that of the whole batch: take each text's own.", "crysx_nn#7", "large"),
-        Mistake("empty-nan", "A text without open positions gives NaN (0/0): it gives zeros.", "0/0 left alone", "empty"),
-        Mistake("scaled", "The scores are divided by the root of D: here they are not.", "dot-product attention", "draws"),
+        Mistake(
+            "batch-maximum", "The maximum is that of the whole batch: take each text's own.", "crysx_nn#7", "large"
+        ),
+        Mistake(
+            "empty-nan", "A text without open positions gives NaN (0/0): it gives zeros.", "0/0 left alone", "empty"
+        ),
+        Mistake(
+            "scaled", "The scores are divided by the root of D: here they are not.", "dot-product attention", "draws"
+        ),
         Mistake("uniform", "All open positions weigh the same: that is mean pooling.", "the scores forgotten", "draws"),
-        Mistake("hard", "Only the position with the largest score counts: softmax weighs all.", "argmax for softmax", "draws"),
-        Mistake("divided-by-length", "The weighted sum is divided by L: the weights sum to 1 already.", "mean for sum", "draws"),
+        Mistake(
+            "hard",
+            "Only the position with the largest score counts: softmax weighs all.",
+            "argmax for softmax",
+            "draws",
+        ),
+        Mistake(
+            "divided-by-length",
+            "The weighted sum is divided by L: the weights sum to 1 already.",
+            "mean for sum",
+            "draws",
+        ),
     ],
-)  # fmt: skip
+)
