@@ -297,7 +297,7 @@ check("with a random matrix in the backward pass more than 90 % are right", resu
 # - **A corner.** If an input of ReLU lies within $h$ of 0, measured and claimed differ and nobody is wrong. Draw
 #   another input, or make $h$ smaller.
 # - **`x[x < 0] = 0`** changes the caller's array. Layers must not write into what they are given.
-# - **A cache from another batch**: two forward passes, then one backward.
+# - **An input remembered from another batch**: two forward passes, then one backward.
 #
 # ## Check yourself
 #
