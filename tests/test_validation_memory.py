@@ -1,0 +1,38 @@
+"""What a run keeps of its validation examples, and what prediction makes of it."""
+
+import json
+
+import numpy as np
+
+from minnet.commands import seen_on_validation
+from minnet.functional import softmax
+from minnet.prediction import _validation_confusion
+
+
+def test_confusion_and_temperature_of_scores():
+    rng = np.random.default_rng(0)
+    z = 2 * rng.standard_normal((4000, 3))
+    labels = np.array([rng.choice(3, p=row) for row in softmax(z)])  # calibrated by construction
+    found = json.loads(json.dumps(seen_on_validation(3 * z, labels)))  # three times too sure
+    assert abs(found["temperature"] - 3) < 0.25
+    said = z.argmax(axis=1)
+    assert found["validation_confusion"] == [
+        [int(((labels == i) & (said == j)).sum()) for j in range(3)] for i in range(3)
+    ]
+
+
+def test_prediction_reads_it_and_takes_nothing_on_trust(tmp_path):
+    assert _validation_confusion(tmp_path, 2) is None
+    for kept, good in (
+        ([[3, 1], [0, 2]], True),
+        ([[3, 1], [0, 0]], False),  # a class without validation examples has no error rates
+        ([[3, -1], [0, 2]], False),
+        ([[3, 1, 0], [0, 2, 0]], False),
+        ("nonsense", False),
+        (None, False),
+    ):
+        (tmp_path / "config.json").write_text(json.dumps({"validation_confusion": kept}))
+        found = _validation_confusion(tmp_path, 2)
+        assert (found is not None) == good
+    (tmp_path / "config.json").write_text("[]")
+    assert _validation_confusion(tmp_path, 2) is None
