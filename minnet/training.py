@@ -337,7 +337,7 @@ class Trainer:
             targets = np.asarray(targets)
             if targets.ndim == 1 and targets.dtype.kind in "iu":
                 counted = targets[targets != getattr(self.loss, "ignore_index", None)]
-                classes: int = getattr(self.loss, "classes", scores.shape[1])  # a loss may own the last layer
+                classes: Any = getattr(self.loss, "classes", scores.shape[1])  # a loss may own the last layer
                 if counted.size and not (counted.min() >= 0 and counted.max() < classes):
                     raise ValueError(
                         f"the {name} labels run from {counted.min()} to {counted.max()}, but the model gives "
