@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
 
@@ -63,6 +63,7 @@ class Case:
     piece: int | None = None  # None: minnet's own rule
     workers: int | None = None
     label_smoothing: float = 0.0
+    exact: bool = False  # batch norm over the whole batch, for which workers wait for each other; else per piece
     text: bool = False
     side: int = 32
 
@@ -74,7 +75,8 @@ class Case:
     def plan(self, model: Layer, x: np.ndarray, threads: int) -> Plan:
         """minnet's rule, but for what the case fixes; no more workers than `threads`."""
         chosen = plan(model, x[:1], self.batch_size, self.workers, self.piece)
-        return chosen._replace(workers=min(chosen.workers, threads))
+        workers = min(chosen.workers, threads)
+        return Plan(workers, -(-self.batch_size // workers) if self.exact else chosen.piece)
 
 
 def _sgd(model: Layer, rate: float) -> Optimizer:
@@ -99,7 +101,7 @@ def all_cases() -> dict[str, Case]:
     bag = partial(models.embedding_bag, BUCKETS + 1, 3)
     found = [
         cnn6,
-        Case("cnn6-exact", "cnn6", cnn6.model, cnn6.optimizer, 0.1, workers=1, piece=cnn6.batch_size),
+        replace(cnn6, name="cnn6-exact", exact=True),
         Case("speedrun", "speedrun", speedrun, partial(_sgd, rate=0.01), 0.01, batch_size=1024, label_smoothing=0.2),
         Case("resnet", "resnet", _images(models.resnet), partial(_sgd, rate=0.1), 0.1),
         mlp,
@@ -123,7 +125,7 @@ def trained_by_minnet(case: Case, threads: int) -> Opened:
         order = np.random.default_rng(1).permutation(len(y))
         starts = range(0, len(y) - case.batch_size + 1, case.batch_size)
         count = 0
-        with Crew(model, loss, chosen) as crew:
+        with Crew(model, loss, chosen, case.exact) as crew:
             optimizer.pool = crew.pool if threads > 1 else None
 
             def step() -> None:

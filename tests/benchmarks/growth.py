@@ -23,6 +23,7 @@ from minnet.optimizers import SGD
 from minnet.training import Trainer
 from tests.benchmarks import common
 from tests.benchmarks.cases import CLASSES, MEAN, STD, all_cases, images, trained_by_minnet
+from tests.benchmarks.workers import limited
 
 WHAT = {
     "batch": "seconds a cnn6 step against batch size",
@@ -76,7 +77,8 @@ def by_workers(args: argparse.Namespace) -> tuple[dict[float, list[float]], list
     """As `stepped`, one side for each number of workers up to the threads allowed; batch 256."""
     counts = [n for n in (1, 2, 3, 4, 6, 8, 12, 16, 24, 32) if n <= args.threads]
     case = all_cases()["cnn6"]
-    sides = {str(n): trained_by_minnet(replace(case, workers=n, piece=16, batch_size=256), n) for n in counts}
+    cases = {str(n): replace(case, workers=n, piece=16, batch_size=256) for n in counts}
+    sides = {n: limited(trained_by_minnet(way, int(n)), threads=1) for n, way in cases.items()}
     found = common.alternate(sides, args.rounds, args.seconds, args.cpu_time)
     return {float(n): times for n, times in found.items()}, [statistics.median(times) for times in found.values()]
 
