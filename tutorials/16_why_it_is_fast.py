@@ -129,7 +129,8 @@ axis.axhline(1, color="grey", linestyle=":")
 axis.set(xscale="log", xlabel="piece in kilobytes", ylabel="time, whole = 1", ylim=(0, None))
 best = times.argmin()
 show(figure, f"Three steps over 64 MB, in pieces. Here pieces of {sizes[best] * 4 // 1024} kilobytes are quickest, "
-     f"crumbs of 8 take {times[0] / times[best]:.0f} times as long, the whole {times[-1] / times[best]:.1f} times.")  # fmt: skip
+     f"crumbs of 8 take {times[0] / times[best]:.0f} times as long, "
+     f"the whole {times[-1] / times[best]:.1f}.")  # fmt: skip
 # %% [markdown]
 # Your picture will differ: how much the whole loses depends on how large the caches are and who else is using them.
 # The left end is the same everywhere.
