@@ -57,9 +57,8 @@ def main() -> None:
                 print(*(f"      {v.property.name}: {v.problem}" for v in result.verdicts if v.problem), sep="\n")
     core = [e for e in exercises() if e.core]
     known = sum(len(e.mistakes) for e in exercises())
-    print(
-        f"{len(exercises())} exercises, {len(core)} core ({sum(e.minutes for e in core)} minutes), {known} known mistakes"
-    )
+    minutes = sum(e.minutes for e in core)
+    print(f"{len(exercises())} exercises, {len(core)} core ({minutes} minutes), {known} known mistakes")
     doubles = sum(len(row[2]) == 2 for row in found["rows"])
     print(f"{found['right']} right answers, {found['wrong']} wrong ones ({doubles} with two mistakes)")
     for kind, count in sorted(found["counts"].items()):
