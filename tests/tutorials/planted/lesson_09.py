@@ -1,0 +1,28 @@
+"""Changes of lesson 9: each turns one claim red."""
+
+PLANTED = [
+    ("He initialisation keeps activations and gradients within a factor of 3", '"He": np.sqrt(2 / D)',
+     '"He": np.sqrt(1 / D)'),
+    ("with weights of size 0.01 less than 1e-8 of the signal arrives", '"0.01": 0.01', '"0.01": 0.05'),
+    ("with weights of size 0.2 it is more than 1000 times as large", '"0.2": 0.2', '"0.2": 0.1'),
+    ("minnet's He weights have our size to 2 %", "theirs = he((D, D), 0)", "theirs = he((D, D), 0) * np.sqrt(0.5)"),
+    ("the healthy network gets more than 93 % right", "learning_rate=0.5, epochs=10", "learning_rate=0.005, epochs=10"),
+    ("1: with a rate of 30 the loss rises above twice log 10", "learning_rate=30)", "learning_rate=0.3)"),
+    ("2: from zero, the hidden weights are still zero after ten epochs",
+     'sick["all zero"].named_parameters().values():\n    array[...] = 0',
+     'sick["all zero"].named_parameters().values():\n    array[...] += 0'),
+    ("3: with pixels of 0 to 255 the loss starts above 10", "network().forward(train_x * 255)",
+     "network().forward(train_x * 2)"),
+    ("4: with a bias of -20 all units are off, and the loss stays above 2.2", "[0].b[...] = -20", "[0].b[...] = -0.2"),
+    ("5: without shuffling it gets at least 15 points fewer right", 'train(sick["no shuffling"], shuffle=False)',
+     'train(sick["no shuffling"])'),
+    ("6: with softmax twice no loss is below log(1 + 9/e) = 1.461", "network([Softmax()])", "network()"),
+    ("7: the leaked test claims at least 3 points more than is true", "right(leaked, test_x[:180], test_y[:180])",
+     "right(leaked, test_x[180:], test_y[180:])"),
+    ("32 units that start equal stay equal to 0.01",
+     "equal[2].W[...] = equal[2].W[:1]", "equal[2].W[...] = equal[2].W"),
+    ("the 32 equal units get less than 60 % right", "right(equal) < 0.6", "right(healthy) < 0.6"),
+    ("step 2: the loss starts within 0.5 of log 10", "memory.forward(x50), hat)", "memory.forward(9 * x50), hat)"),
+    ("step 3: 50 labels from a hat are learned by heart", "learning_rate=0.3, epochs=500",
+     "learning_rate=0.3, epochs=5"),
+]  # fmt: skip

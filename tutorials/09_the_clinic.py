@@ -1,0 +1,276 @@
+# %% [markdown]
+# # 9. The clinic
+#
+# You build: the initialisation that keeps a signal alive through ten layers, a diagnosis for seven sick networks, and a
+# recipe. You need: lessons 5 and 6. Minutes: 45.
+#
+# A network that does not learn raises no error. It runs, prints a loss, and the loss does not fall; or it falls, and
+# the result is worthless. What is wrong? There are a handful of usual illnesses, and each has its own signs. Here you
+# give them to a healthy network one by one, so that you know them when you meet them.
+#
+# ## By hand: a signal through ten layers
+#
+# **Initialisation** is where the weights start. A layer adds up $D$ products, $a_k = \sum_i h_i W_{ik}$. With random
+# weights of mean 0, independent of each other, the variances add:
+#
+# $$\mathrm{Var}(a) = D \cdot \mathrm{Var}(W) \cdot \overline{h^2}$$
+#
+# By hand: $D = 100$ inputs of size 1, weights of size 0.01. Then $\mathrm{Var}(a) = 100 \cdot 0.0001 \cdot 1 = 0.01$,
+# so $a$ has the size 0.1. ReLU cuts off half of the values, and with them half of the mean square: $\overline{h^2} =
+# 0.005$. Each layer multiplies the mean square by 0.005; after ten layers it is $10^{-23}$. With weights of size 1 each
+# layer multiplies by 50: $10^{17}$. What multiplies by exactly 1?
+#
+# $$\tfrac12 \cdot D \cdot \mathrm{Var}(W) = 1 \quad\Rightarrow\quad \mathrm{Var}(W) = \frac2D$$
+#
+# That is **He initialisation** (arXiv 1502.01852). Going back, $dh = da\,W^\top$ is a sum of the same kind, over the
+# outputs: with equally wide layers the same size keeps the gradient alive. When it dies on the way back, one speaks of
+# a **vanishing gradient**; when it blows up, of an **exploding gradient**.
+# %%
+import numpy as np
+from lesson import check, panels, show
+
+rng = np.random.default_rng(0)
+D = 256
+
+
+def sizes_through(scale, depth=10):
+    """Root mean square of the activations after each layer, and of the gradient before each, going back."""
+    h, kept, forwards, backwards = rng.standard_normal((200, D)), [], [], []
+    for _ in range(depth):
+        W = rng.standard_normal((D, D)) * scale
+        h = np.maximum(h @ W, 0)  # (200, 256)
+        kept.append((W, h > 0))
+        forwards.append(np.sqrt((h**2).mean()))
+    dh = rng.standard_normal((200, D))
+    for W, on in reversed(kept):
+        dh = (dh * on) @ W.T  # (200, 256)
+        backwards.append(np.sqrt((dh**2).mean()))
+    return forwards, backwards
+
+
+starts = {"0.01": 0.01, "PyTorch's default": np.sqrt(1 / (3 * D)), "He": np.sqrt(2 / D), "0.2": 0.2}
+sizes = {name: sizes_through(scale) for name, scale in starts.items()}
+for name, (forwards, backwards) in sizes.items():
+    print(f"{name:18} activations after 10 layers {forwards[-1]:.1e}, gradient {backwards[-1]:.1e}")
+kept = [sizes["He"][0][-1], sizes["He"][1][-1]]
+check("He initialisation keeps activations and gradients within a factor of 3", min(kept) > 1 / 3 and max(kept) < 3)
+check("with weights of size 0.01 less than 1e-8 of the signal arrives", sizes["0.01"][0][-1] < 1e-8)
+check("with weights of size 0.2 it is more than 1000 times as large", sizes["0.2"][0][-1] > 1000)
+
+from minnet.initializers import he
+
+theirs = he((D, D), 0)
+check("minnet's He weights have our size to 2 %", abs(theirs.std() / np.sqrt(2 / D) - 1) < 0.02)
+# %%
+from minnet import canvas
+from minnet.canvas import BLUE, ORANGE
+
+figure, axes = panels(2, height=2.9, title="Only one size keeps the signal alive, both ways")
+for i, panel in enumerate(axes):
+    for (name, both), style in zip(sizes.items(), ("o:", "s--", "o-", "^-."), strict=True):
+        panel.semilogy(range(1, 11), both[i], style, color=BLUE if name == "He" else ORANGE, label=name, markersize=3)
+    panel.set(xlabel=("layer", "layers walked back")[i], ylabel=("activation (RMS)", "gradient (RMS)")[i])
+axes[0].legend(frameon=False, fontsize=8, loc="lower left")
+show(
+    figure,
+    f"He initialisation ends at {kept[0]:.2f} and {kept[1]:.2f}; each of the others leaves by a fixed factor a layer.",
+)
+# %% [markdown]
+# ## The patient
+#
+# A network of lesson 5 on the digits: 64, 32, 10, SGD with a rate of 0.5, ten epochs. Every illness is one change.
+# %%
+from minnet import data
+from minnet.layers import Linear, ReLU, Sequential, Softmax
+from minnet.losses import SoftmaxCrossEntropy
+from minnet.optimizers import SGD
+
+digits = data.load("digits")
+train_x, test_x = (split.x.reshape(-1, 64).astype(np.float32) / 255 for split in (digits.train, digits.test))
+train_y, test_y = digits.train.y, digits.test.y
+
+
+def network(end=()):
+    hidden, scores = Linear(64, 32, rng=1), Linear(32, 10, rng=2)
+    hidden.W[...] = he((64, 32), 1)
+    return Sequential(hidden, ReLU(), scores, *end)
+
+
+def train(model, x=train_x, y=train_y, learning_rate=0.5, epochs=10, shuffle=True):
+    """The mean loss of every ten steps."""
+    criterion, optimizer, rng, losses = SoftmaxCrossEntropy(), SGD(model, learning_rate), np.random.default_rng(0), []
+    for _ in range(epochs):
+        order = rng.permutation(len(x)) if shuffle else np.argsort(y, kind="stable")
+        for start in range(0, len(x), 32):
+            rows = order[start : start + 32]
+            losses.append(criterion.forward(model.forward(x[rows]), y[rows]))
+            model.backward(criterion.backward())
+            optimizer.step()
+    return np.array(losses[: len(losses) // 10 * 10]).reshape(-1, 10).mean(axis=1)
+
+
+def right(model, x=test_x, y=test_y):
+    return (model.forward(x).argmax(axis=1) == y).mean()
+
+
+healthy = network()
+curves = {"healthy": train(healthy)}
+print(f"healthy: right on test pictures {right(healthy):.1%}")
+check("the healthy network gets more than 93 % right", right(healthy) > 0.93)
+# %% [markdown]
+# ## Seven illnesses
+#
+# | illness | sign | cure |
+# |---|---|---|
+# | 1. learning rate too high | the loss jumps above its start, or is `nan` | a tenth of it; the finder of lesson 6 |
+# | 2. all weights zero | the loss stays at $\log K$; $dW = 0$ in the hidden layer | random weights (He) |
+# | 3. unscaled input | the loss starts far above $\log K$ | mean 0, size 1 |
+# | 4. dead ReLUs | a large share of units is 0 for *every* example | lower rate, bias 0, He |
+# | 5. no shuffling | saw teeth; the last classes win | a new order each epoch |
+# | 6. softmax twice | the loss cannot fall below 1.46 | scores into the loss |
+# | 7. test data in training | the test is as good as the training, too good | split first; look for copies |
+# %%
+sick = {name: network() for name in ("rate too high", "all zero", "unscaled input", "dead ReLUs", "no shuffling")}
+sick["softmax twice"] = network([Softmax()])
+curves["rate too high"] = train(sick["rate too high"], learning_rate=30)
+for array in sick["all zero"].named_parameters().values():
+    array[...] = 0
+curves["all zero"] = train(sick["all zero"])
+curves["unscaled input"] = train(sick["unscaled input"], x=train_x * 255)
+sick["dead ReLUs"][0].b[...] = -20  # as one step that was far too long may leave it
+curves["dead ReLUs"] = train(sick["dead ReLUs"])
+curves["no shuffling"] = train(sick["no shuffling"], shuffle=False)
+curves["softmax twice"] = train(sick["softmax twice"])
+
+off = {name: (model[1].forward(model[0].forward(test_x)) <= 0).all(axis=0).mean() for name, model in sick.items()}
+for name, curve in curves.items():
+    print(f"{name:15} loss {curve[0]:9.2f} -> {curve[-1]:9.2f}   units that are always off {off.get(name, 0):.0%}")
+check("1: with a rate of 30 the loss rises above twice log 10", curves["rate too high"].max() > 2 * np.log(10))
+check("2: from zero, the hidden weights are still zero after ten epochs", not sick["all zero"][0].W.any())
+criterion = SoftmaxCrossEntropy()
+check(
+    "3: with pixels of 0 to 255 the loss starts above 10",
+    criterion.forward(network().forward(train_x * 255), train_y) > 10,
+)
+check(
+    "4: with a bias of -20 all units are off, and the loss stays above 2.2",
+    off["dead ReLUs"] == 1 and curves["dead ReLUs"][-1] > 2.2,
+)
+check(
+    "5: without shuffling it gets at least 15 points fewer right", right(sick["no shuffling"]) < right(healthy) - 0.15
+)
+check("6: with softmax twice no loss is below log(1 + 9/e) = 1.461", curves["softmax twice"].min() > 1.461)
+# %%
+figure = canvas.new(7.6, 4.0, "The healthy network, and six illnesses: loss over ten epochs")
+for i, (name, curve) in enumerate(curves.items()):
+    panel = canvas.panel(figure, 0.5 + 1.8 * (i % 4), 2.25 - 1.85 * (i // 4), 1.35, 1.15)
+    panel.plot(np.minimum(curve, 5.8), color=BLUE)
+    panel.axhline(np.log(10), color=ORANGE, linestyle="--", linewidth=1, zorder=0)
+    panel.set(ylim=(0, 6), xticks=[], xlabel="time")
+    panel.set_title(name, fontsize=9)
+text = "Dashed: log 10 = 2.30. Losses above 5.8 lie on the top edge."
+show(figure, f"{text} Healthy ends at {curves['healthy'][-1]:.2f}; softmax twice cannot get below 1.46.")
+# %% [markdown]
+# Number 7 is the worst, because its curves are the most beautiful. Train on 200 pictures, into which half of the test
+# pictures have slipped; the other half is what the world will bring:
+# %%
+leaked = network()
+train(leaked, np.concatenate([train_x[:200], test_x[:180]]), np.concatenate([train_y[:200], test_y[:180]]), epochs=40)
+claimed, true = right(leaked, test_x[:180], test_y[:180]), right(leaked, test_x[180:], test_y[180:])
+print(f"claimed: {claimed:.1%}; on pictures that it has not seen: {true:.1%}")
+check("7: the leaked test claims at least 3 points more than is true", claimed - true > 0.03)
+# %% [markdown]
+# ## Why zero is not enough: the experiment that surprises
+#
+# In softmax regression all weights may start at 0 (lesson 4). In a network with a hidden layer, 0 stays 0: $h = 0$, so
+# $dW_2 = 0$; $W_2 = 0$, so $dh = 0$. Then start all weights at 0.1 instead: gradients are not zero, the loss falls.
+# And then?
+# %%
+equal = network()
+for place, array in equal.named_parameters().items():
+    array[...] = 0.1 if place == "0.W" else array
+equal[2].W[...] = equal[2].W[:1]  # the same row for each hidden unit
+curve = train(equal, epochs=3)
+spread = abs(equal[0].W - equal[0].W[:, :1]).max()
+print(f"loss {curve[0]:.2f} -> {curve[-1]:.2f}; the 32 units differ by {spread:.0e}; right: {right(equal):.1%}")
+check("32 units that start equal stay equal to 0.01", spread < 0.01)
+check("the 32 equal units get less than 60 % right", right(equal) < 0.6)
+# %% [markdown]
+# You paid for 32 units and have one. Equal units get equal gradients, take equal steps, and stay equal for ever: only
+# chance can tell them apart. **Random weights are there to break the symmetry**, He only chooses their size.
+#
+# ## The recipe
+#
+# 1. **Look at the data**: ten examples with their labels, the mean and size of the input.
+# 2. **The loss at the start is $\log K$.** If not: scaling, initialisation, labels.
+# 3. **Overfit 50 examples.** A network that cannot learn 50 examples by heart has a bug. It need not make sense: even
+#    labels drawn from a hat will do.
+# 4. **Then all examples**, with the rate of the finder (lesson 6); look at both curves.
+# 5. **Change one thing at a time**, and write down what you expect before you look.
+# %%
+x50, hat = train_x[:50], np.random.default_rng(7).integers(10, size=50)
+memory = network()
+begin = SoftmaxCrossEntropy().forward(memory.forward(x50), hat)
+train(memory, x50, hat, learning_rate=0.3, epochs=500)
+print(f"loss at the start {begin:.2f}; right on 50 labels from a hat: {right(memory, x50, hat):.0%}")
+check("step 2: the loss starts within 0.5 of log 10", abs(begin - np.log(10)) < 0.5)
+check("step 3: 50 labels from a hat are learned by heart", right(memory, x50, hat) == 1)
+# %% [markdown]
+# Step 3 has a second lesson: 100 % on the training examples proves nothing about the world. Here there *was* nothing to
+# learn.
+#
+# ## What can go wrong
+#
+# - **Two illnesses at once.** Cure one, and the curve does not change. Go back to the smallest healthy case.
+# - **Judging by one number at the end.** The curve of the first hundred steps says more.
+# - **A loss that is printed as the mean of the epoch so far** hides jumps.
+# - **Copies**: the same picture twice, once in training and once in the test. Splitting by chance then leaks.
+# - **minnet refuses** some of these for you (softmax twice, a loss that is not finite). Your next tool may not.
+#
+# ## Check yourself
+#
+# **1.** A layer has 450 inputs and is followed by ReLU. Which standard deviation has He initialisation?
+#
+# <details><summary>Answer</summary>
+#
+# $\sqrt{2/450} = 0.067$.
+#
+# </details>
+#
+# **2.** Inputs of mean square 4, 50 of them, weights of size 0.3. The size of the sums?
+#
+# <details><summary>Answer</summary>
+#
+# $\sqrt{50 \cdot 0.09 \cdot 4} = 4.24$.
+#
+# </details>
+#
+# **3.** Three classes; the loss starts at 1.10 and stays there. Two suspects, and how do you tell them apart?
+#
+# <details><summary>Answer</summary>
+#
+# Zero weights or dead units (or a rate near 0). Look at $dW$ of the hidden layer and at the activations: dead units
+# are all 0 with weights that are not.
+#
+# </details>
+#
+# **4.** With softmax twice and two classes, what is the lowest loss?
+#
+# <details><summary>Answer</summary>
+#
+# $\log(1 + 1/e) = 0.313$: the scores are at most $(1, 0)$.
+#
+# </details>
+#
+# **5.** Training accuracy 99.8 %, test accuracy 99.7 %, on a task where people reach 95 %. Your first act?
+#
+# <details><summary>Answer</summary>
+#
+# Look for test examples in the training data: compare them, exactly and nearly.
+#
+# </details>
+#
+# ## Exercises
+#
+# `tutorials/exercises/e05_relu.py` and `e09_dropout.py` go with lesson 9: change their numbers until something breaks,
+# and name the illness.
