@@ -126,7 +126,7 @@ IMAGES = {
 }  # fmt: skip
 TEXT = {
     "ngrams": Recipe(
-        models.ngram_softmax, 2, 0.01, "adam", batch_size=32, balanced=True, encoder=lambda: Ngrams(negation=True)
+        models.ngram_softmax, 3, 0.01, "adam", batch_size=64, balanced=True, encoder=lambda: Ngrams(negation=True)
     ),
     "bag": Recipe(
         models.embedding_bag, 3, 2e-3, "adam", batch_size=64, balanced=True,
