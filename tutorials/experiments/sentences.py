@@ -177,7 +177,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     if not set(numbers) <= set(range(1, len(TESTS) + 1)):
         raise SystemExit(f"error: the sentences are numbered 1 to {len(TESTS)}")
     for number in numbers:
-        print(f"\n{number}. {(TESTS[number - 1].__doc__ or '').strip()}")
+        print(f"\n{number}. {' '.join((TESTS[number - 1].__doc__ or '').split())}")
         sentence, verdict, measured = TESTS[number - 1](args, 2 if args.quick else 20)
         print(f'"{sentence}": {verdict}', flush=True)
         result.append({"number": number, "sentence": sentence, "verdict": verdict, "measured": measured})
