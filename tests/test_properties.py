@@ -12,6 +12,7 @@ from sklearn.datasets import load_digits
 from minnet.functional import entropy, log_softmax, logsumexp, softmax, softmax_jacobian
 from minnet.gradcheck import gradcheck
 from minnet.layers import (
+    AttentionPool,
     BatchNorm,
     Conv2d,
     Dropout,
@@ -310,3 +311,8 @@ def test_no_false_alarm_on_deep_networks():
         model: Layer = cnn6((4, 4, 1), 3, [0], [1], seed=seed, widths=(2, 2))
         report = gradcheck(model.train(seed % 2 == 0), normal(3, 4, 4, 1, seed=seed), seed=seed)
         assert len(report) == 15
+
+
+def test_no_false_alarm_on_a_steep_softmax():
+    """Scores of hundreds bend the output so sharply that slopes can be measured to four digits only."""
+    gradcheck(AttentionPool(3, rng=6), 1000 * normal(4, 2, 3, seed=9), seed=4)
