@@ -550,3 +550,12 @@ def test_what_a_checkpoint_holds_is_json(tmp_path):
     assert json.loads(json.dumps(header)) == header
     assert header["settings"]["seed"] == 0 and header["progress"]["epoch"] == 1
     assert os.listdir(tmp_path) and not [name for name in os.listdir(tmp_path) if name.endswith(".partial")]
+
+
+def test_a_run_with_lookahead_ends_on_the_slow_weights():
+    """They are pulled after every fourth step: a run of three ends on those that it began with."""
+    model = Sequential(Linear(4, 3, rng=0))
+    start = bits(model)
+    it = Trainer(model, SoftmaxCrossEntropy(), Lookahead(SGD(model, 0.5), every=4), workers=1)
+    it.fit((POINTS, LABELS), epochs=1, batch_size=15, progress=False)
+    assert bits(model) == start
