@@ -30,7 +30,7 @@ PLANTED = [
     ),
     (
         "in at least a fifth of the comments the word with the most weight is not the one that matters most",
-        "hits.append((a.argmax() == fall",
-        "hits.append((fall.argmax() == fall",
+        "hits[:, 0].mean() < 0.8)",
+        "hits[:, 1].mean() < 0.8)",
     ),
 ]

@@ -46,6 +46,6 @@ PLANTED = [
     (
         "minnet's two workers arrive at our gradient",
         "Batch(x, np.arange(256), labels)",
-        "Batch(x, np.arange(255), labels)",
+        "Batch(x, np.arange(256)[::-1].copy(), labels)",
     ),
 ]
