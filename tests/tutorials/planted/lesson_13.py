@@ -22,8 +22,8 @@ PLANTED = [
     ("our p is minnet's", "np.isclose(p, mcnemar", "np.isclose(p / 2, mcnemar"),
     (
         "the paired interval of the gain is at most three quarters as wide",
-        "gain[pick].mean(axis=1), [0.025, 0.975])",
-        "gain[pick[:, :60]].mean(axis=1), [0.025, 0.975])",
+        "np.ptp(paired) < 0.75 * np.ptp(apart)",
+        "np.ptp(apart) < 0.75 * np.ptp(paired)",
     ),
     (
         "our gain is minnet's, and so is our interval to 2 points",

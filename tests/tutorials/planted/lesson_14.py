@@ -23,8 +23,8 @@ PLANTED = [
     ),
     (
         "for two overlaid digits the mean sum is nowhere near 2: it is below 1.5",
-        'sigmoid(overlaid @ kept["sigmoid"])',
-        'sigmoid(3 + overlaid @ kept["sigmoid"])',
+        "double.mean() < 1.5",
+        "double.mean() > 1.5",
     ),
     (
         "the threshold of 0.5 costs more than that of 0.1, and the interval is above 0",
