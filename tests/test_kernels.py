@@ -168,6 +168,7 @@ def test_more_channels_like_the_loops(channels):
 
 def test_which_algorithm_runs():
     """A fixed rule on shapes; `exact` overrules it, on a layer or on the class."""
+
     def suits(sides=(8, 8), channels=(16, 16), **geometry):
         return winograd.suits((2, *sides, channels[0]), (3, 3, *channels), Geometry((3, 3), **geometry))
 

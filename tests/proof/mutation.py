@@ -30,7 +30,6 @@ ROOT = Path(__file__).resolve().parents[2]
 CPU_SECONDS, WALL_SECONDS = 40, 600  # after this, a mistake counts as noticed: an endless loop
 
 
-
 def contract(*names: str) -> list[str]:
     return [f"tests/test_layers_contract.py::test_contract[{name}]" for name in names]
 
