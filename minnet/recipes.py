@@ -84,6 +84,7 @@ class Recipe:
             "optimizer": self.optimizer, "learning_rate": self.learning_rate, "optimizer_settings": self.settings,
             "schedule": self.schedule.config(), "label_smoothing": self.label_smoothing, "balanced": self.balanced,
             "augment": None if self.augment is None else asdict(self.augment),
+            "lookahead": self.lookahead, "freeze_at": self.freeze_at, "whiten": self.whiten, "views": self.views,
         }  # fmt: skip
 
     def make_optimizer(self, model: Sequential) -> Optimizer | Lookahead:
