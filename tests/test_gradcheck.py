@@ -113,6 +113,10 @@ def in_float32(self, x, forward):
     return forward(x.astype(np.float32).astype(np.float64))
 
 
+def forget(self, dy, dx):
+    self._cache = self._cache * 0.5
+
+
 def accumulate(self, dy, dx):
     self.total = getattr(self, "total", 0) + self.dW
     self.dW = self.total.copy()
@@ -180,6 +184,10 @@ PLANTED = [
     ("lost channel", planted(Squash, lambda s, dy, dx: np.where(np.arange(4) == 2, 0, dx))(), X,
      "only 5 of its 20 entries are wrong, all at index 2 of axis 1; there they are zero"),
     ("no mask", planted(Rectifier, lambda s, dy, dx: dy)(), np.abs(normal(5, 4)) - 0.2, "where x is negative"),
+    ("only above", planted(Squash, lambda s, dy, dx: dx * (1 + (s._cache > 0)))(), 0.2 - np.abs(normal(5, 4)),
+     "exactly those where x is positive; there it is wrong by a constant factor: 2 times"),
+    ("only at zero", planted(Squash, lambda s, dy, dx: dx * (s._cache != 0))(), normal(5, 4) * (normal(5, 4) > -0.6),
+     "exactly those where x is zero; there they are zero"),
     ("repeated tokens", planted(Lookup, overwrite_duplicates)(7, 3), np.array([0, 1, 1, 6, 2, 3]),
      "occurs more than once"),
     ("float32 forward", planted(Squash, None, in_float32)(), X, "precision is too low.*in forward"),
@@ -190,6 +198,7 @@ PLANTED = [
     ("wrote into dy", planted(Squash, lambda s, dy, dx: write(dy))(), X, "wrote into.* dy$"),
     ("wrote into W", planted(Dense, shrink)(4, 3), X, "wrote into.* W$"),
     ("accumulates", planted(Dense, accumulate)(4, 3), X, "dW differs when.*second time: it accumulates"),
+    ("forgets", planted(Dense, forget)(4, 3), X, r"dW differs when backward is called a second time$"),
     ("zero", planted(Dense, set_dW(lambda s, x, dy: 0 * s.W))(4, 3), X, "all its entries are zero"),
     ("NaN", planted(Squash, lambda s, dy, dx: np.where(dx > 1, np.nan, dx) * [1, 1, 1, np.nan])(), X, "are NaN"),
     ("absent", planted(Dense, lambda s, dy, dx: setattr(s, "db", None))(4, 3), X, "backward set no db"),

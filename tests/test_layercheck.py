@@ -95,6 +95,11 @@ class WorkspaceBack(Rectifier):
         return self.space
 
 
+class WideDx(Squash):
+    def backward(self, dy):
+        return np.repeat(super().backward(dy), 2, axis=1)
+
+
 class GlobalDraw(Drop):
     def forward(self, x):
         np.random.random(3)  # noqa: NPY002
@@ -182,6 +187,11 @@ class Undescribed(Dense):
         return {"layer": "Undescribed", "inputs": self.inputs, "outputs": 1 + self.outputs}
 
 
+class Narrowed(Dense):
+    def config(self):
+        return {"layer": "Narrowed", "inputs": self.inputs, "outputs": self.outputs - 1}
+
+
 class NotJSON(Dense):
     def config(self):
         return {**super().config(), "rng": np.float32(3)}
@@ -233,6 +243,7 @@ class WrongInEvaluation(Standardize):
 BROKEN = [
     (Upcast(), X, "forward turns float32 into float64"),
     (Upcast32(), X, "backward turns float64 into float32"),
+    (WideDx(), X, r"dx has the shape \(5, 8\), x has \(5, 4\)"),
     (WritesX(), X, "wrote into x"),
     (WritesDy(), X, "wrote into dy"),
     (WritesY(), X, "backward wrote into the y"),
@@ -251,6 +262,7 @@ BROKEN = [
     (OwnW(4, 3), X, "a replica has a W of its own"),
     (SharedCache(), X, "dx differs after a replica ran"),
     (Undescribed(4, 3), X, r"rebuilding turns Undescribed\(4, 3\) into Undescribed\(4, 4\)"),
+    (Narrowed(4, 3), X, r"rebuilding turns Narrowed\(4, 3\) into Narrowed\(4, 2\)"),
     (NotJSON(4, 3), X, r"config\(\) is not JSON"),
     (Contiguous(), X, "differs for strided input"),
     (NeedsMany(), X, "a single example gives IndexError"),

@@ -5,6 +5,7 @@ import pytest
 import scipy.sparse
 
 from minnet import layers as all_layers
+from minnet.gradcheck import gradcheck
 from minnet.layers import (
     GELU,
     AttentionPool,
@@ -421,6 +422,23 @@ def test_an_empty_text_gives_zeros(pool):
     near(y[1], net[0].W[4])
 
 
+def test_a_mean_counts_the_tokens_of_its_own_text():
+    net = MaskedSequential(Embedding(5, 1, padding_idx=0), GlobalAvgPool()).astype(np.float64)
+    net[0].W[...] = np.arange(5.0)[:, None]
+    near(net.forward(np.array([[1, 2, 3], [4, 0, 0], [1, 3, 0], [0, 0, 0]])), [[2], [4], [2], [0]])
+    net.backward(np.array([[3.0], [1], [10], [7]]))
+    near(net[0].dW.dense((5, 1)), [[0], [1 + 5], [1], [1 + 5], [1]])
+
+
+def test_tokens_of_several_places():
+    """(N, L, 2, C): both places of a token count, or neither."""
+    for pool, expected in ((GlobalAvgPool(), [[4], [2], [0]]), (GlobalMaxPool(), [[7], [3], [0]])):
+        net = MaskedSequential(Embedding(3, 2), Reshape(-1, 2, 1), pool).astype(np.float64)
+        net[0].W[...] = [[9, 9], [1, 3], [5, 7]]
+        near(net.forward(np.array([[1, 2], [1, 0], [0, 0]])), expected)
+        gradcheck(net, np.array([[1, 2], [1, 0]]))
+
+
 def test_negative_features_of_tokens_win_over_padding():
     net = MaskedSequential(Embedding(3, 1, padding_idx=0), GlobalMaxPool())
     net[0].W[1:] = -5
@@ -591,6 +609,7 @@ def test_linear_names_what_is_wrong():
                            r"model with model\.astype\(np\.float64\)"),
         (np.zeros((3, 4), int), r"computes in float32, got int64: cast it with x\.astype\(np\.float32\)$"),
         (scipy.sparse.csc_array(np.zeros((3, 4))), r"takes sparse rows as CSR, got CSC: use x\.tocsr\(\)"),
+        (scipy.sparse.lil_array(np.zeros((3, 4))), "takes sparse rows as CSR, got LIL"),
         (scipy.sparse.csr_array(np.zeros((3, 5))), r"expects \(N, 4\), got \(3, 5\): was another vectorizer used\?"),
         (scipy.sparse.csr_array(np.zeros((3, 4))), "computes in float32, got float64"),
     ):  # fmt: skip

@@ -106,7 +106,8 @@ class GlobalAvgPool(Layer):
             weights = np.full((1,) * x.ndim, 1 / np.prod(x.shape[1:-1]), x.dtype)
         else:
             mask = self.mask.reshape(*self.mask.shape, *(1,) * (x.ndim - 2))  # (N, L, 1) or (N, L, 1, 1)
-            weights = (mask / np.maximum(mask.sum(axis=1, keepdims=True), 1)).astype(x.dtype)
+            counted = mask.sum(axis=1, keepdims=True) * np.prod(x.shape[2:-1], dtype=int)
+            weights = (mask / np.maximum(counted, 1)).astype(x.dtype)
         self._cache = x.shape, weights
         return (x * weights).sum(axis=places)
 
@@ -129,7 +130,8 @@ class GlobalMaxPool(Layer):
         self._expect(x)
         flat = x.reshape(len(x), -1, x.shape[-1])  # (N, L, C)
         if self.mask is not None:
-            flat = np.where(self.mask[..., None], flat, flat.dtype.type(-np.inf))
+            there = np.repeat(self.mask, flat.shape[1] // self.mask.shape[1], axis=1)  # a token may have several places
+            flat = np.where(there[..., None], flat, flat.dtype.type(-np.inf))
         winner = flat.argmax(axis=1)[:, None]  # (N, 1, C), the first of several
         y = np.take_along_axis(flat, winner, axis=1)[:, 0]
         alive = np.ones((len(x), 1), bool) if self.mask is None else self.mask.any(axis=1, keepdims=True)

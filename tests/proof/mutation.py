@@ -64,7 +64,10 @@ TARGETS = {
     "optimizers": ["tests/test_optimizers.py"],
     "updates": ["tests/test_optimizers.py"],
     "schedules": ["tests/test_schedules.py"],
-    "initializers": ["tests/test_initializers.py"],
+    "initializers": [
+        "tests/test_initializers.py",
+        "tests/test_models.py::test_whitening_makes_patches_uncorrelated",
+    ],
     "metrics": ["tests/test_metrics.py"],
     "intervals": ["tests/test_metrics.py"],
     "calibration": ["tests/test_metrics.py"],
@@ -220,6 +223,8 @@ def main() -> int:
         outcome, seconds = run(mistake.target, code)
         spent += seconds
         tried[mistake.target] += 1
+        if sum(tried.values()) % 50 == 0:
+            print(f"({sum(tried.values())} tried, {len(survivors)} survived, {spent:.0f} s of CPU time)", flush=True)
         noticed[mistake.target] += outcome != "survived"
         if outcome == "survived":
             survivors.append((mistake, difference(mistake, code)))
