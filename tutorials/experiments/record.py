@@ -39,7 +39,7 @@ class Record:
         """The whole result; written to its file unless it was only a quick look."""
         whole = {
             "command": self.command,
-            "seconds": round(time.perf_counter() - self.started, 1),
+            "seconds": round(time.perf_counter() - self.started, 3),
             "seeds": list(range(self.args.seeds)),
             "cores": os.cpu_count(),
             "versions": {"python": platform.python_version(), "numpy": np.__version__},
