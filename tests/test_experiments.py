@@ -10,6 +10,7 @@ from tutorials.experiments.record import rounded, spread
 
 QUICK = {
     "large_vocabulary": ["--part", "cost"],
+    "crossvalidation": ["--seeds", "1"],
     "sentiment": [],
     "shares": [],
     "softmax_or_sigmoid": ["--seeds", "1"],

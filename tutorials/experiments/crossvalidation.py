@@ -1,0 +1,76 @@
+"""How good is the n-gram softmax on `comments`, beyond the luck of one split of 600 examples?
+
+python -m tutorials.experiments.crossvalidation
+
+Five folds: each fifth is predicted once, by a network trained on the other four with the recipe of train.py. The five
+predictions together cover all 600 comments; the interval is a bootstrap over them. Repeated with another partition for
+every seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from minnet import metrics
+from minnet.data import Dataset, Split, load
+from minnet.functional import softmax
+from minnet.recipes import choose
+from minnet.training import Trainer
+from tutorials.experiments.record import Record, parser, rounded, show
+
+
+def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
+    from sklearn.model_selection import StratifiedKFold
+
+    args = parser(__doc__).parse_args(argv)
+    record = Record("crossvalidation", args, argv)
+    dataset = load("comments")
+    parts = list(dataset.splits().values())
+    texts, y = [text for part in parts for text in part.x], np.concatenate([part.y for part in parts])
+    name, recipe = choose(dataset, "ngrams")
+    if args.quick:
+        recipe = replace(recipe, epochs=3)
+    measured = []
+    for seed in range(args.seeds):
+        probabilities = np.zeros((len(y), len(dataset.classes)), np.float32)
+        for train, test in StratifiedKFold(5, shuffle=True, random_state=seed).split(texts, y):
+            everything = Split(texts, y)
+            fold = Dataset("comments", "text", dataset.classes, everything.take(train), None, everything.take(test), "")
+            vectorizer, inputs = recipe.encode(fold)
+            model = recipe.build(fold, vectorizer, seed)
+            trainer = Trainer(
+                model, recipe.loss(fold), recipe.make_optimizer(model), schedule=recipe.schedule, seed=seed
+            )
+            trainer.fit(
+                (inputs["train"], fold.train.y), epochs=recipe.epochs, batch_size=recipe.batch_size, progress=False
+            )
+            probabilities[test] = softmax(trainer.predict(inputs["test"]))
+        measured.append(metrics.evaluate(probabilities, y, dataset.classes, seed=seed))
+    print(f"{name} on all {len(y)} comments, five folds:\n")
+    rows = [
+        [
+            seed,
+            f"{m['macro']['f1']:.3f}",
+            "{:.3f} to {:.3f}".format(*m["intervals"]["macro_f1"]),
+            f"{m['accuracy']:.3f}",
+        ]
+        for seed, m in enumerate(measured)
+    ]
+    show([["seed", "macro F1", "95 % interval", "accuracy"], *rows])
+    return record.save(
+        rounded(
+            {
+                "macro F1": [m["macro"]["f1"] for m in measured],
+                "intervals": [list(m["intervals"]["macro_f1"]) for m in measured],
+                "accuracy": [m["accuracy"] for m in measured],
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
