@@ -75,6 +75,8 @@ def train(args: argparse.Namespace) -> str:
     name, recipe = choose(dataset, args.model)
     wanted = ("epochs", "batch_size", "learning_rate", "optimizer", "patience")
     recipe = replace(recipe, **{key: getattr(args, key) for key in wanted if getattr(args, key) is not None})
+    if args.learning_rate is None:
+        recipe = recipe.for_examples(len(dataset.train))
     if args.optimizer:
         recipe = replace(recipe, settings={})
     folder = new_folder(args.out, f"{dataset.name}-{name}", args.resume)

@@ -34,10 +34,18 @@ class Recipe:
     label_smoothing: float = 0.0
     balanced: bool = False  # weigh the classes so that each counts alike
     patience: int | None = None
+    full_updates: int = 0  # with fewer updates than this, there is no time to warm up to the whole learning rate
     lookahead: dict[str, Any] | None = None  # settings of Lookahead around the optimizer
     freeze_at: dict[str, float] | None = None  # see Trainer
     whiten: bool = False  # the first convolution whitens patches of training images
     views: bool = False  # test on six views of each image, see data.test_views
+
+    def for_examples(self, examples: int) -> Recipe:
+        """The same; with fewer updates than full_updates the peak falls as the square root of their number."""
+        updates = max(0, self.epochs * examples / max(1, self.batch_size))  # the Trainer refuses what is below 1
+        if updates >= self.full_updates:
+            return self
+        return replace(self, learning_rate=self.learning_rate * (updates / self.full_updates) ** 0.5)
 
     def encode(self, dataset: Dataset) -> tuple[Any, dict[str, Any]]:
         """(vectorizer or None, the inputs of each split): images stay as they are, texts become numbers."""
@@ -117,8 +125,8 @@ MOMENTUM = {"momentum": 0.9, "nesterov": True, "weight_decay": 5e-4}
 IMAGES = {
     "softmax": Recipe(models.softmax_regression, 10, 1e-3, "adam", batch_size=256),
     "mlp": Recipe(models.mlp, 10, 0.05, settings=MOMENTUM, augment=Augment(shift=0)),
-    "cnn6": Recipe(models.cnn6, 10, 0.1, settings=MOMENTUM, augment=Augment()),
-    "resnet": Recipe(models.resnet, 12, 0.1, settings=MOMENTUM, augment=Augment()),
+    "cnn6": Recipe(models.cnn6, 10, 0.1, settings=MOMENTUM, augment=Augment(), full_updates=1000),
+    "resnet": Recipe(models.resnet, 12, 0.1, settings=MOMENTUM, augment=Augment(), full_updates=1000),
     "speedrun": Recipe(
         models.speedrun, 10, **decoupled(rate=11.5, decay=0.0153, momentum=0.85, batch_size=1024, biases=64),
         schedule=Triangular(), augment=Augment(flip="alternating", shift=2), label_smoothing=0.2,
@@ -150,8 +158,8 @@ SMALL = 3000  # training texts
 CHANGES: dict[tuple[str, str], dict[str, Any]] = {
     ("digits", "softmax"): {"epochs": 30, "augment": None, "learning_rate": 5e-3},
     ("digits", "mlp"): {"epochs": 30, "augment": None},
-    ("digits", "cnn6"): {"epochs": 10, "batch_size": 64, "augment": Augment(flip=False, shift=1)},
-    ("digits", "resnet"): {"epochs": 10, "batch_size": 64, "augment": Augment(flip=False, shift=1)},
+    ("digits", "cnn6"): {"epochs": 10, "batch_size": 64, "augment": Augment(flip=False, shift=1), "full_updates": 0},
+    ("digits", "resnet"): {"epochs": 10, "batch_size": 64, "augment": Augment(flip=False, shift=1), "full_updates": 0},
     ("comments", "ngrams"): {
         "epochs": 40,
         "batch_size": 32,

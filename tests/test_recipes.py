@@ -149,3 +149,10 @@ def test_speedrun_is_airbench94s():
     betas = given["settings"]["groups"][0]
     assert decay == pytest.approx(0.5 / 3 / 2)
     assert betas["weight_decay"] * betas["learning_rate"] * given["learning_rate"] == pytest.approx(decay)
+
+
+def test_few_updates_get_a_lower_peak():
+    recipe = IMAGES["cnn6"]
+    assert recipe.for_examples(50_000).learning_rate == recipe.learning_rate
+    few = replace(recipe, epochs=1, batch_size=100).for_examples(1000)  # 10 updates of 1000
+    assert few.learning_rate == pytest.approx(recipe.learning_rate / 10)
