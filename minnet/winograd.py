@@ -29,6 +29,7 @@ from minnet.memory import Geometry, Workspace, images, pad, positions
 # channels and 1.5e-6 with 256 (tests/test_kernels.py holds it to that), against 2e-7 to 4e-7 of the plain sum.
 _POINTS = (0.0, 0.75, -0.75, 1.5, -1.5)
 _TILE = 4
+FEW_TILES = 16  # a filter's transform costs as much as that many tiles save
 _BLOCK_BYTES = 1 << 22  # one block's 36 products, streamed through: fewer blocks mean fewer sums of dU
 
 
@@ -49,12 +50,13 @@ _A, _B, _G = ({dtype: m.astype(dtype) for dtype in (np.dtype("f4"), np.dtype("f8
 
 
 def suits(x_shape: tuple[int, ...], W_shape: tuple[int, ...], geometry: Geometry) -> bool:
-    """The fixed rule: 3x3 kernels at stride 1, enough channels that the products outweigh the transforms, and images
-    that fill at least two fifths of their tiles."""
+    """The fixed rule: 3x3 kernels at stride 1, enough channels that the products outweigh the transforms, images
+    that fill at least two fifths of their tiles, and enough tiles that transforming the filters pays."""
     if geometry.kernel != (3, 3) or geometry.stride != (1, 1) or geometry.dilation != (1, 1) or min(W_shape[2:]) < 16:
         return False
     height, width = geometry.output(*x_shape[1:3])
-    return 5 * height * width >= 2 * (-(-height // _TILE) * -(-width // _TILE)) * _TILE**2
+    tiles = -(-height // _TILE) * -(-width // _TILE)
+    return x_shape[0] * tiles >= FEW_TILES and 5 * height * width >= 2 * tiles * _TILE**2
 
 
 class _Tiles(NamedTuple):

@@ -21,7 +21,8 @@ class _Elementwise(Layer):
 
     def backward(self, dy: np.ndarray) -> np.ndarray:
         kept = self._recall(dy, self._cache.shape if self._cache is not None else None)
-        return self._slope(kept) * dy
+        slope = self._slope(kept)
+        return np.multiply(slope, dy, out=None if slope is kept else slope)
 
     def _value(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """f(x), and the array that `_slope` will see."""
