@@ -14,8 +14,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from minnet import metrics, report
 from minnet.commands import Parser, one_line_errors, pictures_of_learning, seen_on_validation
@@ -110,7 +109,7 @@ def train(args: argparse.Namespace) -> str:
             raise SystemExit(130)
         # The test split is looked at once, here.
         views = test_views(inputs["test"]) if recipe.views else [(1.0, inputs["test"])]
-        scores = np.sum([weight * trainer.predict(view) for weight, view in views], axis=0)
+        scores: Any = sum(weight * trainer.predict(view) for weight, view in views)
         probabilities = softmax(scores)
         measured = metrics.evaluate(probabilities, dataset.test.y, dataset.classes)
         config = {

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from minnet.layers.base import Layer, RowGradient
-from minnet.updates import CHUNK, Optimizer, in_range
+from minnet.updates import CHUNK, SHARES, Optimizer, in_range
 
 
 class SGD(Optimizer):
@@ -276,10 +276,17 @@ def optimizer_from(config: dict[str, Any], model: Layer, loss: Layer | None = No
         raise ValueError(f"no optimizer fits {str(config)[:200]}: {error}") from None
 
 
-def gradient_norm(model: Layer, loss: Layer | None = None) -> float:
-    """The length of all gradients together as one vector: sqrt of the sum of all squares. NaN or inf if one is."""
+def gradient_norm(model: Layer, loss: Layer | None = None, pool: Executor | None = None) -> float:
+    """The length of all gradients together as one vector: sqrt of the sum of all squares. NaN or inf if one is.
+
+    Threads of `pool` share the work; the bits are the same without it.
+    """
     gradients = [*model.named_gradients().values(), *(loss.named_gradients().values() if loss is not None else ())]
-    return sqrt(sum(_squares(g.values if isinstance(g, RowGradient) else g) for g in gradients))
+    flat = [(g.values if isinstance(g, RowGradient) else g).reshape(-1) for g in gradients]
+    pieces = [values[start : start + CHUNK] for values in flat for start in range(0, values.size, CHUNK)]
+    shares = [pieces[k::SHARES] for k in range(SHARES)]
+    spread = map if pool is None or sum(values.size for values in flat) <= CHUNK else pool.map
+    return sqrt(sum(spread(_squares, shares)))
 
 
 def clip_factor(norm: float, limit: float) -> float:
@@ -294,10 +301,9 @@ def clip_factor(norm: float, limit: float) -> float:
 
 # Squares of float32 numbers leave its range above 1.8e19 and below 1e-23. A piece whose sum lies well inside is right
 # to about 1e-7; any other is summed again in float64, which also finds out whether it holds inf or NaN.
-def _squares(values: np.ndarray) -> float:
-    flat, total = values.reshape(-1), 0.0
-    for start in range(0, flat.size, CHUNK):
-        piece = flat[start : start + CHUNK]
+def _squares(pieces: list[np.ndarray]) -> float:
+    total = 0.0
+    for piece in pieces:
         part = float(np.einsum("i,i->", piece, piece))  # no BLAS: its bits would depend on the number of threads
         if not 1e-20 < part < 1e30:
             with np.errstate(over="ignore"):

@@ -198,7 +198,7 @@ class Trainer:
         buffers = list(self.model.named_buffers().values())
         before = [array.copy() for array in buffers]  # batch norm's statistics; weights only change in the update
         outcome, rate = crew.step(batch, key), self._rate(progress)
-        norm = gradient_norm(self.model, self.loss)
+        norm = gradient_norm(self.model, self.loss, self.optimizer.pool)
         if not (math.isfinite(outcome.loss) and math.isfinite(norm)):
             for array, old in zip(buffers, before, strict=True):
                 array[...] = old

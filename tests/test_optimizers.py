@@ -590,6 +590,8 @@ def test_gradient_norm_at_any_size(dtype, size, monkeypatch):
     layer.db = rows
     longer = np.append(layer.dW, rows.values).astype(np.longdouble)
     assert gradient_norm(layer) == pytest.approx(float(np.sqrt((longer**2).sum())), rel=1e-6, abs=0)
+    with ThreadPoolExecutor(2) as pool:
+        assert gradient_norm(layer, pool=pool) == gradient_norm(layer)
 
 
 def test_gradient_norm_shows_what_is_not_finite():

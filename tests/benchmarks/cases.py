@@ -134,7 +134,7 @@ def trained_by_minnet(case: Case, threads: int) -> Opened:
                 count += 1
                 rows = order[start : start + case.batch_size]
                 outcome = crew.step(Batch(x, rows, y[rows]), (0, 0, count))
-                if not (math.isfinite(outcome.loss) and math.isfinite(gradient_norm(model, loss))):
+                if not (math.isfinite(outcome.loss) and math.isfinite(gradient_norm(model, loss, optimizer.pool))):
                     raise FloatingPointError(f"{case.name}: the loss or the gradient is not finite")
                 optimizer.step()
 
