@@ -213,7 +213,8 @@ def _unpad(dxp: np.ndarray, x: np.ndarray, geometry: Geometry) -> np.ndarray:
 # Normalisation works on channels: one mean, one scale a channel. A loop over rows of C = 32 numbers is slow, so
 # arrays are seen as fewer, longer rows, and vectors over channels are repeated to match.
 _WIDTH = 8192
-_BLOCK = 1 << 16  # numbers a block
+_BLOCK = 1 << 18  # numbers a block: passes so short that two threads meet at the interpreter's lock gain nothing
+_SMALL = 1 << 15  # numbers below which arranging longer rows takes longer than it saves
 
 
 def fresh(x: np.ndarray, dtype: Any = None) -> np.ndarray:
@@ -267,7 +268,7 @@ def channel_total(x: np.ndarray) -> np.ndarray:
 
 def channel_affine(x: np.ndarray, scale: np.ndarray, shift: np.ndarray) -> np.ndarray:
     """x * scale + shift with one scale and shift a channel, in one pass over memory; fresh, laid out like `x`."""
-    if x.size <= _BLOCK // 2:  # arranging longer rows would take longer than it saves
+    if x.size <= _SMALL:
         y = x * scale
         y += shift
         return y
