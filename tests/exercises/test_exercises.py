@@ -8,9 +8,10 @@ from functools import cache
 import numpy as np
 import pytest
 
+from tutorials.exercises.comparison import same
 from tutorials.exercises.grading import grade_source
 from tutorials.exercises.runner import HERE, Process
-from tutorials.exercises.sheet import judge, problem_of, same
+from tutorials.exercises.sheet import judge, problem_of
 from tutorials.exercises.specs import exercises
 from tutorials.exercises.worker import play
 

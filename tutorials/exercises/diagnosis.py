@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from tutorials.exercises.sheet import SLACK, Record, Result, Sheet, difference, problem_of, same
+from tutorials.exercises.comparison import difference, same
+from tutorials.exercises.sheet import SLACK, Record, Result, Sheet, problem_of
 from tutorials.exercises.worker import play
 
 FACTS = {
@@ -30,7 +31,7 @@ def explain(sheet: Sheet, outcomes: list[dict[str, Any]], result: Result) -> Res
 
 def _facts(sheet: Sheet, outcomes: list[dict[str, Any]]) -> list[str]:
     """What was measured rather than compared: arguments changed, lines that grow."""
-    found = []
+    found = [fact for outcome in outcomes for fact in outcome.get("facts", [])]
     kinds = {p.kind: i for i, p in enumerate(sheet.properties)}
     if "untouched" in kinds and any(outcome["changed"] for outcome in outcomes):
         found.append("in-place")
@@ -77,6 +78,8 @@ def _agrees(sheet: Sheet, outcomes_known: Iterable[dict[str, Any]], outcomes: li
     """Every case agrees, and at least one wrong number is among what agrees."""
     evidence = False
     for case, known, outcome in zip(sheet.cases, outcomes_known, outcomes, strict=True):
+        if case.expected is None:
+            continue
         if known["error"] or outcome["error"]:
             # One slip with a shape raises in one style and broadcasts in another: then both must be wrong here.
             if not problem_of(case, known) or not problem_of(case, outcome):
@@ -94,7 +97,7 @@ def _by_channel(sheet: Sheet, outcomes: list[dict[str, Any]]) -> list[str]:
 
     A mistake counts only if it explains every wrong entry of that channel and no other known mistake does.
     """
-    truth = _channels(sheet, [{"results": case.expected, "error": None} for case in sheet.cases])
+    truth = _channels(sheet, [{"results": case.expected or [], "error": None} for case in sheet.cases])
     answer = _channels(sheet, outcomes)
     singles = [(r.ids[0], _channels(sheet, r.outcomes)) for r in sheet.records if len(r.ids) == 1]
     found: list[str] = []
@@ -117,7 +120,7 @@ def _channels(sheet: Sheet, outcomes: list[dict[str, Any]]) -> dict[tuple[str, i
     found: dict[tuple[str, int], dict[tuple[int, int], Any]] = {}
     for i, (case, outcome) in enumerate(zip(sheet.cases, outcomes, strict=True)):
         giving = [call for call in case.calls if call.how in ("call", "method", "get")]
-        for j, (call, result, wanted) in enumerate(zip(giving, outcome["results"], case.expected, strict=False)):
+        for j, (call, result, wanted) in enumerate(zip(giving, outcome["results"], case.expected or [], strict=False)):
             split = isinstance(wanted, tuple) and isinstance(result, (list, tuple)) and len(result) == len(wanted)
             for k, part in enumerate(result if split else [result]):
                 found.setdefault((call.name, k), {})[i, j] = part

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from minnet.page import code, note, page
+from tutorials.exercises.comparison import same
 from tutorials.exercises.grading import grade_with_outcomes
 from tutorials.exercises.learner import shown
 from tutorials.exercises.runner import Process
-from tutorials.exercises.sheet import Case, Sheet, _size, same
+from tutorials.exercises.sheet import Case, Sheet, _size
 from tutorials.exercises.specs import exercises
 from tutorials.exercises.submissions import Submission, read_submissions
 
