@@ -5,8 +5,6 @@ that measure, and run the check: where the two differ, find out why. Students ha
 Check with: python -m tutorials.exercises check 25
 """
 
-import numpy as np
-
 VARIANT = 0  # whose numbers these are: leave it as it is
 
 

@@ -5,8 +5,6 @@ that measure, and run the check: where the two differ, find out why. Students ha
 `from given import softmax` works here. Check with: python -m tutorials.exercises check 27
 """
 
-import numpy as np
-
 VARIANT = 0  # whose numbers these are: leave it as it is
 
 

@@ -5,8 +5,6 @@ that measure, and run the check: where the two differ, find out why. Students ha
 Check with: python -m tutorials.exercises check 28
 """
 
-import numpy as np
-
 VARIANT = 0  # whose numbers these are: leave it as it is
 
 
@@ -42,7 +40,7 @@ def predicted_log_loss():
 
 
 def measured_log_loss(labels, classes):
-    """The mean of -log p at the label, over labels (N,), where p (classes,) is always the share of each class in labels;
-    every class occurs. Example: labels [0, 1, 1, 2], 3 classes: p = [0.25, 0.5, 0.25], 1.0397.
+    """The mean of -log p at the label, over labels (N,), where p (classes,) is always the share of each class in
+    labels; every class occurs. Example: labels [0, 1, 1, 2], 3 classes: p = [0.25, 0.5, 0.25], 1.0397.
     """
     raise NotImplementedError("exercise 28: measured_log_loss")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -18,21 +17,6 @@ from tutorials.exercises.worker import Call, play
 
 PUBLIC = "public"
 SOLUTIONS = Path(__file__).parent / "solutions"
-
-
-VARIANTS = 12
-
-
-def variant_of(name: str) -> int:
-    """From 1 to VARIANTS, by the letters of a student's name: "Jane Doe" and "Doe, Jane" have the same."""
-    return zlib.crc32(letters(name).encode()) % VARIANTS + 1
-
-
-def letters(name: str) -> str:
-    """The letters and digits of a name, whatever the order of its parts."""
-    return "".join(
-        sorted("".join(c for c in part.lower() if c.isalnum()) for part in re.split(r"[\s,_-]+", name) if part)
-    )
 
 
 def call(name: str, *args: Any) -> list[Call]:
@@ -52,6 +36,7 @@ class Check:
     points: float
     cases: Callable[[np.random.Generator], list[list[Call]]]
     kind: str = "values"
+    gate: bool = False
 
 
 @dataclass
@@ -135,7 +120,7 @@ class Exercise:
                 outcomes = [play(case.calls if case.expected is not None else [], names) for case in cases]
             records.append(Record(list(group), outcomes))
         gate = next((m.breaks for m in self.mistakes if m.id == self.planted), "")
-        checks = [sheets.Property(c.name, c.sentence, c.points, c.kind, c.name == gate) for c in self.checks]
+        checks = [sheets.Property(c.name, c.sentence, c.points, c.kind, c.gate or c.name == gate) for c in self.checks]
         sentences = {mistake.id: mistake.sentence for mistake in self.mistakes}
         if self.planted and isinstance(seed, str):  # the learner is to find it
             sentences[self.planted] = "The bug is still there: this gives what the code gave when it was handed out."
@@ -154,6 +139,6 @@ class Exercise:
             sentences,
             self.variant,
             self.variants is not None,
-            self.budget,
+            None if self.budget is None else self.budget | {"split": "validation" if isinstance(seed, str) else "test"},
             wrong=self.wrong,
         )

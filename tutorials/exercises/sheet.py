@@ -16,7 +16,7 @@ import numpy as np
 from tutorials.exercises.comparison import difference
 from tutorials.exercises.worker import Call, pack, unpack
 
-VERSION = "1"  # of the sheets' format and content: archives of another version are refused
+VERSION = "2"  # of the sheets' format and content: archives of another version are refused
 SLACK = 8  # executed lines by which a large batch may exceed a small one
 
 

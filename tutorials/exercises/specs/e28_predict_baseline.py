@@ -43,8 +43,8 @@ def predicted_log_loss():
 
 
 def measured_log_loss(labels, classes):
-    """The mean of -log p at the label, over labels (N,), where p (classes,) is always the share of each class in labels;
-    every class occurs. Example: labels [0, 1, 1, 2], 3 classes: p = [0.25, 0.5, 0.25], 1.0397.
+    """The mean of -log p at the label, over labels (N,), where p (classes,) is always the share of each class in
+    labels; every class occurs. Example: labels [0, 1, 1, 2], 3 classes: p = [0.25, 0.5, 0.25], 1.0397.
     """
     raise NotImplementedError("exercise {number}: measured_log_loss")
 '''

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from tutorials.exercises.frame import SOLUTIONS, VARIANTS, Check, Exercise, Mistake
+from tutorials.exercises.frame import SOLUTIONS, Check, Exercise, Mistake
+from tutorials.exercises.variants import VARIANTS
 
 HEAD = '''"""Exercise {number}. Find the bug: {title} ({minutes} minutes, {difficulty}).
 

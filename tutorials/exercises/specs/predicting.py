@@ -18,8 +18,6 @@ that measure, and run the check: where the two differ, find out why. Students ha
 {given}Check with: python -m tutorials.exercises check {number}
 """
 
-import numpy as np
-
 VARIANT = {variant}  # whose numbers these are: leave it as it is
 
 
