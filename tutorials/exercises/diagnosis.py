@@ -53,9 +53,9 @@ def _by_numbers(sheet: Sheet, outcomes: list[dict[str, Any]]) -> list[str]:
     if not any(problem_of(c, o) for c, o in zip(sheet.cases, outcomes, strict=True)):
         return []
     matching = [record for record in sheet.records if _explains(sheet, record, outcomes)]
-    singles = [record.ids for record in matching if len(record.ids) == 1]
+    singles = {record.ids[0] for record in matching if len(record.ids) == 1}
     if singles:
-        return singles[0] if len(singles) == 1 else []
+        return [*singles] if len(singles) == 1 else []
     pairs = [set(record.ids) for record in matching] or list(_pairs(sheet, outcomes))
     if pairs:
         common = set.intersection(*pairs)
@@ -68,11 +68,13 @@ def _pairs(sheet: Sheet, outcomes: list[dict[str, Any]]) -> Iterator[set[str]]:
     wrong = sheet.wrong
     if wrong is None or any(len(record.ids) > 1 for record in sheet.records):
         return
-    for ids in combinations([record.ids[0] for record in sheet.records], 2):
+    for one, other in combinations(sheet.records, 2):
+        if one.ids == other.ids:
+            continue
         with np.errstate(all="ignore"):
-            played = (play(case.calls, wrong(frozenset(ids))) for case in sheet.cases)
-            if _agrees(sheet, played, outcomes):
-                yield set(ids)
+            names = wrong(frozenset(one.words + other.words))
+            if _agrees(sheet, (play(case.calls, names) for case in sheet.cases), outcomes):
+                yield {*one.ids, *other.ids}
 
 
 def _explains(sheet: Sheet, record: Record, outcomes: list[dict[str, Any]]) -> bool:
@@ -100,24 +102,32 @@ def _agrees(sheet: Sheet, outcomes_known: Iterable[dict[str, Any]], outcomes: li
 def _by_channel(sheet: Sheet, outcomes: list[dict[str, Any]]) -> list[str]:
     """Where the whole is not explained: mistakes that alone explain one channel (one result of one call) throughout.
 
-    A mistake counts only if it explains every wrong entry of that channel and no other known mistake does.
+    A mistake counts only if it explains every wrong entry of that channel, no other known mistake does, and no other
+    channel speaks against it by being right where that mistake would show.
     """
     truth = _channels(sheet, [{"results": case.expected or [], "error": None} for case in sheet.cases])
     answer = _channels(sheet, outcomes)
     singles = [(r.ids[0], _channels(sheet, r.outcomes)) for r in sheet.records if len(r.ids) == 1]
     found: list[str] = []
+    correct = {channel for channel, right in truth.items() if _right(answer.get(channel, {}), right)}
     for channel, right in truth.items():
         mine = answer.get(channel, {})
-        if mine.keys() != right.keys() or all(not difference(mine[i], right[i]) for i in right):
+        if mine.keys() != right.keys() or channel in correct:
             continue
-        named = [
+        named = {
             id
             for id, known in singles
-            if known.get(channel, {}).keys() == right.keys() and all(same(mine[i], known[channel][i]) for i in right)
-        ]
-        if len(named) == 1 and named[0] not in found:
-            found.append(named[0])
+            if known.get(channel, {}).keys() == right.keys()
+            and all(same(mine[i], known[channel][i]) for i in right)
+            and all(_right(known.get(other, {}), truth[other]) for other in correct)
+        }
+        found += [id for id in named if len(named) == 1 and id not in found]
     return found if len(found) <= 2 else []
+
+
+def _right(results: dict[tuple[int, int], Any], expected: dict[tuple[int, int], Any]) -> bool:
+    """Whether a channel is there in every case, with the numbers that are expected."""
+    return results.keys() == expected.keys() and all(not difference(results[i], expected[i]) for i in expected)
 
 
 def _channels(sheet: Sheet, outcomes: list[dict[str, Any]]) -> dict[tuple[str, int], dict[tuple[int, int], Any]]:

@@ -12,8 +12,8 @@ def path_loss(x, W, labels, nodes, turns):
     taken at each; ways shorter than L are filled up with node 0 and turn 0, which do not count.
     Formula: log p(k | x) = sum over the nodes i on the way to k of log sigmoid(turn_ki x W_node(k, i));
     the loss is the mean over the batch of -log p(label | x), one number.
-    Example: D = 1, x = [[1], [1]], W = [[0], [ln 3]], nodes [[0, 0], [0, 1], [0, 1]], turns [[1, 0], [-1, 1], [-1, -1]]:
-    the probabilities of the three classes are 0.5, 0.5 * 0.75 and 0.5 * 0.25; with labels [0, 1] the loss is
+    Example: x = [[1], [1]], W = [[0], [ln 3]], nodes [[0, 0], [0, 1], [0, 1]], turns [[1, 0], [-1, 1], [-1, -1]]: the
+    probabilities of the three classes are 0.5, 0.5 * 0.75 and 0.5 * 0.25; with labels [0, 1] the loss is
     (0.6931 + 0.9808) / 2 = 0.8370.
 
     Scores of 1,000 cost a finite loss.

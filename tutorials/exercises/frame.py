@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -41,12 +41,16 @@ class Check:
 
 @dataclass
 class Mistake:
-    """A way to be wrong: its diagnosis, where it was seen or why it is plausible, and a check that it must fail."""
+    """A way to be wrong: its diagnosis, where it was seen or why it is plausible, and a check that it must fail.
+
+    also: words for other ways to write the same mistake, which give other numbers (another small number, say).
+    """
 
     id: str
     sentence: str
     seen: str
     breaks: str
+    also: Sequence[str] = field(default=(), kw_only=True)
 
 
 @dataclass
@@ -109,16 +113,17 @@ class Exercise:
                     )
                 else:
                     cases.append(Case(index, calls, outcome["results"]))
-        ids = [mistake.id for mistake in self.mistakes]
-        groups: list[tuple[str, ...]] = [(id,) for id in ids]
+        ways = [(word, mistake.id) for mistake in self.mistakes for word in (mistake.id, *mistake.also)]
+        groups: list[tuple[tuple[str, str], ...]] = [(way,) for way in ways]
         if pairs:
-            groups += combinations(ids, 2)
+            groups += [pair for pair in combinations(ways, 2) if pair[0][1] != pair[1][1]]
         records = []
         for group in groups:
+            words = [word for word, _ in group]
             with np.errstate(all="ignore"):
-                names = self.wrong(frozenset(group))
+                names = self.wrong(frozenset(words))
                 outcomes = [play(case.calls if case.expected is not None else [], names) for case in cases]
-            records.append(Record(list(group), outcomes))
+            records.append(Record([id for _, id in group], words, outcomes))
         gate = next((m.breaks for m in self.mistakes if m.id == self.planted), "")
         checks = [sheets.Property(c.name, c.sentence, c.points, c.kind, c.gate or c.name == gate) for c in self.checks]
         sentences = {mistake.id: mistake.sentence for mistake in self.mistakes}

@@ -51,9 +51,10 @@ class Case:
 
 @dataclass
 class Record:
-    """What an answer with these known mistakes gives for every case."""
+    """What an answer with these known mistakes, written in these ways, gives for every case."""
 
     ids: list[str]
+    words: list[str]
     outcomes: list[dict[str, Any]]
 
 
