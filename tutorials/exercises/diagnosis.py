@@ -36,7 +36,7 @@ def explain(sheet: Sheet, outcomes: list[dict[str, Any]], result: Result) -> Res
 
 def _facts(sheet: Sheet, outcomes: list[dict[str, Any]]) -> list[str]:
     """What was measured rather than compared: arguments changed, lines that grow."""
-    found = [fact for outcome in outcomes for fact in outcome.get("facts", [])]
+    found = [*dict.fromkeys(fact for outcome in outcomes for fact in outcome.get("facts", []))]
     kinds = {p.kind: i for i, p in enumerate(sheet.properties)}
     if "untouched" in kinds and any(outcome["changed"] for outcome in outcomes):
         found.append("in-place")
@@ -50,7 +50,8 @@ def _facts(sheet: Sheet, outcomes: list[dict[str, Any]]) -> list[str]:
 
 def _by_numbers(sheet: Sheet, outcomes: list[dict[str, Any]]) -> list[str]:
     """The known mistakes, one or two, whose results are those of the answer in every case."""
-    if not any(problem_of(c, o) for c, o in zip(sheet.cases, outcomes, strict=True)):
+    came = any(outcome["results"] for outcome in outcomes)
+    if not came or not any(problem_of(c, o) for c, o in zip(sheet.cases, outcomes, strict=True)):
         return []
     matching = [record for record in sheet.records if _explains(sheet, record, outcomes)]
     singles = {record.ids[0] for record in matching if len(record.ids) == 1}
@@ -93,9 +94,10 @@ def _agrees(sheet: Sheet, outcomes_known: Iterable[dict[str, Any]], outcomes: li
                 return False
         elif len(known["results"]) != len(outcome["results"]):
             return False
-        if not all(same(a, b) for a, b in zip(outcome["results"], known["results"], strict=False)):
+        both = [*zip(outcome["results"], known["results"], case.expected, strict=False)]
+        if not all(same(mine, theirs) for mine, theirs, _ in both):
             return False
-        evidence = evidence or any(difference(a, b) for a, b in zip(known["results"], case.expected, strict=False))
+        evidence = evidence or any(difference(theirs, expected) for _, theirs, expected in both)
     return evidence
 
 

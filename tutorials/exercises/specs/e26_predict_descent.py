@@ -106,7 +106,7 @@ def wrong(m):
     def measured_steps(a, c, w, rate):
         start, count = abs(w - c), 0
         target = 1e-2 if "hundredth" in m else 1e-3
-        while count < 2000 and abs(w - c) > (target if "absolute" in m else target * start) * (1 + 1e-9):
+        while count < 300 and abs(w - c) > (target if "absolute" in m else target * start) * (1 + 1e-9):
             w, count = stepped(a, c, w, rate), count + 1
         return count - 1 if "one-too-few" in m else count + 1 if "one-too-many" in m else count
 
