@@ -75,3 +75,11 @@ def _bytes(x: Any) -> int:
 
 def _megabytes(count: int) -> str:
     return f"{count / 1e6:,.1f} MB" if count >= 1e5 else f"{count / 1e3:,.1f} kB"
+
+
+def multiply_adds(model: Any, input_shape: Any) -> int:
+    """The number that `summary` shows for the whole network: multiply-adds of one example's forward pass."""
+    twin = model.replica()
+    twin.eval()
+    _, (_, steps) = _traced(twin, input_shape)
+    return sum(step.layer.multiply_adds(step.x_shape, step.y.shape) for step in steps)

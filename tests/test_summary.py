@@ -10,6 +10,7 @@ from minnet import models
 from minnet.layers import Conv2d, Dropout, Flatten, Linear, ReLU, Residual, Sequential
 from minnet.losses import SoftmaxCrossEntropy
 from minnet.optimizers import SGD
+from minnet.summary import multiply_adds
 from tests.test_training import LABELS, POINTS
 
 
@@ -20,6 +21,7 @@ def test_by_hand():
     assert rows["0 Conv2d"][1:] == ["(N, 4, 4, 8)", "224", "3,456"]  # 3*3*3*8 + 8; 16 places * 216
     assert rows["3 Linear"][1:] == ["(N, 5)", "645", "640"]
     assert rows["all"][1:] == ["(N, 5)", "869", "4,096"]
+    assert multiply_adds(model, (4, 4, 3)) == 4096
     activations = 10 * 4 * (48 + 128 + 128 + 128 + 5)
     assert table[-1] == (
         f"memory of a step with 10 examples: at least {(2 * 4 * 869 + activations) / 1e3:.1f} kB, "

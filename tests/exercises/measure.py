@@ -25,22 +25,24 @@ def measure(seed: int | str) -> dict[str, Any]:
             rows.append((id, title, (), result, "full marks" if result.earned == result.points else "marked down"))
         for id, title, slugs, source in wrong():
             result = grade_source(sheets[id], source, process)
-            rows.append((id, title, slugs, result, _kind(set(slugs), result)))
+            rows.append((id, title, slugs, result, _kind(slugs, result)))
     counts: dict[str, int] = {}
     for row in rows:
         counts[row[4]] = counts.get(row[4], 0) + 1
     return {"rows": rows, "counts": counts, "right": len(right()), "wrong": len(wrong())}
 
 
-def _kind(slugs: set[str], result: Result) -> str:
+def _kind(slugs: tuple[str, ...], result: Result) -> str:
+    """slugs: as in answers/names.py, "a|b" for either and "?" for what no known mistake describes."""
     if result.earned == result.points:
         return "not noticed"
+    known = [set(slug.split("|")) for slug in slugs if slug != "?"]
     named = set(result.mistakes)
     if not named:
-        return "abstained"
-    if named - slugs:
+        return "abstained" if known else "rightly silent"
+    if named - set().union(*known):
         return "named wrongly"
-    return "named" if named == slugs else "named one of two"
+    return "named" if all(named & either for either in known) else "named one of two"
 
 
 def main() -> None:

@@ -14,7 +14,9 @@ from tests.exercises.hostile import GOOD
 from tutorials.exercises import archives, sheet
 from tutorials.exercises.grading import grade_source
 from tutorials.exercises.runner import HERE, Process
+from tutorials.exercises.sheet import VERSION
 from tutorials.exercises.specs import exercises
+from tutorials.exercises.variants import variant_in, variant_of
 
 KEEP = {k: v for k, v in os.environ.items() if k in ("PATH", "SYSTEMROOT")} | {"OMP_NUM_THREADS": "1"}
 
@@ -39,9 +41,13 @@ def test_bundle_holds_no_solution(bundle):
             for line in solution.splitlines()
             if line.strip().startswith("return ") and len(line.strip()) > 20
         ]
+        if exercise.planted:  # the code is handed out, but for the line with the bug
+            code = [m.old for m in exercise.mistakes if m.id == exercise.planted]
         assert not any(line in source for line in code for source in sources), exercise.id
     with Process(30) as process:
         for exercise in exercises():
+            if exercise.budget is not None:
+                continue  # only a trained network has points
             candidates = [s for s in sources if all(f"def {n}(" in s or f"class {n}" in s for n in exercise.names)]
             assert candidates
             for source in candidates:
@@ -76,11 +82,34 @@ def test_bundle_checks_without_the_teachers_side(bundle):
     assert run(bundle, "grade", ".").returncode == 2
 
 
+def test_everybody_on_the_roster_has_an_archive_of_their_own(tmp_path):
+    (tmp_path / "roster.csv").write_text('name\nJane Doe\n"Roe, Max"\nJane Doe\n', encoding="utf-8")
+    assert archives.bundles(tmp_path / "roster.csv", tmp_path / "out") == 3
+    names = sorted(p.name for p in (tmp_path / "out").iterdir())
+    assert names == ["Jane-Doe-1.zip", "Jane-Doe-3.zip", "Roe-Max.zip"]
+    for name in names[1:]:
+        with zipfile.ZipFile(tmp_path / "out" / name) as archive:
+            archive.extractall(tmp_path / name[:-4])
+    jane, max = (tmp_path / name[:-4] for name in names[1:])
+    where = "tutorials/exercises/e25_predict_network.py"
+    stub = (jane / where).read_text(encoding="utf-8")
+    assert variant_in(stub) == variant_of("Doe, Jane") != variant_of("Max Roe") and stub != (max / where).read_text()
+    for sheet_ in sheet.from_bytes((jane / "tutorials" / "exercises" / "public.sheets").read_bytes()):
+        assert sheet_.variant == (variant_of("Jane Doe") if sheet_.personal else 0)
+        for case in sheet_.cases:
+            assert (case.expected is None) == (sheet_.properties[case.property].kind == "prediction")
+    solution = next(e for e in exercises() if e.number == 25).of(variant_of("Jane Doe")).solution()
+    (jane / where).write_text(f"VARIANT = {variant_of('Jane Doe')}\n{solution}", encoding="utf-8")
+    assert run(jane, "check", "25").stdout.endswith("9 of 9 points\n")
+    refused = run(max, "check", "25", "--folder", str(jane / "tutorials" / "exercises"))
+    assert refused.returncode == 2 and "work in the archive that you were given" in refused.stderr
+
+
 def test_another_version_is_refused(monkeypatch):
     data = sheet.to_bytes([exercises()[0].sheet()])
     assert sheet.from_bytes(data)[0].id == "e01_softmax"
     monkeypatch.setattr(sheet, "VERSION", "0")
-    with pytest.raises(ValueError, match=r"of version 1, this grader of 0"):
+    with pytest.raises(ValueError, match=rf"of version {VERSION}, this grader of 0"):
         sheet.from_bytes(data)
     with pytest.raises(ValueError, match="damaged"):
         sheet.from_bytes(b"nothing of the kind")
@@ -88,7 +117,7 @@ def test_another_version_is_refused(monkeypatch):
 
 def test_gradescope_on_an_imitated_autograder(tmp_path):
     root = tmp_path / "autograder"
-    with zipfile.ZipFile(archives.gradescope(tmp_path / "autograder.zip", 5, [1, 4])) as archive:
+    with zipfile.ZipFile(archives.gradescope(tmp_path / "autograder.zip", 5, [1, 4, 22, 29])) as archive:
         archive.extractall(root / "source")
         assert {"setup.sh", "run_autograder"} <= set(archive.namelist())
         assert archive.getinfo("run_autograder").external_attr >> 16 == 0o755
@@ -97,12 +126,16 @@ def test_gradescope_on_an_imitated_autograder(tmp_path):
     (root / "submission" / "softmax (1).py").write_text(
         GOOD.replace("z.max(axis=1, keepdims=True)", "0"), encoding="utf-8"
     )
+    network = next(e for e in exercises() if e.number == 22)
+    mended = network.solution().replace("import numpy as np\n", "import numpy as np\n\nVARIANT = 7\n")
+    (root / "submission" / "e22.py").write_text(mended, encoding="utf-8")
     command = [sys.executable, "-m", "tutorials.exercises.gradescope", str(root)]
     subprocess.run(command, cwd=root / "source", env=KEEP, check=True, timeout=120)
     results = json.loads((root / "results" / "results.json").read_text(encoding="utf-8"))
     assert set(results) == {"score", "execution_time", "output", "visibility", "stdout_visibility", "tests"}
-    assert results["score"] == 8 == sum(test["score"] for test in results["tests"])
-    assert sum(test["max_score"] for test in results["tests"]) == 22
+    assert results["score"] == 8 + 10 == sum(test["score"] for test in results["tests"])
+    assert sum(test["max_score"] for test in results["tests"]) == 22 + 10
+    assert not any(test["number"].startswith("29") for test in results["tests"])  # graded where minnet is
     for test in results["tests"]:
         assert set(test) == {"score", "max_score", "status", "name", "number", "output", "tags", "visibility"}
         assert test["status"] in ("passed", "failed") and test["visibility"] == "visible"

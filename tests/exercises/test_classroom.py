@@ -12,13 +12,16 @@ import numpy as np
 import pytest
 
 from tests.exercises.hostile import GOOD
+from tutorials.exercises import learner
 from tutorials.exercises.classroom import grade_class
 from tutorials.exercises.harvest import harvest
+from tutorials.exercises.improve import in_sample
 from tutorials.exercises.paper import tasks, write_papers
 from tutorials.exercises.runner import HERE
 from tutorials.exercises.source import read_source
 from tutorials.exercises.specs import exercises
 from tutorials.exercises.submissions import exercise_of, match_roster, read_roster, read_submissions
+from tutorials.exercises.variants import variant_of
 from tutorials.exercises.viva import write_viva
 
 WRONG = GOOD.replace("z.max(axis=1, keepdims=True)", "0")
@@ -239,3 +242,43 @@ def test_harvest_groups_answers_without_a_diagnosis_and_names_nobody(small_class
     found = harvest(small_class, 3, [1])
     assert found.startswith("2 answers to e01_softmax") and "\n" not in found
     assert not any(name in found for name in ("jane", "'sam'", "sam:"))
+
+
+def test_bugs_and_predictions_are_graded_in_the_variant_that_was_handed_out(tmp_path):
+    jane, max_ = variant_of("Jane Doe"), variant_of("Max Roe")
+    assert jane != max_
+    described = {e.number: e for e in exercises()}
+    for name, variant in {"Jane Doe": jane, "Max Roe": jane, "Amy Gone": variant_of("Amy Gone")}.items():
+        folder = tmp_path / "class" / name
+        folder.mkdir(parents=True)
+        for number in (22, 26):
+            mended = described[number].of(variant).solution().replace("import numpy as np\n", "import numpy as np\n\n")
+            (folder / f"e{number}.py").write_text(f"VARIANT = {variant}\n{mended}", encoding="utf-8")
+    amys = described[22].of(variant_of("Amy Gone"))
+    (tmp_path / "class" / "Amy Gone" / "e22.py").write_text(amys.stub, encoding="utf-8")
+    (tmp_path / "roster.csv").write_text("name\nJane Doe\nMax Roe\nAmy Gone\n", encoding="utf-8")
+    found = grade_class(tmp_path / "class", tmp_path / "out", tmp_path / "roster.csv", seed=3, exercises=[22, 26])
+    records = {r["name"]: r for r in found["records"].values()}
+    assert records["Jane Doe"]["earned"] == records["Max Roe"]["earned"] == 19 and records["Jane Doe"]["notes"] == []
+    assert f"exercise 22 is variant {jane}, and variant {max_} was handed out to Max Roe" in records["Max Roe"]["notes"]
+    assert records["Amy Gone"]["exercises"][0]["mistakes"] == [amys.planted]
+    assert records["Amy Gone"]["exercises"][0]["earned"] == 0
+
+
+def test_a_network_is_handed_in_as_a_file_beside_its_settings(tmp_path):
+    exercise = next(e for e in exercises() if e.number == 29)
+    place = tmp_path / "e29_improve_digits.py"
+    place.write_text(exercise.solution(), encoding="utf-8")
+    assert "9,024 multiply-adds" in learner.train(tmp_path, 29)
+    checkpoint = place.with_suffix(".ckpt").read_bytes()
+    files = {
+        "doejane_101_9001_e29_improve_digits.py": exercise.solution(),
+        "doejane_101_9002_e29_improve_digits-1.ckpt": checkpoint,
+        "roemax_102_9003_improve_digits (2).py": exercise.solution(),
+    }
+    (tmp_path / "submissions.zip").write_bytes(zipped(files))
+    found = grade_class(tmp_path / "submissions.zip", tmp_path / "out", seed=4, exercises=[29], jobs=1)
+    assert [r["earned"] for r in found["records"].values()] == [10, 0]
+    keys = [f"student{i}" for i in range(500)]
+    assert 60 < sum(in_sample(key, 4) for key in keys) < 140
+    assert [in_sample(key, 4) for key in keys] != [in_sample(key, 5) for key in keys]

@@ -3,24 +3,43 @@
 from __future__ import annotations
 
 import ast
+import tempfile
+import time
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tutorials.exercises import improve
+from tutorials.exercises.comparison import same
 from tutorials.exercises.grading import grade_source
 from tutorials.exercises.runner import HERE, Process
-from tutorials.exercises.sheet import judge, problem_of, same
-from tutorials.exercises.specs import exercises
+from tutorials.exercises.sheet import judge, problem_of
+from tutorials.exercises.specs import exercises, sheet_of
+from tutorials.exercises.variants import VARIANTS, variant_of
 from tutorials.exercises.worker import play
 
 ALL = exercises()
 IDS = [e.id for e in ALL]
 
 
+def variants(exercise):
+    return (0, 1, 5) if exercise.variants else (0,)
+
+
 @cache
-def sheet(number, seed):
-    return next(e for e in ALL if e.number == number).sheet(seed)
+def network(number):
+    """The checkpoint that belongs to the solution of an exercise that asks for one."""
+    exercise = ALL[number - 1]
+    if exercise.budget is None:
+        return None
+    names: dict = {}
+    exec(exercise.solution(), names)
+    dataset = improve.data(exercise.budget["data"], exercise.budget["examples"])
+    with tempfile.TemporaryDirectory() as folder:
+        improve.save(improve.train(improve.checked(names["config"]()), dataset), Path(folder) / "network.ckpt")
+        return (Path(folder) / "network.ckpt").read_bytes()
 
 
 @pytest.fixture(scope="module")
@@ -32,20 +51,27 @@ def process():
 @pytest.mark.parametrize("exercise", ALL, ids=IDS)
 @pytest.mark.parametrize("seed", ["public", 1])
 def test_solution_has_full_marks(exercise, seed, process):
-    source = (HERE / "solutions" / f"{exercise.id}.py").read_text(encoding="utf-8")
-    result = grade_source(sheet(exercise.number, seed), source, process)
-    assert result.earned == result.points, [v.problem for v in result.verdicts]
-    assert not result.mistakes
+    for variant in variants(exercise):
+        source = exercise.of(variant).solution()
+        result = grade_source(
+            sheet_of(exercise.number, seed, variant), source, process, network=network(exercise.number)
+        )
+        assert result.earned == result.points, [v.problem for v in result.verdicts]
+        assert not result.mistakes
 
 
 @pytest.mark.parametrize("exercise", ALL, ids=IDS)
 def test_stub_has_no_marks_and_says_so(exercise, process):
     source = (HERE / f"{exercise.id}.py").read_text(encoding="utf-8")
-    result = grade_source(sheet(exercise.number, 1), source, process)
-    assert result.earned == 0
-    assert all(
-        f"exercise {exercise.number}" in v.problem or "NotImplementedError" in v.problem for v in result.verdicts
-    )
+    assert source == (exercise.stub or source)
+    for variant in variants(exercise):
+        handed_out = exercise.of(variant)
+        result = grade_source(sheet_of(exercise.number, 1, variant), handed_out.stub or source, process)
+        assert result.earned == 0
+        said = f"exercise {exercise.number}"
+        assert exercise.planted or all(said in v.problem or "NotImpl" in v.problem for v in result.verdicts)
+        assert result.mistakes == ([handed_out.planted] if exercise.planted else [])
+    assert ("Full marks" in source) == any(check.kind == "lines" for check in exercise.checks)
     stated = f"({exercise.minutes} minutes, {exercise.difficulty})"
     assert ast.get_docstring(ast.parse(source)).startswith(f"Exercise {exercise.number}.") and stated in source
     assert "Example" in source or not exercise.core
@@ -53,17 +79,19 @@ def test_stub_has_no_marks_and_says_so(exercise, process):
 
 @pytest.mark.parametrize("exercise", ALL, ids=IDS)
 def test_every_known_mistake_loses_the_points_that_it_should(exercise):
-    for seed in ("public", 1):
-        found = sheet(exercise.number, seed)
-        for mistake, record in zip(exercise.mistakes, found.records, strict=True):
+    for seed, variant in [("public", 0), *((1, variant) for variant in variants(exercise))]:
+        found = sheet_of(exercise.number, seed, variant)
+        breaks = {mistake.id: mistake.breaks for mistake in exercise.mistakes}
+        assert breaks.keys() == {record.ids[0] for record in found.records}
+        for record in found.records:
             result = judge(found, record.outcomes)
-            broken = {v.property.name for v in result.verdicts if v.earned < v.property.points}
-            assert mistake.breaks in broken, (mistake.id, broken, seed)
+            broken = {v.property.name for v in result.verdicts if v.problem}
+            assert broken and (breaks[record.ids[0]] in broken or record.words != record.ids), (record.words, seed)
 
 
 @pytest.mark.parametrize("exercise", ALL, ids=IDS)
 def test_without_a_mistake_the_mistaken_implementation_is_right(exercise):
-    found = sheet(exercise.number, 1)
+    found = sheet_of(exercise.number, 1)
     with np.errstate(all="ignore"):
         outcomes = [play(case.calls, exercise.wrong(frozenset())) for case in found.cases]
     assert [p for p in map(problem_of, found.cases, outcomes) if p] == []
@@ -73,9 +101,10 @@ def test_known_mistakes_differ_pairwise(capsys):
     """The pairs that the inputs cannot tell apart are printed; there are none."""
     pairs = []
     for exercise in ALL:
-        records = sheet(exercise.number, 1).records
+        records = sheet_of(exercise.number, 1).records
         for i, a in enumerate(records):
-            pairs += [(exercise.id, a.ids[0], b.ids[0]) for b in records[:i] if _alike(a.outcomes, b.outcomes)]
+            others = [b for b in records[:i] if b.ids != a.ids]
+            pairs += [(exercise.id, *a.words, *b.words) for b in others if _alike(a.outcomes, b.outcomes)]
     with capsys.disabled():
         for pair in pairs:
             print("cannot be told apart:", *pair)
@@ -93,6 +122,7 @@ def _alike(one, other):
 
 def test_counts_that_the_course_promises():
     core = [e for e in ALL if e.core]
+    assert len(ALL) == 30 and [e.number for e in ALL] == [*range(1, 31)]
     assert len(core) == 12 and sum(e.minutes for e in core) <= 300
     assert all(len(e.mistakes) >= 4 for e in core) and sum(len(e.mistakes) for e in ALL) >= 80
     for exercise in ALL:
@@ -104,7 +134,7 @@ def test_hidden_cases_have_other_numbers_and_shapes():
     different = 0
     for exercise in ALL:
         shapes = [
-            [np.shape(a) for case in sheet(exercise.number, seed).cases for call in case.calls for a in call.args]
+            [np.shape(a) for case in sheet_of(exercise.number, seed).cases for call in case.calls for a in call.args]
             for seed in ("public", 1)
         ]
         different += len({tuple(map(str, s)) for s in shapes}) > 1
@@ -115,3 +145,64 @@ def test_same_seed_same_sheet():
     from tutorials.exercises.sheet import to_bytes
 
     assert all(to_bytes([e.sheet(4)]) == to_bytes([e.sheet(4)]) for e in ALL[:3])
+
+
+def test_variants_differ_in_what_is_asked_and_follow_from_the_name():
+    assert variant_of("Jane Doe") == variant_of("Doe, Jane") != variant_of("Max Roe")
+    assert {variant_of(f"student {i}") for i in range(200)} == {*range(1, VARIANTS + 1)}
+    for exercise in ALL:
+        if exercise.variants:
+            texts = {exercise.of(v).stub.replace(f"VARIANT = {v} ", "") for v in range(1, VARIANTS + 1)}
+            assert len(texts) >= (4 if exercise.planted else VARIANTS - 2), exercise.id
+            bugs = {exercise.of(v).planted for v in range(1, VARIANTS + 1)}
+            assert not exercise.planted or len(bugs) >= 4
+
+
+@pytest.mark.parametrize("exercise", [e for e in ALL if e.planted], ids=lambda e: e.id)
+def test_every_bug_is_one_place_of_the_solution(exercise):
+    for mistake in exercise.mistakes:
+        assert exercise.solution().count(mistake.old) == 1, mistake.id
+
+
+@pytest.mark.parametrize("exercise", [e for e in ALL if e.variants and not e.planted], ids=lambda e: e.id)
+def test_public_predictions_are_checked_against_the_own_measurement_and_not_given_away(exercise, process):
+    public, other = sheet_of(exercise.number, "public", 3), exercise.of(4).solution()
+    hidden = [i for i, p in enumerate(public.properties) if p.kind == "prediction"]
+    for case in public.cases:
+        assert (case.expected is None) == (case.property in hidden)
+    result = grade_source(public, other, process)  # the numbers of somebody else
+    assert {v.property.name for v in result.verdicts if v.problem} <= {public.properties[i].name for i in hidden}
+    assert "differ" in result.broken.problem
+    result = grade_source(sheet_of(exercise.number, 1, 3), other, process)
+    assert 0 < result.earned < result.points
+
+
+def test_a_network_is_held_to_its_budget_and_to_its_config(process):
+    exercise = next(e for e in ALL if e.number == 29)
+    sheet, source = sheet_of(29, 1), exercise.solution()
+
+    def problem(text, checkpoint=None, again=False):
+        result = grade_source(sheet, text, process, network=checkpoint, again=again)
+        return result.earned, result.broken.problem if result.broken else "", result.mistakes
+
+    assert problem(source, network(exercise.number), again=True)[:2] == (10, "")
+    assert problem(source)[0::2] == (0, ["no-checkpoint"])
+    assert problem(source.replace('"epochs": 5', '"epochs": 6'), network(exercise.number))[2] == ["over-epochs"]
+    wide = problem(source.replace('["conv", 8]', '["conv", 80]'), network(exercise.number))
+    assert wide[2] == ["over-multiply-adds"] and "10,000 are allowed" in wide[1]
+    assert problem(source.replace('["linear", 32]', '["linear", 16]'), network(exercise.number))[2] == [
+        "another-network"
+    ]
+    assert problem(source, b"PK no checkpoint")[2] == ["another-network"]
+    other = problem(
+        source.replace('"learning_rate": 0.02', '"learning_rate": 0.0001'), network(exercise.number), again=True
+    )
+    assert other[0] == 0 and other[2] == ["not-reproduced"] and "trained again it reaches" in other[1]
+    for broken in ('"seed": 0', '"optimizer": "adamw"', '["linear", 32]', '"batch_size": 16'):
+        assert (
+            problem(source.replace(broken, f'{broken.partition(" ")[0].rstrip(",")} "x"'), network(exercise.number))[0]
+            == 0
+        )
+    start = time.process_time()
+    problem(source, network(exercise.number))
+    assert time.process_time() - start < 1  # of the grader; the answer's own process comes on top

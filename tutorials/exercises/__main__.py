@@ -22,6 +22,9 @@ def main(arguments: list[str] | None = None) -> int:
     )
     check.add_argument("--example", action="store_true", help="the smallest failing case with its numbers")
     check.add_argument("--why", action="store_true", help="what probably went wrong, after one more attempt")
+    train = commands.add_parser("train", help="train the network of an exercise that asks for one")
+    train.add_argument("number", type=int)
+    train.add_argument("--folder", type=Path, default=learner.FOLDER, help="where the answers are")
     commands.add_parser("list", help="the exercises with their minutes and difficulty")
     if shelf.has_descriptions():
         _teacher(commands)
@@ -54,7 +57,8 @@ def _teacher(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     scope.add_argument("--seed", type=int, required=True)
     scope.add_argument("--exercises", type=int, nargs="+", help="numbers (default: all)")
     bundle = commands.add_parser("bundle", help="build the students' archive: stubs and public cases, no solution")
-    bundle.add_argument("--out", type=Path, default=Path("exercises.zip"))
+    bundle.add_argument("--out", type=Path, help="the archive (exercises.zip), with --roster a folder (exercises)")
+    bundle.add_argument("--roster", type=Path, help="a CSV of the class: everybody gets an archive of their own")
     viva = commands.add_parser("viva", help="a page of questions about each student's own code, and the key")
     viva.add_argument("place", type=Path, metavar="FOLDER")
     viva.add_argument("--out", type=Path, default=Path("viva"))
@@ -68,6 +72,9 @@ def _teacher(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 def _run(args: argparse.Namespace) -> int:
     if args.command == "check":
         return int(learner.check_folder(args.folder, args.number, args.example, args.why) > 0)
+    if args.command == "train":
+        print(learner.train(args.folder, args.number))
+        return 0
     if args.command == "list":
         for s in shelf.public_sheets():
             print(f"{s.number:2} {s.title:40} {s.minutes:3} minutes, {s.difficulty}{', core' if s.core else ''}")
@@ -79,9 +86,13 @@ def _run(args: argparse.Namespace) -> int:
 
         print(f"wrote {gradescope(args.out, args.seed, args.exercises)} with the hidden cases of seed {args.seed}")
     if args.command == "bundle":
-        from tutorials.exercises.archives import bundle
+        from tutorials.exercises.archives import bundle, bundles
 
-        print(f"wrote {bundle(args.out)}")
+        if args.roster:
+            out = args.out or Path("exercises")
+            print(f"wrote {bundles(args.roster, out)} archives in {out}, one a student")
+        else:
+            print(f"wrote {bundle(args.out or Path('exercises.zip'))}, the same for the whole class")
     if args.command == "viva":
         from tutorials.exercises.viva import write_viva
 

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from tutorials.exercises.frame import PUBLIC
 from tutorials.exercises.runner import HERE
 from tutorials.exercises.sheet import VERSION, Sheet, to_bytes
 from tutorials.exercises.shelf import PUBLIC_FILE
-from tutorials.exercises.specs import exercises
+from tutorials.exercises.specs import exercises, sheet_of
+from tutorials.exercises.submissions import read_roster
+from tutorials.exercises.variants import VARIANTS, variant_of
 
-COMMON = ("diagnosis.py", "given.py", "grading.py", "runner.py", "sheet.py", "source.py", "worker.py")
-LEARNER = ("__init__.py", "__main__.py", "learner.py", "shelf.py")
+COMMON = (
+    "comparison.py",
+    "diagnosis.py",
+    "given.py",
+    "grading.py",
+    "runner.py",
+    "sheet.py",
+    "source.py",
+    "variants.py",
+    "worker.py",
+)
+LEARNER = ("__init__.py", "__main__.py", "improve.py", "learner.py", "shelf.py")
 STUDENT = """# Exercises {version}
 
 {count} exercises in `tutorials/exercises/`, one file each. Write into the files; then
@@ -33,26 +47,49 @@ cd /autograder/source && python3 -m tutorials.exercises.gradescope
 """
 
 
-def bundle(out: Path) -> Path:
-    """The students' archive: stubs, public cases with what is expected of them, and the checker."""
-    described = exercises()
-    sheets = [exercise.sheet() for exercise in described]
+def bundles(roster: Path, out: Path) -> int:
+    """An archive for everybody on the roster, in the folder `out`; returns how many there are.
+
+    Which bug is planted, and of which numbers a prediction is asked, follows from the student's name.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    rows = read_roster(roster)
+    names = [re.sub(r"[^\w.-]+", "-", row["name"]).strip("-.") or "student" for row in rows]
+    for number, (row, name) in enumerate(zip(rows, names, strict=True), 1):
+        label = name if names.count(name) == 1 else f"{name}-{number}"
+        bundle(out / f"{label}.zip", variant_of(row["name"]))
+    return len(rows)
+
+
+def bundle(out: Path, variant: int = 0) -> Path:
+    """A students' archive: stubs, public cases with what is expected of them, and the checker."""
+    described = [exercise.of(variant) for exercise in exercises()]
+    sheets = [sheet_of(exercise.number, PUBLIC, variant if exercise.variants else 0) for exercise in described]
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         _put(archive, "README.md", STUDENT.format(version=VERSION, count=len(sheets)))
         _put(archive, "VERSION", VERSION + "\n")
         _put(archive, "tutorials/__init__.py", "")
-        for name in (*COMMON, *LEARNER, *(f"{exercise.id}.py" for exercise in described)):
+        for name in (*COMMON, *LEARNER):
             _put(archive, f"tutorials/exercises/{name}", (HERE / name).read_bytes())
+        for exercise in described:
+            stub = exercise.stub.encode() or (HERE / f"{exercise.id}.py").read_bytes()
+            _put(archive, f"tutorials/exercises/{exercise.id}.py", stub)
         _put(archive, f"tutorials/exercises/{PUBLIC_FILE}", to_bytes(sheets))
     return out
 
 
 def gradescope(out: Path, seed: int, numbers: Sequence[int] | None = None) -> Path:
-    """autograder.zip with the hidden cases of this seed; nothing but Python and numpy is needed there."""
-    chosen = [e for e in exercises() if not numbers or e.number in numbers]
+    """autograder.zip with the hidden cases of this seed; nothing but Python and numpy is needed there.
+
+    Exercises that hand in a trained network are left out: they are graded where minnet is.
+    """
+    chosen = [e for e in exercises() if e.budget is None and (not numbers or e.number in numbers)]
     if not chosen:
         raise ValueError(f"there are no exercises {numbers}")
-    sheets: list[Sheet] = [exercise.sheet(seed, pairs=True) for exercise in chosen]
+    sheets: list[Sheet] = []
+    for exercise in chosen:
+        variants = range(VARIANTS + 1) if exercise.variants else range(1)
+        sheets += [exercise.of(variant).sheet(seed, pairs=True) for variant in variants]
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         _put(archive, "setup.sh", SETUP, executable=True)
         _put(archive, "run_autograder", RUN, executable=True)

@@ -11,9 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from tutorials.exercises.grading import grade_source
+from tutorials.exercises.improve import in_sample
 from tutorials.exercises.runner import SECONDS, Process
 from tutorials.exercises.sheet import VERSION, Result, Sheet
-from tutorials.exercises.submissions import Submission, match_roster, read_roster, read_submissions
+from tutorials.exercises.submissions import (
+    Submission,
+    as_handed_out,
+    match_roster,
+    read_roster,
+    read_submissions,
+)
+from tutorials.exercises.variants import variant_in, variant_of
 
 SETTINGS = "grading.json"
 
@@ -32,23 +40,30 @@ def grade_class(
     """Grades all submissions in `place` (or `only` one) and writes `out`; returns a summary."""
     from tutorials.exercises import pages
     from tutorials.exercises.specs import exercises as described
+    from tutorials.exercises.specs import sheet_of
 
     settings = _settings(out, seed, exercises)
     chosen = [e for e in described() if not settings["exercises"] or e.number in settings["exercises"]]
     if not chosen:
         raise ValueError(f"there are no exercises {settings['exercises']}")
-    sheets = tuple(exercise.sheet(settings["seed"]) for exercise in chosen)
+    sheets = tuple(sheet_of(exercise.number, settings["seed"]) for exercise in chosen)
     found = read_submissions(place, sheets)
     rows = read_roster(roster) if roster else []
     matched, missing = match_roster(rows, found)
+    _note_variants(found, matched, sheets)
     if only is not None and only not in found:
         raise ValueError(f"nobody is called {only!r}: the keys are {', '.join(found)}")
     students = out / "students"
     students.mkdir(parents=True, exist_ok=True)
     (out / SETTINGS).write_text(json.dumps(settings, indent=1), encoding="utf-8")
     todo = [s for key, s in found.items() if only in (None, key) or not (students / f"{key}.json").exists()]
+
+    def grade(submission: Submission) -> list[Result]:
+        mine = as_handed_out(submission, sheets, lambda number, variant: sheet_of(number, settings["seed"], variant))
+        return grade_one(submission, mine, seconds, settings["seed"])
+
     with ThreadPoolExecutor(jobs or min(os.cpu_count() or 1, 4)) as pool:
-        for submission, results in zip(todo, pool.map(lambda s: grade_one(s, sheets, seconds), todo), strict=True):
+        for submission, results in zip(todo, pool.map(grade, todo), strict=True):
             record = as_record(submission, results, settings["seed"])
             (students / f"{submission.key}.json").write_text(
                 json.dumps(record, indent=1, ensure_ascii=False), encoding="utf-8"
@@ -71,15 +86,35 @@ def grade_class(
     }
 
 
-def grade_one(submission: Submission, sheets: tuple[Sheet, ...], seconds: float) -> list[Result]:
+def _note_variants(found: dict[str, Submission], matched: dict[str, dict[str, str]], sheets: tuple[Sheet, ...]) -> None:
+    """Notes whose file of an exercise that differs from student to student was handed out to somebody else."""
+    stated = {
+        key: {
+            s.number: variant_in(submission.files[s.id][0]) for s in sheets if s.personal and s.id in submission.files
+        }
+        for key, submission in found.items()
+    }
+    if not any(variant for files in stated.values() for variant in files.values()):
+        return  # one archive for all
+    for key, row in matched.items():
+        mine = variant_of(row["name"])
+        for number, variant in stated[key].items():
+            if variant != mine:
+                found[key].notes.append(
+                    f"exercise {number} is variant {variant}, and variant {mine} was handed out to {row['name']}"
+                )
+
+
+def grade_one(submission: Submission, sheets: tuple[Sheet, ...], seconds: float, seed: int) -> list[Result]:
     """One submission's results, in one process that is restarted when it ends."""
     with Process(seconds) as process:
-        return [grade_source(sheet, *_file(submission, sheet, process)) for sheet in sheets]
-
-
-def _file(submission: Submission, sheet: Sheet, process: Process) -> tuple[str | None, Process, str]:
-    text, problem = submission.files.get(sheet.id, (None, "no file was handed in"))
-    return text, process, problem
+        results = []
+        for sheet in sheets:
+            text, problem = submission.files.get(sheet.id, (None, "no file was handed in"))
+            network = submission.networks.get(sheet.id)
+            again = sheet.budget is not None and in_sample(f"{submission.key} {sheet.id}", seed)
+            results.append(grade_source(sheet, text, process, problem, network, again))
+        return results
 
 
 def as_record(submission: Submission, results: list[Result], seed: int) -> dict[str, Any]:

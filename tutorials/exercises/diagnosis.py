@@ -8,12 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from tutorials.exercises.sheet import SLACK, Record, Result, Sheet, difference, problem_of, same
+from tutorials.exercises.comparison import difference, same
+from tutorials.exercises.sheet import SLACK, Record, Result, Sheet, problem_of
 from tutorials.exercises.worker import play
 
 FACTS = {
     "in-place": "It writes into its arguments: whoever called it finds them changed. Work on new arrays.",
     "loop": "The values are right, but Python walks over the batch one by one: use operations on whole arrays.",
+    "over-epochs": "The training takes more epochs than the budget has.",
+    "over-multiply-adds": "The network costs more multiply-adds an image than the budget has: count with summary().",
+    "no-checkpoint": "The checkpoint that `train` writes beside the file was not handed in.",
+    "another-network": "The checkpoint belongs to another network than config() describes: train again, then hand in.",
+    "not-reproduced": "Training with this config() does not lead to this checkpoint.",
 }
 
 
@@ -30,7 +36,7 @@ def explain(sheet: Sheet, outcomes: list[dict[str, Any]], result: Result) -> Res
 
 def _facts(sheet: Sheet, outcomes: list[dict[str, Any]]) -> list[str]:
     """What was measured rather than compared: arguments changed, lines that grow."""
-    found = []
+    found = [*dict.fromkeys(fact for outcome in outcomes for fact in outcome.get("facts", []))]
     kinds = {p.kind: i for i, p in enumerate(sheet.properties)}
     if "untouched" in kinds and any(outcome["changed"] for outcome in outcomes):
         found.append("in-place")
@@ -44,12 +50,13 @@ def _facts(sheet: Sheet, outcomes: list[dict[str, Any]]) -> list[str]:
 
 def _by_numbers(sheet: Sheet, outcomes: list[dict[str, Any]]) -> list[str]:
     """The known mistakes, one or two, whose results are those of the answer in every case."""
-    if not any(problem_of(c, o) for c, o in zip(sheet.cases, outcomes, strict=True)):
+    came = any(outcome["results"] for outcome in outcomes)
+    if not came or not any(problem_of(c, o) for c, o in zip(sheet.cases, outcomes, strict=True)):
         return []
     matching = [record for record in sheet.records if _explains(sheet, record, outcomes)]
-    singles = [record.ids for record in matching if len(record.ids) == 1]
+    singles = {record.ids[0] for record in matching if len(record.ids) == 1}
     if singles:
-        return singles[0] if len(singles) == 1 else []
+        return [*singles] if len(singles) == 1 else []
     pairs = [set(record.ids) for record in matching] or list(_pairs(sheet, outcomes))
     if pairs:
         common = set.intersection(*pairs)
@@ -62,11 +69,13 @@ def _pairs(sheet: Sheet, outcomes: list[dict[str, Any]]) -> Iterator[set[str]]:
     wrong = sheet.wrong
     if wrong is None or any(len(record.ids) > 1 for record in sheet.records):
         return
-    for ids in combinations([record.ids[0] for record in sheet.records], 2):
+    for one, other in combinations(sheet.records, 2):
+        if one.ids == other.ids:
+            continue
         with np.errstate(all="ignore"):
-            played = (play(case.calls, wrong(frozenset(ids))) for case in sheet.cases)
-            if _agrees(sheet, played, outcomes):
-                yield set(ids)
+            names = wrong(frozenset(one.words + other.words))
+            if _agrees(sheet, (play(case.calls, names) for case in sheet.cases), outcomes):
+                yield {*one.ids, *other.ids}
 
 
 def _explains(sheet: Sheet, record: Record, outcomes: list[dict[str, Any]]) -> bool:
@@ -77,39 +86,50 @@ def _agrees(sheet: Sheet, outcomes_known: Iterable[dict[str, Any]], outcomes: li
     """Every case agrees, and at least one wrong number is among what agrees."""
     evidence = False
     for case, known, outcome in zip(sheet.cases, outcomes_known, outcomes, strict=True):
+        if case.expected is None:
+            continue
         if known["error"] or outcome["error"]:
             # One slip with a shape raises in one style and broadcasts in another: then both must be wrong here.
             if not problem_of(case, known) or not problem_of(case, outcome):
                 return False
         elif len(known["results"]) != len(outcome["results"]):
             return False
-        if not all(same(a, b) for a, b in zip(outcome["results"], known["results"], strict=False)):
+        both = [*zip(outcome["results"], known["results"], case.expected, strict=False)]
+        if not all(same(mine, theirs) for mine, theirs, _ in both):
             return False
-        evidence = evidence or any(difference(a, b) for a, b in zip(known["results"], case.expected, strict=False))
+        evidence = evidence or any(difference(theirs, expected) for _, theirs, expected in both)
     return evidence
 
 
 def _by_channel(sheet: Sheet, outcomes: list[dict[str, Any]]) -> list[str]:
     """Where the whole is not explained: mistakes that alone explain one channel (one result of one call) throughout.
 
-    A mistake counts only if it explains every wrong entry of that channel and no other known mistake does.
+    A mistake counts only if it explains every wrong entry of that channel, no other known mistake does, and no other
+    channel speaks against it by being right where that mistake would show.
     """
-    truth = _channels(sheet, [{"results": case.expected, "error": None} for case in sheet.cases])
+    truth = _channels(sheet, [{"results": case.expected or [], "error": None} for case in sheet.cases])
     answer = _channels(sheet, outcomes)
     singles = [(r.ids[0], _channels(sheet, r.outcomes)) for r in sheet.records if len(r.ids) == 1]
     found: list[str] = []
+    correct = {channel for channel, right in truth.items() if _right(answer.get(channel, {}), right)}
     for channel, right in truth.items():
         mine = answer.get(channel, {})
-        if mine.keys() != right.keys() or all(not difference(mine[i], right[i]) for i in right):
+        if mine.keys() != right.keys() or channel in correct:
             continue
-        named = [
+        named = {
             id
             for id, known in singles
-            if known.get(channel, {}).keys() == right.keys() and all(same(mine[i], known[channel][i]) for i in right)
-        ]
-        if len(named) == 1 and named[0] not in found:
-            found.append(named[0])
+            if known.get(channel, {}).keys() == right.keys()
+            and all(same(mine[i], known[channel][i]) for i in right)
+            and all(_right(known.get(other, {}), truth[other]) for other in correct)
+        }
+        found += [id for id in named if len(named) == 1 and id not in found]
     return found if len(found) <= 2 else []
+
+
+def _right(results: dict[tuple[int, int], Any], expected: dict[tuple[int, int], Any]) -> bool:
+    """Whether a channel is there in every case, with the numbers that are expected."""
+    return results.keys() == expected.keys() and all(not difference(results[i], expected[i]) for i in expected)
 
 
 def _channels(sheet: Sheet, outcomes: list[dict[str, Any]]) -> dict[tuple[str, int], dict[tuple[int, int], Any]]:
@@ -117,7 +137,7 @@ def _channels(sheet: Sheet, outcomes: list[dict[str, Any]]) -> dict[tuple[str, i
     found: dict[tuple[str, int], dict[tuple[int, int], Any]] = {}
     for i, (case, outcome) in enumerate(zip(sheet.cases, outcomes, strict=True)):
         giving = [call for call in case.calls if call.how in ("call", "method", "get")]
-        for j, (call, result, wanted) in enumerate(zip(giving, outcome["results"], case.expected, strict=False)):
+        for j, (call, result, wanted) in enumerate(zip(giving, outcome["results"], case.expected or [], strict=False)):
             split = isinstance(wanted, tuple) and isinstance(result, (list, tuple)) and len(result) == len(wanted)
             for k, part in enumerate(result if split else [result]):
                 found.setdefault((call.name, k), {})[i, j] = part

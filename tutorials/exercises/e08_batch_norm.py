@@ -10,6 +10,7 @@ class BatchNorm:
     """Each feature to mean 0 and variance 1 over the batch, then scaled by gamma and shifted by beta.
 
     Shapes: x, y, dy, dx (N, C); gamma, beta, running_mean, running_var, dgamma, dbeta (C,).
+    Full marks need whole-array operations: no Python loop over the examples.
     """
 
     def __init__(self, channels, eps, momentum):

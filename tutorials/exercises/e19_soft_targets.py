@@ -9,6 +9,8 @@ def one_hot(labels, classes):
 
     Shapes: labels (N,) integers from 0 to classes - 1; the result (N, classes).
     Example: labels [2, 0], classes 3: [[0, 0, 1], [1, 0, 0]].
+
+    Full marks need whole-array operations: no Python loop over the examples.
     """
     raise NotImplementedError("exercise 19: one_hot")
 

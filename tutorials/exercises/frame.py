@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from tutorials.exercises.sheet import Case, Record, Sheet
 from tutorials.exercises.worker import Call, play
 
 PUBLIC = "public"
+SOLUTIONS = Path(__file__).parent / "solutions"
 
 
 def call(name: str, *args: Any) -> list[Call]:
@@ -23,28 +26,40 @@ def call(name: str, *args: Any) -> list[Call]:
 
 @dataclass
 class Check:
-    """A property of right answers and the cases that show it: `cases(rng)` gives a list of lists of calls."""
+    """A property of right answers and the cases that show it: `cases(rng)` gives a list of lists of calls.
+
+    The calls of a "prediction" are two: the prediction, and the measurement of the same.
+    """
 
     name: str
     sentence: str
     points: float
     cases: Callable[[np.random.Generator], list[list[Call]]]
     kind: str = "values"
+    gate: bool = False
 
 
 @dataclass
 class Mistake:
-    """A way to be wrong: its diagnosis, where it was seen or why it is plausible, and a check that it must fail."""
+    """A way to be wrong: its diagnosis, where it was seen or why it is plausible, and a check that it must fail.
+
+    also: words for other ways to write the same mistake, which give other numbers (another small number, say).
+    """
 
     id: str
     sentence: str
     seen: str
     breaks: str
+    also: Sequence[str] = field(default=(), kw_only=True)
 
 
 @dataclass
 class Exercise:
-    """truth: independent implementations by name. wrong(mistakes): the namespace of an answer with those mistakes."""
+    """truth: independent implementations by name. wrong(mistakes): the namespace of an answer with those mistakes.
+
+    An exercise that differs from student to student is one of its `variants`; its `stub` is written out for each.
+    In code that is handed out with a bug in it, `planted` is that mistake, and what it breaks is worth all points.
+    """
 
     id: str
     title: str
@@ -57,11 +72,25 @@ class Exercise:
     wrong: Callable[[frozenset[str]], dict[str, Any]]
     given: Sequence[str] = ()
     core: bool = False
-    facts: Sequence[str] = field(default=("in-place", "loop"))
+    variant: int = 0
+    variants: Callable[[int], Exercise] | None = None
+    stub: str = ""
+    planted: str = ""
+    numbers: dict[str, Any] | None = None  # this variant's, where a solution has a line NUMBERS = ...
+    budget: dict[str, Any] | None = None
 
     @property
     def number(self) -> int:
         return int(self.id[1:3])
+
+    def of(self, variant: int) -> Exercise:
+        """The exercise as the students of this variant have it."""
+        return self.variants(variant) if self.variants is not None else self
+
+    def solution(self) -> str:
+        """The text of the reference solution, with the numbers of this variant."""
+        text = (SOLUTIONS / f"{self.id}.py").read_text(encoding="utf-8")
+        return text if self.numbers is None else re.sub(r"(?m)^NUMBERS: dict = .*$", f"NUMBERS = {self.numbers}", text)
 
     def sheet(self, seed: int | str = PUBLIC, pairs: bool = False) -> Sheet:
         """The exercise with the numbers of this seed.
@@ -77,18 +106,29 @@ class Exercise:
                 outcome = play(calls, self.truth)
                 if outcome["error"]:
                     raise RuntimeError(f"{self.id}, {check.name}: the truth itself fails: {outcome['error']}")
-                cases.append(Case(index, calls, outcome["results"]))
-        ids = [mistake.id for mistake in self.mistakes]
-        groups: list[tuple[str, ...]] = [(id,) for id in ids]
+                if check.kind == "prediction":
+                    public = isinstance(seed, str)
+                    cases.append(
+                        Case(index, calls if public else calls[:1], None if public else outcome["results"][:1])
+                    )
+                else:
+                    cases.append(Case(index, calls, outcome["results"]))
+        ways = [(word, mistake.id) for mistake in self.mistakes for word in (mistake.id, *mistake.also)]
+        groups: list[tuple[tuple[str, str], ...]] = [(way,) for way in ways]
         if pairs:
-            groups += combinations(ids, 2)
+            groups += [pair for pair in combinations(ways, 2) if pair[0][1] != pair[1][1]]
         records = []
         for group in groups:
+            words = [word for word, _ in group]
             with np.errstate(all="ignore"):
-                outcomes = [play(case.calls, self.wrong(frozenset(group))) for case in cases]
-            records.append(Record(list(group), outcomes))
-        checks = [sheets.Property(c.name, c.sentence, c.points, c.kind) for c in self.checks]
+                names = self.wrong(frozenset(words))
+                outcomes = [play(case.calls if case.expected is not None else [], names) for case in cases]
+            records.append(Record([id for _, id in group], words, outcomes))
+        gate = next((m.breaks for m in self.mistakes if m.id == self.planted), "")
+        checks = [sheets.Property(c.name, c.sentence, c.points, c.kind, c.gate or c.name == gate) for c in self.checks]
         sentences = {mistake.id: mistake.sentence for mistake in self.mistakes}
+        if self.planted and isinstance(seed, str):  # the learner is to find it
+            sentences[self.planted] = "The bug is still there: this gives what the code gave when it was handed out."
         return Sheet(
             self.id,
             self.number,
@@ -102,5 +142,8 @@ class Exercise:
             cases,
             records,
             sentences,
+            self.variant,
+            self.variants is not None,
+            None if self.budget is None else self.budget | {"split": "validation" if isinstance(seed, str) else "test"},
             wrong=self.wrong,
         )

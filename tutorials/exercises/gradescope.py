@@ -11,13 +11,14 @@ from typing import Any
 from tutorials.exercises.grading import grade_source
 from tutorials.exercises.runner import HERE, Process
 from tutorials.exercises.sheet import Result, from_bytes
-from tutorials.exercises.submissions import Submission, _add, _in_folder, _in_zip
+from tutorials.exercises.submissions import Submission, _add, _in_folder, _in_zip, as_handed_out
 
 
 def run(root: Path, sheets_file: Path = HERE / "hidden.sheets") -> dict[str, Any]:
     """The results of the submission under `root`, as written to results/results.json."""
     start = time.perf_counter()
-    sheets = tuple(from_bytes(sheets_file.read_bytes()))
+    variants = {(sheet.number, sheet.variant): sheet for sheet in from_bytes(sheets_file.read_bytes())}
+    sheets = tuple(sheet for (_, variant), sheet in variants.items() if variant == 0)
     submission = Submission("submission", "submission")
     for name, content in _in_folder(root / "submission"):
         if name.lower().endswith(".zip"):
@@ -30,7 +31,7 @@ def run(root: Path, sheets_file: Path = HERE / "hidden.sheets") -> dict[str, Any
             _add(submission, name, content, sheets)
     with Process() as process:
         graded = []
-        for sheet in sheets:
+        for sheet in as_handed_out(submission, sheets, lambda number, variant: variants.get((number, variant))):
             text, reason = submission.files.get(sheet.id, (None, "no file was handed in"))
             graded.append(grade_source(sheet, text, process, reason))
     results = {

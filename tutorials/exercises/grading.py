@@ -2,20 +2,46 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tutorials.exercises.diagnosis import explain
 from tutorials.exercises.runner import Process, failed
 from tutorials.exercises.sheet import Result, Sheet, judge
 
 
-def grade_source(sheet: Sheet, source: str | None, process: Process, problem: str = "") -> Result:
-    """The result of one exercise's source text; None when there is none, for the reason `problem`."""
-    return grade_with_outcomes(sheet, source, process, problem)[0]
+def grade_source(
+    sheet: Sheet,
+    source: str | None,
+    process: Process,
+    problem: str = "",
+    network: bytes | None = None,
+    again: bool = False,
+) -> Result:
+    """The result of one exercise's source text; None when there is none, for the reason `problem`.
+
+    network: the checkpoint handed in beside it, where one is asked for; again: whether its training is repeated.
+    """
+    return grade_with_outcomes(sheet, source, process, problem, network, again)[0]
 
 
-def grade_with_outcomes(sheet: Sheet, source: str | None, process: Process, problem: str = ""):
+def grade_with_outcomes(
+    sheet: Sheet,
+    source: str | None,
+    process: Process,
+    problem: str = "",
+    network: bytes | None = None,
+    again: bool = False,
+) -> tuple[Result, list[dict[str, Any]]]:
     """(result, outcomes) of one exercise's source text."""
     if source is None:
         outcomes = [failed(problem or "no file was handed in") | {"ended": True}] * len(sheet.cases)
     else:
         outcomes = process.run(sheet.id, source, sheet.names, sheet.given, sheet.plays())
+    if sheet.budget is not None and source is not None:
+        try:
+            from tutorials.exercises.improve import judge_network
+        except ImportError:
+            outcomes = [failed("minnet is needed to run the network: check it in a checkout")] * len(sheet.cases)
+        else:
+            outcomes = judge_network(sheet.budget, outcomes, network, again)
     return explain(sheet, outcomes, judge(sheet, outcomes)), outcomes

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from tutorials.exercises.comparison import difference
 from tutorials.exercises.worker import Call, pack, unpack
 
-VERSION = "1"  # of the sheets' format and content: archives of another version are refused
-RELATIVE, ABSOLUTE = 1e-4, 1e-5  # of an entry, and of the largest entry: float32 passes, float16 does not
+VERSION = "2"  # of the sheets' format and content: archives of another version are refused
 SLACK = 8  # executed lines by which a large batch may exceed a small one
 
 
@@ -25,29 +25,36 @@ class Property:
     """What is checked at one place of the list, and what it is worth.
 
     kind: "values" (each case has its share of the points), "untouched" (the same, and the arguments stay as they
-    were), "lines" (the values are right and the executed lines do not grow from the first case to the last).
+    were), "lines" (the values are right and the executed lines do not grow from the first case to the last),
+    "prediction" (values that a student states about numbers of their own).
+    gate: without all its points no other property has any; so what was handed out is worth nothing as it is.
     """
 
     name: str
     sentence: str  # what is true of a right answer
     points: float
     kind: str = "values"
+    gate: bool = False
 
 
 @dataclass
 class Case:
-    """One list of calls and the results that are expected."""
+    """One list of calls and the results that are expected; None where they are not given away.
+
+    Then the calls are a prediction and the student's own measurement of the same, which must agree.
+    """
 
     property: int
     calls: list[Call]
-    expected: list[Any]
+    expected: list[Any] | None
 
 
 @dataclass
 class Record:
-    """What an answer with these known mistakes gives for every case."""
+    """What an answer with these known mistakes, written in these ways, gives for every case."""
 
     ids: list[str]
+    words: list[str]
     outcomes: list[dict[str, Any]]
 
 
@@ -67,6 +74,9 @@ class Sheet:
     cases: list[Case]
     records: list[Record]
     sentences: dict[str, str]  # diagnosis by the id of a mistake
+    variant: int = 0  # of those that differ from student to student
+    personal: bool = False  # there are such variants
+    budget: dict[str, Any] | None = None  # of an exercise that hands in a trained network, see improve.py
     version: str = VERSION
     wrong: Callable[[frozenset[str]], dict[str, Any]] | None = None  # answers with several mistakes; not written
 
@@ -108,90 +118,6 @@ def from_bytes(data: bytes) -> list[Sheet]:
     return sheets
 
 
-# -- comparing -----------------------------------------------------------------------------------------------------
-
-
-def difference(got: Any, expected: Any) -> str:
-    """Why `got` is not `expected`, in a few words; "" when it is, up to rounding in float32."""
-    if isinstance(expected, dict):
-        if not isinstance(got, dict) or got.keys() != expected.keys():
-            return f"a dictionary with {', '.join(map(str, expected))} is expected"
-        return next((f"{key}: {d}" for key in expected if (d := difference(got[key], expected[key]))), "")
-    if isinstance(expected, tuple) or (isinstance(expected, list) and _uneven(expected)):
-        if not isinstance(got, (list, tuple)) or len(got) != len(expected):
-            count = f"{len(got)} results" if isinstance(got, (list, tuple)) else "one"
-            return f"{len(expected)} results are expected, got {count}"
-        parts = (difference(g, e) for g, e in zip(got, expected, strict=True))
-        return next((f"result {i}: {d}" for i, d in enumerate(parts, 1) if d), "")
-    if expected is None or isinstance(expected, str):
-        return (
-            ""
-            if (got is None and expected is None) or (isinstance(got, str) and got == expected)
-            else (f"{_short(got)} instead of {_short(expected)}")
-        )
-    wanted = np.asarray(expected)
-    try:
-        array = np.asarray(got)
-    except (ValueError, TypeError):
-        return "rows of different lengths"
-    if array.dtype.kind not in "biuf" or got is None:
-        return f"{'None' if got is None else array.dtype} instead of numbers"
-    if array.shape != wanted.shape and not (array.size == wanted.size == 1 and wanted.ndim == 0):
-        return f"the shape is {array.shape}, expected {wanted.shape}"
-    if wanted.size == 0:
-        return ""
-    array, wanted = array.astype(np.float64).reshape(wanted.shape), wanted.astype(np.float64)
-    if not np.isfinite(array).all():
-        return f"{int((~np.isfinite(array)).sum())} of {array.size} entries are NaN or infinite"
-    wrong = np.abs(array - wanted) > RELATIVE * np.abs(wanted) + ABSOLUTE * np.abs(wanted).max()
-    if not wrong.any():
-        return ""
-    place = np.unravel_index(int(np.argmax(np.where(wrong, np.abs(array - wanted), -1))), wanted.shape)
-    where = f"at [{', '.join(map(str, place))}] " if wanted.ndim else ""
-    return f"{where}{array[place]:.5g} instead of {wanted[place]:.5g}"
-
-
-def same(a: Any, b: Any) -> bool:
-    """Whether two results agree in shape and in every number, NaN and infinity included."""
-    if isinstance(a, dict) or isinstance(b, dict):
-        return isinstance(a, dict) and isinstance(b, dict) and a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
-    if any(isinstance(v, tuple) or (isinstance(v, list) and _uneven(v)) for v in (a, b)):
-        listed = isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)) and len(a) == len(b)
-        return listed and all(same(x, y) for x, y in zip(a, b, strict=True))
-    if a is None or b is None or isinstance(a, str) or isinstance(b, str):
-        return type(a) is type(b) and a == b
-    try:
-        x, y = np.asarray(a), np.asarray(b)
-        if x.shape != y.shape or x.dtype.kind not in "biuf" or y.dtype.kind not in "biuf":
-            return False
-        x, y = x.astype(np.float64), y.astype(np.float64)
-    except (ValueError, TypeError):
-        return False
-    finite = np.isfinite(y)
-    if not (np.isfinite(x) == finite).all() or not np.array_equal(x[~finite], y[~finite], equal_nan=True):
-        return False
-    x, y = x[finite], y[finite]
-    return y.size == 0 or bool((np.abs(x - y) <= RELATIVE * np.abs(y) + ABSOLUTE * np.abs(y).max()).all())
-
-
-def _uneven(value: list[Any]) -> bool:
-    """Whether a list holds more than numbers and lists of numbers of one shape."""
-    if any(isinstance(v, (str, dict, tuple)) or v is None for v in value):
-        return True
-    try:
-        return np.asarray(value).dtype.kind not in "biuf"
-    except ValueError:
-        return True
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-# -- judging -------------------------------------------------------------------------------------------------------
-
-
 @dataclass
 class Verdict:
     """One property of one answer: points, and for a broken one a problem and the smallest case that shows it."""
@@ -228,8 +154,12 @@ def problem_of(case: Case, outcome: dict[str, Any]) -> str:
     """What is wrong with the results of one case; "" when nothing is."""
     if outcome["error"]:
         return str(outcome["error"])
-    if len(outcome["results"]) != len(case.expected):
+    if case.expected is not None and len(outcome["results"]) != len(case.expected):
         return "a result is missing"
+    if case.expected is None:
+        predicted, measured = (*outcome["results"], None, None)[:2]
+        found = difference(predicted, measured)
+        return f"the prediction and your own measurement differ: {found}" if found else ""
     several = len(case.expected) > 1
     for number, (got, expected) in enumerate(zip(outcome["results"], case.expected, strict=True)):
         if found := difference(got, expected):
@@ -263,7 +193,7 @@ def judge(sheet: Sheet, outcomes: list[dict[str, Any]]) -> Result:
         smallest = min(bad, key=lambda i: _size(sheet.cases[i].calls), default=None)
         problem = found[smallest] if smallest is not None else ""
         verdicts.append(Verdict(wanted, round(wanted.points * share, 2), problem, smallest))
-    if not any(p == "" for p in problems):
+    if not any(p == "" for p in problems) or any(v.problem for v in verdicts if v.property.gate):
         for verdict in verdicts:
             verdict.earned = 0.0
     ended = next((o["error"] for o in outcomes if o.get("ended")), "")

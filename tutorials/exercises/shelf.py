@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from tutorials.exercises.sheet import Sheet, from_bytes
+from tutorials.exercises.variants import variant_in
 
 HERE = Path(__file__).parent
 PUBLIC_FILE = "public.sheets"
@@ -36,3 +37,18 @@ def find(number: int, sheets: tuple[Sheet, ...]) -> Sheet:
         if sheet.number == number:
             return sheet
     raise ValueError(f"there is no exercise {number}: they are {', '.join(str(s.number) for s in sheets)}")
+
+
+def of_variant(sheet: Sheet, source: str | None) -> Sheet:
+    """The sheet for the variant that an answer's file says it is; ValueError where that is another student's."""
+    variant = variant_in(source) if sheet.personal else sheet.variant
+    if variant == sheet.variant:
+        return sheet
+    if not has_descriptions():
+        raise ValueError(
+            f"this file of exercise {sheet.number} is variant {variant}, this archive is variant {sheet.variant}: "
+            "work in the archive that you were given"
+        )
+    from tutorials.exercises.specs import sheet_of
+
+    return sheet_of(sheet.number, "public", variant)

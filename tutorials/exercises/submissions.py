@@ -6,12 +6,13 @@ import csv
 import io
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tutorials.exercises.sheet import Sheet
 from tutorials.exercises.source import LARGEST, read_source
+from tutorials.exercises.variants import letters, variant_in
 
 TOTAL = 256 << 20  # bytes that are read from one archive
 IGNORED = ("__MACOSX", ".git", ".ipynb_checkpoints", "__pycache__", ".vscode", ".idea", ".venv", "node_modules")
@@ -20,6 +21,9 @@ CANVAS = re.compile(r"(?P<name>[^_/]+)_(?:LATE_)?(?P<id>\d+)_\d+_(?P<file>[^/]+)
 # Jane Doe_123_assignsubmission_file_/softmax.py: Moodle makes a folder of name and participant's number.
 MOODLE = re.compile(r"(?P<name>[^/]+)_(?P<id>\d+)_assignsubmission_(?:file|onlinetext)_?/(?P<file>.+)$")
 COPY = re.compile(r"(?:[\s_-]*(?:\(\d+\)|copy(?:[\s_-]*\d+)?|kopie|final\d*|v\d+)|-\d+)+$", re.IGNORECASE)
+
+
+CHECKPOINT = ".ckpt"
 
 
 @dataclass
@@ -31,6 +35,7 @@ class Submission:
     id: str = ""
     system: str = "folder"
     files: dict[str, tuple[str | None, str]] = field(default_factory=dict)
+    networks: dict[str, bytes] = field(default_factory=dict)  # checkpoints, by exercise
     notes: list[str] = field(default_factory=list)
     _ranks: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
@@ -100,7 +105,7 @@ def _readable(name: str) -> str:
 def _wanted(name: str) -> bool:
     parts = name.split("/")
     return not any(part in IGNORED or part.startswith("._") for part in parts) and parts[-1].lower().endswith(
-        (".py", ".zip")
+        (".py", ".zip", CHECKPOINT)
     )
 
 
@@ -149,6 +154,11 @@ def _add(submission: Submission, path: str, data: bytes, sheets: tuple[Sheet, ..
     name = path.rpartition("/")[2]
     if name.lower() in ("given.py", "__init__.py", "__main__.py", "setup.py", "conftest.py"):
         return
+    if name.lower().endswith(CHECKPOINT):
+        id = exercise_of(name, None, sheets)
+        if id is not None:
+            submission.networks[id] = data
+        return
     text, problem = read_source(data)
     id = exercise_of(name, text, sheets)
     if id is None:
@@ -178,6 +188,17 @@ def exercise_of(name: str, text: str | None, sheets: tuple[Sheet, ...]) -> str |
         if text and all(re.search(rf"^(?:def|class)\s+{wanted}\b", text, re.MULTILINE) for wanted in sheet.names):
             return sheet.id
     return None
+
+
+def as_handed_out(
+    submission: Submission, sheets: tuple[Sheet, ...], find: Callable[[int, int], Sheet | None]
+) -> tuple[Sheet, ...]:
+    """`sheets`, each in the variant that the student's file says it is; `find(number, variant)` gives it."""
+    found = []
+    for sheet in sheets:
+        variant = variant_in(submission.files.get(sheet.id, (None, ""))[0]) if sheet.personal else 0
+        found.append((find(sheet.number, variant) or sheet) if variant else sheet)
+    return tuple(found)
 
 
 def read_roster(path: Path) -> list[dict[str, str]]:
@@ -236,10 +257,4 @@ def _belongs(row: dict[str, str], submission: Submission) -> bool:
     login = row["login"].lower()
     if login and (folder == login or folder.endswith(f"-{login}")):
         return True
-    return _letters(row["name"]) == _letters(submission.name)
-
-
-def _letters(name: str) -> str:
-    return "".join(
-        sorted("".join(c for c in part.lower() if c.isalnum()) for part in re.split(r"[\s,_-]+", name) if part)
-    )
+    return letters(row["name"]) == letters(submission.name)

@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 
 from minnet.page import code, note, page
+from tutorials.exercises.comparison import same
+from tutorials.exercises.frame import PUBLIC
 from tutorials.exercises.grading import grade_with_outcomes
 from tutorials.exercises.learner import shown
 from tutorials.exercises.runner import Process
-from tutorials.exercises.sheet import Case, Sheet, _size, same
-from tutorials.exercises.specs import exercises
-from tutorials.exercises.submissions import Submission, read_submissions
+from tutorials.exercises.sheet import Case, Sheet, _size
+from tutorials.exercises.specs import exercises, sheet_of
+from tutorials.exercises.submissions import Submission, as_handed_out, read_submissions
 
 QUESTIONS = 3
 SWAPS: dict[type, type] = {
@@ -33,7 +35,7 @@ SWAPS: dict[type, type] = {
 
 def write_viva(place: Path, out: Path, seed: int) -> str:
     """A page of questions a student in OUT, and OUT/key.html with the answers; returns what was written."""
-    sheets = tuple(exercise.sheet() for exercise in exercises())
+    sheets = tuple(sheet_of(exercise.number, PUBLIC) for exercise in exercises())
     found = read_submissions(place, sheets)
     out.mkdir(parents=True, exist_ok=True)
     key: dict[str, str] = {}
@@ -52,7 +54,8 @@ def write_viva(place: Path, out: Path, seed: int) -> str:
 def questions(submission: Submission, sheets: tuple[Sheet, ...], rng: np.random.Generator) -> list[tuple[str, str]]:
     """(question, answer) as HTML, at most three, from different exercises where there are so many."""
     asked: list[tuple[str, str]] = []
-    mine = [sheet for sheet in sheets if submission.files.get(sheet.id, (None, ""))[0]]
+    handed_out = as_handed_out(submission, sheets, lambda number, variant: sheet_of(number, PUBLIC, variant))
+    mine = [sheet for sheet in handed_out if submission.files.get(sheet.id, (None, ""))[0]]
     with Process() as process:
         for index in rng.permutation(len(mine)):
             if len(asked) == QUESTIONS:

@@ -7,6 +7,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from tutorials.exercises.frame import Exercise
+from tutorials.exercises.sheet import Sheet
 
 
 @cache
@@ -14,3 +15,9 @@ def exercises() -> tuple[Exercise, ...]:
     """Every exercise, by number."""
     names = sorted(module.name for module in iter_modules(__path__) if module.name.startswith("e"))
     return tuple(import_module(f"{__name__}.{name}").EXERCISE for name in names)
+
+
+@cache
+def sheet_of(number: int, seed: int | str, variant: int = 0) -> Sheet:
+    """The sheet of an exercise with the numbers of a seed, as the students of this variant have it."""
+    return next(e for e in exercises() if e.number == number).of(variant).sheet(seed)

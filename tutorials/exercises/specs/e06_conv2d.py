@@ -55,6 +55,11 @@ def wrong(m):
                     dz[here] = dy @ back[i, j].T
                 else:
                     dz[here] += dy @ back[i, j].T
+        if "overlap-overwritten-by-window" in m:
+            for a in range(h):
+                for b in range(w):
+                    window = np.s_[:, a * stride : a * stride + kh, b * stride : b * stride + kw]
+                    dz[window] = np.einsum("nk,ijck->nijc", dy[:, a, b], back)
         if "dW-flipped" in m:
             dW = dW[::-1, ::-1]
         if "dW-mean" in m:
@@ -172,6 +177,7 @@ EXERCISE = Exercise(
             "Where windows overlap, dx is overwritten instead of added up: use +=.",
             "= for +=",
             "backward",
+            also=["overlap-overwritten-by-window"],
         ),
         Mistake(
             "dW-mean",

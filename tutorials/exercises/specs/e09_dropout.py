@@ -38,6 +38,8 @@ def wrong(m):
         def _draw(self, x):
             if "mask-shared" in m:
                 return np.broadcast_to(self.rng.random(x.shape[-1]), x.shape)
+            if "mask-shared-by-rows" in m:
+                return np.broadcast_to(self.rng.random(x.shape[1:]), x.shape)
             if "normal-draw" in m:
                 return self.rng.standard_normal(x.shape)
             return self.rng.random(x.shape)
@@ -175,6 +177,7 @@ EXERCISE = Exercise(
             "One mask serves the whole batch: draw one number for each number of x.",
             "rng.random(features)",
             "forward",
+            also=["mask-shared-by-rows"],
         ),
         Mistake(
             "normal-draw",

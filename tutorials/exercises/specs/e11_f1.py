@@ -26,6 +26,7 @@ def truth_macro(labels, predictions, classes):
 def wrong(m):
     def f1_scores(labels, predictions, classes):
         ks = np.unique(labels) if "classes-from-labels" in m else np.arange(classes)
+        ks = np.union1d(labels, predictions) if "classes-from-both" in m else ks
         tp = np.array([((labels == k) & (predictions == k)).sum() for k in ks]) * 1.0
         said = np.array([(predictions == k).sum() for k in ks]) * 1.0
         there = np.array([(labels == k).sum() for k in ks]) * 1.0
@@ -166,6 +167,7 @@ EXERCISE = Exercise(
             "There is one score for each class that occurs in labels: `classes` says how many there are.",
             "np.unique(labels)",
             "undefined",
+            also=["classes-from-both"],
         ),
         Mistake(
             "undefined-nan",

@@ -45,6 +45,8 @@ def wrong(m):
         word = r"[^\W_]+" if "split-at-apostrophe" in m else r"[^\W_]+(?:['-][^\W_]+)*"
         if "apostrophe-anywhere" in m:
             word = r"[^\W_'-][^\W_]*(?:['-]+[^\W_]*)*"
+        if "apostrophe-is-a-letter" in m:
+            word = r"(?:[^\W_]|['-])+"
         if "ascii-only" in m:
             word = r"[a-zA-Z0-9]+(?:['-][a-zA-Z0-9]+)*"
         if "digits-dropped" in m:
@@ -120,6 +122,7 @@ EXERCISE = Exercise(
             "Apostrophes and hyphens stick to the ends of words: only single ones between two letters belong.",
             "a character class with both",
             "tokens",
+            also=["apostrophe-is-a-letter"],
         ),
         Mistake("ascii-only", "Letters beyond a to z are lost.", "[a-z]", "tokens"),
         Mistake("digits-dropped", "Digits are lost.", "str.isalpha", "tokens"),

@@ -66,7 +66,7 @@ def draws(rng):
 
 def edges(rng):
     p = array([0.5, 0.5], [0.75, 0.25], [1, 0], [0.25, 0.75], [0, 1], [0.5, 0.25], [0.625, 0.375])
-    return [call("calibration_error", p, np.array([0, 1, 0, 1, 0, 1, 0]), 4)]
+    return [call("calibration_error", p, np.array([0, 1, 0, 1, 1, 1, 0]), 4)]
 
 
 EXERCISE = Exercise(
