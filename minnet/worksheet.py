@@ -19,6 +19,8 @@ CSS = """<style>
 .item { break-inside: avoid; }
 .item p { margin: 0 0 .25rem; }
 .item .shape { color: #595959; font-size: .85rem; }
+.who { display: flex; gap: 2.2rem; margin: 0 0 1.4rem; }
+.who span { flex: 1; border-bottom: 1px solid #8c8c8c; padding-bottom: .2rem; }
 .item table { width: auto; margin: 0; border-left: 2px solid #1a1a1a; border-right: 2px solid #1a1a1a; }
 .item td { border: 1px solid #8c8c8c; min-width: 4.4rem; height: 2rem; padding: .2rem .5rem; text-align: right; }
 </style>"""
@@ -33,7 +35,7 @@ class Item(NamedTuple):
     values: np.ndarray  # (rows, columns)
 
 
-def calculate(layers: list[int], seed: int = 0, examples: int = 1, learning_rate: float = 0.5) -> list[Item]:
+def calculate(layers: list[int], seed: int = 0, examples: int = 1, learning_rate: float = 0.1) -> list[Item]:
     """Every array, in the order of calculation, of a network with ReLU between its layers, in float64.
 
     `layers` are the widths, from the inputs to the classes. What is given are halves and small whole numbers, drawn
@@ -129,7 +131,8 @@ def render(items: list[Item], title: str, solved: bool) -> str:
     for name in dict.fromkeys(item.section for item in items):
         inside = "".join(_item(item, solved or name == "Given") for item in items if item.section == name)
         sections[name] = f'<div class="items">{inside}</div>\n'
-    sections["Given"] = CSS + sections["Given"]
+    who = "" if solved else '<div class="who"><span>Name</span><span>Date</span></div>\n'
+    sections["Given"] = CSS + who + sections["Given"]
     sections["Check yourself"] = note(
         "Each row of p sums to 1. Each row of the last dz sums to 0. Each d has the shape of what it belongs to. "
         "The new loss should be lower; where it is not, the learning rate is too high for one step."
@@ -137,7 +140,8 @@ def render(items: list[Item], title: str, solved: bool) -> str:
     lead = [
         "One forward pass, one backward pass and one update, number by number.",
         "ReLU, max(0, z), stands between the layers; softmax and cross-entropy at the end. Calculate to three "
-        "decimals. W has a row for each input and a column for each output; one example is one row.",
+        "decimals. W has a row for each input and a column for each output; one example is one row. ᵀ turns rows into "
+        "columns.",
     ]
     return page(title, lead, sections)
 
@@ -149,8 +153,8 @@ def _item(item: Item, shown: bool) -> str:
         for row in item.values
     )
     says = f"<strong>{escape(item.name)}</strong>" + (f" = {escape(item.formula)}" if item.formula else "")
-    shape = f'<span class="shape">({rows}, {columns})</span>'
-    return f'<div class="item"><p>{says} {shape}</p><table><tbody>{cells}</tbody></table></div>\n'
+    shape = f' <span class="shape">({rows}, {columns})</span>' if item.values.size > 1 else ""
+    return f'<div class="item"><p>{says}{shape}</p><table><tbody>{cells}</tbody></table></div>\n'
 
 
 def number(value: float) -> str:
@@ -167,7 +171,7 @@ def add_arguments(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--layers", default="2,3,2", help="widths from the inputs to the classes (default 2,3,2)")
     parser.add_argument("--seed", type=int, default=0, help="another seed, another sheet (default 0)")
     parser.add_argument("--examples", type=int, default=1, help="rows of the batch (default 1)")
-    parser.add_argument("--learning-rate", type=float, default=0.5, help="of the update (default 0.5)")
+    parser.add_argument("--learning-rate", type=float, default=0.1, help="of the update (default 0.1)")
     parser.add_argument("--solved", action="store_true", help="with the results filled in")
     parser.add_argument("--out", help="the file (default worksheet-LAYERS-SEED.html)")
     parser.set_defaults(run=run)
