@@ -19,8 +19,7 @@ CSS = """<style>
 .item { break-inside: avoid; }
 .item p { margin: 0 0 .25rem; }
 .item .shape { color: #595959; font-size: .85rem; }
-.who { display: flex; gap: 2.2rem; margin: 0 0 1.4rem; }
-.who span { flex: 1; border-bottom: 1px solid #8c8c8c; padding-bottom: .2rem; }
+@media print { section { break-inside: avoid; } }
 .item table { width: auto; margin: 0; border-left: 2px solid #1a1a1a; border-right: 2px solid #1a1a1a; }
 .item td { border: 1px solid #8c8c8c; min-width: 4.4rem; height: 2rem; padding: .2rem .5rem; text-align: right; }
 </style>"""
@@ -131,8 +130,7 @@ def render(items: list[Item], title: str, solved: bool) -> str:
     for name in dict.fromkeys(item.section for item in items):
         inside = "".join(_item(item, solved or name == "Given") for item in items if item.section == name)
         sections[name] = f'<div class="items">{inside}</div>\n'
-    who = "" if solved else '<div class="who"><span>Name</span><span>Date</span></div>\n'
-    sections["Given"] = CSS + who + sections["Given"]
+    sections["Given"] = CSS + sections["Given"]
     sections["Check yourself"] = note(
         "Each row of p sums to 1. Each row of the last dz sums to 0. Each d has the shape of what it belongs to. "
         "The new loss should be lower; where it is not, the learning rate is too high for one step."
@@ -140,9 +138,11 @@ def render(items: list[Item], title: str, solved: bool) -> str:
     lead = [
         "One forward pass, one backward pass and one update, number by number.",
         "ReLU, max(0, z), stands between the layers; softmax and cross-entropy at the end. Calculate to three "
-        "decimals. W has a row for each input and a column for each output; one example is one row. ᵀ turns rows into "
-        "columns.",
+        "decimals. W has a row for each input and a column for each output; one example is one row. In Wᵀ the rows "
+        "have become columns.",
     ]
+    if not solved:
+        lead.append("Name " + 32 * "_" + " Date " + 14 * "_")
     return page(title, lead, sections)
 
 
@@ -158,9 +158,9 @@ def _item(item: Item, shown: bool) -> str:
 
 
 def number(value: float) -> str:
-    """Three decimals; whole numbers and halves as they are."""
+    """Three decimals; numbers that have one or none as they are."""
     value += 0.0  # no negative zero
-    text = f"{value:g}" if float(2 * value).is_integer() else f"{value:.3f}"
+    text = f"{value:g}" if value == round(value, 1) else f"{value:.3f}"
     return ("0.000" if text == "-0.000" else text).replace("-", "−")
 
 

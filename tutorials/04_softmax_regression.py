@@ -237,8 +237,8 @@ low, high = np.quantile(drawn, [0.025, 0.975], axis=0)  # (10,) each: how far ch
 figure, (axes,) = panels(1, height=2.6, title="36 pictures a digit are few: chance alone moves each F1 that far")
 axes.errorbar(range(10), scores, [scores - low, high - scores], fmt="o", color=BLUE, capsize=3, linewidth=1.2)
 axes.axhline(scores.mean(), color=ORANGE, linestyle="--", linewidth=1)
-axes.text(9.55, scores.mean(), "mean", va="bottom", ha="right")
-axes.set(xlabel="class", ylabel="F1", xticks=range(10), xlim=(-0.5, 9.6))
+axes.text(-0.45, scores.mean(), "mean", va="bottom")
+axes.set(xlabel="class", ylabel="F1", xticks=range(10), xlim=(-0.5, 9.5))
 show(
     figure,
     f"F1 by digit on 360 test pictures, from {scores.min():.2f} (digit {scores.argmin()}) to {scores.max():.2f}; the "
