@@ -140,7 +140,8 @@ for panel, layers in zip(axes, (straight, bent), strict=True):
     panel.set(xlabel="$x_0$", ylabel="$x_1$", aspect="equal")
 show(
     figure,
-    f"Shaded: what each network says. Left no hidden layer, {rights[0]:.0%} right; right 16 units, {rights[1]:.0%}.",
+    "Dots: the inner ring; triangles: the outer; shaded: what each network says. "
+    f"Left, no hidden layer, {rights[0]:.0%} right; right, 16 units, {rights[1]:.0%}.",
 )
 
 
@@ -241,8 +242,7 @@ class Forgetful(library.Linear):
 try:
     gradcheck(Forgetful(5, 3, rng=0), x)
 except GradientError as error:
-    said = str(error)
-    print(said)
+    print(said := str(error))
 check("gradcheck says that the batch size of 12 was divided once too often", "N = 12" in said)
 
 

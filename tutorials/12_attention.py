@@ -159,9 +159,9 @@ pool = model.layers[2]
 wanted = ("Pretty snow", "Three meetings", "What a beautiful", "Don't listen")
 chosen = [next(i for i, text in enumerate(test_texts) if text.startswith(start)) for start in wanted]
 z = predict(model, test_ids)  # (120, K)
-figure, (axis,) = panels(1, height=2.5, title="Where the network looks: darker is more weight")
+figure, (axis,) = panels(1, height=2.1, title="Where the network looks: darker is more weight")
 axis.axis("off")
-axis.set(xlim=(0, 100), ylim=(0, 5))
+axis.set(xlim=(0, 100), ylim=(1.3, 5))
 tops, height = [], 6.0
 for n in chosen:
     model.eval().forward(test_ids[n : n + 1])
