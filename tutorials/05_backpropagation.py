@@ -280,8 +280,8 @@ check("with a random matrix in the backward pass more than 90 % are right", resu
 # %% [markdown]
 # It learns: $W_2$ turns towards $B$, until the wrong gradient is nearly right. (The effect is known as feedback
 # alignment: Lillicrap and others, arXiv 1411.0247.) Take the practical half of the news:
-# **a falling loss does not prove that your gradient is right.** A network with a bug trains, a
-# little worse, and you will blame everything else. Only the measurement tells.
+# **a falling loss does not prove that your gradient is right.** A network with a bug may train
+# nearly as well, and you will blame everything else. Only the measurement tells.
 #
 # ## What it costs
 #

@@ -156,16 +156,19 @@ digits = data.load("digits", validation=0)
 two = digits.train.x[digits.train.y == 2][:1]  # (1, 8, 8, 1)
 shift, mirror = Augment(flip=False, shift=1, padding="zeros"), Augment(flip=True, shift=0)
 shifted = shift(np.repeat(two, 500, axis=0), np.random.default_rng(0))  # (500, 8, 8, 1)
-kinds = len(np.unique(shifted.reshape(500, -1), axis=0))
+different = np.unique(shifted, axis=0)  # (kinds, 8, 8, 1)
+kinds = len(different)
 print(f"one picture, shifted by up to a pixel: {kinds} different ones")
 check("shifts by a pixel make nine pictures of one", kinds == 9)
-figure, axes = tiles(3, 5, label=0.2, title="One of these is no longer a two")
+figure, axes = tiles(5, 5, label=0.2, title="Four of these are a two, and one no longer is")
 mirrored = mirror(np.repeat(two, 9, axis=0), np.random.default_rng(0))
 flipped = mirrored[[not np.array_equal(m, two[0]) for m in mirrored]][0]
-for axis, picture, name in zip(axes, (two[0], shifted[0], flipped), ("as written", "shifted", "mirrored"), strict=True):
+moved = [picture for picture in different if not np.array_equal(picture, two[0])]  # eight
+names = ("as written", "shifted", "shifted", "shifted", "mirrored")
+for axis, picture, name in zip(axes, (two[0], *moved[::3], flipped), names, strict=True):
     axis.imshow(picture[..., 0], cmap="Greys")
     axis.set_xlabel(name)
-show(figure, "A two as written, shifted by up to a pixel, and in a mirror.")
+show(figure, f"A two as written, three of its {kinds - 1} shifts by up to a pixel each way, and its mirror image.")
 # %% [markdown]
 # ## What each is worth: a measurement
 #
