@@ -9,8 +9,7 @@ import numpy as np
 class BatchNorm:
     """Each feature to mean 0 and variance 1 over the batch, then scaled by gamma and shifted by beta.
 
-    Shapes: x, y, dy, dx (N, C); gamma, beta, running_mean, running_var, dgamma, dbeta (C,). In training, N is at least
-    2. Whether an attribute gets a new array or new numbers in the old one makes no difference.
+    Shapes: x, y, dy, dx (N, C); gamma, beta, running_mean, running_var, dgamma, dbeta (C,).
     """
 
     def __init__(self, channels, eps, momentum):
@@ -22,7 +21,8 @@ class BatchNorm:
     def forward(self, x):
         """y = gamma xhat + beta with xhat = (x - mean) / sqrt(var + eps); keeps what backward needs.
 
-        In training, mean and var are those of the batch, var divided by N (biased), and the running ones move:
+        In training (N is at least 2), mean and var are those of the batch, var divided by N (biased), and the running
+        ones move; whether they become new arrays or get new numbers makes no difference:
             running_mean <- (1 - momentum) running_mean + momentum mean
             running_var  <- (1 - momentum) running_var  + momentum var N / (N - 1)
         When self.training is False, the running ones take the place of mean and var, and nothing moves.
