@@ -127,20 +127,20 @@ for layers in (straight, bent):
 check("a straight border gets at most 65 % of the ring points right", rights[0] <= 0.65)
 check("with sixteen hidden units at least 97 % are right", rights[1] >= 0.97)
 # %%
-from minnet.canvas import BLUE, ORANGE
+from minnet.canvas import BLUE, ORANGE, PALE
 
 side = np.linspace(-2.7, 2.7, 150)
 grid = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)  # (22500, 2)
 figure, axes = panels(2, height=3.6, width=7.2, title="Sixteen bends are enough to go round")
 for panel, layers in zip(axes, (straight, bent), strict=True):
     _, p = loss_and_gradients(layers, grid, np.zeros(len(grid), int))  # any labels: only p is wanted
-    panel.contourf(side, side, p[:, 0].reshape(150, 150), [0, 0.5, 1], colors=["#f7e3c8", "#dbe6f2"])
+    panel.contourf(side, side, p[:, 0].reshape(150, 150), [0, 0.5, 1], colors=["#fdf3e3", PALE])
     panel.plot(*rings[:100].T, "o", color=BLUE, markersize=3)
     panel.plot(*rings[100:].T, "^", color=ORANGE, markersize=3)
     panel.set(xlabel="$x_0$", ylabel="$x_1$", aspect="equal")
 show(
     figure,
-    "Dots: the inner ring; triangles: the outer; shaded: what each network says. "
+    "Dots: the inner ring; triangles: the outer; darker: where the network says inner. "
     f"Left, no hidden layer, {rights[0]:.0%} right; right, 16 units, {rights[1]:.0%}.",
 )
 
