@@ -19,6 +19,7 @@ CSS = """<style>
 .item { break-inside: avoid; }
 .item p { margin: 0 0 .25rem; }
 .item .shape { color: #595959; font-size: .85rem; }
+@media print { section { break-inside: avoid; } }
 .item table { width: auto; margin: 0; border-left: 2px solid #1a1a1a; border-right: 2px solid #1a1a1a; }
 .item td { border: 1px solid #8c8c8c; min-width: 4.4rem; height: 2rem; padding: .2rem .5rem; text-align: right; }
 </style>"""
@@ -33,7 +34,7 @@ class Item(NamedTuple):
     values: np.ndarray  # (rows, columns)
 
 
-def calculate(layers: list[int], seed: int = 0, examples: int = 1, learning_rate: float = 0.5) -> list[Item]:
+def calculate(layers: list[int], seed: int = 0, examples: int = 1, learning_rate: float = 0.1) -> list[Item]:
     """Every array, in the order of calculation, of a network with ReLU between its layers, in float64.
 
     `layers` are the widths, from the inputs to the classes. What is given are halves and small whole numbers, drawn
@@ -137,8 +138,11 @@ def render(items: list[Item], title: str, solved: bool) -> str:
     lead = [
         "One forward pass, one backward pass and one update, number by number.",
         "ReLU, max(0, z), stands between the layers; softmax and cross-entropy at the end. Calculate to three "
-        "decimals. W has a row for each input and a column for each output; one example is one row.",
+        "decimals. W has a row for each input and a column for each output; one example is one row. In Wᵀ the rows "
+        "have become columns.",
     ]
+    if not solved:
+        lead.append("Name " + 32 * "_" + " Date " + 14 * "_")
     return page(title, lead, sections)
 
 
@@ -149,14 +153,14 @@ def _item(item: Item, shown: bool) -> str:
         for row in item.values
     )
     says = f"<strong>{escape(item.name)}</strong>" + (f" = {escape(item.formula)}" if item.formula else "")
-    shape = f'<span class="shape">({rows}, {columns})</span>'
-    return f'<div class="item"><p>{says} {shape}</p><table><tbody>{cells}</tbody></table></div>\n'
+    shape = f' <span class="shape">({rows}, {columns})</span>' if item.values.size > 1 else ""
+    return f'<div class="item"><p>{says}{shape}</p><table><tbody>{cells}</tbody></table></div>\n'
 
 
 def number(value: float) -> str:
-    """Three decimals; whole numbers and halves as they are."""
+    """Three decimals; numbers that have one or none as they are."""
     value += 0.0  # no negative zero
-    text = f"{value:g}" if float(2 * value).is_integer() else f"{value:.3f}"
+    text = f"{value:g}" if value == round(value, 1) else f"{value:.3f}"
     return ("0.000" if text == "-0.000" else text).replace("-", "−")
 
 
@@ -167,7 +171,7 @@ def add_arguments(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--layers", default="2,3,2", help="widths from the inputs to the classes (default 2,3,2)")
     parser.add_argument("--seed", type=int, default=0, help="another seed, another sheet (default 0)")
     parser.add_argument("--examples", type=int, default=1, help="rows of the batch (default 1)")
-    parser.add_argument("--learning-rate", type=float, default=0.5, help="of the update (default 0.5)")
+    parser.add_argument("--learning-rate", type=float, default=0.1, help="of the update (default 0.1)")
     parser.add_argument("--solved", action="store_true", help="with the results filled in")
     parser.add_argument("--out", help="the file (default worksheet-LAYERS-SEED.html)")
     parser.set_defaults(run=run)

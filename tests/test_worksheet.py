@@ -88,9 +88,14 @@ def test_the_blank_page_shows_what_is_given_and_nothing_else():
     )
 
 
+def test_a_line_for_the_name_stands_on_the_blank_page_only():
+    solved, blank = (worksheet.render(worksheet.calculate([2, 2]), "t", solved) for solved in (True, False))
+    assert "Name ___" in blank and "Name" not in solved
+
+
 def test_numbers_as_they_are_printed():
-    said = [worksheet.number(value) for value in (1.0, -0.5, 0.12345, -0.0001, -0.0)]
-    assert said == ["1", "−0.5", "0.123", "0.000", "0"]
+    said = [worksheet.number(value) for value in (1.0, -0.5, 0.1, 0.25, 0.12345, -0.0001, -0.0)]
+    assert said == ["1", "−0.5", "0.1", "0.250", "0.123", "0.000", "0"]
 
 
 def command(*words):

@@ -5,7 +5,8 @@
 # Minutes: 35.
 #
 # Train a network on photographs with `python train.py cifar10`, show it a picture, and it says something like
-# "automobile 70 %, dog 10 %". Three questions follow at once, and the course answers them in this order:
+# "automobile 70 %, dog 10 %". (The smaller network below says "a 9, with 72 %".) Three questions follow at once, and
+# the course answers them in this order:
 #
 # 1. Where do such percentages come from? (Lessons 1 and 2.)
 # 2. How does the network learn to give better ones? (Lessons 3 to 12.)
@@ -19,6 +20,10 @@
 # The smallest data set at hand is 1,797 pictures of handwritten digits, 8 by 8 pixels. The next cell trains a
 # network on 1,257 of them. It takes less than a second. You need not understand a line of it yet: by lesson 4 you
 # will have written all of it yourself.
+#
+# Three helpers, from the small file `lesson.py`, occur everywhere: `check(claim, condition)` prints a claim that holds
+# and stops with an error at one that does not; `panels` makes the axes of a figure, `show` shows it with its caption.
+# Counting starts at 0, in the text as in the code: picture 38 is the 39th.
 # %%
 import numpy as np
 from lesson import check, panels, show
@@ -58,14 +63,16 @@ show(
 # %% [markdown]
 # The network computes ten **scores**, one for each **class**. A score is any number, negative too; higher means
 # "rather this one". Then ten probabilities are made of the scores. The scores come from 64 pixels and 650
-# **parameters**: numbers that training has found. The true class of a picture is its **label**.
+# **parameters**, numbers that training has found: for each of the ten classes 64, one a pixel, and one more (lesson 4).
+# The true class of a picture is its **label**.
 #
 # Everything below is what you need in order to follow how.
 #
 # ## 1. Shapes
 #
 # A network never works on one example but on a **batch** of them. Two pictures of three pixels each are an array
-# with two rows and three columns. Its **shape** is $(2, 3)$; $N$ is the number of examples, the first **axis**.
+# with two rows and three columns. Its **shape** is $(2, 3)$. $N$ is the number of examples, the first **axis**; $D$ is
+# the number of **features**, the numbers that each example has. Here $N = 2$ and $D = 3$.
 #
 # $$x = \begin{pmatrix} 1 & 0 & 2 \\ 3 & 1 & 0 \end{pmatrix}$$
 #
@@ -133,7 +140,8 @@ check("x @ W gives the same", (x @ W == y).all())
 # ## 4. Delta
 #
 # The **Kronecker delta** $\delta_{ij}$ is 1 where $i = j$, and 0 elsewhere. It is a question written as a number:
-# "are these two the same?" As an array it is the unit matrix, `np.eye`. In a sum it picks one term:
+# "are these two the same?" (As some books do, the exercises also write $[i = j]$.) As an array it is the unit matrix,
+# `np.eye`. In a sum it picks one term, here the third, for the first is $a_0$:
 #
 # $$\sum_j \delta_{2j}\, a_j = a_2$$
 #
@@ -183,7 +191,7 @@ slopes = ((1 + steps) ** 4 - (1 - steps) ** 4) / (2 * steps)  # (40,): of x^4 at
 errors = abs(slopes - 4)
 best = errors.argmin()
 figure, (axes,) = panels(1, width=5.2, title="Measuring a slope: a step neither too large nor too small")
-axes.loglog(steps, errors + 1e-16, color=BLUE)
+axes.loglog(steps, errors + 1e-16, color=BLUE)  # + 1e-16: an error of exactly 0 has no place on this axis
 axes.set(xlabel="step h", ylabel="error of the measured slope")
 show(
     figure,
@@ -295,6 +303,5 @@ show(
 #
 # ## Exercises
 #
-# This lesson has none; `tutorials/exercises/` starts with lesson 1. Try `python train.py` now,
-# with no argument: two networks, one for pictures and one for short comments, and a page for each that you open in
-# a browser.
+# This lesson has none; lesson 1 has the first. Try `python train.py` now, with no argument: two networks, one for
+# pictures and one for short comments, and a page for each that you open in a browser.

@@ -82,9 +82,10 @@ show(
 # $$\frac{e^{z_k + c}}{\sum_j e^{z_j + c}} = \frac{e^c\, e^{z_k}}{e^c \sum_j e^{z_j}} = \frac{e^{z_k}}{\sum_j e^{z_j}}$$
 #
 # This is its **shift invariance**. And nothing but exponentials does it: suppose $p_k$ is proportional to
-# $f(z_k)$ with some positive $f$, and the ratio $f(a)/f(b)$ depends on $a - b$ only. Then
-# $f(a)/f(b) = f(a - b)/f(0)$, that is $f(a)\,f(0) = f(a - b)\,f(b)$. Adding in the argument is multiplying in the
-# value: if $f$ has no jumps, $f(z) = f(0)\,B^z$ for some base $B$. Base 2, base $e$: only the base is free.
+# $f(z_k)$ with some positive $f$, and the ratio $f(a)/f(b)$ depends on $a - b$ only. The pair $(a - b, 0)$ has the same
+# difference, so $f(a)/f(b) = f(a - b)/f(0)$. With $b = 1$: one point more always multiplies by the same number,
+# $f(a)/f(a - 1) = f(1)/f(0)$; call it $B$. Then $f(2) = f(0)\,B^2$, $f(3) = f(0)\,B^3$, with half points $B^{1/2}$,
+# and, if $f$ has no jumps, $f(z) = f(0)\,B^z$ throughout. Base 2, base $e$: only the base is free.
 #
 # ## Overflow, live
 #
@@ -104,7 +105,8 @@ print("naive softmax of (1000, 999):", broken[0])
 # %% [markdown]
 # A score of 89 is enough, and a network whose learning runs away has it soon. The cure is shift invariance: subtract
 # the largest score $m$ of the row. Then the largest exponent is $e^0 = 1$, nothing overflows, and the sum is at
-# least 1. Small ones may become 0 (**underflow**): those classes are then impossible as far as 16 digits can tell.
+# least 1. Small ones may become 0 (**underflow**): those classes are then impossible as far as float64 can tell,
+# whose smallest number is about $10^{-324}$.
 #
 # $$p_k = \frac{e^{z_k - m}}{\sum_j e^{z_j - m}}, \qquad m = \max_j z_j$$
 # %%
@@ -141,8 +143,8 @@ check("with the maximum of each row, both rows are right", np.allclose(softmax(p
 
 # %% [markdown]
 # The second example did nothing wrong: its neighbour's 1000 pushed all its exponents to $e^{-997} = 0$, and $0/0$ is
-# `nan`. A network with this line works until one day, in one batch, it does not. It has happened in public
-# code. Which is why we test with ordinary *and* with extreme neighbours.
+# `nan`. A network with this line works until one day, in one batch, it does not. Which is why we test with ordinary
+# *and* with extreme neighbours.
 #
 # ## Logarithms of probabilities
 #
@@ -178,7 +180,7 @@ from minnet import functional
 rng = np.random.default_rng(0)
 many = rng.standard_normal((1000, 10)) * np.logspace(-2, 4, 1000)[:, None]  # (1000, 10), up to tens of thousands
 theirs = functional.softmax(many)
-check("our softmax is minnet's on 1,000 rows of scores up to 30,000", np.allclose(softmax(many), theirs, atol=1e-15))
+check("our softmax is minnet's on 1,000 rows of scores up to 20,000", np.allclose(softmax(many), theirs, atol=1e-15))
 check("our log-softmax is minnet's", np.allclose(log_softmax(many), functional.log_softmax(many), rtol=1e-14))
 
 
@@ -192,7 +194,7 @@ check("our log-softmax is minnet's", np.allclose(log_softmax(many), functional.l
 #
 # Base 2 is $T = 1/\log 2 = 1.44$. A hot $T$ levels the differences, up to the **uniform distribution** $1/K$; a cold
 # one enlarges them, down to certainty about the highest score, the **arg max**. How undecided a distribution is,
-# its **entropy** says, in nats:
+# its **entropy** says (in **nats**, the unit that goes with the natural logarithm):
 #
 # $$H(p) = -\sum_k p_k \log p_k$$
 #
@@ -245,7 +247,7 @@ check("at T = 50 the winner of none of the 1,000 rows has changed", (winners == 
 # - **Softmax over the wrong axis.** With `axis=0`, each *class* sums to 1 over the examples. Check that
 #   `p.sum(axis=1)` is 1.
 # - **Softmax twice.** Probabilities fed into softmax again are squeezed: the largest possible result for $K = 10$ is
-#   $e/(e + 9) = 23\,\%$. minnet refuses the pair that does it.
+#   $e/(e + 9) = 23\,\%$. minnet refuses it: a `Softmax` layer before a loss that has its own softmax (lesson 3).
 # - **A row of only $-\infty$.** Every class is impossible: there is no distribution. minnet raises an error.
 # - **Adding a small number** such as `1e-7` inside the logarithm, against `log(0)`. It hides the problem and changes
 #   the result. Take the logarithm on paper, as above.
@@ -260,7 +262,8 @@ check("at T = 50 the winner of none of the 1,000 rows has changed", (winners == 
 #
 # </details>
 #
-# **2.** Two classes, scores $(z, 0)$. Write $p_1$ with a single exponential. What is it at $z = 0$?
+# **2.** Two classes, scores $(z, 0)$. Write the first one's probability with a single exponential. What is it at
+# $z = 0$?
 #
 # <details><summary>Answer</summary>
 #
@@ -297,5 +300,7 @@ check("at T = 50 the winner of none of the 1,000 rows has changed", (winners == 
 #
 # ## Exercises
 #
-# `tutorials/exercises/e01_softmax.py`: write softmax and its relatives yourself, and have them graded.
-# Check it with `python -m tutorials.exercises check 1`.
+# `tutorials/exercises/e01_softmax.py`: write softmax yourself, safe for any scores, and have it graded: `python -m
+# tutorials.exercises check 1`. In all exercises, arguments come as NumPy arrays of float64 (labels and ids as whole
+# numbers), and a result may be of any floating-point kind; the examples are written as lists to save space.
+# `from given import softmax` gives later exercises what earlier ones built, should you not have solved them.

@@ -59,10 +59,14 @@ check("a push of 0.01 moves the probabilities by 0.01 times that column, to 1e-5
 # $$\frac{\partial s_i}{\partial z_j} = \frac{\delta_{ij}\, e^{z_i}\, S - e^{z_i} e^{z_j}}{S^2}
 # = \frac{e^{z_i}}{S}\left(\delta_{ij} - \frac{e^{z_j}}{S}\right) = s_i\,(\delta_{ij} - s_j)$$
 #
-# The delta has put two cases into one line: $s_i(1 - s_i)$ on the diagonal and $-s_i s_j$ beside it. As arrays, for a
-# batch of any shape $(\ldots, K)$, without loops:
+# The delta has put two cases into one line: $s_i(1 - s_i)$ on the diagonal and $-s_i s_j$ beside it. As a matrix, with
+# $\mathrm{diag}(s)$ for $s$ on the diagonal of a table of zeros, and $s s^\top$ for the table of all products $s_i s_j$
+# (a column times a row; $^\top$, *transposed*, turns one into the other):
 #
 # $$J = \mathrm{diag}(s) - s s^\top$$
+#
+# In code without loops. `s[..., :, None]` gives $s$ a new last axis of length 1, so that it stretches along $j$;
+# `...` stands for any axes before, so the function takes one row or a whole batch.
 # %%
 def jacobian(s):
     delta = np.eye(s.shape[-1])  # (K, K)
@@ -99,8 +103,9 @@ check("derived and measured agree to 9 decimals in 100 random cases", worst < 1e
 #
 # **Every row and every column sums to 0.** Down a column: the probabilities sum to 1 before and after, so what one
 # gains the others lose. Along a row: pushing *all* scores alike changes nothing; that is shift invariance. So $J$
-# sends the direction $(1, 1, \ldots, 1)$ to zero, and cannot be inverted. It is **singular**: its rank is $K - 1$.
-# From the probabilities you can find the scores only up to a constant.
+# sends the direction $(1, 1, \ldots, 1)$ to zero, and cannot be inverted. It is **singular**: only $K - 1$ of its rows
+# say something new (its *rank* is $K - 1$), for the last is minus the sum of the others. From the probabilities you can
+# find the scores only up to a constant.
 #
 # **It is symmetric**: pushing the dog's score moves truck as much as pushing truck's score moves the dog.
 # %%
@@ -133,7 +138,9 @@ show(
 # ## The product that a network needs
 #
 # A network never wants $J$ itself. It has a loss $L$, knows how $L$ reacts to the probabilities,
-# $dy_i = \partial L/\partial s_i$, and wants to know how $L$ reacts to the scores. The chain rule adds over all ways:
+# $dy_i = \partial L/\partial s_i$, and wants to know how $L$ reacts to the scores, $dz_j = \partial L/\partial z_j$. (A
+# `d` before a name always means that: `dz` for the scores `z`; and `dy` for whatever a step has as its output, here
+# $s$.) The chain rule adds over all ways:
 #
 # $$\frac{\partial L}{\partial z_j} = \sum_i dy_i\, s_i(\delta_{ij} - s_j)
 # = s_j\,dy_j - s_j \sum_i dy_i s_i = s_j\Bigl(dy_j - \sum_i dy_i s_i\Bigr)$$
@@ -150,13 +157,14 @@ def softmax_backward(dy, s):
 
 dy = rng.standard_normal((4, K))  # (4, 3): a batch of four
 batch = softmax(rng.standard_normal((4, K)))  # (4, 3)
-long_way = np.einsum("ni,nij->nj", dy, jacobian(batch))  # (4, 3)
+long_way = np.einsum("ni,nij->nj", dy, jacobian(batch))  # (4, 3): multiply, and sum over i, which is missing at the end
 check("the short product is the whole Jacobian's, to 1e-15", abs(softmax_backward(dy, batch) - long_way).max() < 1e-15)
 # %% [markdown]
 # ## The same in minnet
 #
-# `minnet.functional.softmax_jacobian` is the table, `minnet.layers.Softmax` has the product in its `backward`, and
-# `gradcheck` measures for you what we measured above.
+# `minnet.functional.softmax_jacobian` is the table. `minnet.layers.Softmax` is a *layer*, a step of a network: its
+# `forward` takes scores to probabilities, and its `backward` takes $dy$ to $dz$, by our product. `gradcheck` measures
+# for you what we measured above.
 # %%
 from minnet import functional
 from minnet.gradcheck import gradcheck
@@ -182,15 +190,16 @@ covariance = np.cov(throws, rowvar=False)  # (3, 3)
 print(covariance.round(3))
 check("the covariance of 200,000 throws is J to within 0.005", abs(covariance - J).max() < 0.005)
 # %% [markdown]
-# It is no accident: $E[o_i o_j] - E[o_i]E[o_j] = \delta_{ij}s_i - s_i s_j$, the same expression. So
-# $v^\top J v$ is a variance, never negative: pushing the scores along $v$ never lowers the average of $v$ under $s$.
-# And a certain network has no variance, so its Jacobian is zero. That has a consequence.
+# It is no accident. Let $o$ be the row of a throw and $E$ the average over very many: $E[o_i] = s_i$, and $o_i o_j$
+# is 1 only if $i = j$ and this face came up, so the covariance is $E[o_i o_j] - E[o_i]E[o_j] = \delta_{ij}s_i - s_i
+# s_j$, the same expression. And where nothing varies nothing moves: a network that is certain has $J = 0$. That has a
+# consequence.
 #
 # ## Saturation
 #
 # Suppose the network is sure of the wrong class: the scores $(10, 0)$, and the truth is the second. Measure its error
 # in the way one learns first, $L = \sum_k (s_k - t_k)^2$, and step against the gradient:
-# $dz = J\,dy$ with $dy = 2(s - t)$. Compare with a network that is only a little wrong, $(1, 0)$.
+# $dz = J\,dy$ ($J$ is symmetric) with $dy = 2(s - t)$. Compare with a network that is only a little wrong, $(1, 0)$.
 # %%
 t = np.array([0.0, 1.0])  # the truth
 curves = {}
@@ -282,5 +291,5 @@ check("with dy of ones a wrong sign goes unnoticed", np.allclose(wrong, correct)
 #
 # ## Exercises
 #
-# `tutorials/exercises/e02_softmax_backward.py`: the product without the table, for any number of axes.
+# `tutorials/exercises/e02_softmax_backward.py`: the product without the table, for a batch $(N, K)$.
 # Check it with `python -m tutorials.exercises check 2`.

@@ -27,10 +27,10 @@
 # $$H(t, p) = -\sum_k t_k \log p_k$$
 #
 # By hand, with $t = (\tfrac12, \tfrac14, \tfrac18, \tfrac18)$, announced as $p = (\tfrac14, \tfrac14, \tfrac14,
-# \tfrac14)$; count in units of $\log 2$: each face of $p$ costs 2, so the mean is 2. Had we announced the truth, it
-# would have been $\tfrac12 \cdot 1 + \tfrac14 \cdot 2 + \tfrac18 \cdot 3 + \tfrac18 \cdot 3 = 1.75$, the entropy of
-# $t$. The difference, 0.25,
-# is what the wrong announcement costs: the **Kullback–Leibler divergence**,
+# \tfrac14)$; count in units of $\log 2$: each outcome costs $-\log \tfrac14$, which is 2, so the mean is 2. Had we
+# announced the truth, it would have been $\tfrac12 \cdot 1 + \tfrac14 \cdot 2 + \tfrac18 \cdot 3 + \tfrac18 \cdot 3 =
+# 1.75$, the entropy of $t$. The difference, 0.25, is what the wrong announcement costs: the **Kullback–Leibler
+# divergence**,
 #
 # $$D(t \,\|\, p) = H(t, p) - H(t) = \sum_k t_k \log \frac{t_k}{p_k} \ge 0$$
 # %%
@@ -54,7 +54,7 @@ costs = -(t * np.log(others)).sum(axis=1)  # (10000,)
 check("none of 10,000 other announcements costs less than the truth", (costs > entropy).all())
 # %% [markdown]
 # So cross-entropy cannot be cheated: on average nothing beats announcing what you believe. That it is the lowest at
-# $p = t$ follows from $\log u \le u - 1$:
+# $p = t$ follows from $\log u \le u - 1$ (the curve of the logarithm lies below its tangent at 1):
 # $-D = \sum_k t_k \log (p_k/t_k) \le \sum_k t_k (p_k/t_k - 1) = 1 - 1 = 0$.
 #
 # A photograph of a dog is a dog for certain: $t = (0, 0, 1)$, called **one-hot**. Then only one term remains, the
@@ -74,7 +74,7 @@ z = np.log(np.array([[0.7, 0.2, 0.1]]))  # (1, 3): N = 1, K = 3
 t = np.array([[0.0, 0.0, 1.0]])  # (1, 3): a dog
 p = softmax(z)  # (1, 3)
 dp = -t / p  # (1, 3)
-dz = np.einsum("ni,nij->nj", dp, softmax_jacobian(p))  # (1, 3)
+dz = np.einsum("ni,nij->nj", dp, softmax_jacobian(p))  # (1, 3): the sum over i of dp_i times J_ij
 print("dp:", dp[0].round(2) + 0.0)
 print("dz:", dz[0].round(2))
 check("the long way ends at (0.7, 0.2, -0.9)", np.allclose(dz, [[0.7, 0.2, -0.9]]))
@@ -82,8 +82,9 @@ check("the long way ends at (0.7, 0.2, -0.9)", np.allclose(dz, [[0.7, 0.2, -0.9]
 
 # %% [markdown]
 # Look at the result, $(0.7, 0.2, -0.9)$, next to $p = (0.7, 0.2, 0.1)$. It is $p - t$: probability minus truth, as
-# simple as an error can be. (In many books the truth is called $y$, hence "$p - y$".) The $-1/0.1 = -10$ of the first
-# piece has disappeared: it met an $s_i = 0.1$ in the Jacobian. On paper:
+# simple as an error can be. (In many books the truth is called $y$, hence "$p - y$". Here `y` in code are the labels,
+# whole numbers, and $t$ their rows.) The $-1/0.1 = -10$ of the first piece has disappeared: it met an $s_i = 0.1$ in
+# the Jacobian. On paper:
 #
 # $$\frac{\partial l}{\partial z_j} = \sum_i \left(-\frac{t_i}{p_i}\right) p_i (\delta_{ij} - p_j)
 # = -t_j + p_j \sum_i t_i = p_j - t_j$$
@@ -207,7 +208,9 @@ show(
 )
 # %% [markdown]
 # The push of cross-entropy is $t - p$: close to 1 when everything is wrong, close to 0 when all is well. Squared error
-# multiplies by the Jacobian once more ($4q(1-q)^2$ for two classes) and goes to sleep at both ends.
+# still has the Jacobian in front and goes to sleep at both ends. For two classes, with $q$ for the truth's probability:
+# $dy = 2(s - t)$ is $2(1 - q)$ for the wrong class and minus that for the truth, their average under $s$ is
+# $2(1 - q)(1 - 2q)$, so the push on the truth's score is $q \cdot 2(1 - q)\,(1 + 1 - 2q) = 4q(1 - q)^2$.
 #
 # ## Label smoothing
 #
@@ -240,7 +243,7 @@ check("our smoothing is minnet's", np.isclose(with_smoothing, loss_and_gradient(
 # - **Softmax in the network and in the loss**: the loss cannot fall below
 #   $\log(1 + (K-1)/e) = 1.46$ for ten classes, and learning crawls.
 # - **A loss of 0.05 on the training data**, and 3 on new data: the network is sure, and wrong. The mean hides it:
-#   one example at $10^{-6}$ costs as much as 38 at 70 %.
+#   one example at $10^{-6}$ costs as much as 39 at 70 %.
 #
 # ## Check yourself
 #
@@ -269,7 +272,7 @@ check("our smoothing is minnet's", np.isclose(with_smoothing, loss_and_gradient(
 # </details>
 #
 # **4.** Two forecasts for five days on which it rained every time: always 60 %; and 99 % four times, 1 % once. Which
-# has the lower loss?
+# has the lower loss, added up over the five days?
 #
 # <details><summary>Answer</summary>
 #
@@ -288,5 +291,6 @@ check("our smoothing is minnet's", np.isclose(with_smoothing, loss_and_gradient(
 #
 # ## Exercises
 #
-# `tutorials/exercises/e03_cross_entropy.py`: loss and gradient, safe for scores of any size.
-# Check it with `python -m tutorials.exercises check 3`.
+# `tutorials/exercises/e03_cross_entropy.py`: loss and gradient, safe for scores of any size; and
+# `e19_soft_targets.py`: one-hot rows and label smoothing. Check them with `python -m tutorials.exercises check 3`, and
+# `check 19`.

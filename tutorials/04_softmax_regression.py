@@ -10,9 +10,10 @@
 #
 # ## By hand: one picture, one step
 #
-# The simplest way from a picture to scores is a weighted sum a class (lesson 0): $z = xW + b$. With softmax behind it
-# and cross-entropy as its loss it is called **softmax regression**. Take two pixels,
-# $x = (1, 2)$, three classes, and start with $W = 0$, $b = 0$. The truth is class 0.
+# The simplest way from a picture to scores is a weighted sum a class (lesson 0): $z = xW + b$. Here $b$, the
+# **bias**, is what each class scores whatever the picture shows. With softmax behind it and cross-entropy as its loss
+# it is called **softmax regression**. Take two pixels, $x = (1, 2)$, three classes, and start with $W = 0$, $b = 0$.
+# The truth is class 0.
 #
 # 1. Scores: $z = (0, 0, 0)$. Probabilities: $p = (\tfrac13, \tfrac13, \tfrac13)$.
 # 2. The error: $dz = p - t = (-\tfrac23, \tfrac13, \tfrac13)$.
@@ -26,7 +27,7 @@
 # against the gradient again and again is **gradient descent**.
 # %%
 import numpy as np
-from lesson import check, panels, show
+from lesson import check, panels, show, tiles
 
 from minnet.functional import softmax
 
@@ -100,7 +101,6 @@ _, _, whole = fit(train_x, train_y, epochs=1, batch_size=len(train_x))
 print(f"after one epoch: loss {history[1][0]:.2f} by 40 steps of 32 pictures, {whole[1][0]:.2f} by one step of all")
 check("forty rough steps lower the loss further than one exact step", history[1][0] < whole[1][0])
 # %%
-from minnet import canvas
 from minnet.canvas import BLUE, ORANGE
 
 figure, (losses, rights) = panels(2, title="Twenty lines learn to read digits")
@@ -121,12 +121,11 @@ show(
 # Column $k$ of $W$ has a number for each pixel: a picture. The score is high where bright pixels meet high weights.
 # So each column is a **template**, and the network asks how well the picture fits each.
 # %%
-figure = canvas.new(7.6, 3.5, "The ten templates: white asks for ink, black for its absence")
+figure, axes = tiles(10, 5, label=0.2, title="The ten templates: white asks for ink, black for its absence")
 top = abs(W).max()
-for k in range(10):
-    panel = canvas.panel(figure, 0.15 + 1.5 * (k % 5), 1.65 - 1.55 * (k // 5), 1.25, 1.25)
+for k, panel in enumerate(axes):
     panel.imshow(W[:, k].reshape(8, 8), cmap="gray", vmin=-top, vmax=top)
-    panel.set(xticks=[], yticks=[], title=str(k))
+    panel.set_xlabel(f"class {k}")
 show(
     figure,
     f"Weights of each class, from {-top:.1f} (black) over 0 (grey) to {top:.1f} (white). The template of 0 is dark in "
@@ -142,8 +141,8 @@ from minnet.layers import Linear, Sequential
 from minnet.losses import SoftmaxCrossEntropy
 from minnet.optimizers import SGD
 
-model = Sequential(Linear(64, 10)).astype(np.float64)
-model[0].W[...] = 0
+model = Sequential(Linear(64, 10)).astype(np.float64)  # ours computes in float64, minnet usually in float32
+model[0].W[...] = 0  # written into the layer's own array; its b starts at 0 anyway
 criterion, optimizer = SoftmaxCrossEntropy(), SGD(model, learning_rate=0.5)
 rng = np.random.default_rng(0)
 for _ in range(20):
@@ -204,10 +203,10 @@ show(figure, f"Test picture 38, a 9, as it is and with its pixels shuffled: {acc
 # - **Macro F1**: the plain mean over the classes, 0.613. Each class counts alike, rare or not.
 # - Accuracy: the diagonal, $6/10$.
 # %%
-def confusion(said, truth, K):
+def confusion(labels, predictions, K):
     counts = np.zeros((K, K), int)
-    for s, y in zip(said, truth, strict=True):
-        counts[y, s] += 1  # row: the truth; column: what was said
+    for y, said in zip(labels, predictions, strict=True):
+        counts[y, said] += 1  # row: the truth; column: what was said
     return counts
 
 
@@ -227,22 +226,24 @@ check("a class that is never said has F1 = 0, the other one 2 * 4 / (4 + 6) = 0.
 from minnet import metrics
 
 p = softmax(test_x @ W + b)
-counts = confusion(p.argmax(axis=1), test_y, 10)
+counts = confusion(test_y, p.argmax(axis=1), 10)
 theirs = metrics.evaluate(p, test_y, digits.classes)
 check("our confusion matrix is minnet's", np.array_equal(counts, theirs["confusion"]))
 check("our macro F1 is minnet's", np.isclose(f1_scores(counts).mean(), theirs["macro"]["f1"]))
 # %%
-figure, (axes,) = panels(1, height=2.4, title="Not all digits are equally easy")
-scores = f1_scores(counts)
-axes.plot(range(10), scores, "o", color=BLUE)
+scores, said, rng = f1_scores(counts), p.argmax(axis=1), np.random.default_rng(1)
+drawn = [f1_scores(confusion(test_y[rows], said[rows], 10)) for rows in rng.integers(360, size=(400, 360))]
+low, high = np.quantile(drawn, [0.025, 0.975], axis=0)  # (10,) each: how far chance could have moved F1 (lesson 13)
+figure, (axes,) = panels(1, height=2.6, title="36 pictures a digit are few: chance alone moves each F1 that far")
+axes.errorbar(range(10), scores, [scores - low, high - scores], fmt="o", color=BLUE, capsize=3, linewidth=1.2)
 axes.axhline(scores.mean(), color=ORANGE, linestyle="--", linewidth=1)
-axes.text(9.45, scores.mean(), "mean", va="bottom", ha="right")
-axes.set(xlabel="class", ylabel="F1", xticks=range(10))
-low, high = theirs["intervals"]["accuracy"]
+axes.text(-0.45, scores.mean(), "mean", va="bottom")
+axes.set(xlabel="class", ylabel="F1", xticks=range(10), xlim=(-0.5, 9.5))
 show(
     figure,
-    f"F1 by digit on 360 test pictures, from {scores.min():.2f} (digit {scores.argmin()}) to {scores.max():.2f}. The "
-    f"accuracy is {accuracy:.1%}, with a 95 % interval from {low:.1%} to {high:.1%}: 360 pictures are not many.",
+    f"F1 by digit on 360 test pictures, from {scores.min():.2f} (digit {scores.argmin()}) to {scores.max():.2f}; the "
+    f"bars are 95 % intervals (lesson 13). That of digit {scores.argmin()} goes from {low[scores.argmin()]:.2f} to "
+    f"{high[scores.argmin()]:.2f}: such a list shows where to look, not yet which digit is harder.",
 )
 # %% [markdown]
 # ## What can go wrong
@@ -292,15 +293,17 @@ show(
 #
 # </details>
 #
-# **5.** After which change of the twenty lines would a step no longer depend on the batch size, in size?
+# **5.** You train with `batch_size=128` instead of 32. Are the steps four times as large? Which part of the twenty
+# lines decides that?
 #
 # <details><summary>Answer</summary>
 #
-# None is needed: dividing by `len(rows)` makes it a mean. Without it the step grows with the batch.
+# No: `/ len(rows)` makes the gradient a mean over the batch. Without it the step would grow with the batch.
 #
 # </details>
 #
 # ## Exercises
 #
-# `tutorials/exercises/e11_f1.py`: check it with `python -m tutorials.exercises check 11`. In `e04_linear.py` you know
-# two of the three gradients; the third, $dx$, is found in lesson 5, or now, by looking at the shapes.
+# `tutorials/exercises/e11_f1.py`: F1 from labels and predictions, class by class. Check it with `python -m
+# tutorials.exercises check 11`. Further: `e27_predict_start.py`, loss and gradient before learning, on paper and then
+# measured; and two with a bug to find, `e21_bug_loss.py` and `e24_bug_report.py`.

@@ -101,7 +101,7 @@ def loss_and_gradients(layers, x, labels):
     dy = (p - np.eye(p.shape[1])[labels]) / N  # (N, K)
     for layer in reversed(layers):
         dy = layer.backward(dy)
-    return loss, p
+    return loss, p  # the gradients are in the layers
 
 
 def step(layers, learning_rate):
@@ -127,20 +127,21 @@ for layers in (straight, bent):
 check("a straight border gets at most 65 % of the ring points right", rights[0] <= 0.65)
 check("with sixteen hidden units at least 97 % are right", rights[1] >= 0.97)
 # %%
-from minnet.canvas import BLUE, ORANGE
+from minnet.canvas import BLUE, ORANGE, PALE
 
 side = np.linspace(-2.7, 2.7, 150)
 grid = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)  # (22500, 2)
 figure, axes = panels(2, height=3.6, width=7.2, title="Sixteen bends are enough to go round")
 for panel, layers in zip(axes, (straight, bent), strict=True):
-    _, p = loss_and_gradients(layers, grid, np.zeros(len(grid), int))
-    panel.contourf(side, side, p[:, 0].reshape(150, 150), [0, 0.5, 1], colors=["#f7e3c8", "#dbe6f2"])
+    _, p = loss_and_gradients(layers, grid, np.zeros(len(grid), int))  # any labels: only p is wanted
+    panel.contourf(side, side, p[:, 0].reshape(150, 150), [0, 0.5, 1], colors=["#fdf3e3", PALE])
     panel.plot(*rings[:100].T, "o", color=BLUE, markersize=3)
     panel.plot(*rings[100:].T, "^", color=ORANGE, markersize=3)
     panel.set(xlabel="$x_0$", ylabel="$x_1$", aspect="equal")
 show(
     figure,
-    f"Shaded: what each network says. Left no hidden layer, {rights[0]:.0%} right; right 16 units, {rights[1]:.0%}.",
+    "Dots: the inner ring; triangles: the outer; darker: where the network says inner. "
+    f"Left, no hidden layer, {rights[0]:.0%} right; right, 16 units, {rights[1]:.0%}.",
 )
 
 
@@ -149,17 +150,17 @@ show(
 #
 # A backward pass can be wrong and still run. So we measure: move one parameter a little up and a little down, and
 # compare the slope with what backward claims. The **relative error** compares the difference with the size of the
-# numbers themselves:
-# $\max|\text{claimed} - \text{measured}| \,/\, \max|\text{measured}|$.
+# numbers themselves: $\max|\text{claimed} - \text{measured}| \,/\, \max|\text{measured}|$. The small step is called
+# `eps`: $h$ is taken.
 # %%
-def measure(f, array, h=1e-5):
+def measure(f, array, eps=1e-5):
     slopes = np.zeros_like(array)
     for place in np.ndindex(array.shape):
         old = array[place]
-        array[place] = old + h
-        slopes[place] = f() / (2 * h)
-        array[place] = old - h
-        slopes[place] -= f() / (2 * h)
+        array[place] = old + eps
+        slopes[place] = f() / (2 * eps)
+        array[place] = old - eps
+        slopes[place] -= f() / (2 * eps)
         array[place] = old
     return slopes
 
@@ -168,8 +169,8 @@ def relative_error(claimed, measured):
     return abs(claimed - measured).max() / abs(measured).max()
 
 
-def audit(layers, x, labels, h=1e-5):
-    measured = measure(lambda: loss_and_gradients(layers, x, labels)[0], layers[0].W, h)
+def audit(layers, x, labels, eps=1e-5):
+    measured = measure(lambda: loss_and_gradients(layers, x, labels)[0], layers[0].W, eps)
     loss_and_gradients(layers, x, labels)
     return layers[0].dW, measured
 
@@ -208,9 +209,9 @@ show(figure, f"A line, another line, a cloud: relative errors {errors[0]:.0e}, {
 check("a factor of 2 gives a relative error of 1", abs(errors[1] - 1) < 1e-5)
 check("the wrong mask gives a relative error above 0.1", errors[2] > 0.1)
 # %% [markdown]
-# How small should the step $h$ be? Not as small as possible. The error of the slope itself shrinks like $h^2$, but the
-# two losses are stored to 16 digits only, and that rounding is divided by $2h$. With $h = 10^{-12}$ instead of
-# $10^{-5}$, a right gradient seems wrong in the third digit. Try it.
+# How small should the step be? Not as small as possible. The error of the slope itself shrinks with the square of
+# `eps`, but the two losses are stored to 16 digits only, and that rounding is divided by `2 * eps`. With $10^{-12}$
+# instead of $10^{-5}$, a right gradient seems wrong in the third digit. Try it.
 #
 # ## The same in minnet
 #
@@ -241,8 +242,7 @@ class Forgetful(library.Linear):
 try:
     gradcheck(Forgetful(5, 3, rng=0), x)
 except GradientError as error:
-    said = str(error)
-    print(said)
+    print(said := str(error))
 check("gradcheck says that the batch size of 12 was divided once too often", "N = 12" in said)
 
 
@@ -280,8 +280,8 @@ check("with a random matrix in the backward pass more than 90 % are right", resu
 # %% [markdown]
 # It learns: $W_2$ turns towards $B$, until the wrong gradient is nearly right. (The effect is known as feedback
 # alignment: Lillicrap and others, arXiv 1411.0247.) Take the practical half of the news:
-# **a falling loss does not prove that your gradient is right.** A network with a bug trains, a
-# little worse, and you will blame everything else. Only the measurement tells.
+# **a falling loss does not prove that your gradient is right.** A network with a bug may train
+# nearly as well, and you will blame everything else. Only the measurement tells.
 #
 # ## What it costs
 #
@@ -292,10 +292,11 @@ check("with a random matrix in the backward pass more than 90 % are right", resu
 # ## What can go wrong
 #
 # - **The wrong transpose.** $x\,dy^\top$ has another shape, unless $N = D = K$. Check with sizes that all differ.
-# - **Checking with $dy = 1$.** Many mistakes survive it (softmax's rows then sum to 0). Random numbers do not.
+# - **Checking with $dy = 1$.** Some mistakes survive it (softmax's Jacobian makes 0 of it, lesson 2). They do not
+#   survive random numbers.
 # - **float32.** Measured slopes are then good to two or three digits. Check in float64.
-# - **A corner.** If an input of ReLU lies within $h$ of 0, measured and claimed differ and nobody is wrong. Draw
-#   another input, or make $h$ smaller.
+# - **A corner.** If an input of ReLU lies within `eps` of 0, measured and claimed differ and nobody is wrong. Draw
+#   another input, or make `eps` smaller.
 # - **`x[x < 0] = 0`** changes the caller's array. Layers must not write into what they are given.
 # - **An input remembered from another batch**: two forward passes, then one backward.
 #
@@ -332,7 +333,8 @@ check("with a random matrix in the backward pass more than 90 % are right", resu
 #
 # <details><summary>Answer</summary>
 #
-# Between them: at the activation's backward. The last layer's $dx$ would mix units, and the loss comes before $dW_2$.
+# Between them: at the activation's backward, which treats each unit by itself. A mistake in the loss would have spoilt
+# $dW_2$ too, and one in the last layer's $dx = dy\,W^\top$ would add up the wrong units: no factor for each.
 #
 # </details>
 #
@@ -346,5 +348,7 @@ check("with a random matrix in the backward pass more than 90 % are right", resu
 #
 # ## Exercises
 #
-# `tutorials/exercises/e04_linear.py` and `e05_relu.py`: exercises for lesson 5.
-# Check them with `python -m tutorials.exercises check 4`, and `check 5`. On paper: `python -m minnet worksheet`.
+# `tutorials/exercises/e04_linear.py`: the linear layer, forward and its three gradients. `e05_relu.py`: ReLU, there and
+# back. Check them with `python -m tutorials.exercises check 4`, and `check 5`. On paper: `python -m minnet worksheet`
+# makes a page with a tiny network and its numbers, to go through by hand (with `--solved`, the answers). Further:
+# `e22_bug_network.py`, a network's gradients with a bug to find.

@@ -34,17 +34,19 @@
 # In training, the gradient comes from a mini-batch drawn at random, which makes it **stochastic gradient descent**,
 # **SGD**. The three others keep a memory for each weight.
 #
-# **Momentum** remembers the steps: $v \leftarrow 0.9\,v + g$, step $\eta v$. If $g$ is always 1, then
+# **Momentum** remembers the steps in a velocity $v$: $v \leftarrow 0.9\,v + g$, step $\eta v$. If $g$ is always 1, then
 # $v = 1,\ 1.9,\ 2.71, \dots \to 1/(1 - 0.9) = 10$: ten times as fast. If $g$ alternates, $+1, -1, +1, \dots$, then
 # $v = 1, -0.1, 0.91, \dots \to \pm 1/1.9 = \pm 0.53$: the zigzag is damped.
 #
-# **RMSProp** remembers sizes: $s \leftarrow 0.9\,s + 0.1\,g^2$, step $\eta\, g / \sqrt s$. Every weight gets a step of
-# about $\eta$, whether its gradients are large or small.
+# **RMSProp** remembers sizes: $s \leftarrow 0.9\,s + 0.1\,g^2$, step $\eta\, g / (\sqrt s + \epsilon)$. Every weight
+# gets a step of about $\eta$, whether its gradients are large or small. The tiny $\epsilon$, here $10^{-8}$, only
+# keeps $0/0$ away where a gradient has always been 0.
 #
-# **Adam** remembers both, $m \leftarrow 0.9\,m + 0.1\,g$ and $s \leftarrow 0.999\,s + 0.001\,g^2$. Both start at 0, so
-# they are too small at first; after $t$ steps the weights in the sums add up to $1 - 0.9^t$ and $1 - 0.999^t$.
-# Dividing by that is the **bias correction**. By hand, first step: $m = 0.1 g$, $s = 0.001 g^2$, corrected $g$ and
-# $g^2$, so the step is $\eta\, g/|g| = \pm \eta$. A gradient of 1000 and one of 0.001 move their weights equally far.
+# **Adam** remembers both, $m \leftarrow \beta_1 m + (1 - \beta_1)\,g$ and $s \leftarrow \beta_2 s + (1 -
+# \beta_2)\,g^2$, with $\beta_1 = 0.9$ and $\beta_2 = 0.999$. Both start at 0, so they are too small at first; after
+# $t$ steps the weights in the sums add up to $1 - \beta_1^t$ and $1 - \beta_2^t$. Dividing by that is the **bias
+# correction**. By hand, first step: $m = 0.1 g$, $s = 0.001 g^2$, corrected $g$ and $g^2$, so the step is $\eta\,
+# g/|g| = \pm \eta$. A gradient of 1000 and one of 0.001 move their weights equally far.
 # %%
 import numpy as np
 from lesson import check, panels, show
@@ -75,14 +77,14 @@ def descend(rule, learning_rate, H, start, steps=250):
     w, memory = np.array(start), {}
     path = [w]
     for t in range(1, steps + 1):
-        g = H @ w  # (2, 2) @ (2,) -> (2,): the gradient of w'Hw/2
+        g = H @ w  # (2, 2) @ (2,) -> (2,): the gradient of half the sum of w_i H_ij w_j, the bowl L
         w = w - learning_rate * rule(g, memory, t)
         path.append(w)
     path = np.array(path)  # (steps + 1, 2)
-    return path, 0.5 * np.einsum("ti,ij,tj->t", path, H, path)
+    return path, 0.5 * (path @ H * path).sum(axis=1)  # and its losses, (steps + 1,)
 
 
-ravine, start = np.diag([1.0, 100.0]), [-4.0, 1.0]
+ravine, start = np.diag([1.0, 100.0]), [-4.0, 1.0]  # H of the ravine above: the curvatures on the diagonal
 RULES = {"SGD": (sgd, 0.018), "momentum": (momentum, 0.01), "RMSProp": (rmsprop, 0.1), "Adam": (adam, 0.2)}
 runs = {name: descend(rule, rate, ravine, start) for name, (rule, rate) in RULES.items()}
 needed = {name: int((losses >= 0.01).sum()) for name, (_, losses) in runs.items()}
@@ -94,14 +96,13 @@ from minnet.canvas import BLUE, ORANGE
 
 x, y = np.linspace(-4.6, 1.6, 80), np.linspace(-1.5, 1.5, 80)
 heights = 0.5 * x[None, :] ** 2 + 50 * y[:, None] ** 2
-figure, axes = panels(4, height=2.5, title="Forty steps in the same ravine")
+figure, axes = panels(4, height=2.7, title="Forty steps in the same ravine: SGD gets least far")
 for panel, (name, (path, _)) in zip(axes, runs.items(), strict=True):
     panel.contour(x, y, heights, [0.3, 2, 8, 25, 60], colors="#b5b5b5", linewidths=0.7)
     panel.plot(*path[:41].T, ".-", color=BLUE, linewidth=0.9, markersize=3)
     panel.plot(0, 0, "x", color=ORANGE)
-    panel.set(xlabel="$w_0$", xlim=(-4.6, 1.6), ylim=(-1.5, 1.5))
-    panel.set_title(name, fontsize=9)
-axes[0].set_ylabel("$w_1$")
+    panel.set(xlabel="$w_0$", ylabel="$w_1$" if name == "SGD" else "", xlim=(-4.6, 1.6), ylim=(-1.5, 1.5))
+    panel.text(1.5, 1.45, name, ha="right", va="top", backgroundcolor="white")
 parts = ", ".join(f"{name} {losses[40]:.2g}" for name, (_, losses) in runs.items())
 show(figure, f"From (-4, 1) to the cross. SGD hops across and creeps along. Loss after 40 steps: {parts}.")
 # %% [markdown]
@@ -143,23 +144,22 @@ same = [name for name in RULES if slower[name] == needed[name]]
 check("to SGD and momentum, and to no other, the turn makes no difference", same == ["SGD", "momentum"])
 check("Adam needs at least 1.5 times as many steps", slower["Adam"] >= 1.5 * needed["Adam"])
 # %%
-figure, axes = panels(
-    2, height=2.7, title="Turned axes (dashed): momentum, left, does not feel them; Adam, right, does"
-)
+figure, axes = panels(2, height=2.7, title="Turned axes: momentum does not feel them, Adam does")
 for panel, name in zip(axes, ("momentum", "Adam"), strict=True):
-    panel.semilogy(runs[name][1][:201], color=BLUE)
-    panel.semilogy(turned[name][1][:201], "--", color=ORANGE)
+    panel.semilogy(runs[name][1][:201], color=BLUE, linewidth=2.4, label=f"{name}, straight")
+    panel.semilogy(turned[name][1][:201], "--", color=ORANGE, linewidth=1.2, label=f"{name}, turned")
     panel.set(xlabel="step", ylabel="loss", ylim=(1e-5, 200))
+    panel.legend(frameon=False, loc="upper right")
 show(
     figure, f"Momentum: one curve. Adam: {needed['Adam']} steps above a loss of 0.01 straight, {slower['Adam']} turned."
 )
 # %% [markdown]
-# The derivation is one line. Let $w = Ru$ with a rotation $R$. Then $g_w = R\,g_u$, and SGD's step in $w$ is $R$ times
-# its step in $u$: everything turns along; so it does with momentum. But $\sqrt{\cdot}$ and division *number by number*
-# do not commute with $R$. RMSProp and Adam help when the flat and the steep directions are single weights: rare words,
-# layers of very different scale. They are at a loss when the ravine runs across. In return, they do not care for the
-# size of the loss: $g \to 1000\,g$ cancels. (RMSProp's count above is high for another reason: its steps
-# never get small, so it hovers about the bottom.)
+# The derivation is one line. Let $w = Ru$ with a rotation $R$, so $R R^\top = 1$. The chain rule gives $g_u = R^\top
+# g_w$, hence $g_w = R\,g_u$, and SGD's step in $w$ is $R$ times its step in $u$: everything turns along; so it does
+# with momentum. But $\sqrt{\cdot}$ and division *number by number* do not commute with $R$. RMSProp and Adam help
+# when the flat and the steep directions are single weights: rare words, layers of very different scale. They are at a
+# loss when the ravine runs across. In return, they do not care for the size of the loss: $g \to 1000\,g$ cancels.
+# (RMSProp's count above is high for another reason: its steps never get small, so it hovers about the bottom.)
 #
 # ## Which number? The learning-rate finder
 #
@@ -183,7 +183,7 @@ def train(make, rate_at, steps=120):
         if not losses[-1] < 10:
             break
         model.backward(criterion.backward())
-        optimizer.step(rate_at(step))
+        optimizer.step(rate_at(step))  # the rate of this step; None: the one that it was made with
     return np.array(losses)
 
 
@@ -214,8 +214,8 @@ for name, make in THEIRS.items():
         seen = train(make, lambda _, rate=rate: rate)
         table[name, rate] = min(seen[-20:].mean(), 3.0) if len(seen) == 120 else 3.0  # exploded: drawn at the top
 best = {name: min(table[name, rate] for rate in grid) for name in THEIRS}
-gap = max(best.values()) - min(best.values())
-check("between the best and the worst optimizer, well tuned, there are less than 0.5 nats", gap < 0.5)
+apart = np.ptp(list(best.values()))
+check("between the best and the worst optimizer, well tuned, there are less than 0.5 nats", apart < 0.5)
 wrong = min(table["SGD", grid[0]], table["Adam", grid[-1]])
 check("at a wrong rate, SGD and Adam stay 1 nat above their best", wrong > max(best.values()) + 1)
 # %%
@@ -233,11 +233,12 @@ show(figure, f"Loss at the best rate of each: {parts}. Runs that exploded are dr
 #
 # ## Schedules
 #
-# Near the bottom the true gradient is small, and what is left is the noise of the mini-batch: SGD hovers. In a bowl, a
-# short calculation (noise of variance $\sigma^2$ comes in, the factor $1 - \eta\lambda$ lets it fade) gives a floor of
-# $\eta \sigma^2 / (4 - 2\eta\lambda)$ a weight: about in proportion to the rate. A small rate from the start would be
-# slow. So start large and end small: a **schedule**. The half cosine wave, $\eta_t = \eta\,(1 + \cos \pi t/T)/2$, is a
-# good default.
+# Near the bottom the true gradient is small, and what is left is the noise of the mini-batch: SGD hovers. In a bowl,
+# noise of variance $\sigma^2$ comes in at each step and the factor $1 - \eta\lambda$ lets it fade. In balance, the
+# mean square of a weight is $V = (1 - \eta\lambda)^2 V + \eta^2\sigma^2$, so $V = \eta\sigma^2/(\lambda(2 -
+# \eta\lambda))$, and its loss $\frac12 \lambda V$ has a floor of $\eta \sigma^2 / (4 - 2\eta\lambda)$: about in
+# proportion to the rate. A small rate from the start would be slow. So start large and end small: a **schedule**. The
+# half cosine wave, $\eta_t = \eta\,(1 + \cos \pi t/T)/2$, is a good default.
 # %%
 steps = np.arange(1200)
 cosine = (1 + np.cos(np.pi * steps / 1200)) / 2
@@ -255,9 +256,11 @@ ratio = curves["constant"][-600:].mean() / floor
 check("the constant rate hovers at the calculated floor, to 25 %", abs(ratio - 1) < 0.25)
 check("the cosine ends below a quarter of the floor", curves["cosine"][-1] < floor / 4)
 # %%
-figure, (axes,) = panels(1, height=2.6, title="With a falling rate (solid) the noise dies away")
-axes.semilogy(curves["cosine"], color=BLUE)
-axes.semilogy(curves["constant"], "--", color=ORANGE)
+figure, (axes,) = panels(1, height=2.6, title="With a falling rate the noise dies away")
+axes.semilogy(curves["cosine"], color=BLUE, linewidth=1)
+axes.semilogy(curves["constant"], color=ORANGE, linewidth=1)
+axes.text(900, 0.12, "constant rate")
+axes.text(900, 0.019, "falling rate")
 axes.set(xlabel="step", ylabel="loss, mean of 50 runs")
 show(
     figure,
@@ -275,11 +278,11 @@ show(
 #
 # ## Check yourself
 #
-# **1.** $L = 8 w^2$. From which rate on does gradient descent explode?
+# **1.** $L = 8 w^2$. Above which rate does gradient descent explode?
 #
 # <details><summary>Answer</summary>
 #
-# The curvature is 16, so from $2/16 = 0.125$ on.
+# The curvature is 16, so above $2/16 = 0.125$ (at exactly that it hops for ever).
 #
 # </details>
 #
@@ -317,4 +320,7 @@ show(
 #
 # ## Exercises
 #
-# `tutorials/exercises/e10_adam.py`, exercise for lesson 6. Check it with `python -m tutorials.exercises check 10`.
+# `tutorials/exercises/e18_momentum.py` and `e10_adam.py`. The first also asks for *weight decay*, a term added to the
+# gradient that makes weights fade: its formula stands there, its purpose in lesson 10. Check them with `python -m
+# tutorials.exercises check 18`, and `check 10`. Further: `e26_predict_descent.py`, descent on a parabola on paper and
+# then measured, and `e23_bug_training.py`, a training loop with a bug to find.

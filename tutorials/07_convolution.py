@@ -11,7 +11,7 @@
 # ## By hand: a small window
 #
 # Look at the picture through a small window, and ask the same question everywhere. The question is a **filter**, a few
-# weights; the answer at each place is a weighted sum. That is **convolution**:
+# weights; the answer at each place is a weighted sum. Sliding it over the picture is **convolution**:
 #
 # $$\begin{pmatrix} 1 & 2 & 0 \\ 0 & 1 & 3 \\ 2 & 0 & 1 \end{pmatrix} \text{ with the filter }
 # \begin{pmatrix} 1 & -1 \\ 0 & 2 \end{pmatrix} \text{ gives }
@@ -20,16 +20,17 @@
 # Upper left: $1 \cdot 1 - 1 \cdot 2 + 0 \cdot 0 + 2 \cdot 1 = 1$. Upper right: $2 - 0 + 0 + 2 \cdot 3 = 8$. Lower left:
 # $0 - 1 + 0 + 0 = -1$. Lower right: $1 - 3 + 0 + 2 = 0$.
 #
-# A window of height $k$ fits $H - k + 1$ times. With a border of $P$ zeros around the picture, its **padding**, and
-# with a **stride** of $S$ places from window to window, there are $\lfloor (H + 2P - k)/S \rfloor + 1$.
-# A picture has **channels** (red, green, blue); a filter has weights for each, and adds up. $K$ filters give $K$ new
-# channels, each called a **feature map**.
+# A window of height $k_h$ fits $H - k_h + 1$ times into a picture of height $H$. With a border of $P$ zeros around
+# the picture, its **padding**, and with a **stride** of $S$ places from window to window, it fits $\lfloor (H + 2P -
+# k_h)/S \rfloor + 1$ times ($\lfloor\;\rfloor$: rounded down). A picture has **channels** (red, green, blue); a
+# filter has weights for each, and adds up. $K$ filters give $K$ new channels, each called a **feature map**.
 #
 # ## Seven loops
 #
 # $$y_{nhwk} = \sum_{i,j,c} x_{n,\,h+i,\,w+j,\,c}\; W_{ijck}$$
 #
-# Seven indices, seven loops: over pictures, places, filters, and over the window.
+# Seven indices, seven loops: over pictures $n$, places $(h, w)$ and filters $k$; then over the window's places $(i, j)$
+# and channels $c$. (In code the picture's width is `width`, for `W` are the weights.)
 # %%
 import time
 
@@ -102,20 +103,22 @@ print(f"time at once / in blocks: {seconds(conv, many, W32) / seconds(conv_block
 
 # %% [markdown]
 # The third step, blocks, is about memory: copied windows of 66 MB travel to main memory and back, those of a few
-# pictures may stay close to the processor. How much that brings depends on the
-# machine (see the appendix on speed). minnet does all three: windows, one product, in blocks.
+# pictures may stay close to the processor. How much that brings depends on the machine (lesson 16). minnet does all
+# three: windows, one product, in blocks.
 #
 # ## Going back
 #
 # Each product $x\,W$ passes $dy$ on to its two factors (lesson 5). For $W_{ijck}$ that is the sum over all places where
 # it was used, and with the windows as rows it is the `Linear` layer again: $dW = \text{rows}^\top dy$.
 #
-# For $x$: the pixel $(u, v)$ was seen at window place $(i, j)$ by the output $(u - i, v - j)$, so
+# For $x$: the pixel $(u, v)$ was seen at window place $(i, j)$ by the output $(u - i, v - j)$, so, with $dy = 0$ where
+# there is no such output,
 #
 # $$dx_{nuvc} = \sum_{i,j,k} dy_{n,\,u-i,\,v-j,\,k}\; W_{ijck}$$
 #
 # The same sum as in the forward pass, except for the minus signs: the filter is turned by 180 degrees, its channels
-# exchanged, and $dy$ gets a border of $k - 1$ zeros. **The backward pass of a convolution is a convolution.**
+# exchanged, and $dy$ gets a border of $k_h - 1$ rows and $k_w - 1$ columns of zeros. **The backward pass of a
+# convolution is a convolution** (with stride 1).
 # %%
 def conv_backward(dy, x, W):
     kh, kw, C, K = W.shape
@@ -135,13 +138,23 @@ check(
     "along a random direction, measured and derived slopes agree to 1e-7",
     abs(slope / ((dx * step[0]).sum() + (dW * step[1]).sum()) - 1) < 1e-7,
 )
-
 # %% [markdown]
+# ### With padding and a stride
+#
+# Padding: pad $x$ first, and cut the border off $dx$ in the end. A stride: of all windows only every $S$-th is used,
+# down and across. There is another way to see the whole sum that works for any stride, forwards and back: loop over
+# the few places $(i, j)$ *of the filter*. For each, all outputs at once see the pixels `x[:, i : i + S * H2 : S, j :
+# j + S * W2 : S]`, of shape $(N, H_2, W_2, C)$ with $H_2 \times W_2$ outputs; times `W[i, j]`, $(C, K)$, that is this
+# place's part of $y$. Going back, each part is a `Linear` layer (lesson 5): $dW$ of this place is those pixels times
+# $dy$, and $dy$ times `W[i, j]` transposed is *added* to the same slice of $dx$.
+#
 # ## Pooling
 #
 # Whether an eye is at row 14 or 15 does not matter. **Max pooling** keeps the largest of each $2 \times 2$ window and
 # halves the picture; going back, $dy$ goes to the winner alone. By hand: from $\begin{pmatrix} 1 & 5 \\ 2 & 0
-# \end{pmatrix}$ remains 5, and $dy = 3$ becomes $\begin{pmatrix} 0 & 3 \\ 0 & 0 \end{pmatrix}$.
+# \end{pmatrix}$ remains 5, and $dy = 3$ becomes $\begin{pmatrix} 0 & 3 \\ 0 & 0 \end{pmatrix}$. If two are equally
+# large, one of them has to be chosen, in minnet the first. If windows overlap (a stride smaller than the window), a
+# pixel that wins twice gets the sum.
 #
 # ## The same in minnet
 # %%
@@ -174,10 +187,11 @@ edge = np.array([[-1.0, -1, -1], [0, 0, 0], [1, 1, 1]])
 two = np.stack([edge, edge.T], axis=-1)[:, :, None]  # (3, 3, 1, 2)
 nine = digits.test.x[38:39] / 255.0  # (1, 8, 8, 1)
 maps = conv(np.pad(nine, ((0, 0), (1, 1), (1, 1), (0, 0))), two)[0]  # (8, 8, 2)
-figure, axes = panels(3, height=2.6, title="A 9; where it gets brighter downwards; where to the right")
-for panel, picture in zip(axes, (nine[0, :, :, 0], maps[..., 0], maps[..., 1]), strict=True):
+figure, axes = panels(3, height=2.8, title="Two filters ask two questions of a 9: each finds its own edges")
+asked = ("the picture", "brighter below?", "brighter right?")
+for panel, picture, name in zip(axes, (nine[0, :, :, 0], maps[..., 0], maps[..., 1]), asked, strict=True):
     panel.imshow(picture, cmap="gray")
-    panel.set(xlabel="column", ylabel="row")
+    panel.set(xlabel=f"column ({name})", ylabel="row")
 show(
     figure,
     f"Two feature maps, from {maps.min():.1f} (black) to {maps.max():.1f} (white). Edges answer, flat regions do not.",
@@ -220,7 +234,7 @@ from minnet.optimizers import Adam
 train_x, test_x = (split.x.astype(np.float32) / 255 for split in (digits.train, digits.test))
 moved = np.pad(test_x, ((0, 0), (0, 0), (1, 0), (0, 0)))[:, :, :-1]  # (360, 8, 8, 1)
 cnn = [Conv2d(1, 16, 3, padding=1, rng=0), ReLU(), Conv2d(16, 32, 3, padding=1, rng=1), ReLU(), GlobalMaxPool()]
-models = {
+models = {  # GlobalMaxPool keeps the largest answer of each feature map: (N, H, W, 32) -> (N, 32)
     "softmax regression": Sequential(Flatten(), Linear(64, 10, rng=0)),
     "convolution": Sequential(*cnn, Linear(32, 10, rng=2)),
 }
@@ -240,8 +254,8 @@ check("the convolutional network loses less than half as many", loss["convolutio
 # %% [markdown]
 # A convolution of a moved picture is the moved convolution, exactly, away from the border; and the largest answer of a
 # map does not care where it was. Nobody taught the network that: it is built in. That is worth more than many
-# examples, as long as it is true of the data. (Shuffle the pixels as in lesson 4, and the advantage becomes a
-# handicap.)
+# examples, as long as it is true of the data. (What would you expect of it when the pixels are shuffled as in lesson 4?
+# Try.)
 #
 # ## What can go wrong
 #
@@ -250,7 +264,8 @@ check("the convolutional network loses less than half as many", loss["convolutio
 # - **The flip.** Mathematicians turn the filter before sliding it; deep learning does not. It only matters when
 #   weights are carried from one to the other.
 # - **Sizes that do not divide.** Height 7, window 2, stride 2: the last row is never seen.
-# - **Forgetting where windows overlap.** Each pixel was seen up to nine times; its nine gradients are *added*.
+# - **Forgetting where windows overlap.** Each pixel was seen up to nine times; its nine gradients are *added*. In code:
+#   `dx[...] += ...`, never `=`.
 # - **Counting parameters wrongly.** A filter spans all channels: $3 \cdot 3 \cdot C$ weights, not 9.
 #
 # ## Check yourself
@@ -297,5 +312,6 @@ check("the convolutional network loses less than half as many", loss["convolutio
 #
 # ## Exercises
 #
-# `tutorials/exercises/e06_conv2d.py` and `e07_max_pool2d.py`, exercises for lesson 7.
-# Check them with `python -m tutorials.exercises check 6`, and `check 7`.
+# `tutorials/exercises/e06_conv2d.py`: convolution with padding and stride, there and back, best place by place.
+# `e07_max_pool2d.py`: max pooling, with windows that may overlap. Check them with `python -m tutorials.exercises check
+# 6`, and `check 7`. Further: `e25_predict_network.py`, a convolution's shape and cost, on paper and then measured.

@@ -10,15 +10,18 @@
 #
 # ## By hand: a signal through ten layers
 #
-# **Initialisation** is where the weights start. A layer adds up $D$ products, $a_k = \sum_i h_i W_{ik}$. With random
-# weights of mean 0, independent of each other, the variances add:
+# **Initialisation** is where the weights start. A layer adds up $D$ products, $a_k = \sum_i h_i W_{ik}$. Draw the
+# weights at random with mean 0, independently of each other. Then so are the products, the mean square of $h_i
+# W_{ik}$ is $h_i^2\,\mathrm{Var}(W)$, and for a sum of independent numbers of mean 0 the mean squares add (the mixed
+# terms cancel). With $\overline{h^2}$ for the mean of the $h_i^2$:
 #
 # $$\mathrm{Var}(a) = D \cdot \mathrm{Var}(W) \cdot \overline{h^2}$$
 #
-# By hand: $D = 100$ inputs of size 1, weights of size 0.01. Then $\mathrm{Var}(a) = 100 \cdot 0.0001 \cdot 1 = 0.01$,
-# so $a$ has the size 0.1. ReLU cuts off half of the values, and with them half of the mean square: $\overline{h^2} =
-# 0.005$. Each layer multiplies the mean square by 0.005; after ten layers it is $10^{-23}$. With weights of size 1 each
-# layer multiplies by 50: $10^{17}$. What multiplies by exactly 1?
+# By hand ("size" is the root of the mean square): $D = 100$ inputs of size 1, weights of size 0.01. Then
+# $\mathrm{Var}(a) = 100 \cdot 0.0001 \cdot 1 = 0.01$, so $a$ has the size 0.1. ReLU cuts off half of the values, and
+# with them half of the mean square: $\overline{h^2} = 0.005$. Each layer multiplies the mean square by 0.005; after
+# ten layers it is $10^{-23}$. With weights of size 1 each layer multiplies by 50: $10^{17}$. What multiplies by
+# exactly 1?
 #
 # $$\tfrac12 \cdot D \cdot \mathrm{Var}(W) = 1 \quad\Rightarrow\quad \mathrm{Var}(W) = \frac2D$$
 #
@@ -48,7 +51,8 @@ def sizes_through(scale, depth=10):
     return forwards, backwards
 
 
-starts = {"0.01": 0.01, "PyTorch's default": np.sqrt(1 / (3 * D)), "He": np.sqrt(2 / D), "0.2": 0.2}
+default = np.sqrt(1 / (3 * D))  # PyTorch draws evenly from -1/sqrt(D) to 1/sqrt(D): variance 1/(3D)
+starts = {"0.01": 0.01, "PyTorch's default": default, "He": np.sqrt(2 / D), "0.2": 0.2}
 sizes = {name: sizes_through(scale) for name, scale in starts.items()}
 for name, (forwards, backwards) in sizes.items():
     print(f"{name:18} activations after 10 layers {forwards[-1]:.1e}, gradient {backwards[-1]:.1e}")
@@ -120,12 +124,14 @@ check("the healthy network gets more than 93 % right", right(healthy) > 0.93)
 # %% [markdown]
 # ## Seven illnesses
 #
+# Six of them, and the healthy network, are trained below and shown as A to G. Read the table, then give each its name.
+#
 # | illness | sign | cure |
 # |---|---|---|
 # | 1. learning rate too high | the loss jumps above its start, or is `nan` | a tenth of it; the finder of lesson 6 |
-# | 2. all weights zero | the loss stays at $\log K$; $dW = 0$ in the hidden layer | random weights (He) |
+# | 2. all weights zero | the loss stays at $\log K$; weights and $dW$ of the hidden layer are 0 | random weights (He) |
 # | 3. unscaled input | the loss starts far above $\log K$ | mean 0, size 1 |
-# | 4. dead ReLUs | a large share of units is 0 for *every* example | lower rate, bias 0, He |
+# | 4. dead ReLUs | units that are 0 for *every* example, with weights that are not 0 | lower rate, bias 0, He |
 # | 5. no shuffling | saw teeth; the last classes win | a new order each epoch |
 # | 6. softmax twice | the loss cannot fall below 1.46 | scores into the loss |
 # | 7. test data in training | the test is as good as the training, too good | split first; look for copies |
@@ -142,9 +148,16 @@ curves["dead ReLUs"] = train(sick["dead ReLUs"])
 curves["no shuffling"] = train(sick["no shuffling"], shuffle=False)
 curves["softmax twice"] = train(sick["softmax twice"])
 
-off = {name: (model[1].forward(model[0].forward(test_x)) <= 0).all(axis=0).mean() for name, model in sick.items()}
-for name, curve in curves.items():
-    print(f"{name:15} loss {curve[0]:9.2f} -> {curve[-1]:9.2f}   units that are always off {off.get(name, 0):.0%}")
+off, names = (
+    {},
+    ("no shuffling", "rate too high", "healthy", "all zero", "softmax twice", "unscaled input", "dead ReLUs"),
+)
+ward = dict(zip("ABCDEFG", names, strict=True))
+for letter, name in ward.items():
+    model, curve = sick.get(name, healthy), curves[name]
+    off[name] = (model[1].forward(model[0].forward(test_x)) <= 0).all(axis=0).mean()
+    weights = f"units always off {off[name]:4.0%}, hidden weights of size {abs(model[0].W).mean():.2g}"
+    print(f"{letter}: loss {curve[0]:10.2f} -> {curve[-1]:5.2f}; {weights}")
 check("1: with a rate of 30 the loss rises above twice log 10", curves["rate too high"].max() > 2 * np.log(10))
 check("2: from zero, the hidden weights are still zero after ten epochs", not sick["all zero"][0].W.any())
 criterion = SoftmaxCrossEntropy()
@@ -161,16 +174,44 @@ check(
 )
 check("6: with softmax twice no loss is below log(1 + 9/e) = 1.461", curves["softmax twice"].min() > 1.461)
 # %%
-figure = canvas.new(7.6, 4.0, "The healthy network, and six illnesses: loss over ten epochs")
-for i, (name, curve) in enumerate(curves.items()):
-    panel = canvas.panel(figure, 0.5 + 1.8 * (i % 4), 2.25 - 1.85 * (i // 4), 1.35, 1.15)
-    panel.plot(np.minimum(curve, 5.8), color=BLUE)
+figure = canvas.new(7.6, 3.9, "One of these seven is healthy. Which, and what have the others?")
+for i, (letter, name) in enumerate(ward.items()):
+    panel = canvas.panel(figure, 0.6 + 1.78 * (i % 4), 2.2 - 1.75 * (i // 4), 1.3, 1.15)
+    panel.semilogy(np.linspace(0, 10, len(curves[name])), np.clip(curves[name], 0, 90), color=BLUE)
     panel.axhline(np.log(10), color=ORANGE, linestyle="--", linewidth=1, zorder=0)
-    panel.set(ylim=(0, 6), xticks=[], xlabel="time")
-    panel.set_title(name, fontsize=9)
-text = "Dashed: log 10 = 2.30. Losses above 5.8 lie on the top edge."
-show(figure, f"{text} Healthy ends at {curves['healthy'][-1]:.2f}; softmax twice cannot get below 1.46.")
+    panel.set(ylim=(0.03, 100), xticks=(0, 5, 10), xlabel="epoch" if i > 2 else "", ylabel="" if i % 4 else "loss")
+    panel.text(10, 50, letter, ha="right", va="center", weight="bold")
+ends = ", ".join(f"{letter} {curves[name][-1]:.2f}" for letter, name in ward.items())
+show(figure, f"Loss over ten epochs; dashed: log 10 = 2.30; above 90 cut off. The last ten steps: {ends}.")
 # %% [markdown]
+# <details><summary>Which is which?</summary>
+#
+# A: no shuffling (5), saw teeth. B: rate too high (1), it jumps and never comes down. C: healthy. D: all zero (2), flat
+# from the first step, weights of size 0. E: softmax twice (6), slow, and above 1.46 for good. F: unscaled input (3), a
+# start in the millions, then flat. G: dead ReLUs (4), flat like D, but its weights are alive.
+#
+# </details>
+#
+# ### The cure
+#
+# Mend the cause in the patient itself, keep its weights, and train it once more as the healthy one was.
+# %%
+for array, size in ((sick["all zero"][0].W, (64, 32)), (sick["all zero"][2].W, (32, 10))):
+    array[...] = he(size, 1)
+sick["dead ReLUs"][0].b[...] = 0
+sick["softmax twice"] = Sequential(*sick["softmax twice"].layers[:-1])
+cured = {}
+for name, model in sick.items():  # now with a rate of 0.5, scaled input and shuffling for all
+    train(model)
+    cured[name] = right(model)
+print({name: f"{share:.0%}" for name, share in cured.items()})
+check("four of the six are cured: more than 90 % right", sum(share > 0.9 for share in cured.values()) == 4)
+late = max(cured["rate too high"], cured["unscaled input"])
+check("after too high a rate or unscaled input it is too late: less than 50 % right", late < 0.5)
+# %% [markdown]
+# Two died of it. Their first steps were so long that every hidden unit ended up off, for every picture that we asked,
+# and a unit that is off gets no gradient: no rate brings it back. Start those again, with new weights.
+#
 # Number 7 is the worst, because its curves are the most beautiful. Train on 200 pictures, into which half of the test
 # pictures have slipped; the other half is what the world will bring:
 # %%
@@ -182,9 +223,9 @@ check("7: the leaked test claims at least 3 points more than is true", claimed -
 # %% [markdown]
 # ## Why zero is not enough: the experiment that surprises
 #
-# In softmax regression all weights may start at 0 (lesson 4). In a network with a hidden layer, 0 stays 0: $h = 0$, so
-# $dW_2 = 0$; $W_2 = 0$, so $dh = 0$. Then start all weights at 0.1 instead: gradients are not zero, the loss falls.
-# And then?
+# In softmax regression all weights may start at 0 (lesson 4). In a network with a hidden layer, 0 stays 0: $h = 0$,
+# so $dW_2 = 0$; $W_2 = 0$, so $dh = 0$. Then start all hidden weights at 0.1 instead, and give every hidden unit the
+# same row of random weights into the scores: gradients are not zero, the loss falls. And then?
 # %%
 equal = network()
 for place, array in equal.named_parameters().items():
@@ -193,7 +234,7 @@ equal[2].W[...] = equal[2].W[:1]  # the same row for each hidden unit
 curve = train(equal, epochs=3)
 spread = abs(equal[0].W - equal[0].W[:, :1]).max()
 print(f"loss {curve[0]:.2f} -> {curve[-1]:.2f}; the 32 units differ by {spread:.0e}; right: {right(equal):.1%}")
-check("32 units that start equal stay equal to 0.01", spread < 0.01)
+check("32 units that start equal stay equal to 0.01", spread < 0.01)  # up to the rounding of float32
 check("the 32 equal units get less than 60 % right", right(equal) < 0.6)
 # %% [markdown]
 # You paid for 32 units and have one. Equal units get equal gradients, take equal steps, and stay equal for ever: only
@@ -272,5 +313,5 @@ check("step 3: 50 labels from a hat are learned by heart", right(memory, x50, ha
 #
 # ## Exercises
 #
-# `tutorials/exercises/e05_relu.py` and `e09_dropout.py` go with lesson 9: change their numbers until something breaks,
-# and name the illness.
+# This lesson has none to hand in. In pairs: one gives the healthy network an illness, of the seven or a new one, and
+# shows the curve and nothing else; the other names it, says which number would prove it, and cures it.

@@ -14,21 +14,30 @@
 # shifts by $\beta$, which are learned. One channel, four examples, $x = (1, 3, 5, 7)$: mean 4, variance $(9 + 1 + 1 +
 # 9)/4 = 5$, so $\hat x = (-3, -1, 1, 3)/\sqrt5 = (-1.34, -0.45, 0.45, 1.34)$.
 #
-# In use there is no batch: then the running means of training stand in. So a network behaves differently in the two
-# modes.
+# In use there is no batch. So training keeps a **running mean**: after each batch, a tenth of the new mean is mixed
+# in, running mean $\leftarrow 0.9 \cdot$ running mean $+\,0.1 \cdot$ mean; and likewise a running variance (times
+# $N/(N - 1)$, since a batch's own variance is a little too small on average). In use these stand in. A network thus
+# has two modes. (That tenth is often called `momentum`; it has nothing to do with lesson 6.)
 #
-# **The way back.** Each $x_m$ reaches each output, directly and through mean and variance. Let $d_n = \gamma\,dy_n$,
-# the gradient at $\hat x_n$. A shift of all $x$ changes nothing, nor does a stretch; so two parts of $d$ must fall
-# out, its mean and its part along $\hat x$. The chain rule says the same, with $\sigma = \sqrt{\mathrm{var} +
-# \epsilon}$:
+# **The way back.** Each $x_m$ reaches each output: directly, through the mean and through $\sigma =
+# \sqrt{\mathrm{var} + \epsilon}$. With $\hat x_n = (x_n - \mathrm{mean})/\sigma$, the pieces are
+# $\partial\,\mathrm{mean}/\partial x_m = 1/N$; $\partial\,\mathrm{var}/\partial x_m = 2(x_m - \mathrm{mean})/N$ (what
+# goes through the mean cancels, for the deviations sum to 0), hence $\partial\sigma/\partial x_m = (x_m -
+# \mathrm{mean})/(N\sigma) = \hat x_m/N$. The rule for quotients puts them together, and with $d_n = \gamma\,dy_n$,
+# the gradient at $\hat x_n$, the chain rule sums over $n$:
 #
 # $$\frac{\partial \hat x_n}{\partial x_m} = \frac1\sigma\Big(\delta_{nm} - \frac1N - \frac{\hat x_n \hat x_m}N\Big),
-# \qquad dx_m = \frac{1}{\sigma}\Big(d_m - \overline{d} - \hat x_m\, \overline{d\,\hat x}\Big)$$
+# \qquad dx_m = \sum_n d_n \frac{\partial \hat x_n}{\partial x_m} = \frac{1}{\sigma}\Big(d_m - \overline{d} - \hat x_m\,
+# \overline{d\,\hat x}\Big)$$
+#
+# (A bar is a mean over the batch.) It makes sense: a shift of all $x$ changes no output, so the mean of $d$ falls out,
+# and a stretch of all $x$ none either (if $\epsilon = 0$), so the part along $\hat x$ does. The same done over the
+# features of one example, instead of over the batch, is *layer normalisation* (exercise 17): it needs no second mode.
 # %%
 import json
 
 import numpy as np
-from lesson import ROOT, check, panels, show
+from lesson import ROOT, check, panels, show, tiles
 
 
 def batch_norm(x, gamma, beta, eps=1e-5):
@@ -73,9 +82,9 @@ check("our batch normalisation is minnet's, forward and back", same_y and same_d
 # \frac13$: 0 in one case of three, 9 in two: the mean is 6, so nothing needs to change when it is switched off in
 # use. No unit can rely on another one being there.
 #
-# **Weight decay** adds $\frac\lambda2 \sum W^2$ to the loss, thus $\lambda W$ to the gradient: $W \leftarrow (1 -
-# \eta\lambda) W - \eta\,dW$. A weight for which no example speaks fades away. By hand, $\eta = 0.1$, $\lambda = 0.5$:
-# times 0.95 a step; $0.95^{14} = 0.49$, halved in 14 steps.
+# **Weight decay** adds $\frac\lambda2 \sum W^2$ to the loss, thus $\lambda W$ to the gradient ($\lambda$ is no
+# curvature here): $W \leftarrow (1 - \eta\lambda) W - \eta\,dW$. A weight for which no example speaks fades away. By
+# hand, $\eta = 0.1$, $\lambda = 0.5$: times 0.95 a step; $0.95^{14} = 0.49$, halved in 14 steps.
 # %%
 p, x = 1 / 3, np.full((200, 500), 6.0)  # (N, D)
 dropped = x * (np.random.default_rng(1).random(x.shape, np.float32) >= p) / (1 - p)
@@ -94,21 +103,23 @@ optimizer = SGD(linear, 0.1, weight_decay=0.5)
 for _ in range(14):
     optimizer.step()
     W = (1 - 0.1 * 0.5) * W
-check("14 steps of weight decay by hand and in minnet leave 49 %",
-      np.allclose(linear.W, W) and abs(0.95**14 - 0.49) < 0.005)  # fmt: skip
+check(
+    "14 steps of weight decay by hand and in minnet leave 49 %",
+    np.allclose(linear.W, W) and abs(0.95**14 - 0.49) < 0.005,
+)
 # %% [markdown]
 # ## A way around: residual connections
 #
 # Twenty layers, each of which weakens what passes through by half, leave $2^{-20}$, a millionth, both forwards and on
-# the way back (lesson 9). A **residual connection** adds the input to what the layer makes of it, $y = x + f(x)$, so
-# $dx = dy + f'(dy)$: whatever $f$ does, $dy$ arrives.
+# the way back (lesson 9). A **residual connection** adds the input to what the layer makes of it, $y = x + f(x)$. So
+# $dx$ is $dy$ plus what $f$ sends back for $dy$: one copy of $dy$ arrives as it was.
 # %%
 sizes = {}
 for kind in ("stacked", "residual"):
     layers = []
     for seed in range(20):
         body = Linear(32, 32, rng=seed)
-        body.W *= 0.5
+        body.W *= 0.5  # the default (lesson 9) passes on 1/sqrt(3) = 0.58 of the size, this 0.29
         layers.append(Residual(body) if kind == "residual" else body)
     model = Sequential(*layers).astype(np.float64)
     model.forward(rng.standard_normal((64, 32)))
@@ -124,10 +135,14 @@ from minnet.canvas import BLUE, ORANGE
 figure, (axis,) = panels(1, height=2.5, title="With a way around, the gradient arrives")
 for kind, style in (("residual", {"color": BLUE}), ("stacked", {"color": ORANGE, "linestyle": "--"})):
     axis.semilogy(sizes[kind] / sizes[kind][0], **style, label=kind)
-axis.set(xlabel="layers walked back", ylabel="size of the gradient", xticks=range(0, 21, 5))
+axis.set(xlabel="layers walked back", ylabel="gradient, start = 1", xticks=range(0, 21, 5))
 axis.legend(frameon=False)
-show(figure, f"Walking back twenty layers leaves {sizes['stacked'][-1] / sizes['stacked'][0]:.0e} of the gradient when "
-     f"stacked, {sizes['residual'][-1] / sizes['residual'][0]:.0f} times of it with residual connections.")  # fmt: skip
+arrived = {kind: size[-1] / size[0] for kind, size in sizes.items()}
+show(
+    figure,
+    f"After twenty layers the gradient has {arrived['stacked']:.0e} of its size when they are stacked, and "
+    f"{arrived['residual']:.1f} times its size with residual connections.",
+)
 # %% [markdown]
 # ## Augmentation
 #
@@ -141,38 +156,47 @@ digits = data.load("digits", validation=0)
 two = digits.train.x[digits.train.y == 2][:1]  # (1, 8, 8, 1)
 shift, mirror = Augment(flip=False, shift=1, padding="zeros"), Augment(flip=True, shift=0)
 shifted = shift(np.repeat(two, 500, axis=0), np.random.default_rng(0))  # (500, 8, 8, 1)
-kinds = len(np.unique(shifted.reshape(500, -1), axis=0))
+different = np.unique(shifted, axis=0)  # (kinds, 8, 8, 1)
+kinds = len(different)
 print(f"one picture, shifted by up to a pixel: {kinds} different ones")
 check("shifts by a pixel make nine pictures of one", kinds == 9)
-figure, axes = panels(3, height=2.6, title="One of these is no longer a two")
+figure, axes = tiles(5, 5, label=0.2, title="Four of these are a two, and one no longer is")
 mirrored = mirror(np.repeat(two, 9, axis=0), np.random.default_rng(0))
 flipped = mirrored[[not np.array_equal(m, two[0]) for m in mirrored]][0]
-for axis, picture, name in zip(axes, (two[0], shifted[0], flipped), ("as written", "shifted", "mirrored"), strict=True):
+moved = [picture for picture in different if not np.array_equal(picture, two[0])]  # eight
+names = ("as written", "shifted", "shifted", "shifted", "mirrored")
+for axis, picture, name in zip(axes, (two[0], *moved[::3], flipped), names, strict=True):
     axis.imshow(picture[..., 0], cmap="Greys")
-    axis.set(xlabel=name, xticks=[], yticks=[])
-show(figure, "A two as written, shifted by up to a pixel, and in a mirror.")
+    axis.set_xlabel(name)
+show(figure, f"A two as written, three of its {kinds - 1} shifts by up to a pixel each way, and its mirror image.")
 # %% [markdown]
 # ## What each is worth: a measurement
 #
 # `python -m tutorials.experiments.generalisation` trains a small convolutional network on 100 digits, with each
 # switch alone, five seeds each, and tests on 1,597 other digits. A seed decides the 100 digits, the start and the
 # order; for one seed all variants get the same 100. So differences are taken seed by seed, and the bars are 95 %
-# intervals over the seeds (Student's, for so few; lesson 13). We read the saved results.
+# intervals over the seeds: mean $\pm\,2.78$ standard deviations$\,/\sqrt5$, where many seeds would have 1.96 (lesson
+# 13). 2.78 is *Student's factor* for five: a deviation that is itself estimated from so few may well be too small. We
+# read the saved results.
 # %%
 saved = json.loads((ROOT / "tutorials" / "results" / "10.json").read_text(encoding="utf-8"))
 rows = saved["variants"]
 print(saved["command"], f"({saved['cpu_seconds']} seconds of one core)")
 for name, row in rows.items():
     train = np.mean([run["train_accuracy"] for run in row["runs"]])
-    print(f"{name:<24} test {row['test_accuracy']:.1%}, against plain {100 * row['difference']:+.1f} "
-          f"± {100 * row['difference_interval']:.1f} points, train {train:.0%}")  # fmt: skip
+    print(
+        f"{name:<24} test {row['test_accuracy']:.1%}, against plain {100 * row['difference']:+.1f} "
+        f"± {100 * row['difference_interval']:.1f} points, train {train:.0%}"
+    )
 better = [name for name, row in rows.items() if row["difference"] > row["difference_interval"]]
 worse = [name for name, row in rows.items() if -row["difference"] > row["difference_interval"]]
 unknown = [name for name in rows if name not in (*better, *worse, "plain")]
 print("better:", ", ".join(better), "| worse:", ", ".join(worse), "| not known:", ", ".join(unknown))
 check("mirror images make it worse: the whole interval lies below 0", "mirror images" in worse)
-check("all switches but mirrors, together, make it better: the whole interval lies above 0",
-      "all but mirror images" in better)  # fmt: skip
+check(
+    "all switches but mirrors, together, make it better: the whole interval lies above 0",
+    "all but mirror images" in better,
+)
 check("twice the images make it better: the whole interval lies above 0", "twice the images" in better)
 check("of at least four switches, five seeds cannot say whether they help", len(unknown) >= 4)
 names = list(rows)[1:]
@@ -189,9 +213,12 @@ axis.set_position([box.x0 + 0.12, box.y0, box.width - 0.12, box.height])
 axis.axvline(0, color="black", linewidth=0.8)
 axis.set(xlabel="test accuracy against plain, in points", yticks=[])
 gain = {name: f"{100 * row['difference']:+.1f}" for name, row in rows.items()}
-show(figure, f"Differences to plain ({rows['plain']['test_accuracy']:.1%}) with 95 % intervals over five seeds: twice "
-     f"the images {gain['twice the images']} points, all together {gain['all but mirror images']}, mirror images "
-     f"{gain['mirror images']}. Grey: not known.")  # fmt: skip
+show(
+    figure,
+    f"Differences to plain ({rows['plain']['test_accuracy']:.1%}) with 95 % intervals over five seeds: twice "
+    f"the images {gain['twice the images']} points, all together {gain['all but mirror images']}, mirror images "
+    f"{gain['mirror images']}. Grey: not known.",
+)
 # %% [markdown]
 # ## The surprise
 #
@@ -199,7 +226,8 @@ show(figure, f"Differences to plain ({rows['plain']['test_accuracy']:.1%}) with 
 # of accuracy more or less would hide in them. But *together* they are worth four points, as much as twice the data,
 # and there is no doubt about it. They need each other: batch normalisation steadies the steps that dropout and shifts
 # make restless, the schedule lets all of it settle. That is a guess, by the way; what was measured is the sum. And
-# read single intervals with care: of ten of 95 %, one misses the truth by chance in four tables of ten.
+# read single intervals with care: each misses its truth once in twenty, so of ten such intervals at least one does in
+# four tables out of ten ($1 - 0.95^{10} = 0.40$).
 #
 # Augmentation, the remedy with the best name for photographs, does not shine here, and mirrors do harm. The digits
 # stand in the middle of their pictures, in training as in the test: whoever trains on shifted ones solves a harder
@@ -216,8 +244,10 @@ from tutorials.experiments.generalisation import run
 live = {name: run(name, seed=0, epochs=30) for name in ("plain", "all but mirror images")}
 for name, found in live.items():
     print(f"{name}: train {found['train_accuracy']:.0%}, test {found['test_accuracy']:.1%}")
-check("plain is right on at least 98 of its 100 training digits and on less than 95 % of the others",
-      live["plain"]["train_accuracy"] >= 0.98 and live["plain"]["test_accuracy"] < 0.95)  # fmt: skip
+check(
+    "plain is right on at least 98 of its 100 training digits and on less than 95 % of the others",
+    live["plain"]["train_accuracy"] >= 0.98 and live["plain"]["test_accuracy"] < 0.95,
+)
 # %% [markdown]
 # ## What can go wrong
 #
@@ -244,7 +274,7 @@ check("plain is right on at least 98 of its 100 training digits and on less than
 #
 # <details><summary>Answer</summary>
 #
-# 0: raising all outputs alike is $\beta$'s business, and no $x$ can do it.
+# 0: raising all outputs alike is $\beta$'s business; no change of $x$ can do it.
 #
 # </details>
 #
@@ -264,8 +294,7 @@ check("plain is right on at least 98 of its 100 training digits and on less than
 #
 # </details>
 #
-# **5.** Five seeds give differences of $+1, +3, -1, +2, 0$ points. Mean 1, standard deviation 1.58, and Student's
-# factor is $2.78$. Does it help?
+# **5.** Five seeds give differences of $+1, +3, -1, +2, 0$ points: mean 1, standard deviation 1.58. Does it help?
 #
 # <details><summary>Answer</summary>
 #
@@ -275,4 +304,6 @@ check("plain is right on at least 98 of its 100 training digits and on less than
 #
 # ## Exercises
 #
-# `tutorials/exercises/`, exercises for lesson 10: batch normalisation and dropout.
+# `tutorials/exercises/e08_batch_norm.py`, `e09_dropout.py` and `e17_layer_norm.py`; and if you left out the weight
+# decay of `e18_momentum.py`, now is the time. Check them with `python -m tutorials.exercises check 8`, and so on.
+# Further, with everything you know: `e29_improve_digits.py` and `e30_improve_few.py`, a better network on a budget.

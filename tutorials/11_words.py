@@ -43,10 +43,10 @@ check("the third comment counts 2 great, 1 pizza and nothing else", (counts[2] =
 # ## Rare words say more
 #
 # *The* is everywhere and says nothing; *delicious* is rare and says a lot. So a count is weighted by rarity. Of $N$
-# texts, $n_j$ hold word $j$; the **inverse document frequency** is $1 + \ln\frac{1 + N}{1 + n_j}$. A count $c$ enters
-# as $1 + \ln c$, for the tenth *great* adds less than the first; and each row is brought to length 1, so that long
+# texts, $n_j$ hold word $j$; the **inverse document frequency** is $1 + \log\frac{1 + N}{1 + n_j}$. A count $c$ enters
+# as $1 + \log c$, for the tenth *great* adds less than the first; and each row is brought to length 1, so that long
 # comments do not shout. For "great great pizza" by hand: *great* is in 3 of 3 texts, weight 1, and
-# $(1 + \ln 2) \cdot 1 = 1.69$; *pizza* is in 1 of 3, $1 + \ln 2 = 1.69$. Both 1.69, so after scaling both 0.71.
+# $(1 + \log 2) \cdot 1 = 1.69$; *pizza* is in 1 of 3, $1 + \log 2 = 1.69$. Both 1.69, so after scaling both 0.71.
 # %%
 def weighted(counts, idf):
     x = np.where(counts > 0, 1 + np.log(np.maximum(counts, 1)), 0) * idf  # (N, D)
@@ -66,10 +66,10 @@ check("in great great pizza both words weigh 0.71", np.allclose(x[2, [0, 2]], 0.
 # %%
 from minnet.data import Ngrams
 
-theirs = Ngrams(words=(1, 1), characters=None, min_count=1).fit_transform(texts)  # CSR (N, D)
+theirs = Ngrams(words=(1, 1), characters=None, min_count=1).fit_transform(texts)  # single words; sparse (N, D)
 check("our weighted counts are minnet's", np.allclose(theirs.toarray(), x, atol=1e-6))
 
-comments = data.load("comments")  # 600 comments: 420 to train on, 60 to validate, 120 to test
+comments = data.load("comments")  # 600: 420 to train on, 60 to validate, 120 to test; 0 negative, 1 neutral, 2 positive
 train_texts = comments.train.x + comments.validation.x
 train_y = np.concatenate([comments.train.y, comments.validation.y])
 test_texts, test_y = comments.test.x, comments.test.y
@@ -107,6 +107,21 @@ print(f"pairs: {right2.mean():.0%}; only they right: {(right2 & ~right).sum()}, 
 # from so few (lesson 13 says how to know). 480 comments hold most of their pairs only once, and a weight needs
 # examples.
 #
+# ### Negation
+#
+# A bag cannot know what *not* stands before. *not* has one weight, whether it is followed by *happy* or by *bad*; and
+# "not happy" becomes a feature of its own only where it occurred in training. How much does that cost? (`error` below
+# says how far chance could have moved the difference: lesson 13.)
+# %%
+negated = np.array(["not" in text.lower().split() or "n't" in text.lower() for text in test_texts])  # (120,)
+found = [right[negated].mean(), right[~negated].mean()]
+error = np.sqrt(sum(q * (1 - q) / n for q, n in zip(found, (negated.sum(), (~negated).sum()), strict=True)))
+print(f"right: {found[0]:.0%} of the {negated.sum()} comments with not or n't, {found[1]:.0%} of the others")
+print(f"not happy: positive with {softmax(words.transform(['not happy']) @ W)[0, 2]:.0%}")
+check("with not or n't fewer are right: the interval of the difference is above 0", found[1] - found[0] > 1.96 * error)
+# %% [markdown]
+# Whether *not* alone is to blame these numbers do not say: such comments may be harder in other ways, too.
+#
 # The model is a list of weights, so it can be asked for its reasons: each word of a comment pushes the score of a
 # class by $x_j W_{jk}$, and the score is the sum of the pushes. Here is our ironic colleague.
 # %%
@@ -119,8 +134,7 @@ push = row[present] * (W[present, 2] - W[present, 0])  # towards positive, again
 order = push.argsort()
 p = softmax(row[None] @ W)[0]
 figure, (bars,) = panels(1, height=3.4, title="One loving word decides, and the irony is lost")
-colours = [BLUE if value > 0 else ORANGE for value in push[order]]
-bars.barh(range(len(order)), push[order], color=colours, edgecolor="black", linewidth=0.4)
+bars.barh(range(len(order)), push[order], color=np.where(push[order] > 0, BLUE, ORANGE), edgecolor="black")
 bars.set_yticks(range(len(order)), [words.features[present[i]] for i in order])
 bars.axvline(0, color="black", linewidth=0.8)
 bars.set(xlabel="push of the word: positive minus negative score")
@@ -139,10 +153,11 @@ check("the sum of the pushes is the difference of the scores", np.isclose(push.s
 # ## Words as vectors
 #
 # To a count, *love* and *adore* are as different as *love* and *bus*. An **embedding** gives each token a learned
-# vector of, say, 32 numbers: row $v$ of a table $E$, $(V, D)$. A lookup is a matrix product in disguise: with $o$ the
-# one-hot row of token $v$ (lesson 3), $oE = E_v$. So Linear's derivation (lesson 5) holds, $dE = o^\top dy$: the
-# gradient goes to the rows that were looked up and, if one was looked up twice, adds up there. All other rows have
-# gradient zero and are not touched.
+# vector of, say, $D = 32$ numbers: row $v$ of a table $E$, $(V, D)$, for a vocabulary of $V$ tokens. (Library and
+# exercise call it $W$, like all weights.) A text is then a list of $L$ ids. A lookup is a matrix product in disguise:
+# with $o$ the one-hot row of token $v$ (lesson 3), $oE = E_v$. So Linear's derivation (lesson 5) holds, $dE = o^\top
+# dy$: the gradient goes to the rows that were looked up and, if one was looked up twice, adds up there. All other
+# rows have gradient zero and are not touched.
 #
 # By hand: tokens $(2, 0, 2)$, and $y$ their mean. Each place gets $dy/3$; so row 2 gets $2\,dy/3$, row 0 gets $dy/3$.
 # %%
@@ -160,8 +175,10 @@ rng = np.random.default_rng(0)
 E, ids = rng.standard_normal((4, 5)), np.array([2, 0, 2])
 dy = rng.standard_normal(5)
 dE = bag_backward(E, ids, dy)
-check("row 2 gets two thirds of dy, row 0 a third, the others nothing",
-      np.allclose(dE, np.outer([1 / 3, 0, 2 / 3, 0], dy)))  # fmt: skip
+check(
+    "row 2 gets two thirds of dy, row 0 a third, the others nothing",
+    np.allclose(dE, np.outer([1 / 3, 0, 2 / 3, 0], dy)),
+)
 measured = np.zeros_like(E)
 for v, d in np.ndindex(E.shape):
     step = np.zeros_like(E)
@@ -186,7 +203,7 @@ check("minnet keeps only the rows that were used, and they are ours", np.allclos
 sentence = rng.standard_normal((7, 5))  # (L, D): seven words
 filters = rng.standard_normal((3, 5, 2))  # (size, D, filters)
 windows = np.stack([sentence[i : i + 3] for i in range(5)])  # (5, 3, D): five places
-answers = np.einsum("lsd,sdf->lf", windows, filters)  # (5, 2)
+answers = windows.reshape(5, -1) @ filters.reshape(-1, 2)  # (5, 3*D) @ (3*D, 2): lesson 7's one product
 strongest = answers.max(axis=0)  # (2,)
 conv = Conv2d(5, 2, (3, 1), bias=False).astype(np.float64)
 conv.W[...] = filters[:, None]  # (3, 1, D, 2): an image one pixel wide
@@ -226,19 +243,19 @@ check("counting words gives the same answer to every shuffled comment", (bag_ans
 # ## Prior shift
 #
 # Our training comments are a third each. On a fan page, say, 10 % are negative, 30 % neutral and 60 % positive. If
-# only the shares change and not how each class writes, that is **prior shift**, and Bayes' rule mends it without
-# training: multiply each probability by new share over old, and bring the sum back to 1. By hand, $p = (0.40, 0.35,
-# 0.25)$: times $(0.3, 0.9, 1.8)$ gives $(0.12, 0.315, 0.45)$, divided by $0.885$: $(0.14, 0.36, 0.51)$. The answer
-# changed from negative to positive. In scores it is one addition: $z_k + \log(\pi'_k / \pi_k)$.
+# only the shares change and not how each class writes, that is **prior shift**. By Bayes' rule a class's probability
+# is in proportion to its share $\pi_k$ times how likely such a text is in that class; the second factor stays. So it
+# can be mended without training: multiply each probability by new share over old, $\pi'_k/\pi_k$, and bring the sum
+# back to 1. By hand, $p = (0.40, 0.35, 0.25)$: times $(0.3, 0.9, 1.8)$ gives $(0.12, 0.315, 0.45)$, divided by
+# $0.885$: $(0.14, 0.36, 0.51)$. The answer changed from negative to positive. In scores it is one addition: $z_k +
+# \log(\pi'_k / \pi_k)$.
 # %%
 old, new = np.full(3, 1 / 3), np.array([0.1, 0.3, 0.6])
 p = np.array([0.40, 0.35, 0.25])
 moved = p * new / old / (p * new / old).sum()
 check("the mended probabilities are 0.14, 0.36 and 0.51", np.allclose(moved, [0.1356, 0.3559, 0.5085], atol=1e-4))
-check(
-    "adding the log of the ratio to the scores does the same",
-    np.allclose(softmax(np.log(p) + np.log(new / old)), moved),
-)
+by_scores = softmax(np.log(p) + np.log(new / old))
+check("adding the log of the ratio to the scores does the same", np.allclose(by_scores, moved))
 
 z = predict(cnn, encoder.transform(test_texts))  # (120, K)
 shares = np.bincount(test_y) / len(test_y)
@@ -247,12 +264,12 @@ losses = {}
 for name, scores in (("as trained", z), ("mended", z + np.log(new / old))):
     losses[name] = -np.log(softmax(scores))[np.arange(120), test_y]  # (120,)
     print(f"fan page, {name}: loss {np.average(losses[name], weights=weight):.2f}")
-drawn = rng.integers(120, size=(2000, 120))  # 2,000 test sets drawn from ours (lesson 13)
+drawn = rng.integers(120, size=(2000, 120))  # 2,000 test sets drawn from ours: how much does the gain vary? (lesson 13)
 gains = [np.average((losses["as trained"] - losses["mended"])[i], weights=weight[i]) for i in drawn]
 low, high = np.quantile(gains, [0.025, 0.975])
 print(f"gain {np.mean(gains):.2f}, 95 % interval {low:.2f} to {high:.2f}")
 check("the mended loss is lower, and the interval of the gain is above 0", low > 0)
-figure, (axis,) = panels(1, height=2.6, title="The same network, told the new shares")
+figure, (axis,) = panels(1, height=2.6, title="Told the new shares, it loses less on every drawn test set")
 axis.hist(gains, bins=40, color=BLUE)
 axis.axvline(0, color=ORANGE, linestyle="--")
 axis.set(xlabel="gain: loss as trained minus loss mended", ylabel="drawn test sets")
@@ -277,7 +294,7 @@ show(
 #
 # <details><summary>Answer</summary>
 #
-# $1 + \ln(1000/100) = 3.30$.
+# $1 + \log(1000/100) = 3.30$.
 #
 # </details>
 #
@@ -298,8 +315,8 @@ show(
 #
 # </details>
 #
-# **4.** Which of "not great" and "great not" differ for words, for pairs, for a mean of vectors, for filters of size
-# 3?
+# **4.** "not great at all" and "great not at all": are they different for words, for pairs, for a mean of vectors, for
+# filters of size 3?
 #
 # <details><summary>Answer</summary>
 #
@@ -311,10 +328,12 @@ show(
 #
 # <details><summary>Answer</summary>
 #
-# Its row is all zeros (or all "unknown"), so the scores are the biases: the network's idea of the shares.
+# Its row of counts is all zeros, so all scores are 0 and each class gets a third; with a bias in the model, the
+# scores are the biases: its idea of the shares. With embeddings all its tokens are the same one, "unknown".
 #
 # </details>
 #
 # ## Exercises
 #
-# `tutorials/exercises/`, exercises for lesson 11.
+# `tutorials/exercises/e13_tokenizer.py`: cut texts into tokens and number them. `e12_embedding.py`: the lookup and its
+# gradient. Check them with `python -m tutorials.exercises check 13`, and `check 12`.

@@ -10,8 +10,8 @@
 #
 # ## By hand: a mean with weights
 #
-# Three words with vectors of two numbers: $x_1 = (1, 0)$, $x_2 = (0, 1)$, $x_3 = (2, 2)$. **Attention** gives each
-# word a score by a vector $W$ that is learned, here $W = (0, \log 2)$: $e_l = x_l \cdot W$, so $e = (0, \log 2, 2
+# Three words with vectors of two numbers: $x_0 = (1, 0)$, $x_1 = (0, 1)$, $x_2 = (2, 2)$. **Attention** gives each
+# word a score by a vector $w$ that is learned, here $w = (0, \log 2)$: $e_l = x_l \cdot w$, so $e = (0, \log 2, 2
 # \log 2)$. A softmax over the *positions* makes weights of them: $a = (1, 2, 4)/7$. And the result is the weighted
 # mean,
 #
@@ -25,19 +25,21 @@ from lesson import check, panels, show
 from minnet.functional import softmax
 
 
-def attention_forward(x, W):
-    e = x @ W  # (L, D), (D,) -> (L,): scores
+def attention_forward(x, w):
+    e = x @ w  # (L, D), (D,) -> (L,): scores
     a = softmax(e)  # (L,): weights, their sum is 1
     return a @ x, a  # (D,), (L,)
 
 
 x = np.array([[1.0, 0.0], [0.0, 1.0], [2.0, 2.0]])  # (L, D): L = 3 words, D = 2
-W = np.array([0.0, np.log(2)])  # (D,)
-y, a = attention_forward(x, W)
+w = np.array([0.0, np.log(2)])  # (D,)
+y, a = attention_forward(x, w)
 print("weights", a.round(3), "result", y.round(3))
-check("the weights are 1/7, 2/7, 4/7 and the result is (9/7, 10/7)",
-      np.allclose(a, np.array([1, 2, 4]) / 7) and np.allclose(y, np.array([9, 10]) / 7))  # fmt: skip
-check("with W = 0 attention is the plain mean", np.allclose(attention_forward(x, 0 * W)[0], x.mean(axis=0)))
+check(
+    "the weights are 1/7, 2/7, 4/7 and the result is (9/7, 10/7)",
+    np.allclose(a, np.array([1, 2, 4]) / 7) and np.allclose(y, np.array([9, 10]) / 7),
+)
+check("with w = 0 attention is the plain mean", np.allclose(attention_forward(x, 0 * w)[0], x.mean(axis=0)))
 
 
 # %% [markdown]
@@ -47,18 +49,18 @@ check("with W = 0 attention is the plain mean", np.allclose(attention_forward(x,
 # which is $\partial L/\partial a_l$: how much the loss would rise if word $l$ got more weight. Softmax's backward pass
 # (lesson 2, with its product that needs no Jacobian) turns it into
 #
-# $$de_l = a_l \Big(r_l - \sum_m a_m r_m\Big), \qquad dW = \sum_l de_l\, x_l, \qquad dx_l = a_l\, dy + de_l\, W$$
+# $$de_l = a_l \Big(r_l - \sum_m a_m r_m\Big), \qquad dw = \sum_l de_l\, x_l, \qquad dx_l = a_l\, dy + de_l\, w$$
 #
 # Read the first formula: a word whose $r_l$ lies below the weighted mean of all $r$ helps more than average, so its
 # score rises. That is how a network learns where to look without being told: words compete, and whoever lowered the
 # loss more than the others gets more.
 # %%
-def attention_backward(x, W, a, dy):
+def attention_backward(x, w, a, dy):
     r = x @ dy  # (L,)
     de = a * (r - a @ r)  # (L,)
-    dW = x.T @ de  # (D,)
-    dx = np.outer(a, dy) + np.outer(de, W)  # (L, D): directly, and through the weights
-    return dx, dW, de
+    dw = x.T @ de  # (D,)
+    dx = np.outer(a, dy) + np.outer(de, w)  # (L, D): directly, and through the weights
+    return dx, dw, de
 
 
 def slopes(loss, array):
@@ -74,25 +76,25 @@ def slopes(loss, array):
 
 
 rng = np.random.default_rng(0)
-x, W, dy = rng.standard_normal((5, 4)), rng.standard_normal(4), rng.standard_normal(4)
-y, a = attention_forward(x, W)
-dx, dW, de = attention_backward(x, W, a, dy)
-measured_x = slopes(lambda: attention_forward(x, W)[0] @ dy, x)
-measured_W = slopes(lambda: attention_forward(x, W)[0] @ dy, W)
+x, w, dy = rng.standard_normal((5, 4)), rng.standard_normal(4), rng.standard_normal(4)
+y, a = attention_forward(x, w)
+dx, dw, de = attention_backward(x, w, a, dy)
+measured_x = slopes(lambda: attention_forward(x, w)[0] @ dy, x)
+measured_w = slopes(lambda: attention_forward(x, w)[0] @ dy, w)
 check("measured and derived dx agree to 8 decimals", abs(dx - measured_x).max() < 1e-8)
-check("measured and derived dW agree to 8 decimals", abs(dW - measured_W).max() < 1e-8)
+check("measured and derived dw agree to 8 decimals", abs(dw - measured_w).max() < 1e-8)
 check("the changes of the scores sum to 0: attention is only ever moved, never made", abs(de.sum()) < 1e-12)
 # %% [markdown]
 # ## The same in minnet, and padding
 #
-# A batch holds texts of different lengths, filled up with zeros. A padded place has score $0 \cdot W = 0$, not
+# A batch holds texts of different lengths, filled up with zeros. A padded place has score $0 \cdot w = 0$, not
 # $-\infty$: it would get weight. So minnet sets the scores of padding to $-\infty$ before the softmax, and
 # $e^{-\infty} = 0$ does the rest. That is called a **mask**.
 # %%
 from minnet.layers import AttentionPool
 
 layer = AttentionPool(4).astype(np.float64)
-layer.W[...] = W
+layer.W[...] = w  # minnet calls this vector W, as all weights
 padded = np.zeros((1, 8, 4))  # (N, L, D): five words, three places of padding
 padded[0, :5] = x
 without = layer.forward(padded)[0]
@@ -102,11 +104,11 @@ print("ours", y.round(2), "minnet masked", masked.round(2), "without the mask", 
 check("our attention is minnet's with a mask", np.allclose(masked, y))
 check("without the mask padding gets weight, and the result is another", not np.allclose(without, y, atol=0.01))
 layer_dx = layer.backward(dy[None])
-check("our gradients are minnet's", np.allclose(layer_dx[0, :5], dx) and np.allclose(layer.dW, dW))
+check("our gradients are minnet's", np.allclose(layer_dx[0, :5], dx) and np.allclose(layer.dW, dw))
 # %% [markdown]
 # ## On the comments
 #
-# minnet's `attention` model: vectors of words, attention, one linear layer. We train it twice: as it is, and with $W$
+# minnet's `attention` model: vectors of words, attention, one linear layer. We train it twice: as it is, and with $w$
 # frozen at 0, which is the plain mean of lesson 11 in the same network.
 # %%
 from minnet import data, models
@@ -149,39 +151,37 @@ check("the frozen weights stayed at 0", (flat.layers[2].W == 0).all())
 #
 # Here is where it looks. Darker is more weight.
 # %%
+from matplotlib import colormaps
+
 from minnet.canvas import BLUE, ORANGE
 
 pool = model.layers[2]
 wanted = ("Pretty snow", "Three meetings", "What a beautiful", "Don't listen")
 chosen = [next(i for i, text in enumerate(test_texts) if text.startswith(start)) for start in wanted]
 z = predict(model, test_ids)  # (120, K)
-figure, (axis,) = panels(1, height=3.2, title="Where the network looks: darker is more weight")
-axis.set(xlim=(0, 100), ylim=(0, 5.6), xticks=[], yticks=[])
-for spine in axis.spines.values():
-    spine.set_visible(False)
-tops, height = [], 6.5
+figure, (axis,) = panels(1, height=2.1, title="Where the network looks: darker is more weight")
+axis.axis("off")
+axis.set(xlim=(0, 100), ylim=(1.3, 5))
+tops, height = [], 6.0
 for n in chosen:
     model.eval().forward(test_ids[n : n + 1])
-    a = pool.weights[0]  # (L,)
-    tokens = tokenize(test_texts[n])
+    a, tokens = pool.weights[0], tokenize(test_texts[n])  # (L,), and as many words
     tops.append(tokens[a.argmax()])
-    column, height = 0.0, height - 1.15
-    for token, weight in zip(tokens, a, strict=False):
-        width = 1.35 * len(token) + 1.6
-        if column + width > 100:
-            column, height = 0.0, height - 0.75
-        face = (*[1 - 0.75 * weight / a.max() * (1 - part) for part in (0.11, 0.31, 0.54)],)
-        ink = "white" if weight > 0.6 * a.max() else "black"
-        axis.text(column, height, token, va="top", color=ink, fontsize=8.5, family="monospace",
-                  bbox={"facecolor": face, "edgecolor": "none", "pad": 1.5})  # fmt: skip
-        column += width
-show(figure, "The largest weights: " + ", ".join(tops) + ". All weights of a comment sum to 1.")
+    column, height = 0.0, height - 1.0
+    for token, weight in zip(tokens, a / a.max(), strict=False):
+        if column + len(token) > 97:
+            column, height = 0.0, height - 0.8
+        box = {"facecolor": colormaps["Blues"](0.85 * weight), "edgecolor": "none", "pad": 1.5}
+        ink = "white" if weight > 0.6 else "black"
+        axis.text(column, height, token, va="top", color=ink, family="monospace", bbox=box)
+        column += 1.13 * len(token) + 1.6
+show(figure, "The heaviest word of each comment, from the top: " + ", ".join(tops) + ". Its weights sum to 1.")
 # %% [markdown]
 # ## An experiment that surprises: do the weights explain?
 #
 # It is tempting to say "it answered *positive* because it looked at *beautiful*". A claim like that can be tested:
 # take one word away and see how far the probability of the given answer falls. If weights explained, words with large
-# weight would be those whose loss changes most. We do it for every word of every test comment, and beside the
+# weight would be those whose removal changes most. We do it for every word of every test comment, and beside the
 # attention we try another candidate: what the word *brings*, its weight times its vector times the linear layer, as
 # in lesson 11.
 # %%
@@ -211,15 +211,20 @@ gains = (hits[:, 1] - hits[:, 0])[rng.integers(120, size=(2000, 120))].mean(axis
 low, high = np.quantile(gains, [0.025, 0.975])
 print(f"difference {gains.mean():.2f}, 95 % interval {low:.2f} to {high:.2f}")
 check("what a word brings names the word that matters most more often than its weight: interval above 0", low > 0)
-check("in at least a fifth of the comments the word with the most weight is not the one that matters most",
-      hits[:, 0].mean() < 0.8)  # fmt: skip
+check(
+    "in at least a fifth of the comments the word with the most weight is not the one that matters most",
+    hits[:, 0].mean() < 0.8,
+)
 figure, axes = panels(2, height=2.9, title="Where it looks is a clue to why it answers, and no more")
 for axis, values, colour, name in ((axes[0], weights, ORANGE, "weight"), (axes[1], brings, BLUE, "what it brings")):
     axis.plot(values, falls, ".", color=colour, markersize=3)
     axis.axhline(0, color="grey", linewidth=0.6)
     axis.set(xlabel=f"{name}, against the comment's mean", ylabel="fall when taken away")
-show(figure, f"Every word of 120 comments: its weight has a correlation of {with_weight:.2f} with the fall of the "
-     f"probability when it is taken away; what it brings, {with_bring:.2f}.")  # fmt: skip
+show(
+    figure,
+    f"Every word of 120 comments: its weight has a correlation of {with_weight:.2f} with the fall of the "
+    f"probability when it is taken away; what it brings, {with_bring:.2f}.",
+)
 # %% [markdown]
 # So the weight is a clue and not a reason: in one comment of three it points to the wrong word. A weight says *how
 # much* of a vector is taken, not what the vector says: *but* can get half of the attention and push towards the other
@@ -232,9 +237,11 @@ show(figure, f"Every word of 120 comments: its weight has a correlation of {with
 #
 # - **No mask**: short texts are diluted by padding, and results depend on what else is in the batch.
 # - **Softmax over the wrong axis**: over features or over the batch. The sum over $l$ must be 1 for each text.
-# - **A text of padding only**: all scores are $-\infty$ and $0/0$ gives NaN. minnet answers zeros.
-# - **Scores too large**: one weight is 1, the others 0, and $de \approx 0$: saturated, as in lesson 2. Transformers
-#   divide their scores by $\sqrt D$ for that reason: a sum of $D$ products of unit size is about $\sqrt D$ large.
+# - **A text of padding only**: all scores are $-\infty$, and $-\infty - (-\infty)$ is NaN. minnet answers zeros: where
+#   the largest score of a text is $-\infty$ it subtracts 0, and it divides by the sum only where that is not 0.
+# - **Scores too large**: one weight is 1, the others 0, and $de \approx 0$: saturated, as in lesson 2. Transformers,
+#   the networks behind today's language models, divide their scores by $\sqrt D$ for that reason: a sum of $D$ random
+#   products of unit size is about $\sqrt D$ large (lesson 8).
 # - **Reading a heat map as a reason**, above all for someone who will be judged by it.
 #
 # ## Check yourself
@@ -264,11 +271,11 @@ show(figure, f"Every word of 120 comments: its weight has a correlation of {with
 #
 # </details>
 #
-# **4.** All words of a comment have the same vector. What is $dW$?
+# **4.** All words of a comment have the same vector. What is $dw$?
 #
 # <details><summary>Answer</summary>
 #
-# All $r_l$ are equal, so $de = 0$ and $dW = 0$: where to look makes no difference.
+# All $r_l$ are equal, so $de = 0$ and $dw = 0$: where to look makes no difference.
 #
 # </details>
 #
@@ -282,4 +289,5 @@ show(figure, f"Every word of 120 comments: its weight has a correlation of {with
 #
 # ## Exercises
 #
-# `tutorials/exercises/`, exercises for lesson 12.
+# `tutorials/exercises/e16_attention_pool.py`: attention with a mask, for a batch. Check it with `python -m
+# tutorials.exercises check 16`.

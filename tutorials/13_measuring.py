@@ -37,9 +37,12 @@ check("A has the higher accuracy and B the higher mean recall", accuracy[0] > ac
 # ## How sure is an accuracy?
 #
 # The test comments are a sample. Of $n$ comments, $h$ were right; the accuracy is $q = h/n$. Each comment is a coin
-# that comes up right with the unknown true rate, so $q$ scatters around it with the **standard error**
-# $\sqrt{q(1-q)/n}$. By hand: $q = 0.8$, $n = 100$: $\sqrt{0.8 \cdot 0.2 / 100} = 0.04$. About two standard errors to
-# each side is a **95 % interval**: 72 % to 88 %. To halve it, you need four times the examples.
+# that comes up right with the unknown true rate $r$. One coin (1 or 0) has the variance $r(1 - r)$: it is $1 - r$ off
+# with probability $r$, and $r$ off with probability $1 - r$. Variances of independent coins add, so the mean of $n$
+# has $n\,r(1-r)/n^2$. Its root, with $q$ for the unknown $r$, is the **standard error** $\sqrt{q(1-q)/n}$. By hand:
+# $q = 0.8$, $n = 100$: $\sqrt{0.8 \cdot 0.2 / 100} = 0.04$. Means of many coins fall into a bell curve, which has 95
+# % of its area within 1.96 standard errors. So about two of them to each side is a **95 % interval**: 72 % to 88 %.
+# To halve it, you need four times the examples.
 #
 # Another way needs no formula and works for any measure, F1 included: the **bootstrap**. Draw $n$ examples out of your
 # $n$, with replacement; measure; repeat a thousand times; take the middle 95 %.
@@ -53,15 +56,20 @@ drawn = right[rng.integers(n, size=(4000, n))].mean(axis=1)  # (4000,): accuraci
 low, high = np.quantile(drawn, [0.025, 0.975])
 print(f"bootstrap: {low:.3f} to {high:.3f}")
 ends = [low, high, q - 1.96 * standard_error, q + 1.96 * standard_error]
-check("80 right of 100 means 72 % to 88 %, by formula and by bootstrap, to 1.5 points",
-      np.allclose(ends, [0.72, 0.88] * 2, atol=0.015))  # fmt: skip
+check(
+    "80 right of 100 means 72 % to 88 %, by formula and by bootstrap, to 1.5 points",
+    np.allclose(ends, [0.72, 0.88] * 2, atol=0.015),
+)
 # %% [markdown]
 # Does "95 %" keep its promise? We play nature: choose a true rate of 0.8, draw 2,000 test sets of 100, and count how
 # often the interval around what was measured holds 0.8. And then with 5 examples, all too often seen in practice.
 #
 # With few examples, or rates near 1, the simple formula breaks: 5 of 5 right gives $1 \pm 0$, certainty from five
-# examples. Wilson's interval asks instead which true rates would make $q$ unsurprising, that is
-# $|q - r| \le 1.96 \sqrt{r(1-r)/n}$; squared, it is a quadratic in $r$, and its two solutions are the ends.
+# examples. Wilson's interval asks instead which true rates would make $q$ unsurprising, that is $|q - r| \le c
+# \sqrt{r(1-r)/n}$ with $c = 1.96$. Squared, $(q - r)^2 \le c^2 r(1 - r)/n$, it is a quadratic in $r$, and where both
+# sides are equal are the ends of the interval:
+#
+# $$r = \frac{1}{1 + c^2/n}\left(q + \frac{c^2}{2n} \pm c\sqrt{\frac{q(1 - q)}{n} + \frac{c^2}{4n^2}}\right)$$
 # %%
 from minnet.intervals import wilson
 
@@ -74,8 +82,10 @@ for size in (100, 5):
     low, high = wilson(hits, np.full(2000, size))
     kept[size] = simple, ((low <= 0.8) & (high >= 0.8)).mean()
     print(f"n = {size}: the simple interval holds the truth in {kept[size][0]:.0%}, Wilson's in {kept[size][1]:.0%}")
-check("with 100 examples both intervals hold the truth in 90 to 97 % of the test sets",
-      min(kept[100]) > 0.90 and max(kept[100]) < 0.97)  # fmt: skip
+check(
+    "with 100 examples both intervals hold the truth in 90 to 97 % of the test sets",
+    min(kept[100]) > 0.90 and max(kept[100]) < 0.97,
+)
 check("with 5 examples the simple interval holds the truth in less than 75 %", kept[5][0] < 0.75)
 low, high = (float(bound[0]) for bound in wilson(np.array([5]), np.array([5])))
 rates = np.linspace(0.001, 0.999, 999)
@@ -96,7 +106,8 @@ check(
 # of these would be a fair coin: **McNemar's test** asks how often fair coins fall as unevenly.
 #
 # By hand: one model alone is right on 1 comment, the other alone on 7. Eight fair coins show 1 or fewer heads with
-# probability $(1 + 8)/256 = 0.035$; both directions, $p = 0.07$. Seven to one, and still not beyond doubt.
+# probability $(1 + 8)/256 = 0.035$; both directions, 0.07. That is the test's $p$ (no class's this time): how likely a
+# fall at least as uneven is if both models are equally good. Seven to one, and still not beyond doubt.
 # %%
 from math import comb
 
@@ -140,8 +151,10 @@ apart = np.quantile(rights[1][pick].mean(axis=1) - rights[0][other].mean(axis=1)
 print(f"gain {gain.mean():+.3f}; paired {paired.round(3)}, as if on different comments {apart.round(3)}")
 check("the paired interval of the gain is at most three quarters as wide", np.ptp(paired) < 0.75 * np.ptp(apart))
 theirs = paired_bootstrap(*(softmax(scores) for scores in z.values()), y)["accuracy"]
-check("our gain is minnet's, and so is our interval to 2 points",
-      np.isclose(theirs["difference"], gain.mean()) and np.allclose(theirs["interval"], paired, atol=0.02))  # fmt: skip
+check(
+    "our gain is minnet's, and so is our interval to 2 points",
+    np.isclose(theirs["difference"], gain.mean()) and np.allclose(theirs["interval"], paired, atol=0.02),
+)
 
 
 # %% [markdown]
@@ -158,15 +171,17 @@ check("our gain is minnet's, and so is our interval to 2 points",
 #
 # If a network is too sure or too shy throughout, one number mends it: divide all scores by a temperature $T$
 # (lesson 1) that is chosen on validation examples to make the loss smallest. No answer changes, only how sure it is.
-# To derive where the best $T$ lies, write $\beta = 1/T$; a loss is $\log \sum_j e^{\beta z_j} - \beta z_y$, so
+# To derive where the best $T$ lies, write $u = 1/T$. The loss of one example is $\log \sum_j e^{u z_j} - u z_y$
+# (lesson 3), and the derivative of its first part by $u$ is $\sum_k z_k e^{u z_k} / \sum_j e^{u z_j} = \sum_k p_k
+# z_k$, with the $p_k$ at this temperature. So
 #
-# $$\frac{dL}{d\beta} = \frac1N \sum_n \Big(\sum_k p_{nk} z_{nk} - z_{n y_n}\Big)$$
+# $$\frac{dL}{du} = \frac1N \sum_n \Big(\sum_k p_{nk} z_{nk} - z_{n y_n}\Big)$$
 #
 # At the best temperature the score of the truth is, on average, what the network itself expects of it.
 # %%
 def reliability(p, y, bins=5):
     confidence, right = p.max(axis=1), p.argmax(axis=1) == y
-    which = np.minimum((confidence * bins).astype(int), bins - 1)  # (N,)
+    which = np.digitize(confidence, np.arange(1, bins) / bins, right=True)  # (N,): bin b is (b/bins, (b + 1)/bins]
     rows = [(confidence[which == b].mean(), right[which == b].mean(), (which == b).sum()) for b in np.unique(which)]
     return np.array(rows)  # (bins in use, 3)
 
@@ -192,8 +207,10 @@ print(f"best temperature on validation: ours {T:.2f}, minnet's {fit_temperature(
 check("our temperature is minnet's to 3 %", abs(T / fit_temperature(sure_valid, valid_y) - 1) < 0.03)
 p_valid = softmax(sure_valid / T)
 balance = ((p_valid * sure_valid).sum(axis=1) - sure_valid[rows, valid_y]).mean()
-check("at the best temperature the score of the truth is as expected, to 3 % of a score",
-      abs(balance) < 0.03 * abs(sure_valid).max())  # fmt: skip
+check(
+    "at the best temperature the score of the truth is as expected, to 3 % of a score",
+    abs(balance) < 0.03 * abs(sure_valid).max(),
+)
 before, after = softmax(sure), softmax(sure / T)
 print(f"test: ECE {ece(before, y):.2f} -> {ece(after, y):.2f}; loss, before and after:", end=" ")
 print([round(float(-np.log(p)[np.arange(120), y].mean()), 2) for p in (before, after)])
@@ -202,15 +219,19 @@ check("with temperature the calibration error on the test comments at least halv
 # %%
 from minnet.canvas import BLUE, ORANGE
 
-figure, (left, right_axis) = panels(2, height=3.0, title="Too sure, until it is cooled by one number")
+figure, (left, right_axis) = panels(2, height=3.0, title="Too sure, until all scores are divided by one number")
 for axis, p, colour, name in ((left, before, ORANGE, "before"), (right_axis, after, BLUE, f"after, T = {T:.1f}")):
     confidence, accuracy, count = reliability(p, y).T
     low, high = wilson(accuracy * count, count)
     axis.plot([0.2, 1], [0.2, 1], color="grey", linestyle=":")
     axis.errorbar(confidence, accuracy, [accuracy - low, high - accuracy], fmt="o", color=colour, capsize=3)
     axis.set(xlabel=f"confidence {name}", ylabel="share right", xlim=(0.2, 1.04), ylim=(0, 1.04))
-show(figure, f"Dots under the line are too sure. The calibration error falls from {ece(before, y):.2f} to "
-     f"{ece(after, y):.2f}; bars are 95 % intervals of each bin's share.")  # fmt: skip
+show(
+    figure,
+    "Dots under the dotted line (share right = confidence) are too sure. "
+    f"The calibration error falls from {ece(before, y):.2f} to "
+    f"{ece(after, y):.2f}; bars are 95 % intervals of each bin's share.",
+)
 # %% [markdown]
 # ## An experiment that surprises: perfect calibration does not measure 0
 #
@@ -220,6 +241,7 @@ show(figure, f"Dots under the line are too sure. The calibration error falls fro
 # %%
 chance = []
 for _ in range(300):
+    # A random number between 0 and 1 falls into class 0 up to p_0, into class 1 up to p_0 + p_1, else into class 2.
     drawn_y = (after.cumsum(axis=1) < rng.random((120, 1))).sum(axis=1).clip(max=2)  # (120,)
     chance.append(ece(after, drawn_y))
 print(
@@ -299,4 +321,6 @@ check("a count of 24 % means a share of 20 %", np.isclose(counted[0], 0.24) and 
 #
 # ## Exercises
 #
-# `tutorials/exercises/`, exercises for lesson 13.
+# `tutorials/exercises/e14_calibration_error.py` and `e15_temperature.py`. Check them with `python -m
+# tutorials.exercises check 14`, and `check 15`. Further: `e28_predict_baseline.py`, what classifiers get right that
+# look at nothing.

@@ -14,8 +14,8 @@
 #
 # | | cat | dog | hat | sum |
 # |---|---|---|---|---|
-# | softmax: which *one* is it? | 0.71 | 0.26 | 0.04 | 1 |
-# | sigmoid: is there one? three questions | 0.88 | 0.73 | 0.27 | 1.88 |
+# | softmax: which *one* is it? | 0.705 | 0.259 | 0.035 | 1 |
+# | sigmoid: is there one? three questions | 0.881 | 0.731 | 0.269 | 1.881 |
 #
 # A picture with cat and dog: **multi-label**, any number of classes may be right, and three separate questions fit.
 # Softmax must divide one unit of belief between them.
@@ -32,7 +32,7 @@ def sigmoid(z):
 
 
 z = np.array([[2.0, 1.0, -1.0]])  # (N, K)
-print("softmax", softmax(z).round(2), "sigmoid", sigmoid(z).round(2), "sum", sigmoid(z).sum().round(2))
+print("softmax", softmax(z).round(3), "sigmoid", sigmoid(z).round(3), "sum", sigmoid(z).sum().round(3))
 check("the three sigmoids are 0.88, 0.73 and 0.27", np.allclose(sigmoid(z), [[0.881, 0.731, 0.269]], atol=1e-3))
 
 
@@ -45,13 +45,14 @@ check("the three sigmoids are 0.88, 0.73 and 0.27", np.allclose(sigmoid(z), [[0.
 #
 # $$\frac{dl}{dz} = \Big(-\frac{t}{s} + \frac{1 - t}{1 - s}\Big) s (1 - s) = -t (1 - s) + (1 - t) s = s - t$$
 #
-# Probability minus truth, again. And without overflow: $l = (1 - t) z + \log(1 + e^{-z})$ for $z > 0$, else
-# $-t z + \log(1 + e^{z})$.
+# Probability minus truth, again. And without overflow: $\log s = -\log(1 + e^{-z})$, and $1 - s = e^{-z} s$, so
+# $\log(1 - s) = -z + \log s$. Put both in: $l = (1 - t)\,z + \log(1 + e^{-z})$, good for $z > 0$. For $z \le 0$ the
+# same is written as $-t z + \log(1 + e^{z})$. The first term is what being on the wrong side costs.
 # %%
 def yes_or_no(z, t):
     N, K = z.shape
-    right_way = np.where(z > 0, 1 - t, t) * abs(z)  # (N, K)
-    losses = right_way + np.log1p(np.exp(-abs(z)))  # (N, K)
+    wrong_side = np.where(z > 0, 1 - t, t) * abs(z)  # (N, K)
+    losses = wrong_side + np.log1p(np.exp(-abs(z)))  # (N, K); log1p(u) is log(1 + u), exact for tiny u
     return losses.mean(), (sigmoid(z) - t) / (N * K)  # one number, (N, K)
 
 
@@ -91,8 +92,10 @@ both, unsure = np.array([[4.0, 4.0, -4.0]]), np.array([[0.0, 0.0, -8.0]])
 for name, scores in (("both", both), ("one of two", unsure)):
     print(f"{name}: softmax {softmax(scores)[0].round(2)}, sigmoid {sigmoid(scores)[0].round(2)}")
 apart = (sigmoid(both) - sigmoid(unsure))[0, 0]
-check("softmax gives the same to scores that sigmoids tell apart by 0.48",
-      np.allclose(softmax(both), softmax(unsure)) and abs(apart - 0.48) < 0.005)  # fmt: skip
+check(
+    "softmax gives the same to scores that sigmoids tell apart by 0.48",
+    np.allclose(softmax(both), softmax(unsure)) and abs(apart - 0.48) < 0.005,
+)
 # %% [markdown]
 # ## Sentence 3: "For one class of many, sigmoids are wrong." False.
 #
@@ -123,7 +126,7 @@ for seed in range(5):
     half, rest = order[:900], order[900:]
     Ws = [train(x[half], y[half], of_softmax) for of_softmax in (True, False)]
     accuracies.append([(x[rest] @ W).argmax(axis=1) == y[rest] for W in Ws])
-    kept = {"softmax": Ws[0], "sigmoid": Ws[1]}
+    kept = {"softmax": Ws[0], "sigmoid": Ws[1]}  # in the end those of the last trial, as `rest`: used below
 rates = np.array([[right.mean() for right in pair] for pair in accuracies])  # (5, 2)
 gain = rates[:, 0] - rates[:, 1]
 print(f"softmax {rates[:, 0].mean():.3f}, sigmoids {rates[:, 1].mean():.3f}; differences {gain.round(3)}")
@@ -154,8 +157,11 @@ axis.hist(double, bins, density=True, histtype="step", color=ORANGE, linewidth=2
 axis.axvline(1, color="grey", linestyle=":")
 axis.set(xlabel="sum of the ten sigmoids", ylabel="density")
 axis.legend(frameon=False)
-show(figure, f"Mean sum {sums.mean():.2f} for one digit and {double.mean():.2f} for two: a network counts only what it "
-     "was taught to count.")  # fmt: skip
+show(
+    figure,
+    f"Mean sum {sums.mean():.2f} for one digit and {double.mean():.2f} for two: a network counts only what it "
+    "was taught to count.",
+)
 # %% [markdown]
 # Why near 1 at all? At the minimum, the gradient of each bias is zero: the mean of $s_k$ over the *training* examples
 # equals the share of class $k$, and the shares add up to 1. It is a statement about the mean, not about any picture.
@@ -265,4 +271,6 @@ check("of noise sixteen times as strong the network is surer than of digits", st
 #
 # ## Exercises
 #
-# `tutorials/exercises/`, exercises for lesson 14.
+# This lesson has no file of its own. On paper: $z = (0, -2)$, $t = (1, 0)$; loss and gradient by hand, then with
+# `yes_or_no` above. And if you have not done `e19_soft_targets.py` yet (lesson 3): its rows are what sentence 2 trains
+# softmax on.

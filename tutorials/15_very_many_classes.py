@@ -43,14 +43,17 @@ check("the mean of their logarithms is 2.18, below log 10", abs(np.log(estimates
 # \frac1S \sum_{k \ne y} e^{z_k}$; all $S$ together the sum. In scores, dividing by $S q_s$ is subtracting
 # $\log (S q_s)$, and what comes out is an ordinary softmax cross-entropy over $1 + S$ columns, the truth first:
 #
-# $$\hat l = -\log \mathrm{softmax}(z_y,\ z_{s_1} - \log S q_{s_1},\ \dots,\ z_{s_S} - \log S q_{s_S})_1$$
+# $$\hat l = -\log \mathrm{softmax}(z_y,\ z_{s_1} - \log S q_{s_1},\ \dots,\ z_{s_S} - \log S q_{s_S})_0$$
 #
 # So its gradient is lesson 3's: $p - t$ over these columns, handed back to the rows they came from. Nothing else is
 # touched. The better $q$ guesses which classes have large scores, the fewer draws are needed; frequent words, for a
 # start.
 # %%
 def sampled(x, W, y, s, log_q):
-    """Loss and the gradient of x for one example: x (D,), W (K, D), y a label, s (S,) drawn classes, log_q (S,)."""
+    """Loss and gradient of x for one example: x (D,), y a label, s (S,) drawn classes, log_q a function of classes.
+
+    W is (K, D) here: a row a class, so that a class's weights lie side by side.
+    """
     s, times = np.unique(s, return_counts=True)  # a class drawn twice counts twice
     z = W[s] @ x + np.log(times) - np.log(times.sum()) - log_q(s)  # (S,)
     z[s == y] = -np.inf  # the truth is counted already
@@ -89,8 +92,10 @@ axis.set(xscale="log", xlabel="classes drawn", ylabel="loss")
 axis.legend(frameon=False)
 gaps = exact - tried.mean(axis=1)
 show(figure, f"Exact loss {exact:.2f}. The mean is {gaps[0]:.2f} too low with 4 draws and {gaps[-1]:.3f} with 1,024.")
-check("with 4 draws the mean loss is more than 0.1 too low, with 1,024 it is within 0.03",
-      gaps[0] > 0.1 and abs(gaps[-1]) < 0.03)  # fmt: skip
+check(
+    "with 4 draws the mean loss is more than 0.1 too low, with 1,024 it is within 0.03",
+    gaps[0] > 0.1 and abs(gaps[-1]) < 0.03,
+)
 
 
 # %% [markdown]
@@ -121,8 +126,10 @@ for name, p in learned.items():
     print(
         f"{name}: most frequent class {p[0]:.2f} (truth {shares[0]:.2f}), its ratio to the tenth {p[0] / p[9]:.1f} (10)"
     )
-check("with the correction the most frequent class is learned to a third of its share",
-      abs(learned["corrected"][0] / shares[0] - 1) < 1 / 3)  # fmt: skip
+check(
+    "with the correction the most frequent class is learned to a third of its share",
+    abs(learned["corrected"][0] / shares[0] - 1) < 1 / 3,
+)
 check("without it the most frequent class gets less than half of its share", learned["forgotten"][0] < shares[0] / 2)
 figure, (axis,) = panels(1, height=2.8, title="Without the logarithm of q, frequent and rare look alike")
 axis.plot(range(1, 51), shares, color="grey", linestyle=":", label="truth")
@@ -130,8 +137,11 @@ axis.plot(range(1, 51), learned["corrected"], ".", color=BLUE, label="corrected"
 axis.plot(range(1, 51), learned["forgotten"], "x", color=ORANGE, markersize=4, label="forgotten")
 axis.set(yscale="log", xlabel="class, by falling frequency", ylabel="probability learned")
 axis.legend(frameon=False)
-show(figure, f"The most frequent class has a share of {shares[0]:.2f}: learned {learned['corrected'][0]:.2f} with the "
-     f"correction, {learned['forgotten'][0]:.2f} without.")  # fmt: skip
+show(
+    figure,
+    f"The most frequent class has a share of {shares[0]:.2f}: learned {learned['corrected'][0]:.2f} with the "
+    f"correction, {learned['forgotten'][0]:.2f} without.",
+)
 
 
 # %% [markdown]
@@ -176,8 +186,9 @@ by_path = np.prod(1 / (1 + np.exp(-steps)))
 check("the product along the path is minnet's probability", np.isclose(by_path, np.exp(-tree.forward(x, y))))
 check("the 2,000 probabilities sum to 1, and nobody divided", np.isclose(np.exp(tree.log_probabilities(x)).sum(), 1))
 # %% [markdown]
-# Between the entropy (lesson 1) and one more: no scheme of questions does with fewer than the entropy. It is the same
-# number that tells how small a file can be compressed.
+# Between the entropy and one more: no scheme of questions does with fewer than the entropy. (With logarithms to base
+# 2 it counts **bits**, answers to fair yes-or-no questions; with natural ones, as in lesson 1, nats of 1.44 bits.) It
+# is the same number that tells how small a file can be compressed.
 #
 # ## What can go wrong
 #
@@ -225,11 +236,12 @@ check("the 2,000 probabilities sum to 1, and nobody divided", np.isclose(np.exp(
 #
 # <details><summary>Answer</summary>
 #
-# The network's own probabilities: then each $e^{z_s}/q_s$ is the same, and nothing varies. But knowing them needs the
-# sum.
+# The network's own probabilities, $q_s = e^{z_s}/Z$: then each drawn $e^{z_s}/q_s$ is $Z$, and (but for the draws that
+# are the truth) nothing varies. But knowing them needs the sum.
 #
 # </details>
 #
 # ## Exercises
 #
-# `tutorials/exercises/`, exercises for lesson 15. On paper: draw Huffman's tree for the letters of your name.
+# `tutorials/exercises/e20_hierarchical_softmax.py`: the loss of a path through a tree. On paper: draw Huffman's tree
+# for the letters of your full name, and compare the mean number of questions with the entropy.

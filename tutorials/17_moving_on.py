@@ -29,7 +29,11 @@ from lesson import check, panels, show
 
 
 class Value:
-    """A number or array that remembers how it was made: its parents, and what to hand to each of them."""
+    """A number or array that remembers how it was made: its parents, and what to hand to each of them.
+
+    Each step stores small functions. `lambda dy: dy * other.data` is made now, remembers `other`, and runs later, when
+    backward knows dy.
+    """
 
     def __init__(self, data, parents=()):
         self.data, self.parents, self.grad = np.asarray(data, float), parents, 0.0
@@ -83,7 +87,8 @@ check("automatic differentiation finds df/da = 8 and df/db = 3", a.grad == 8 and
 #
 # ## The same as minnet
 #
-# A network of two layers, with its gradients from the tape and from minnet's hand-written layers:
+# A network of two layers, with its gradients from the tape and from minnet's hand-written layers. (Without biases: our
+# `__add__` does not know broadcasting, see below.)
 # %%
 from minnet.layers import BatchNorm, Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential
 from minnet.losses import SoftmaxCrossEntropy
@@ -98,8 +103,10 @@ W1, W2 = Value(model.layers[0].W), Value(model.layers[2].W)
 ours = ((Value(x) @ W1).relu() @ W2).cross_entropy(np.eye(3)[y])
 ours.backward()
 check("the tape's loss is minnet's", np.isclose(ours.data, theirs))
-check("the tape's gradients are minnet's hand-derived ones",
-      np.allclose(W1.grad, model.layers[0].dW) and np.allclose(W2.grad, model.layers[2].dW))  # fmt: skip
+check(
+    "the tape's gradients are minnet's hand-derived ones",
+    np.allclose(W1.grad, model.layers[0].dW) and np.allclose(W2.grad, model.layers[2].dW),
+)
 # %% [markdown]
 # ## An experiment that surprises: what the tape remembers
 #
@@ -122,8 +129,10 @@ for depth in (1, 2, 4, 8, 16):
     kept[depth] = numbers
 depths = list(kept)
 results, weights = (np.array([kept[depth][name] for depth in depths]) for name in ("results", "weights"))
-check("with a batch of 256 the tape keeps at least 8 times as many results as there are weights",
-      (results >= 8 * weights).all())  # fmt: skip
+check(
+    "with a batch of 256 the tape keeps at least 8 times as many results as there are weights",
+    (results >= 8 * weights).all(),
+)
 from minnet.canvas import BLUE, ORANGE
 
 figure, (axis,) = panels(1, height=2.6, title="Training remembers every step until it has walked back")
@@ -131,8 +140,11 @@ axis.plot(depths, results / 1e3, "o-", color=BLUE, label="results kept for backw
 axis.plot(depths, weights / 1e3, "s--", color=ORANGE, label="weights")
 axis.set(xlabel="layers", ylabel="thousand numbers")
 axis.legend(frameon=False)
-show(figure, f"With 16 layers and a batch of 256 the tape holds {results[-1] / 1e3:.0f} thousand results beside "
-     f"{weights[-1] / 1e3:.0f} thousand weights.")  # fmt: skip
+show(
+    figure,
+    f"With 16 layers and a batch of 256 the tape holds {results[-1] / 1e3:.0f} thousand results beside "
+    f"{weights[-1] / 1e3:.0f} thousand weights.",
+)
 # %% [markdown]
 # A hand-written layer decides what it keeps. ReLU above keeps its whole input; the *sign* would do, a bit a number
 # instead of 64. Softmax and cross-entropy in one (lesson 3) keep $p$ and skip a Jacobian. When a framework is slow or
@@ -142,8 +154,9 @@ show(figure, f"With 16 layers and a batch of 256 the tape holds {results[-1] / 1
 #
 # PyTorch has the same layers in another order of axes. Images are channels first, $(N, C, H, W)$; `Linear` keeps
 # `weight` as (out, in) and computes $x W^\top + b$; a convolution keeps (out, in, kh, kw). And one trap: `Flatten`
-# reads an image in the order of its axes, C, H, W there and H, W, C here. So the *columns* of the next Linear must be
-# reordered too. Get that wrong and everything has the right shape, no error is raised, and the answers are rubbish.
+# reads an image in the order of its axes, C, H, W there and H, W, C here. So the inputs of the next Linear must be
+# reordered too: rows of our $W$, columns of PyTorch's `weight`. Get that wrong and everything has the right shape, no
+# error is raised, and the answers are rubbish.
 # %%
 network = Sequential(
     Conv2d(3, 4, 3, padding=1, rng=1), BatchNorm(4), ReLU(), MaxPool2d(2), Flatten(), Linear(4 * 4 * 4, 10, rng=2)
@@ -164,8 +177,10 @@ ours = channels_first @ weight.T + network.layers[5].b
 careless = channels_first @ W + network.layers[5].b  # shapes fit, no error
 print(f"right order: difference {abs(ours - scores).max():.0e}; careless: {abs(careless - scores).max():.2f}")
 check("with reordered rows the scores agree to 5 decimals", abs(ours - scores).max() < 1e-5)
-check("the careless version has the right shape and the wrong scores",
-      careless.shape == scores.shape and abs(careless - scores).max() > 0.1)  # fmt: skip
+check(
+    "the careless version has the right shape and the wrong scores",
+    careless.shape == scores.shape and abs(careless - scores).max() > 0.1,
+)
 
 from minnet.interop import from_torch, to_torch
 
@@ -201,6 +216,8 @@ else:
 # ## What can go wrong
 #
 # - **`parent.grad = ` instead of `+ `**: a value used twice loses a way. $df/da$ above would be 3.
+# - **Broadcasting**: in $xW + b$ the one row $b$ is added to $N$ rows, so its gradient must be summed over them (lesson
+#   5). Our `__add__` hands back $N$ rows; frameworks sum over every axis that was stretched.
 # - **Gradients that add up from step to step**: PyTorch adds to `grad` until told to forget, `optimizer.zero_grad()`.
 #   minnet's backward overwrites.
 # - **`eval()` forgotten**: batch norm and dropout behave as in training.
@@ -254,4 +271,5 @@ else:
 #
 # ## Exercises
 #
-# `tutorials/exercises/`, exercises for lesson 17. Then give `Value` a convolution, with lesson 7's backward.
+# This lesson has no file of its own. Teach `__add__` broadcasting, and check it with the gradient check of lesson 5.
+# Then give `Value` a convolution, with lesson 7's backward.

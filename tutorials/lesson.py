@@ -41,6 +41,22 @@ def panels(count: int = 1, height: float = 2.6, width: float = canvas.WIDTH, tit
     return figure, axes
 
 
+def tiles(count: int, columns: int, label: float = 0.0, title: str = "") -> tuple[Any, list[Any]]:
+    """A figure with square places for pictures, `columns` in a row, and `label` inches under each for its x label."""
+    settings: Any = canvas.STYLE
+    matplotlib.rcParams.update(settings)
+    gap, top, rows = 0.2, 0.5 if title else 0.1, -(-count // columns)
+    side = (canvas.WIDTH - 0.2 - gap * (columns - 1)) / columns
+    height = top + rows * (side + gap + label)
+    figure = canvas.new(canvas.WIDTH, height, title)
+    axes = []
+    for i in range(count):
+        bottom = height - top - side - (i // columns) * (side + gap + label)
+        axes.append(canvas.panel(figure, 0.1 + (i % columns) * (side + gap), bottom, side, side))
+        axes[-1].set(xticks=[], yticks=[])
+    return figure, axes
+
+
 def show(figure: Any, caption: str) -> None:
     """Shows the figure in a notebook, nothing in a script; prints its caption in both."""
     figure.set_label(caption)

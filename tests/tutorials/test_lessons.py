@@ -82,6 +82,12 @@ def test_no_term_before_its_lesson(lesson):
             assert not early, f"{row['term']!r} is introduced in lesson {first}, but stands here: {early[0][:200]}"
 
 
+def test_every_exercise_belongs_to_a_lesson():
+    text = "\n".join(prose(read(lesson)) for lesson in LESSONS)
+    stubs = sorted((FOLDER / "exercises").glob("e[0-9][0-9]_*.py"))
+    assert stubs and [stub.name for stub in stubs if f"{stub.name}`" not in text] == []
+
+
 def test_a_lesson_defines_its_terms():
     written = {number(lesson): prose(read(lesson)) for lesson in NUMBERED}
     for row in glossary():

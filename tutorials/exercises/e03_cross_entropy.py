@@ -21,7 +21,7 @@ def cross_entropy_backward(z, labels):
     """The gradient of that mean with respect to the scores.
 
     Shapes: z (N, K), labels (N,); the result dL/dz (N, K).
-    Formula: dL/dz_nk = (softmax(z_n)_k - [k = labels_n]) / N
+    Formula: dL/dz_nk = (softmax(z_n)_k - [k = labels_n]) / N, where [...] is 1 if it is true, else 0.
     Example: with z and labels as above, [[0.125, -0.125], [-0.25, 0.25]].
     """
     raise NotImplementedError("exercise 3: cross_entropy_backward")

@@ -18,7 +18,7 @@ def relu_backward(dy, x):
     """The gradient passes where x was above 0, and nowhere else.
 
     Shapes: dy, x and the result dx of one shape.
-    Formula: dx = dy [x > 0]: at x = 0 nothing passes. dy itself stays as it was.
+    Formula: dx = dy where x > 0, else 0: at x = 0 nothing passes. dy itself stays as it was.
     Example: x = [[-1, 0, 2]] and dy = [[5, 6, -7]] give [[0, 0, -7]].
     """
     raise NotImplementedError("exercise 5: relu_backward")

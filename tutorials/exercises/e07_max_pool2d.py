@@ -18,7 +18,8 @@ def max_pool2d_backward(dy, x, size, stride):
     """dy goes to the number that won its window; of several equal ones to the first in reading order.
 
     Shapes: dy (N, H', W', C), x (N, H, W, C); the result dx (N, H, W, C).
-    Where windows overlap (stride < size), a place that won twice gets the sum of both.
+    Where windows overlap (stride < size), a place that won twice gets the sum of both; a place that no window looked at
+    gets 0.
     Example: x, size and stride as above, dy = [[1, 2], [3, 4]]: dx = [[0, 0, 2], [0, 1, 0], [3, 4, 0]].
     """
     raise NotImplementedError("exercise 7: max_pool2d_backward")

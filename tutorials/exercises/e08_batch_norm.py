@@ -20,9 +20,10 @@ class BatchNorm:
         self.training = True
 
     def forward(self, x):
-        """y = gamma u + beta with u = (x - mean) / sqrt(var + eps); keeps what backward needs.
+        """y = gamma xhat + beta with xhat = (x - mean) / sqrt(var + eps); keeps what backward needs.
 
-        In training, mean and var are those of the batch, var divided by N (biased), and the running ones move:
+        In training (N is at least 2), mean and var are those of the batch, var divided by N (biased), and the running
+        ones move; whether they become new arrays or get new numbers makes no difference:
             running_mean <- (1 - momentum) running_mean + momentum mean
             running_var  <- (1 - momentum) running_var  + momentum var N / (N - 1)
         When self.training is False, the running ones take the place of mean and var, and nothing moves.
@@ -34,9 +35,9 @@ class BatchNorm:
     def backward(self, dy):
         """Sets self.dgamma and self.dbeta and returns dx, after a forward pass in training.
 
-        Formula: dgamma = sum_n dy u, dbeta = sum_n dy, and, because each x moves the mean and the variance as well,
-            dx = gamma / sqrt(var + eps) (dy - mean over n of dy - u times the mean over n of dy u)
+        Formula: dgamma = sum_n dy xhat, dbeta = sum_n dy, and, since each x moves the mean and the variance as well,
+            dx = gamma / sqrt(var + eps) (dy - mean over n of dy - xhat times the mean over n of dy xhat)
         Example: x = [[0], [1], [2]], eps = 1/3 (so sqrt(var + eps) = 1), gamma = 1, dy = [[3], [0], [0]]:
-        u = [[-1], [0], [1]], dgamma = [-3], dbeta = [3], dx = [[1], [-1], [0]].
+        xhat = [[-1], [0], [1]], dgamma = [-3], dbeta = [3], dx = [[1], [-1], [0]].
         """
         raise NotImplementedError("exercise 8: BatchNorm.backward")

@@ -15,11 +15,12 @@ class Adam:
     def step(self, gradients):
         """One update of every array in self.parameters, from the dict `gradients` with the same names and shapes.
 
-        For each parameter w with gradient g, moments m and v that start at zero, and t = 1 in the first step:
-            m <- beta1 m + (1 - beta1) g            v <- beta2 v + (1 - beta2) g^2
-            w <- w - learning_rate (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps)
+        For each parameter w with gradient g, moments m and s that start at zero, and t = 1 in the first step:
+            m <- beta1 m + (1 - beta1) g            s <- beta2 s + (1 - beta2) g^2
+            w <- w - learning_rate (m / (1 - beta1^t)) / (sqrt(s / (1 - beta2^t)) + eps)
         Example: w = [1], g = [4], learning_rate = 0.1, eps = 0: the first step gives w = [0.9], whatever the betas.
 
-        The gradients stay as they were. Returns nothing.
+        Afterwards self.parameters holds the new weights, in new arrays or in the old ones. The gradients stay as they
+        were. Returns nothing.
         """
         raise NotImplementedError("exercise 10: Adam.step")

@@ -7,10 +7,12 @@ The modules re and collections are welcome. Check with: python -m tutorials.exer
 def tokenize(text):
     """The tokens of a text: a list of strings.
 
-    The text is lower-cased. A token is a run of letters and digits, in which single apostrophes or hyphens between two
-    of them are part of the token; or a run of exclamation and question marks. All else separates and is dropped.
-    Example: "Don't stop!? It's well-made, 3 times." gives
-    ["don't", "stop", "!?", "it's", "well-made", "3", "times"].
+    The text is lower-cased. A token is a run of letters and digits (of any language, as str.isalnum says); a single
+    apostrophe ' or hyphen - that stands between two of these belongs to it, as often as that happens. Or a token is a
+    run of exclamation and question marks. All else separates and is dropped, an underscore or a double hyphen too.
+    Examples: "Don't stop!? It's well-made, 3 times." gives
+    ["don't", "stop", "!?", "it's", "well-made", "3", "times"];
+    "mother-in-law -- a_b 'Öl'?" gives ["mother-in-law", "a", "b", "öl", "?"].
     """
     raise NotImplementedError("exercise 13: tokenize")
 

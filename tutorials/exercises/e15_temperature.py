@@ -14,7 +14,8 @@ def temperature_loss(z, labels, temperature):
 
 
 def best_temperature(z, labels, candidates):
-    """The one of `candidates` (a list of numbers above 0) with the least temperature_loss: one number.
+    """The one of `candidates` (a list of numbers above 0) with the least temperature_loss, the first of several equal
+    ones: one number.
 
     Example: z = [[0, 4], [0, 4], [4, 0]], labels = [1, 0, 0], candidates [1, 4, 16]: 4.
     """

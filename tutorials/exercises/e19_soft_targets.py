@@ -5,7 +5,7 @@ Check with: python -m tutorials.exercises check 19
 
 
 def one_hot(labels, classes):
-    """Rows with a single 1, at each label.
+    """Rows of floating-point numbers with a single 1, at each label.
 
     Shapes: labels (N,) integers from 0 to classes - 1; the result (N, classes).
     Example: labels [2, 0], classes 3: [[0, 0, 1], [1, 0, 0]].

@@ -30,6 +30,6 @@ PLANTED = [
         "[[4, 0], [2, 0]]",
         "[[4, 0], [2, 1]]",
     ),
-    ("our confusion matrix is minnet's", "counts[y, s] += 1", "counts[s, y] += 1"),
+    ("our confusion matrix is minnet's", "counts[y, said] += 1", "counts[said, y] += 1"),
     ("our macro F1 is minnet's", "f1_scores(counts).mean(), theirs", "f1_scores(counts).max(), theirs"),
 ]

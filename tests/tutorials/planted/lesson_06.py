@@ -15,7 +15,7 @@ PLANTED = [
     ("at a fifth of that rate the loss falls below 1 nat in 120 steps", "optimizers.SGD(model, lowest / 5)",
      "optimizers.SGD(model, lowest / 5000)"),
     ("between the best and the worst optimizer, well tuned, there are less than 0.5 nats",
-     "gap = max(best.values()) - min", "gap = max(table.values()) - min"),
+     "np.ptp(list(best.values()))", "np.ptp(list(table.values()))"),
     ("at a wrong rate, SGD and Adam stay 1 nat above their best",
      'table["Adam", grid[-1]])', 'table["Adam", grid[4]])'),
     ("our half cosine wave is minnet's", "(1 + np.cos(np.pi * steps / 1200)) / 2", "np.cos(np.pi * steps / 2400)"),

@@ -39,8 +39,8 @@ PLANTED = [
     ),
     (
         "all switches but mirrors, together, make it better: the whole interval lies above 0",
-        '"all but mirror images" in better)',
-        '"all but mirror images" in worse)',
+        '"all but mirror images" in better',
+        '"all but mirror images" in worse',
     ),
     (
         "twice the images make it better: the whole interval lies above 0",

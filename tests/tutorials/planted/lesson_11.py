@@ -10,6 +10,11 @@ PLANTED = [
         "W = fit(words.transform(train_texts), train_y[::-1])",
     ),
     (
+        "with not or n't fewer are right: the interval of the difference is above 0",
+        "found = [right[negated].mean(), right[~negated].mean()]",
+        "found = [right[negated].mean(), right2[negated].mean()]",
+    ),
+    (
         "the strongest push towards positive comes from love",
         "words.features[present[order[-1]]]",
         "words.features[present[order[0]]]",

@@ -2,9 +2,9 @@
 
 PLANTED = [
     ("the weights are 1/7, 2/7, 4/7 and the result is (9/7, 10/7)", "a = softmax(e)", "a = softmax(2 * e)"),
-    ("with W = 0 attention is the plain mean", "attention_forward(x, 0 * W)[0]", "attention_forward(x, W)[0]"),
-    ("measured and derived dx agree to 8 decimals", "np.outer(a, dy) + np.outer(de, W)", "np.outer(a, dy)"),
-    ("measured and derived dW agree to 8 decimals", "dW = x.T @ de", "dW = x.T @ a"),
+    ("with w = 0 attention is the plain mean", "attention_forward(x, 0 * w)[0]", "attention_forward(x, w)[0]"),
+    ("measured and derived dx agree to 8 decimals", "np.outer(a, dy) + np.outer(de, w)", "np.outer(a, dy)"),
+    ("measured and derived dw agree to 8 decimals", "dw = x.T @ de", "dw = x.T @ a"),
     (
         "the changes of the scores sum to 0: attention is only ever moved, never made",
         "abs(de.sum()) < 1e-12",
@@ -14,7 +14,7 @@ PLANTED = [
     (
         "without the mask padding gets weight, and the result is another",
         "padded = np.zeros((1, 8, 4))",
-        "padded = np.full((1, 8, 4), -1e3 * W)",
+        "padded = np.full((1, 8, 4), -1e3 * w)",
     ),
     ("our gradients are minnet's", "layer_dx[0, :5], dx)", "layer_dx[0, :5], 2 * dx)"),
     (
@@ -30,7 +30,7 @@ PLANTED = [
     ),
     (
         "in at least a fifth of the comments the word with the most weight is not the one that matters most",
-        "hits[:, 0].mean() < 0.8)",
-        "hits[:, 1].mean() < 0.8)",
+        "hits[:, 0].mean() < 0.8",
+        "hits[:, 1].mean() < 0.8",
     ),
 ]

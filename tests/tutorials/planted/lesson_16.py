@@ -39,8 +39,8 @@ PLANTED = [
     ("with each piece's own N the sum is four times too large", "sum(gradient(rows, 64)", "sum(gradient(rows, 256)"),
     (
         "added in a fixed order, a second run gives the same bits",
-        "((again[0] + again[1]) + again[2]) + again[3]))",
-        "((again[0] + again[1]) + again[2]) + again[0]))",
+        "((again[0] + again[1]) + again[2]) + again[3])",
+        "((again[0] + again[1]) + again[2]) + again[0])",
     ),
     ("added in another order, some bits differ", "differing = shared != backwards", "differing = shared != shared"),
     (
