@@ -220,7 +220,7 @@ def test_viva_asks_about_the_students_own_code_and_keeps_the_key_apart(small_cla
     assert "4 pages" in write_viva(small_class, tmp_path / "viva", 1)
     asked = (tmp_path / "viva" / "jane.html").read_text(encoding="utf-8")
     assert "e / e.sum(axis=1, keepdims=True)" in asked or "z - z.max" in asked
-    assert "Question 1" in asked and "as it was" not in asked
+    assert "Question 1" in asked and "as it is" not in asked
     key = (tmp_path / "viva" / "key.html").read_text(encoding="utf-8")
     assert "changed" in key and "jane" in key
 
