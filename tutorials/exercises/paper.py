@@ -46,7 +46,9 @@ def tasks(rng: np.random.Generator) -> tuple[dict[str, str], list[str]]:
     tp, fp, fn, tn = (int(v) for v in rng.integers(2, 40, 4))
     sections = {
         "1 Softmax": paragraph(f"The scores of one example are {_row(z, 0)}. What are the probabilities?"),
-        "2 The error": paragraph(f"The truth is class {label} (counted from 0). With L = -log p of that class, what is dL/dz for these scores?"),
+        "2 The error": paragraph(
+            f"The truth is class {label} (counted from 0). With L = -log p of that class, what is dL/dz for these scores?"
+        ),
         "3 A shape": paragraph(
             f"A convolution with {k} filters of {kernel}x{kernel}, stride {stride} and padding {padding} looks at an "
             f"image (1, {side}, {side}, {c}). Which shape comes out?"

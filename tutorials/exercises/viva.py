@@ -140,7 +140,9 @@ def _written(
         if not skip:
             kept.append(text)
     question = paragraph(f"Exercise {sheet.number}, {sheet.title}. Line {line} of your file reads") + code(was)
-    question += paragraph("and your code gives") + code("\n".join(kept)) + paragraph("What comes out when that line reads")
+    question += (
+        paragraph("and your code gives") + code("\n".join(kept)) + paragraph("What comes out when that line reads")
+    )
     question += code(becomes) + paragraph("and why?")
     answer = paragraph(f"Exercise {sheet.number}, line {line}") + code(f"{was}\nbecomes\n{becomes}") + code(numbers)
     return question, answer
