@@ -1,4 +1,4 @@
-"""Makes a class of thirty submissions (right, wrong, hostile; in the formats of three systems), grades it, and times it.
+"""Makes a class of thirty (right, wrong, hostile; in the formats of three systems), grades it, and times it.
 
 python -m tests.exercises.thirty --out FOLDER [--jobs 2]
 """
@@ -36,9 +36,10 @@ def make(place: Path, students: int = 30, seed: int = 0) -> None:
             name = f"Student {i:02}"
             files = answers(name, i // 3 % 3, i // 9, rng)
             for j, (id, source) in enumerate(files.items()):
-                title = f"{id}.py" if i % 2 else f"{id[4:]} ({rng.randint(1, 3)}).py"
-                data = encoded(source, i)
-                for title, data in [(title, data)] + [(f"{id}.ckpt", c) for c in [checkpoints.get(id)] if c]:
+                mine = {f"{id}.py" if i % 2 else f"{id[4:]} ({rng.randint(1, 3)}).py": encoded(source, i)}
+                if id in checkpoints:
+                    mine[f"{id}.ckpt"] = checkpoints[id]
+                for title, data in mine.items():
                     if i % 3 == 0:
                         path = f"student{i:02}_{1000 + i}_{9000 + 50 * i + j}_{title}"
                         canvas.writestr(path, data)

@@ -1,4 +1,4 @@
-"""python -m tutorials.exercises: check and train for learners; grade, gradescope, bundle, viva and paper for teachers."""
+"""python -m tutorials.exercises: check, train for learners; grade, gradescope, bundle, viva, paper for teachers."""
 
 from __future__ import annotations
 

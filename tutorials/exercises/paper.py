@@ -47,7 +47,7 @@ def tasks(rng: np.random.Generator) -> tuple[dict[str, str], list[str]]:
     sections = {
         "1 Softmax": paragraph(f"The scores of one example are {_row(z, 0)}. What are the probabilities?"),
         "2 The error": paragraph(
-            f"The truth is class {label} (counted from 0). With L = -log p of that class, what is dL/dz for these scores?"
+            f"The truth is class {label} (counted from 0). With L = -log p of that class, what is dL/dz?"
         ),
         "3 A shape": paragraph(
             f"A convolution with {k} filters of {kernel}x{kernel}, stride {stride} and padding {padding} looks at an "
