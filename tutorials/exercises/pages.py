@@ -57,7 +57,7 @@ def student_page(record: dict[str, Any], comment: str, seed: int) -> str:
 def _first(e: dict[str, Any]) -> str:
     if e["ended"]:
         return e["ended"]
-    return next((p["sentence"] for p in e["properties"] if p["problem"]), "")
+    return e["diagnosis"] or next((p["sentence"] for p in e["properties"] if p["problem"]), "")
 
 
 def class_page(records: list[dict[str, Any]], sheets: tuple[Sheet, ...], seed: int, missing: int | None) -> str:
