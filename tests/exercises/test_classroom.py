@@ -270,6 +270,7 @@ def test_a_network_is_handed_in_as_a_file_beside_its_settings(tmp_path):
     place = tmp_path / "e29_improve_digits.py"
     place.write_text(exercise.solution(), encoding="utf-8")
     assert "9,024 multiply-adds" in learner.train(tmp_path, 29)
+    assert learner.check_folder(tmp_path, 29) == 0
     checkpoint = place.with_suffix(".ckpt").read_bytes()
     files = {
         "doejane_101_9001_e29_improve_digits.py": exercise.solution(),
