@@ -198,6 +198,8 @@ def test_a_network_is_held_to_its_budget_and_to_its_config(process):
         source.replace('"learning_rate": 0.02', '"learning_rate": 0.0001'), network(exercise.number), again=True
     )
     assert other[0] == 0 and other[2] == ["not-reproduced"] and "trained again it reaches" in other[1]
+    wild = source.replace('"learning_rate": 0.02', '"learning_rate": 10').replace("adamw", "sgd")
+    assert problem(wild, network(exercise.number), again=True)[2] == ["not-reproduced"]
     for broken in ('"seed": 0', '"optimizer": "adamw"', '["linear", 32]', '"batch_size": 16'):
         assert (
             problem(source.replace(broken, f'{broken.partition(" ")[0].rstrip(",")} "x"'), network(exercise.number))[0]
