@@ -12,6 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from minnet import checkpoint
 from minnet.data import Augment, Dataset, channel_statistics, load
 from minnet.layers import (
@@ -185,7 +187,8 @@ def judge_network(
     repeated = _outcome("")
     if again:
         try:
-            twin = accuracy(train(config, dataset), dataset, budget["split"])
+            with np.errstate(all="ignore"):
+                twin = accuracy(train(config, dataset), dataset, budget["split"])
         except NonFiniteError:
             repeated = _outcome("trained again, its loss is infinite", "not-reproduced")
         else:
