@@ -174,6 +174,11 @@ def cards(heading: str, items: Sequence[str]) -> str:
     return f'<h3>{escape(heading)}</h3>\n<ul class="cards">{"".join(items)}</ul>\n'
 
 
+def paragraph(text: str) -> str:
+    """A paragraph of plain text."""
+    return f"<p>{escape(text)}</p>\n"
+
+
 def note(text: str) -> str:
     """A remark below a table or a list."""
     return f'<p class="note">{escape(text)}</p>\n'

@@ -220,7 +220,7 @@ def test_viva_asks_about_the_students_own_code_and_keeps_the_key_apart(small_cla
     assert "4 pages" in write_viva(small_class, tmp_path / "viva", 1)
     asked = (tmp_path / "viva" / "jane.html").read_text(encoding="utf-8")
     assert "e / e.sum(axis=1, keepdims=True)" in asked or "z - z.max" in asked
-    assert "Question 1" in asked and "as it was" not in asked
+    assert "Question 1" in asked and "as it is" not in asked
     key = (tmp_path / "viva" / "key.html").read_text(encoding="utf-8")
     assert "changed" in key and "jane" in key
 
@@ -270,6 +270,7 @@ def test_a_network_is_handed_in_as_a_file_beside_its_settings(tmp_path):
     place = tmp_path / "e29_improve_digits.py"
     place.write_text(exercise.solution(), encoding="utf-8")
     assert "9,024 multiply-adds" in learner.train(tmp_path, 29)
+    assert learner.check_folder(tmp_path, 29) == 0
     checkpoint = place.with_suffix(".ckpt").read_bytes()
     files = {
         "doejane_101_9001_e29_improve_digits.py": exercise.solution(),

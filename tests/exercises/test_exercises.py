@@ -177,7 +177,16 @@ def test_public_predictions_are_checked_against_the_own_measurement_and_not_give
     assert 0 < result.earned < result.points
 
 
-def test_a_network_is_held_to_its_budget_and_to_its_config(process):
+def untrained(source):
+    """A checkpoint that was never trained, for the config of this source."""
+    names: dict = {}
+    exec(source, names)
+    with tempfile.TemporaryDirectory() as folder:
+        improve.save(improve.build(names["config"](), improve.data("digits", None)), Path(folder) / "network.ckpt")
+        return (Path(folder) / "network.ckpt").read_bytes()
+
+
+def test_a_network_is_held_to_its_budget_and_to_its_config(process, monkeypatch):
     exercise = next(e for e in ALL if e.number == 29)
     sheet, source = sheet_of(29, 1), exercise.solution()
 
@@ -198,6 +207,14 @@ def test_a_network_is_held_to_its_budget_and_to_its_config(process):
         source.replace('"learning_rate": 0.02', '"learning_rate": 0.0001'), network(exercise.number), again=True
     )
     assert other[0] == 0 and other[2] == ["not-reproduced"] and "trained again it reaches" in other[1]
+    wild = source.replace('"learning_rate": 0.02', '"learning_rate": 10').replace("adamw", "sgd")
+    wild = wild.replace('"momentum": 0.0', '"momentum": 0.9')
+    convolution = '["conv", 8], "batch_norm", "relu", "max_pool", ["linear", 32]'
+    wild = wild.replace(convolution, '["linear", 64], "relu", ["linear", 64]')
+    assert problem(wild, untrained(wild), again=True)[2] == ["not-reproduced"]
+    monkeypatch.setattr(improve, "WITHIN", 1)
+    assert problem(wild, untrained(wild), again=True)[2] == ["not-reproduced"]  # it diverges
+    monkeypatch.undo()
     for broken in ('"seed": 0', '"optimizer": "adamw"', '["linear", 32]', '"batch_size": 16'):
         assert (
             problem(source.replace(broken, f'{broken.partition(" ")[0].rstrip(",")} "x"'), network(exercise.number))[0]

@@ -1,4 +1,4 @@
-"""python -m tutorials.exercises: check for learners; grade, gradescope, bundle, viva and paper for teachers."""
+"""python -m tutorials.exercises: check, train for learners; grade, gradescope, bundle, viva, paper for teachers."""
 
 from __future__ import annotations
 
@@ -121,6 +121,8 @@ def _grade(args: argparse.Namespace) -> int:
     )
     for record in found["records"].values():
         print(f"{record['key']:30} {record['earned']:6g} of {record['points']:g}")
+        for note in record["notes"]:
+            print(f"      {note}")
         for e in record["exercises"]:
             if e["ended"] and "handed in" not in e["ended"]:
                 print(f"      {e['id']}: {e['ended']}")

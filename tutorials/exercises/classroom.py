@@ -74,7 +74,8 @@ def grade_class(
         page = pages.student_page(record, comments.get(key, ""), settings["seed"])
         (students / f"{key}.html").write_text(page, encoding="utf-8")
     (out / "class.html").write_text(
-        pages.class_page(list(records.values()), sheets, settings["seed"], len(missing)), encoding="utf-8"
+        pages.class_page(list(records.values()), sheets, settings["seed"], len(missing) if rows else None),
+        encoding="utf-8",
     )
     _tables(out, records, matched, found, missing, comments, sheets, assignment)
     return {

@@ -26,7 +26,8 @@ def harvest(place: Path, seed: int, numbers: list[int] | None = None, seconds: f
                 if text is None:
                     continue
                 result, outcomes = grade_with_outcomes(sheet, text, process)
-                if result.broken and not result.mistakes and not result.ended:
+                came = any(outcome["results"] for outcome in outcomes)
+                if result.broken and came and not result.mistakes and not result.ended:
                     groups[sheet.id, _mark(outcomes)].append(
                         f"{result.broken.property.sentence}: {result.broken.problem}"
                     )

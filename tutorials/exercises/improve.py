@@ -12,6 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from minnet import checkpoint
 from minnet.data import Augment, Dataset, channel_statistics, load
 from minnet.layers import (
@@ -27,6 +29,7 @@ from minnet.layers import (
     Sequential,
 )
 from minnet.losses import SoftmaxCrossEntropy
+from minnet.nonfinite import NonFiniteError
 from minnet.optimizers import SGD, AdamW
 from minnet.schedules import Constant, OneCycle
 from minnet.summary import multiply_adds
@@ -183,10 +186,20 @@ def judge_network(
     ]
     repeated = _outcome("")
     if again:
-        twin = accuracy(train(config, dataset), dataset, budget["split"])
-        if abs(twin - reached) > WITHIN:
-            repeated = _outcome(f"trained again it reaches {twin:.1%}, the checkpoint {reached:.1%}", "not-reproduced")
+        try:
+            with np.errstate(all="ignore"):
+                twin = accuracy(train(config, dataset), dataset, budget["split"])
+        except NonFiniteError:
+            repeated = _outcome("trained again, its loss is infinite", "not-reproduced")
+        else:
+            repeated = _compared(twin, reached)
     return [_outcome(""), *levels, repeated]
+
+
+def _compared(twin: float, reached: float) -> dict[str, Any]:
+    if abs(twin - reached) <= WITHIN:
+        return _outcome("")
+    return _outcome(f"trained again it reaches {twin:.1%}, the checkpoint {reached:.1%}", "not-reproduced")
 
 
 def _load(model: Sequential, network: bytes) -> None:

@@ -197,10 +197,14 @@ def _indented(title: str, value: Any) -> str:
 
 def text(value: Any) -> str:
     """Numbers with as many digits as a person compares."""
+    if isinstance(value, np.ndarray) and value.ndim > 2 and value.size > 60:
+        return f"an array of shape {value.shape}"
     if isinstance(value, (np.ndarray, np.generic)):
         return np.array2string(np.asarray(value), precision=4, suppress_small=True, separator=", ", threshold=60)
     if isinstance(value, tuple):
-        return "(" + ",\n ".join(text(v) for v in value) + ")"
+        parts = [text(v) for v in value]
+        short = len("".join(parts)) < 60 and not any("\n" in part for part in parts)
+        return "(" + (", " if short else ",\n ").join(parts) + ")"
     if isinstance(value, dict):
         return "{" + ",\n ".join(f"{k!r}: {text(v)}" for k, v in value.items()) + "}"
     if isinstance(value, float):

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 from minnet.formatting import count, percent
-from minnet.page import code, note, page, table
+from minnet.page import code, note, page, paragraph, table
 from tutorials.exercises.diagnosis import FACTS
 from tutorials.exercises.sheet import Sheet
 
@@ -24,7 +24,7 @@ def student_page(record: dict[str, Any], comment: str, seed: int) -> str:
     )
     sections = {"Overview": overview}
     if comment:
-        sections["Your teacher's comment"] = note(comment)
+        sections["Your teacher's comment"] = paragraph(comment)
     for e in exercises:
         if e["earned"] == e["points"] or e["ended"]:
             continue
@@ -37,7 +37,7 @@ def student_page(record: dict[str, Any], comment: str, seed: int) -> str:
             ]
             for p in e["properties"]
         ]
-        body = note(e["diagnosis"]) if e["diagnosis"] else ""
+        body = paragraph(f"What probably went wrong: {e['diagnosis']}") if e["diagnosis"] else ""
         body += table(
             f"What exercise {e['number']} checks", ["", "Property", "Points", "What came"], rows, numeric=(2,)
         )
@@ -57,10 +57,10 @@ def student_page(record: dict[str, Any], comment: str, seed: int) -> str:
 def _first(e: dict[str, Any]) -> str:
     if e["ended"]:
         return e["ended"]
-    return next((p["sentence"] for p in e["properties"] if p["problem"]), "")
+    return e["diagnosis"] or next((p["sentence"] for p in e["properties"] if p["problem"]), "")
 
 
-def class_page(records: list[dict[str, Any]], sheets: tuple[Sheet, ...], seed: int, missing: int) -> str:
+def class_page(records: list[dict[str, Any]], sheets: tuple[Sheet, ...], seed: int, missing: int | None) -> str:
     """What the teacher shows the class: how the exercises went and which mistakes are common; nobody is named."""
     n = len(records)
     rows, common = [], []
@@ -99,6 +99,6 @@ def class_page(records: list[dict[str, Any]], sheets: tuple[Sheet, ...], seed: i
         f"{count(n, 'submission')}, {count(len(sheets), 'exercise')}; mean "
         f"{percent(sum(r['earned'] for r in records) / max(sum(r['points'] for r in records), 1))} of the points.",
         f"{count(undiagnosed, 'wrong answer')} could not be explained by a known mistake. "
-        f"{missing} on the roster handed nothing in. Seed {seed}.",
+        f"{'' if missing is None else f'{missing} on the roster handed nothing in. '}Seed {seed}.",
     ]
     return page("How the class did", lead, sections)

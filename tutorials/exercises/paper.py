@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minnet import reference
-from minnet.page import note, page, table
+from minnet.page import page, paragraph, table
 from tutorials.exercises.submissions import read_roster
 
 
@@ -19,7 +19,8 @@ def write_papers(roster: Path, out: Path, seed: int) -> str:
     keys = []
     for number, row in enumerate(rows, 1):
         sections, answers = tasks(np.random.default_rng([seed, number]))
-        lead = [f"Sheet {number}. With pencil and a pocket calculator; three decimals are enough.", "Name and date:"]
+        lead = [f"Sheet {number}. With pencil and a pocket calculator; three decimals are enough.", "Date:"]
+        sections = {title: task + paragraph("Answer: " + "_" * 40) for title, task in sections.items()}
         (out / f"{number:03}.html").write_text(page(row["name"], lead, sections), encoding="utf-8")
         keys.append([row["name"], number, *answers])
     columns = ["Name", "Sheet", "1 softmax", "2 p - y", "3 shape", "4 multiply-adds", "5 F1 of class 1"]
@@ -44,20 +45,22 @@ def tasks(rng: np.random.Generator) -> tuple[dict[str, str], list[str]]:
     out = (side + 2 * padding - kernel) // stride + 1
     tp, fp, fn, tn = (int(v) for v in rng.integers(2, 40, 4))
     sections = {
-        "1 Softmax": note(f"The scores of one example are {_row(z, 0)}. What are the probabilities?"),
-        "2 The error": note(f"The truth is class {label} (counted from 0). What is dL/dz for this example alone?"),
-        "3 A shape": note(
+        "1 Softmax": paragraph(f"The scores of one example are {_row(z, 0)}. What are the probabilities?"),
+        "2 The error": paragraph(
+            f"The truth is class {label} (counted from 0). With L = -log p of that class, what is dL/dz?"
+        ),
+        "3 A shape": paragraph(
             f"A convolution with {k} filters of {kernel}x{kernel}, stride {stride} and padding {padding} looks at an "
             f"image (1, {side}, {side}, {c}). Which shape comes out?"
         ),
-        "4 Its cost": note("How many multiplications does it take, counting those with the padding?"),
+        "4 Its cost": paragraph("How many multiplications does it take, counting those with the padding?"),
         "5 F1": table(
             "Predictions against the truth",
             ["Truth", "predicted 1", "predicted 0"],
             [["1", tp, fn], ["0", fp, tn]],
             (1, 2),
         )
-        + note("What is F1 of class 1?"),
+        + paragraph("What is F1 of class 1?"),
     }
     answers: list[Any] = [
         _row(p),

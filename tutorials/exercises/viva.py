@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from minnet.page import code, note, page
+from minnet.page import code, page, paragraph
 from tutorials.exercises.comparison import same
 from tutorials.exercises.frame import PUBLIC
 from tutorials.exercises.grading import grade_with_outcomes
@@ -46,7 +46,7 @@ def write_viva(place: Path, out: Path, seed: int) -> str:
         if not asked:
             lead = ["No file that runs was handed in: there is nothing to ask about."]
         (out / f"{name}.html").write_text(page(submission.name, lead, sections), encoding="utf-8")
-        key[submission.name] = "".join(answer for _, answer in asked) or note("Nothing to ask about.")
+        key[submission.name] = "".join(answer for _, answer in asked) or paragraph("Nothing to ask about.")
     (out / "key.html").write_text(page("Key", [f"For the teacher. Seed {seed}."], key), encoding="utf-8")
     return f"{len(found)} pages and key.html in {out}"
 
@@ -129,7 +129,7 @@ def _written(
     asked = copy.copy(sheet)
     asked.cases = [Case(c.property, c.calls, before["results"]) if i == case else c for i, c in enumerate(sheet.cases)]
     numbers = (
-        shown(asked, case, after | {"printed": ""}).replace("expected ", "as it was").replace("got      ", "changed  ")
+        shown(asked, case, after | {"printed": ""}).replace("expected ", "as it is ").replace("got      ", "changed  ")
     )
     only_before = "\n".join(
         line for line in shown(asked, case, before | {"printed": ""}).replace("expected ", "gives    ").splitlines()
@@ -139,8 +139,10 @@ def _written(
         skip = text.startswith("      got") or (skip and text.startswith(" " * 15))
         if not skip:
             kept.append(text)
-    question = note(f"Exercise {sheet.number}, {sheet.title}. Line {line} of your file reads") + code(was)
-    question += note("and your code gives") + code("\n".join(kept)) + note("What comes out when that line reads")
-    question += code(becomes) + note("and why?")
-    answer = note(f"Exercise {sheet.number}, line {line}") + code(f"{was}\nbecomes\n{becomes}") + code(numbers)
+    question = paragraph(f"Exercise {sheet.number}, {sheet.title}. Line {line} of your file reads") + code(was)
+    question += (
+        paragraph("and your code gives") + code("\n".join(kept)) + paragraph("What comes out when that line reads")
+    )
+    question += code(becomes) + paragraph("and why?")
+    answer = paragraph(f"Exercise {sheet.number}, line {line}") + code(f"{was}\nbecomes\n{becomes}") + code(numbers)
     return question, answer

@@ -3,6 +3,11 @@
 first.py and second.py hold RIGHT: {exercise: {title: source}} and WRONG: {exercise: {title: (what is wrong, source)}},
 as their two writers left them; names.py says which known mistakes the wrong ones have. Right ones must not lose a
 point; wrong ones should be called by their name, or by none.
+
+What `python -m tests.exercises.measure` prints today is no longer blind. When names.py had been set down, the first run
+(with --seed 21) named 36 of the 64 wrong answers, 36 of the 50 that have a known mistake; 5 wrongly; 4 of the 44 right
+ones lost a point for loops that their stubs did not forbid. What failed was then mended in general: ways to write one
+mistake, what speaks against one, and where loops may cost points. Exercises 20 to 30 have no such answers.
 """
 
 from __future__ import annotations
