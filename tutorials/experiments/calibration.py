@@ -17,11 +17,11 @@ import numpy as np
 
 from minnet import plots
 from minnet.calibration import calibrated_ece, fit_temperature, reliability
-from minnet.data import load
 from minnet.functional import softmax
 from minnet.losses import SoftmaxCrossEntropy
 from minnet.recipes import choose
 from minnet.training import Trainer
+from tutorials.experiments.apart import load_apart
 from tutorials.experiments.record import RESULTS, Record, parser, rounded, show, spread
 
 MODELS = {"digits": "mlp", "cifar10": "mlp", "vader": "ngrams", "tweeteval": "ngrams", "comments": "ngrams"}
@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
         rows: dict[str, dict[str, list[float]]] = {}
         drawn = {}
         for seed in range(args.seeds):
-            dataset = load(name, folder=args.data, seed=seed, limit=10_000 if name == "cifar10" else None)
+            dataset = load_apart(name, args.data, seed, limit=10_000 if name == "cifar10" else None)
             _, recipe = choose(dataset, MODELS[name])
             recipe = replace(recipe, epochs=2) if args.quick else recipe
             vectorizer, inputs = recipe.encode(dataset)

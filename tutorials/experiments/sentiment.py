@@ -3,10 +3,12 @@
 python -m tutorials.experiments.sentiment tweeteval     macro-averaged recall, official splits, 3 seeds
 python -m tutorials.experiments.sentiment vader         macro F1, a new 80/20 split for each of 5 seeds
 
-Candidates are the recipes of train.py, n-grams over longer spans, and the mean probabilities of every group of them.
+Candidates are the recipes of train.py, n-grams over longer spans, the same with a hidden layer, and the mean
+probabilities of every group of them.
 Then each score is moved by tau times the logarithm of its class's share in training ("logit adjustment", Menon et al.,
 arXiv 2007.07314): tau > 0 names rare classes more often. Model and tau are decided on validation, by the mean over the
-seeds. The test split is seen once, by what was chosen, and by scikit-learn's LinearSVC on the same features.
+seeds. The test split is seen once, by what was chosen, by scikit-learn's LinearSVC on n-grams, and, to show what a
+changed mix of classes does, by an n-gram softmax whose loss does not weigh the classes.
 """
 
 from __future__ import annotations
@@ -18,26 +20,36 @@ from typing import Any
 
 import numpy as np
 
-from minnet.data import Dataset, Ngrams, load
+from minnet.data import Dataset, Ngrams
 from minnet.functional import softmax
 from minnet.intervals import rates
+from minnet.models import ngram_mlp
 from minnet.recipes import TEXT, Recipe
 from minnet.training import Trainer
+from tutorials.experiments.apart import load_apart
 from tutorials.experiments.record import Record, parser, rounded, show, spread
 
 MEASURE = {"tweeteval": "macro recall", "vader": "macro F1"}
 TAUS = (-0.5, -0.25, 0.0, 0.25, 0.5)
+SHIFTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25)  # of a model whose loss does not weigh the classes: 1 is the uniform prior
+KEYS = ("accuracy", "macro recall", "macro F1")
 # TweetEval's leaderboard and SemEval-2017's, macro-averaged recall on the same 12,284 test tweets
 OTHERS = {
     "one class for all": 0.333, "BLSTM (TweetEval)": 0.583, "SVM (TweetEval)": 0.629, "FastText (TweetEval)": 0.629,
     "SiTAKA, 8th of SemEval-2017": 0.645, "BB_twtr, 1st of SemEval-2017": 0.681, "RoBERTa-base": 0.713,
+    "BERTweet": 0.734,
 }  # fmt: skip
+
+
+UNWEIGHTED = replace(TEXT["ngrams"], balanced=False)
 
 
 def candidates() -> dict[str, Recipe]:
     """The single models."""
-    wide = replace(TEXT["ngrams"], encoder=lambda: Ngrams((1, 3), (2, 6), min_count=3, negation=True))
-    return {"ngrams": TEXT["ngrams"], "long n-grams": wide, **{key: TEXT[key] for key in ("bag", "cnn", "attention")}}
+    wide = replace(TEXT["ngrams"], epochs=2, encoder=lambda: Ngrams((1, 3), (2, 6), min_count=3, negation=True))
+    hidden = replace(wide, model=ngram_mlp, learning_rate=3e-3)
+    return {"ngrams": TEXT["ngrams"], "long n-grams": wide, "with a hidden layer": hidden,
+            **{key: TEXT[key] for key in ("bag", "cnn", "attention")}}  # fmt: skip
 
 
 def measure(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
@@ -61,21 +73,21 @@ class Inputs:
         self.made: dict[str, Any] = {}
 
     def of(self, name: str, recipe: Recipe) -> Any:
-        shared = "ids" if name in ("cnn", "attention") else name
+        shared = {"attention": "cnn", "with a hidden layer": "long n-grams"}.get(name, name)
         if shared not in self.made:
             self.made[shared] = recipe.encode(self.dataset)
         return self.made[shared]
 
 
 def fitted(recipe: Recipe, dataset: Dataset, encoded: Any, seed: int) -> dict[str, np.ndarray]:
-    """The probabilities of validation and test examples, after training with this seed."""
+    """The probabilities of the examples that it was not trained on, by split, after training with this seed."""
     vectorizer, inputs = encoded
     model = recipe.build(dataset, vectorizer, seed)
     trainer = Trainer(model, recipe.loss(dataset), recipe.make_optimizer(model), schedule=recipe.schedule, seed=seed)
     validation = (inputs["validation"], dataset.validation.y) if dataset.validation else None
     train = (inputs["train"], dataset.train.y)
     trainer.fit(train, validation, epochs=recipe.epochs, batch_size=recipe.batch_size, progress=False)
-    return {part: softmax(trainer.predict(inputs[part])) for part in ("validation", "test")}
+    return {part: softmax(trainer.predict(x)) for part, x in inputs.items() if part != "train"}
 
 
 def baseline(dataset: Dataset, measured: str) -> dict[str, float]:
@@ -118,7 +130,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     for seed in range(args.seeds):
         if inputs is None or args.dataset == "vader":  # its seed decides the split
             name = "comments" if args.quick else args.dataset
-            dataset = load(name, folder=args.data, seed=seed)
+            dataset = load_apart(name, folder=args.data, seed=seed)
             inputs = Inputs(dataset)
             svm = baseline(dataset, measured)
         found = {}
@@ -127,7 +139,8 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
             value = measure(found[name]["validation"], dataset.validation.y)[measured]
             print(f"seed {seed}, {name}: validation {measured} {value:.3f}", flush=True)
         prior = np.bincount(dataset.train.y, minlength=len(dataset.classes)) / len(dataset.train)
-        runs.append({"probabilities": found, "dataset": dataset, "prior": prior, "svm": svm})
+        plain = fitted(UNWEIGHTED, dataset, inputs.of("ngrams", UNWEIGHTED), seed)
+        runs.append({"probabilities": {**found, "unweighted": plain}, "dataset": dataset, "prior": prior, "svm": svm})
     result = chosen_and_tested(runs, list(recipes), measured)
     result["dataset"] = {
         "name": dataset.name, "fingerprint": dataset.fingerprint, "train": len(dataset.train), "test": len(dataset.test)
@@ -162,23 +175,36 @@ def chosen_and_tested(runs: list[dict[str, Any]], names: list[str], measured: st
     test = score("test", best, tau)
     svm = [run["svm"] for run in runs]
     print(f"\nTest, {' + '.join(best)} with tau {tau:+.2f}:")
-    keys = ("macro recall", "macro F1", "accuracy")
-    rows = [(name, *(spread([row[key] for row in found]) for key in keys))
-            for name, found in (("chosen", test), ("LinearSVC, same split", svm))]  # fmt: skip
-    show([("", *keys), *rows])
-    taus = {t: score("test", best, t) for t in TAUS}
-    print("\nWhat the adjustment would have done on test (shown after the choice, not used for it):")
-    show([("tau", *keys), *((f"{t:+.2f}", *(spread([r[key] for r in taus[t]]) for key in keys)) for t in TAUS)])
+    show([("", *KEYS), row_of("chosen", test), row_of("LinearSVC, same split", svm)])
+    moved = {t: score("test", ("unweighted",), t) for t in SHIFTS}
+    both = {t: score("test", best, t) for t in TAUS}
+    priors = [np.bincount(getattr(runs[0]["dataset"], part).y) / len(getattr(runs[0]["dataset"], part))
+              for part in ("train", "test")]  # fmt: skip
+    shares = (" / ".join(f"{100 * share:.1f}" for share in prior) + " %" for prior in priors)
+    print(f"\nShares of {'/'.join(runs[0]['dataset'].classes)}: {' in train, '.join(shares)} in test.")
+    print("What the adjustment does on test (shown after the choice, not used for it):")
+    show([("n-gram softmax, loss not weighted", *KEYS), *(row_of(f"tau {t:+.2f}", moved[t]) for t in SHIFTS),
+          ("chosen, its loss already weighted", *KEYS), *(row_of(f"tau {t:+.2f}", both[t]) for t in TAUS)])  # fmt: skip
+
+    def means(by_tau: dict[float, list[dict[str, float]]]) -> dict[float, dict[str, float]]:
+        return {t: {key: np.mean([row[key] for row in rows]) for key in KEYS} for t, rows in by_tau.items()}
+
     return rounded({
         "measure": measured,
         "validation": {" + ".join(group): validation[group] for group in ranked},
         "validation_by_tau": by_tau,
         "chosen": {"candidate": " + ".join(best), "tau": tau},
-        "test": {key: [row[key] for row in test] for key in keys},
-        "test_mean": {key: np.mean([row[key] for row in test]) for key in keys},
-        "linear_svc": {key: [row[key] for row in svm] for key in keys},
-        "test_by_tau": {t: {key: np.mean([r[key] for r in taus[t]]) for key in keys} for t in TAUS},
+        "test": {key: [row[key] for row in test] for key in KEYS},
+        "test_mean": {key: np.mean([row[key] for row in test]) for key in KEYS},
+        "linear_svc": {key: [row[key] for row in svm] for key in KEYS},
+        "shares": {"train": priors[0], "test": priors[1]},
+        "test_by_tau": {"unweighted n-grams": means(moved), "chosen": means(both)},
     })  # fmt: skip
+
+
+def row_of(name: str, found: list[dict[str, float]]) -> tuple[str, ...]:
+    """A line of a table: the measures of several seeds."""
+    return name, *(spread([row[key] for row in found]) for key in KEYS)
 
 
 if __name__ == "__main__":
