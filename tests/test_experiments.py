@@ -97,11 +97,10 @@ def test_the_choice_is_made_on_validation_alone(capsys):
     right, half = np.eye(3)[y] * 0.8 + 0.1, np.eye(3)[np.where(np.arange(60) < 30, y, (y + 1) % 3)] * 0.6 + 0.2
     parts = {"good on validation": {"validation": right, "test": half},
              "good on test": {"validation": half, "test": right},
-             "unweighted": {"validation": half, "test": half}}  # fmt: skip
+             **{name: {"validation": half, "test": half} for name in ("unweighted", "svm")}}  # fmt: skip
     splits = [split_of([""] * 60, y) for _ in range(3)]
     dataset = Dataset("mine", "text", ("a", "b", "c"), *splits, "made")
-    svm = module.measure(half, y)
-    runs = [{"probabilities": parts, "dataset": dataset, "prior": np.full(3, 1 / 3), "svm": svm}]
+    runs = [{"probabilities": parts, "dataset": dataset, "prior": np.full(3, 1 / 3)}]
     found = module.chosen_and_tested(runs, ["good on validation", "good on test"], "macro recall")
     assert found["chosen"] == {"candidate": "good on validation", "tau": 0.0}
     assert found["validation"]["good on validation"] == [1.0] and found["test"]["macro recall"] == [0.5]

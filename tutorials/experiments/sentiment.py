@@ -39,17 +39,19 @@ OTHERS = {
     "SiTAKA, 8th of SemEval-2017": 0.645, "BB_twtr, 1st of SemEval-2017": 0.681, "RoBERTa-base": 0.713,
     "BERTweet": 0.734,
 }  # fmt: skip
+# the models that share a vectorizer train one after the other, and one family beside the other with --jobs
+FAMILIES = (("cnn", "attention"), ("long n-grams", "with a hidden layer"), ("ngrams", "unweighted"), ("bag",), ("svm",))
+CANDIDATES = ("ngrams", "long n-grams", "with a hidden layer", "bag", "cnn", "attention")
 
 
-UNWEIGHTED = replace(TEXT["ngrams"], balanced=False)
-
-
-def candidates() -> dict[str, Recipe]:
-    """The single models."""
+def recipe_of(name: str) -> Recipe:
+    """The recipe of a single model."""
+    if name in TEXT:
+        return TEXT[name]
+    if name == "unweighted":
+        return replace(TEXT["ngrams"], balanced=False)
     wide = replace(TEXT["ngrams"], epochs=2, encoder=lambda: Ngrams((1, 3), (2, 6), min_count=3, negation=True))
-    hidden = replace(wide, model=ngram_mlp, learning_rate=3e-3)
-    return {"ngrams": TEXT["ngrams"], "long n-grams": wide, "with a hidden layer": hidden,
-            **{key: TEXT[key] for key in ("bag", "cnn", "attention")}}  # fmt: skip
+    return wide if name == "long n-grams" else replace(wide, model=ngram_mlp, learning_rate=3e-3)
 
 
 def measure(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
@@ -65,20 +67,6 @@ def adjusted(probabilities: np.ndarray, prior: np.ndarray, tau: float) -> np.nda
     return softmax(np.log(np.maximum(probabilities, 1e-30)) - tau * np.log(prior))
 
 
-class Inputs:
-    """What each recipe's vectorizer makes of a dataset, made once."""
-
-    def __init__(self, dataset: Dataset) -> None:
-        self.dataset = dataset
-        self.made: dict[str, Any] = {}
-
-    def of(self, name: str, recipe: Recipe) -> Any:
-        shared = {"attention": "cnn", "with a hidden layer": "long n-grams"}.get(name, name)
-        if shared not in self.made:
-            self.made[shared] = recipe.encode(self.dataset)
-        return self.made[shared]
-
-
 def fitted(recipe: Recipe, dataset: Dataset, encoded: Any, seed: int) -> dict[str, np.ndarray]:
     """The probabilities of the examples that it was not trained on, by split, after training with this seed."""
     vectorizer, inputs = encoded
@@ -90,24 +78,31 @@ def fitted(recipe: Recipe, dataset: Dataset, encoded: Any, seed: int) -> dict[st
     return {part: softmax(trainer.predict(x)) for part, x in inputs.items() if part != "train"}
 
 
-def baseline(dataset: Dataset, measured: str) -> dict[str, float]:
-    """LinearSVC with class weights on word 1-2-grams and character 2-5-grams, C chosen on validation, then tested."""
+def family(names: Sequence[str], dataset: Dataset, seeds: Sequence[int], measured: str) -> dict[str, list[Any]]:
+    """The probabilities of validation and test examples by model, a list over the seeds."""
+    if names == ("svm",):
+        return {"svm": [linear_svc(dataset, measured)] * len(seeds)}
+    encoded, found = recipe_of(names[0]).encode(dataset), {}
+    for name in names:
+        found[name] = [fitted(recipe_of(name), dataset, encoded, seed) for seed in seeds]
+        values = [measure(run["validation"], dataset.validation.y)[measured] for run in found[name]]
+        print(f"{name}, seeds {', '.join(map(str, seeds))}: validation {measured} {spread(values)}", flush=True)
+    return found
+
+
+def linear_svc(dataset: Dataset, measured: str) -> dict[str, np.ndarray]:
+    """What LinearSVC with class weights says, one-hot: word 1-2-grams, character 2-5-grams, C chosen on validation."""
     from sklearn.svm import LinearSVC
 
     vectorizer = Ngrams()
     inputs = {"train": vectorizer.fit_transform(dataset.train.x)}
     inputs |= {part: vectorizer.transform(getattr(dataset, part).x) for part in ("validation", "test")}
-
-    def says(machine: Any, part: str) -> np.ndarray:
-        return np.eye(len(dataset.classes))[machine.predict(inputs[part])]
-
-    best, found = -1.0, None
+    best: tuple[float, Any] = (-1.0, None)
     for c in (0.1, 0.3, 1.0):
         machine = LinearSVC(C=c, class_weight="balanced", random_state=0).fit(inputs["train"], dataset.train.y)
-        value = measure(says(machine, "validation"), dataset.validation.y)[measured]
-        if value > best:
-            best, found = value, machine
-    return measure(says(found, "test"), dataset.test.y)
+        said = np.eye(len(dataset.classes))[machine.predict(inputs["validation"])]
+        best = max(best, (measure(said, dataset.validation.y)[measured], machine), key=lambda found: found[0])
+    return {part: np.eye(len(dataset.classes))[best[1].predict(inputs[part])] for part in ("validation", "test")}
 
 
 def groups(names: Sequence[str]) -> list[tuple[str, ...]]:
@@ -116,32 +111,33 @@ def groups(names: Sequence[str]) -> list[tuple[str, ...]]:
 
 
 def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
+    from joblib import Parallel, delayed
+
     options = parser(__doc__, seeds=0)
     options.add_argument("dataset", nargs="?", choices=sorted(MEASURE), default="tweeteval")
-    options.add_argument("--models", nargs="*", choices=sorted(candidates()), help="only these candidates")
+    options.add_argument("--models", nargs="*", choices=CANDIDATES, help="only these candidates")
+    options.add_argument("--jobs", type=int, default=1, help="processes that train side by side (default: %(default)s)")
     args = options.parse_args(argv)
     args.seeds = args.seeds or (1 if args.quick else {"tweeteval": 3, "vader": 5}[args.dataset])
     record, measured = Record(f"sentiment-{args.dataset}", args, argv), MEASURE[args.dataset]
-    recipes = candidates()
-    if args.quick:
-        args.models = ["ngrams", "attention"]
-    recipes = {name: recipe for name, recipe in recipes.items() if not args.models or name in args.models}
-    runs, inputs = [], None
-    for seed in range(args.seeds):
-        if inputs is None or args.dataset == "vader":  # its seed decides the split
-            name = "comments" if args.quick else args.dataset
-            dataset = load_apart(name, folder=args.data, seed=seed)
-            inputs = Inputs(dataset)
-            svm = baseline(dataset, measured)
-        found = {}
-        for name, recipe in recipes.items():
-            found[name] = fitted(recipe, dataset, inputs.of(name, recipe), seed)
-            value = measure(found[name]["validation"], dataset.validation.y)[measured]
-            print(f"seed {seed}, {name}: validation {measured} {value:.3f}", flush=True)
+    models = args.models or (["ngrams", "attention"] if args.quick else list(CANDIDATES))
+    wanted = [tuple(n for n in names if n in (*models, "unweighted", "svm")) for names in FAMILIES]
+    seeds = range(args.seeds)
+    together = [[seed] for seed in seeds] if args.dataset == "vader" else [list(seeds)]  # its seed decides the split
+    name = "comments" if args.quick else args.dataset
+    datasets = [load_apart(name, args.data, some[0]) for some in together]
+    tasks = [
+        (names, dataset, some) for dataset, some in zip(datasets, together, strict=True) for names in wanted if names
+    ]
+    results = Parallel(n_jobs=args.jobs)(delayed(family)(*task, measured) for task in tasks)
+    runs = []
+    for dataset, some in zip(datasets, together, strict=True):
         prior = np.bincount(dataset.train.y, minlength=len(dataset.classes)) / len(dataset.train)
-        plain = fitted(UNWEIGHTED, dataset, inputs.of("ngrams", UNWEIGHTED), seed)
-        runs.append({"probabilities": {**found, "unweighted": plain}, "dataset": dataset, "prior": prior, "svm": svm})
-    result = chosen_and_tested(runs, list(recipes), measured)
+        for place in range(len(some)):
+            mine = [found for task, found in zip(tasks, results, strict=True) if task[1] is dataset]
+            probabilities = {model: by_seed[place] for found in mine for model, by_seed in found.items()}
+            runs.append({"probabilities": probabilities, "dataset": dataset, "prior": prior})
+    result = chosen_and_tested(runs, models, measured)
     result["dataset"] = {
         "name": dataset.name, "fingerprint": dataset.fingerprint, "train": len(dataset.train), "test": len(dataset.test)
     }  # fmt: skip
@@ -173,7 +169,7 @@ def chosen_and_tested(runs: list[dict[str, Any]], names: list[str], measured: st
     print("\nLogit adjustment of the best:")
     show([("tau", measured), *((f"{t:+.2f}", spread(by_tau[t])) for t in TAUS)])
     test = score("test", best, tau)
-    svm = [run["svm"] for run in runs]
+    svm = score("test", ("svm",), 0.0)
     print(f"\nTest, {' + '.join(best)} with tau {tau:+.2f}:")
     show([("", *KEYS), row_of("chosen", test), row_of("LinearSVC, same split", svm)])
     moved = {t: score("test", ("unweighted",), t) for t in SHIFTS}
