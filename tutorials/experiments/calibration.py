@@ -39,7 +39,8 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     options = parser(__doc__, seeds=2)
     options.add_argument("datasets", nargs="*", metavar="DATASET", help=f"of {', '.join(MODELS)}")
     args = options.parse_args(argv)
-    wanted = args.datasets or (["digits"] if args.quick else ["digits", "vader"])
+    usual = ["digits"] if args.quick else ["digits", "vader"]
+    wanted = args.datasets or usual
     record, result = Record("calibration", args, argv), {}
     for name in wanted:
         rows: dict[str, dict[str, list[float]]] = {}
@@ -71,9 +72,9 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
         print(f"\n{name}, {args.seeds} seeds:", flush=True)
         cells = [(label, *(spread(row[key], digits) for key, digits in keys)) for label, row in rows.items()]
         show([("", *(key for key, _ in keys)), *cells])
-        if not args.quick:
+        if not args.quick and wanted == usual:
             _figure(drawn).savefig(RESULTS / f"calibration-{name}.png", dpi=120)
-    return record.save(rounded(result))
+    return record.save(rounded(result), whole=wanted == usual)
 
 
 def _figure(drawn: dict[str, tuple[np.ndarray, np.ndarray]]) -> Figure:

@@ -22,7 +22,7 @@ from minnet.data.readers import VADER_DOMAINS
 from minnet.intervals import rates
 from minnet.recipes import choose
 from tutorials.experiments.baselines import rules
-from tutorials.experiments.record import Record, parser, rounded, show, spread
+from tutorials.experiments.record import Record, parser, rounded, show, side_by_side, spread
 from tutorials.experiments.sentiment import fitted
 
 # three-class F1 in the paper: its rules, and the best of its learners inside the domain
@@ -62,24 +62,29 @@ def learned_by_svm(dataset: Dataset) -> np.ndarray:
     return said
 
 
+def measured(name: str, seeds: int, folder: str | None, ruled: bool) -> dict[str, Any]:
+    """The F1s of one domain by model, a list over the seeds, and the sizes of its halves."""
+    found: dict[str, list[dict[str, float]]] = {}
+    for seed in range(seeds):
+        dataset = halves(name, seed, folder)
+        _, recipe = choose(dataset, "ngrams")
+        p = fitted(recipe, dataset, recipe.encode(dataset), seed)["test"]
+        said = {"ours": p.argmax(axis=1), "LinearSVC": learned_by_svm(dataset)}
+        if ruled:
+            said["VADER rules"] = rules(dataset).argmax(axis=1)
+        for model, classes in said.items():
+            found.setdefault(model, []).append(f1s(classes, dataset.test.y, len(dataset.classes)))
+    print(f"{name}: {len(dataset.train):,} train, {len(dataset.test):,} test, {seeds} seeds", flush=True)
+    return {"train": len(dataset.train), "test": len(dataset.test), **found}
+
+
 def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
-    args = parser(__doc__, seeds=5).parse_args(argv)
+    args = parser(__doc__, seeds=5, jobs=True).parse_args(argv)
     domains = ["comments"] if args.quick else [f"vader/{domain}" for domain in VADER_DOMAINS]
     ruled = importlib.util.find_spec("vaderSentiment") is not None
-    record, found = Record("domains", args, argv), {}
-    for domain in domains:
-        measured: dict[str, list[dict[str, float]]] = {}
-        for seed in range(args.seeds):
-            dataset = halves(domain, seed, args.data)
-            _, recipe = choose(dataset, "ngrams")
-            p = fitted(recipe, dataset, recipe.encode(dataset), seed)["test"]
-            said = {"ours": p.argmax(axis=1), "LinearSVC": learned_by_svm(dataset)}
-            if ruled:
-                said["VADER rules"] = rules(dataset).argmax(axis=1)
-            for name, classes in said.items():
-                measured.setdefault(name, []).append(f1s(classes, dataset.test.y, len(dataset.classes)))
-        found[domain] = {"train": len(dataset.train), "test": len(dataset.test), **measured}
-        print(f"{domain}: {len(dataset.train):,} train, {len(dataset.test):,} test, {args.seeds} seeds", flush=True)
+    record = Record("domains", args, argv)
+    by_domain = side_by_side(args.jobs, measured, [(domain, args.seeds, args.data, ruled) for domain in domains])
+    found = dict(zip(domains, by_domain, strict=True))
     names = ["ours", "LinearSVC", *(["VADER rules"] if ruled else [])]
     for mean in ("macro", "weighted"):
         print(f"\n{mean} F1:")

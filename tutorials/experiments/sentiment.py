@@ -27,7 +27,7 @@ from minnet.models import ngram_mlp
 from minnet.recipes import TEXT, Recipe
 from minnet.training import Trainer
 from tutorials.experiments.apart import load_apart
-from tutorials.experiments.record import Record, parser, rounded, show, spread
+from tutorials.experiments.record import Record, parser, rounded, show, side_by_side, spread
 
 MEASURE = {"tweeteval": "macro recall", "vader": "macro F1"}
 TAUS = (-0.5, -0.25, 0.0, 0.25, 0.5)
@@ -111,12 +111,9 @@ def groups(names: Sequence[str]) -> list[tuple[str, ...]]:
 
 
 def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
-    from joblib import Parallel, delayed
-
-    options = parser(__doc__, seeds=0)
+    options = parser(__doc__, seeds=0, jobs=True)
     options.add_argument("dataset", nargs="?", choices=sorted(MEASURE), default="tweeteval")
     options.add_argument("--models", nargs="*", choices=CANDIDATES, help="only these candidates")
-    options.add_argument("--jobs", type=int, default=1, help="processes that train side by side (default: %(default)s)")
     args = options.parse_args(argv)
     args.seeds = args.seeds or (1 if args.quick else {"tweeteval": 3, "vader": 5}[args.dataset])
     record, measured = Record(f"sentiment-{args.dataset}", args, argv), MEASURE[args.dataset]
@@ -129,7 +126,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     tasks = [
         (names, dataset, some) for dataset, some in zip(datasets, together, strict=True) for names in wanted if names
     ]
-    results = Parallel(n_jobs=args.jobs)(delayed(family)(*task, measured) for task in tasks)
+    results = side_by_side(args.jobs, family, [(*task, measured) for task in tasks])
     runs = []
     for dataset, some in zip(datasets, together, strict=True):
         prior = np.bincount(dataset.train.y, minlength=len(dataset.classes)) / len(dataset.train)
