@@ -103,8 +103,15 @@ def test_the_choice_is_made_on_validation_alone(capsys):
     runs = [{"probabilities": parts, "dataset": dataset, "prior": np.full(3, 1 / 3)}]
     found = module.chosen_and_tested(runs, ["good on validation", "good on test"], "macro recall")
     assert found["chosen"] == {"candidate": "good on validation", "tau": 0.0}
-    assert found["validation"]["good on validation"] == [1.0] and found["test"]["macro recall"] == [0.5]
+    assert found["validation"]["good on validation"]["0.0"] == [1.0] and found["test"]["macro recall"] == [0.5]
     assert found["shares"]["test"] == [pytest.approx(1 / 3, abs=1e-4)] * 3
+
+
+def test_models_that_weigh_the_classes_are_brought_to_the_mix_of_training():
+    module = importlib.import_module("tutorials.experiments.sentiment")
+    prior, p = np.array([0.2, 0.3, 0.5]), np.array([[0.6, 0.3, 0.1]])
+    assert module.as_in_training("unweighted", p, prior) is p
+    np.testing.assert_allclose(module.as_in_training("ngrams", p, prior), [[0.12 / 0.26, 0.09 / 0.26, 0.05 / 0.26]])
 
 
 def test_moving_the_prior_trades_accuracy_for_recall():

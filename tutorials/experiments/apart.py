@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from minnet.data import Dataset, load
+from minnet.data import Dataset, Split, load
+from minnet.data.dataset import joined
 from minnet.data.tokens import normalise
 
 # What differs between two copies of one comment: marks, spaces, links and names.
@@ -22,14 +23,22 @@ def letters(text: str) -> str:
 
 
 def load_apart(
-    name: str, folder: str | os.PathLike[str] | None = None, seed: int = 0, limit: int | None = None
+    name: str,
+    folder: str | os.PathLike[str] | None = None,
+    seed: int = 0,
+    limit: int | None = None,
+    more: str | None = None,
 ) -> Dataset:
     """`load`, without the training texts that stand in the validation or test split as well.
 
     A validation split that repeats training texts prefers whatever learns these by heart. Prints how many went. Of
-    images nothing goes.
+    images nothing goes. `more` names another data set of the same classes, all of which joins the training texts.
     """
     dataset = load(name, folder=folder, limit=limit, seed=seed)
+    if more is not None:
+        for split in load(more, folder=folder).splits().values():
+            both = joined(Split(dataset.train.x, dataset.train.y), Split(split.x, split.y))
+            dataset = replace(dataset, train=both)
     if dataset.kind != "text":
         return dataset
     held_out = {letters(text) for split in (dataset.validation, dataset.test) if split for text in split.x}

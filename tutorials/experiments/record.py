@@ -50,7 +50,7 @@ class Record:
         saved = {
             "command": self.command,
             "seconds": round(time.perf_counter() - self.started, 3),
-            "seeds": list(range(self.args.seeds)),
+            "seeds": [getattr(self.args, "first", 0) + n for n in range(self.args.seeds)],
             "cores": os.cpu_count(),
             "versions": {"python": platform.python_version(), "numpy": np.__version__},
             **result,

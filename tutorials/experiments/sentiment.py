@@ -3,12 +3,12 @@
 python -m tutorials.experiments.sentiment tweeteval     macro-averaged recall, official splits, 3 seeds
 python -m tutorials.experiments.sentiment vader         macro F1, a new 80/20 split for each of 5 seeds
 
-Candidates are the recipes of train.py, n-grams over longer spans, the same with a hidden layer, and the mean
-probabilities of every group of them.
-Then each score is moved by tau times the logarithm of its class's share in training ("logit adjustment", Menon et al.,
-arXiv 2007.07314): tau > 0 names rare classes more often. Model and tau are decided on validation, by the mean over the
-seeds. The test split is seen once, by what was chosen, by scikit-learn's LinearSVC on n-grams, and, to show what a
-changed mix of classes does, by an n-gram softmax whose loss does not weigh the classes.
+Candidates are the recipes of train.py, the n-grams without weighing the classes, n-grams over longer spans, the same
+with a hidden layer, and the mean probabilities of every group of them. Models that weigh the classes are first brought
+to the mix of classes in training. Then each score is moved by tau times the logarithm of its class's share in training
+("logit adjustment", Menon et al., arXiv 2007.07314): tau = 0 expects the mix of training, tau = 1 all classes alike.
+Model and tau are decided on validation, by the mean over the seeds. The test split is seen once, by what was chosen and
+by scikit-learn's LinearSVC on n-grams. --more vader lets all sentences of vader train as well.
 """
 
 from __future__ import annotations
@@ -30,8 +30,7 @@ from tutorials.experiments.apart import load_apart
 from tutorials.experiments.record import Record, parser, rounded, show, side_by_side, spread
 
 MEASURE = {"tweeteval": "macro recall", "vader": "macro F1"}
-TAUS = (-0.5, -0.25, 0.0, 0.25, 0.5)
-SHIFTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25)  # of a model whose loss does not weigh the classes: 1 is the uniform prior
+TAUS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25)
 KEYS = ("accuracy", "macro recall", "macro F1")
 # TweetEval's leaderboard and SemEval-2017's, macro-averaged recall on the same 12,284 test tweets
 OTHERS = {
@@ -41,7 +40,7 @@ OTHERS = {
 }  # fmt: skip
 # the models that share a vectorizer train one after the other, and one family beside the other with --jobs
 FAMILIES = (("cnn", "attention"), ("long n-grams", "with a hidden layer"), ("ngrams", "unweighted"), ("bag",), ("svm",))
-CANDIDATES = ("ngrams", "long n-grams", "with a hidden layer", "bag", "cnn", "attention")
+CANDIDATES = ("ngrams", "unweighted", "long n-grams", "with a hidden layer", "bag", "cnn", "attention")
 
 
 def recipe_of(name: str) -> Recipe:
@@ -114,15 +113,18 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     options = parser(__doc__, seeds=0, jobs=True)
     options.add_argument("dataset", nargs="?", choices=sorted(MEASURE), default="tweeteval")
     options.add_argument("--models", nargs="*", choices=CANDIDATES, help="only these candidates")
+    options.add_argument("--more", help="a data set whose texts train as well, such as vader")
+    options.add_argument("--first", type=int, default=0, help="the first seed (default: %(default)s)")
     args = options.parse_args(argv)
     args.seeds = args.seeds or (1 if args.quick else {"tweeteval": 3, "vader": 5}[args.dataset])
-    record, measured = Record(f"sentiment-{args.dataset}", args, argv), MEASURE[args.dataset]
+    named = "-".join(["sentiment", args.dataset, *([f"with-{args.more}"] if args.more else [])])
+    record, measured = Record(named, args, argv), MEASURE[args.dataset]
     models = args.models or (["ngrams", "attention"] if args.quick else list(CANDIDATES))
-    wanted = [tuple(n for n in names if n in (*models, "unweighted", "svm")) for names in FAMILIES]
-    seeds = range(args.seeds)
+    wanted = [tuple(n for n in names if n in (*models, "svm")) for names in FAMILIES]
+    seeds = range(args.first, args.first + args.seeds)
     together = [[seed] for seed in seeds] if args.dataset == "vader" else [list(seeds)]  # its seed decides the split
     name = "comments" if args.quick else args.dataset
-    datasets = [load_apart(name, args.data, some[0]) for some in together]
+    datasets = [load_apart(name, args.data, some[0], more=args.more) for some in together]
     tasks = [
         (names, dataset, some) for dataset, some in zip(datasets, together, strict=True) for names in wanted if names
     ]
@@ -141,7 +143,8 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     if dataset.name == "tweeteval":
         print("\nBeside others on the same test tweets (macro recall):")
         show([(name, f"{value:.3f}") for name, value in OTHERS.items()])
-        print(f"Ours was trained on {len(dataset.train):,} tweets; TweetEval's own train file has 45,615.")
+        what = f"texts, {args.more} among them" if args.more else "tweets"
+        print(f"Ours was trained on {len(dataset.train):,} {what}; TweetEval's own train file has 45,615 tweets.")
     return record.save(result)
 
 
@@ -151,48 +154,50 @@ def chosen_and_tested(runs: list[dict[str, Any]], names: list[str], measured: st
     def score(part: str, group: tuple[str, ...], tau: float) -> list[dict[str, float]]:
         found = []
         for run in runs:
-            p = np.mean([run["probabilities"][name][part] for name in group], axis=0)
+            p = np.mean(
+                [as_in_training(name, run["probabilities"][name][part], run["prior"]) for name in group], axis=0
+            )
             found.append(measure(adjusted(p, run["prior"], tau), getattr(run["dataset"], part).y))
         return found
 
-    validation = {group: [row[measured] for row in score("validation", group, 0.0)] for group in groups(names)}
-    best = max(validation, key=lambda group: np.mean(validation[group]))
-    by_tau = {tau: [row[measured] for row in score("validation", best, tau)] for tau in TAUS}
-    tau = max(by_tau, key=lambda t: (round(float(np.mean(by_tau[t])), 4), -abs(t)))
-    ranked = sorted(validation, key=lambda group: -np.mean(validation[group]))
-    shown = [group for group in ranked if len(group) == 1 or group in ranked[:8] or len(group) == len(names)]
+    validation = {(group, tau): [row[measured] for row in score("validation", group, tau)]
+                  for group in groups(names) for tau in TAUS}  # fmt: skip
+    ranked = sorted(validation, key=lambda choice: -np.mean(validation[choice]))
+    best, tau = ranked[0]
+    tops = {group: [choice for choice in ranked if choice[0] == group] for group, _ in ranked}  # best tau first
+    shown = [group for rank, group in enumerate(tops) if rank < 8 or len(group) in (1, len(names))]
     print(f"\nValidation, {measured}, mean and standard deviation of {len(runs)} seeds:")
-    show([("candidate", measured), *((" + ".join(group), spread(validation[group])) for group in shown)])
-    print("\nLogit adjustment of the best:")
-    show([("tau", measured), *((f"{t:+.2f}", spread(by_tau[t])) for t in TAUS)])
-    test = score("test", best, tau)
-    svm = score("test", ("svm",), 0.0)
-    print(f"\nTest, {' + '.join(best)} with tau {tau:+.2f}:")
+    show([("candidate", "best tau", measured, "at tau 0", "at tau 1"),
+          *((" + ".join(group), f"{tops[group][0][1]:.2f}",
+             *(spread(validation[choice]) for choice in (tops[group][0], (group, 0.0), (group, 1.0))))
+            for group in shown)])  # fmt: skip
+    test, svm = score("test", best, tau), [measure(run["probabilities"]["svm"]["test"], run["dataset"].test.y)
+                                           for run in runs]  # fmt: skip
+    print(f"\nTest, {' + '.join(best)} with tau {tau:.2f}:")
     show([("", *KEYS), row_of("chosen", test), row_of("LinearSVC, same split", svm)])
-    moved = {t: score("test", ("unweighted",), t) for t in SHIFTS}
-    both = {t: score("test", best, t) for t in TAUS}
+    moved = {t: score("test", best, t) for t in TAUS}
     priors = [np.bincount(getattr(runs[0]["dataset"], part).y) / len(getattr(runs[0]["dataset"], part))
               for part in ("train", "test")]  # fmt: skip
     shares = (" / ".join(f"{100 * share:.1f}" for share in prior) + " %" for prior in priors)
     print(f"\nShares of {'/'.join(runs[0]['dataset'].classes)}: {' in train, '.join(shares)} in test.")
     print("What the adjustment does on test (shown after the choice, not used for it):")
-    show([("n-gram softmax, loss not weighted", *KEYS), *(row_of(f"tau {t:+.2f}", moved[t]) for t in SHIFTS),
-          ("chosen, its loss already weighted", *KEYS), *(row_of(f"tau {t:+.2f}", both[t]) for t in TAUS)])  # fmt: skip
-
-    def means(by_tau: dict[float, list[dict[str, float]]]) -> dict[float, dict[str, float]]:
-        return {t: {key: np.mean([row[key] for row in rows]) for key in KEYS} for t, rows in by_tau.items()}
-
+    show([("tau", *KEYS), *(row_of(f"{t:.2f}", moved[t]) for t in TAUS)])
     return rounded({
         "measure": measured,
-        "validation": {" + ".join(group): validation[group] for group in ranked},
-        "validation_by_tau": by_tau,
+        "validation": {" + ".join(group): {tau: validation[group, tau] for tau in TAUS} for group in shown},
         "chosen": {"candidate": " + ".join(best), "tau": tau},
         "test": {key: [row[key] for row in test] for key in KEYS},
         "test_mean": {key: np.mean([row[key] for row in test]) for key in KEYS},
         "linear_svc": {key: [row[key] for row in svm] for key in KEYS},
         "shares": {"train": priors[0], "test": priors[1]},
-        "test_by_tau": {"unweighted n-grams": means(moved), "chosen": means(both)},
+        "test_by_tau": {t: {key: np.mean([row[key] for row in rows]) for key in KEYS} for t, rows in moved.items()},
     })  # fmt: skip
+
+
+def as_in_training(name: str, probabilities: np.ndarray, prior: np.ndarray) -> np.ndarray:
+    """What a model would say if all classes had counted as often as they came: a loss that weighs them alike has
+    learned p(class | text) / prior, up to a factor for each text."""
+    return probabilities if name == "unweighted" else adjusted(probabilities, prior, -1.0)
 
 
 def row_of(name: str, found: list[dict[str, float]]) -> tuple[str, ...]:
