@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import platform
+import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -43,7 +44,8 @@ class Record:
     def __init__(self, name: str, args: argparse.Namespace, argv: Sequence[str] | None) -> None:
         self.name, self.args, self.started = name, args, time.perf_counter()
         shown = sys.argv[1:] if argv is None else list(argv)
-        self.command = " ".join(["python -m tutorials.experiments." + name.partition("-")[0], *shown])
+        module = "tutorials.experiments." + name.partition("-")[0]
+        self.command = shlex.join(["python", "-m", module, *shown])
 
     def save(self, result: dict[str, Any], whole: bool = True) -> dict[str, Any]:
         """The result with its circumstances; written to its file unless it was a quick look or not the `whole`."""
