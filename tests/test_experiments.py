@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from minnet.data import Dataset, Split
-from tutorials.experiments.record import rounded, spread
+from tutorials.experiments.record import rounded, side_by_side, spread
 
 QUICK = {
     "large_vocabulary": ["--part", "cost"],
@@ -89,6 +89,26 @@ def test_no_training_text_stands_in_another_split(monkeypatch, capsys):
     in_test = replace(whole, validation=None, test=split_of([train.x[2].replace(",", " ...")], [2]))
     monkeypatch.setattr(apart, "load", lambda name, **_: in_test)
     assert apart.load_apart("mine").train.x == train.x[:2]
+
+
+def test_texts_of_another_data_set_train_as_well_but_no_copy_of_a_test_text(monkeypatch, capsys):
+    apart = importlib.import_module("tutorials.experiments.apart")
+    texts = [f"text number {name} that is long enough" for name in ("one", "two", "three", "four", "five", "six")]
+    first = [split_of([text], [0]) for text in texts[:3]]
+    other = [split_of([texts[3]], [1]), split_of([texts[4]], [2]), split_of([texts[2].upper()], [0])]
+    made = {
+        "a": Dataset("a", "text", ("x", "y", "z"), *first, ""),
+        "b": Dataset("b", "text", ("x", "y", "z"), *other, ""),
+    }
+    monkeypatch.setattr(apart, "load", lambda name, **_: made[name])
+    found = apart.load_apart("a", more="b")
+    assert found.train.x == [texts[0], texts[3], texts[4]] and found.train.y.tolist() == [0, 1, 2]
+    assert found.test.x == [texts[2]]
+
+
+def test_side_by_side_keeps_the_order():
+    for jobs in (1, 2):
+        assert side_by_side(jobs, divmod, [(7, 2), (9, 4), (5, 5)]) == [(3, 1), (2, 1), (1, 0)]
 
 
 def test_the_choice_is_made_on_validation_alone(capsys):
