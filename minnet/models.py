@@ -129,6 +129,15 @@ def ngram_softmax(features: int, classes: int, seed: int = 0) -> Sequential:
     return Sequential(linear)
 
 
+def ngram_mlp(features: int, classes: int, seed: int = 0, width: int = 32, dropout: float = 0.5) -> Sequential:
+    """The same with one hidden layer of ReLU: each n-gram has a vector, and a text is their weighted sum."""
+    rng = np.random.default_rng(seed)
+    vectors = Linear(features, width, rng=rng)
+    # rows have length 1, so a sum of many small weights has the spread of one of them
+    vectors.W[...] = 0.1 * rng.standard_normal(vectors.W.shape, dtype=np.float32)
+    return Sequential(vectors, ReLU(), Dropout(dropout), Linear(width, classes, rng=rng))
+
+
 def embedding_bag(
     vocabulary: int, classes: int, seed: int = 0, dimensions: int = 64, dropout: float = 0.5
 ) -> Sequential:

@@ -29,7 +29,7 @@ def reliability(
         raise ValueError(f"reliability draws one or two sets of probabilities, got {len(given)}")
     found = {name: calibration.reliability(p, labels, bins) for name, p in given.items()}
     title, caption = _reliability_words(given, labels, bins)
-    figure = new(5.2, 5.05, title)
+    figure = new(5.6, 5.05, title)
     axes, below = panel(figure, 0.75, 1.5, 3.1, 3.1), panel(figure, 0.75, 0.5, 3.1, 0.72)
     axes.plot([0, 1], [0, 1], color=RULE, linewidth=1, linestyle=(0, (1, 1.5)))
     axes.text(0.97, 0.03, "surer than right", color=QUIET, ha="right", fontsize=8.5)

@@ -166,6 +166,9 @@ CHANGES: dict[tuple[str, str], dict[str, Any]] = {
         "schedule": Constant(),
         "encoder": lambda: Ngrams(min_count=1, negation=True),
     },
+    ("comments", "bag"): {"epochs": 40, "batch_size": 16},
+    ("comments", "cnn"): {"epochs": 15, "batch_size": 16},
+    ("comments", "attention"): {"epochs": 40, "batch_size": 16},
 }
 
 

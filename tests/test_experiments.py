@@ -2,15 +2,18 @@
 
 import importlib
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from tutorials.experiments.record import rounded, spread
+from minnet.data import Dataset, Split
+from tutorials.experiments.record import rounded, side_by_side, spread
 
 QUICK = {
     "large_vocabulary": ["--part", "cost"],
     "crossvalidation": ["--seeds", "1"],
+    "domains": ["--seeds", "1"],
     "sentiment": [],
     "shares": [],
     "softmax_or_sigmoid": ["--seeds", "1"],
@@ -67,6 +70,102 @@ def test_adjustment_by_the_prior_undoes_it():
     module = importlib.import_module("tutorials.experiments.sentiment")
     prior = np.array([0.2, 0.3, 0.5])
     np.testing.assert_allclose(module.adjusted(prior[None], prior, 1.0), [[1 / 3] * 3])
+
+
+def split_of(texts, labels):
+    return Split(texts, np.array(labels))
+
+
+def test_no_training_text_stands_in_another_split(monkeypatch, capsys):
+    apart = importlib.import_module("tutorials.experiments.apart")
+    long = "The lift was stuck again this morning"
+    train = split_of([long + " http://t.co/x", "so true", "The lift came at once, what a wonder"], [0, 2, 2])
+    held = split_of([f"@anna {long.upper()}!!", "so true"], [0, 2])
+    whole = Dataset("mine", "text", ("a", "b", "c"), train, held, split_of(["another text"], [1]), "made")
+    monkeypatch.setattr(apart, "load", lambda name, **_: whole)
+    found = apart.load_apart("mine")
+    assert found.train.x == train.x[1:] and found.train.y.tolist() == [2, 2]  # short ones may agree by chance
+    assert found.validation is held and "1 of 3 training texts" in capsys.readouterr().out
+    in_test = replace(whole, validation=None, test=split_of([train.x[2].replace(",", " ...")], [2]))
+    monkeypatch.setattr(apart, "load", lambda name, **_: in_test)
+    assert apart.load_apart("mine").train.x == train.x[:2]
+
+
+def test_texts_of_another_data_set_train_as_well_but_no_copy_of_a_test_text(monkeypatch, capsys):
+    apart = importlib.import_module("tutorials.experiments.apart")
+    texts = [f"text number {name} that is long enough" for name in ("one", "two", "three", "four", "five", "six")]
+    first = [split_of([text], [0]) for text in texts[:3]]
+    other = [split_of([texts[3]], [1]), split_of([texts[4]], [2]), split_of([texts[2].upper()], [0])]
+    made = {
+        "a": Dataset("a", "text", ("x", "y", "z"), *first, ""),
+        "b": Dataset("b", "text", ("x", "y", "z"), *other, ""),
+    }
+    monkeypatch.setattr(apart, "load", lambda name, **_: made[name])
+    found = apart.load_apart("a", more="b")
+    assert found.train.x == [texts[0], texts[3], texts[4]] and found.train.y.tolist() == [0, 1, 2]
+    assert found.test.x == [texts[2]]
+
+
+def test_side_by_side_keeps_the_order():
+    for jobs in (1, 2):
+        assert side_by_side(jobs, divmod, [(7, 2), (9, 4), (5, 5)]) == [(3, 1), (2, 1), (1, 0)]
+
+
+def test_the_choice_is_made_on_validation_alone(capsys):
+    module = importlib.import_module("tutorials.experiments.sentiment")
+    y = np.arange(60) % 3
+    right, half = np.eye(3)[y] * 0.8 + 0.1, np.eye(3)[np.where(np.arange(60) < 30, y, (y + 1) % 3)] * 0.6 + 0.2
+    parts = {"good on validation": {"validation": right, "test": half},
+             "good on test": {"validation": half, "test": right},
+             **{name: {"validation": half, "test": half} for name in ("unweighted", "svm")}}  # fmt: skip
+    splits = [split_of([""] * 60, y) for _ in range(3)]
+    dataset = Dataset("mine", "text", ("a", "b", "c"), *splits, "made")
+    runs = [{"probabilities": parts, "dataset": dataset, "prior": np.full(3, 1 / 3)}]
+    found = module.chosen_and_tested(runs, ["good on validation", "good on test"], "macro recall")
+    assert found["chosen"] == {"candidate": "good on validation", "tau": 0.0}
+    assert found["validation"]["good on validation"]["0.0"] == [1.0] and found["test"]["macro recall"] == [0.5]
+    assert found["shares"]["test"] == [pytest.approx(1 / 3, abs=1e-4)] * 3
+
+
+def test_models_that_weigh_the_classes_are_brought_to_the_mix_of_training():
+    module = importlib.import_module("tutorials.experiments.sentiment")
+    prior, p = np.array([0.2, 0.3, 0.5]), np.array([[0.6, 0.3, 0.1]])
+    assert module.as_in_training("unweighted", p, prior) is p
+    np.testing.assert_allclose(module.as_in_training("ngrams", p, prior), [[0.12 / 0.26, 0.09 / 0.26, 0.05 / 0.26]])
+
+
+def test_moving_the_prior_trades_accuracy_for_recall():
+    # two classes of which one is rare, and scores that overlap: the best of accuracy hardly names the rare one
+    module = importlib.import_module("tutorials.experiments.sentiment")
+    rng = np.random.default_rng(0)
+    y = (rng.random(20_000) < 0.1).astype(int)
+    x, prior = rng.normal(y, 1.0), np.array([0.9, 0.1])
+    z = np.stack([np.zeros_like(x), x - 0.5 + np.log(1 / 9)], axis=1)  # the true log odds
+    p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+    plain, moved = (module.measure(module.adjusted(p, prior, tau), y) for tau in (0.0, 1.0))
+    assert plain["accuracy"] > moved["accuracy"] + 0.1
+    assert moved["macro recall"] == pytest.approx(0.6915, abs=0.01)  # P(N(0, 1) < 1/2), the best there is
+    assert plain["macro recall"] < 0.6
+
+
+def test_halves_of_a_domain_are_drawn_by_class_and_share_nothing():
+    module = importlib.import_module("tutorials.experiments.domains")
+    a, b = module.halves("comments", seed=0), module.halves("comments", seed=1)
+    assert len(a.train) == len(a.test) == 300 and a.validation is None
+    assert np.bincount(a.train.y).tolist() == np.bincount(a.test.y).tolist() == [100, 100, 100]
+    assert not set(a.train.x) & set(a.test.x) and set(a.train.x) != set(b.train.x)
+    by_hand = module.f1s(np.array([0, 0, 1, 1]), np.array([0, 1, 1, 1]), 2)
+    assert by_hand == {"macro": pytest.approx((2 / 3 + 4 / 5) / 2), "weighted": pytest.approx((2 / 3 + 3 * 4 / 5) / 4)}
+
+
+def test_conclusions_say_what_the_tables_say():
+    module = importlib.import_module("tutorials.experiments.softmax_or_sigmoid")
+    single = {"softmax": {"log loss": [0.2], "sum": [1.0]}, "sigmoid": {"log loss": [0.1], "sum": [0.97]}}
+    several = {"softmax": {"exact": [0.6], "ece": [0.1], "threshold": [0.1]},
+               "sigmoid": {"exact": [0.7], "ece": [0.01], "threshold": [0.5]}}  # fmt: skip
+    one, many = module.conclusions({"digits": single, "pictures": several})
+    assert "on 0 of 1 data sets;" in one and "0.970 to 0.970" in one
+    assert "70.0 % of the pictures with sigmoids, on 60.0 % with softmax" in many and "off by 10.0 points" in many
 
 
 def test_cells():

@@ -107,6 +107,14 @@ def test_axes_are_labelled(name):
         assert axes.get_ylabel() or axes.get_title(loc="left")
 
 
+def test_names_of_what_is_drawn_twice_stay_inside_the_figure():
+    p = np.repeat([[0.9, 0.1], [0.6, 0.4]], 20, axis=0)
+    figure = plots.reliability({"as trained": p, "temperature 12.34": p}, np.arange(40) % 2)
+    canvas.png(figure)
+    for text in figure.axes[0].texts:
+        assert text.get_window_extent().x1 <= figure.bbox.x1, text.get_text()
+
+
 def test_figures_leave_no_trace_and_need_no_display():
     """In a fresh process: neither pyplot nor a changed setting is left behind."""
     code = (

@@ -156,3 +156,14 @@ def test_few_updates_get_a_lower_peak():
     assert recipe.for_examples(50_000).learning_rate == recipe.learning_rate
     few = replace(recipe, epochs=1, batch_size=100).for_examples(1000)  # 10 updates of 1000
     assert few.learning_rate == pytest.approx(recipe.learning_rate / 10)
+
+
+@pytest.mark.parametrize("name", TEXT)
+def test_every_text_model_learns_from_few_texts(name):
+    dataset = load("comments")
+    _, recipe = choose(dataset, name)
+    vectorizer, inputs = recipe.encode(dataset)
+    model = recipe.build(dataset, vectorizer, seed=0)
+    trainer = Trainer(model, recipe.loss(dataset), recipe.make_optimizer(model), schedule=recipe.schedule, workers=1)
+    trainer.fit((inputs["train"], dataset.train.y), epochs=recipe.epochs, batch_size=recipe.batch_size, progress=False)
+    assert (trainer.predict(inputs["test"]).argmax(axis=1) == dataset.test.y).mean() > 0.5  # chance: a third

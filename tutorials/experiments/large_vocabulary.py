@@ -173,14 +173,14 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     if "cost" in wanted:
         sizes = (10, 1000) if args.quick else (10, 100, 1000, 10_000, 30_000, 100_000, 200_000)
         result["cost"] = cost(sizes, args.samples, 3 if args.quick else 7)
-        if not args.quick:
+        if not args.quick and args.part is None:
             _figure(result["cost"], RESULTS / "large_vocabulary.png")
     if "bias" in wanted:
         result["bias"] = bias(50 if args.quick else 2000)
     if "words" in wanted:
         task = ("comments", 100) if args.quick else ("tweeteval", args.tweets)
         result["words"] = words(*task, args.seeds, 1 if args.quick else 2, args.data, args.samples)
-    return record.save(rounded(result))
+    return record.save(rounded(result), whole=args.part is None)
 
 
 def _figure(rows: list[dict[str, Any]], path: Path) -> None:

@@ -6,9 +6,10 @@ import argparse
 import json
 import os
 import platform
+import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,24 @@ import numpy as np
 RESULTS = Path(__file__).parent.parent / "results"
 
 
-def parser(description: str | None, seeds: int = 3) -> argparse.ArgumentParser:
-    """The options that all experiments have."""
+def parser(description: str | None, seeds: int = 3, jobs: bool = False) -> argparse.ArgumentParser:
+    """The options that all experiments have, and `--jobs` for those whose parts can run side by side."""
     made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--quick", action="store_true", help="a few seconds on little data, to see that it runs")
     made.add_argument("--seeds", type=int, default=seeds, help="runs with seeds 0, 1, ... (default: %(default)s)")
     made.add_argument("--data", help="the folder where data sets lie and are put")
-    made.add_argument("--out", help="the result's file (default: tutorials/results/, and none with --quick)")
+    made.add_argument("--out", help="the result's file (default: in tutorials/results/ after a whole run)")
+    if jobs:
+        made.add_argument("--jobs", type=int, default=1, help="processes side by side (default: %(default)s)")
     return made
+
+
+def side_by_side(jobs: int, function: Callable[..., Any], arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
+    """`function` of each of the arguments, in `jobs` processes; the results are in the arguments' order."""
+    from joblib import Parallel, delayed
+
+    results: list[Any] = Parallel(n_jobs=jobs)(delayed(function)(*given) for given in arguments)
+    return results
 
 
 class Record:
@@ -33,24 +44,27 @@ class Record:
     def __init__(self, name: str, args: argparse.Namespace, argv: Sequence[str] | None) -> None:
         self.name, self.args, self.started = name, args, time.perf_counter()
         shown = sys.argv[1:] if argv is None else list(argv)
-        self.command = " ".join(["python -m tutorials.experiments." + name.partition("-")[0], *shown])
+        module = "tutorials.experiments." + name.partition("-")[0]
+        self.command = shlex.join(["python", "-m", module, *shown])
 
-    def save(self, result: dict[str, Any]) -> dict[str, Any]:
-        """The whole result; written to its file unless it was only a quick look."""
-        whole = {
+    def save(self, result: dict[str, Any], whole: bool = True) -> dict[str, Any]:
+        """The result with its circumstances; written to its file unless it was a quick look or not the `whole`."""
+        saved = {
             "command": self.command,
             "seconds": round(time.perf_counter() - self.started, 3),
-            "seeds": list(range(self.args.seeds)),
+            "seeds": [getattr(self.args, "first", 0) + n for n in range(self.args.seeds)],
             "cores": os.cpu_count(),
             "versions": {"python": platform.python_version(), "numpy": np.__version__},
             **result,
         }
-        path = Path(self.args.out) if self.args.out else None if self.args.quick else RESULTS / f"{self.name}.json"
+        path = RESULTS / f"{self.name}.json" if whole and not self.args.quick else None
+        if self.args.out:
+            path = Path(self.args.out)
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(whole, indent=1, ensure_ascii=False) + "\n", "utf-8")
+            path.write_text(json.dumps(saved, indent=1, ensure_ascii=False) + "\n", "utf-8")
             print(f"\nwritten: {path}")
-        return whole
+        return saved
 
 
 def show(rows: Sequence[Sequence[Any]]) -> None:

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from minnet.data import load
 from minnet.metrics import class_shares
 from minnet.recipes import choose
+from tutorials.experiments.apart import load_apart
 from tutorials.experiments.record import Record, parser, rounded, show
 from tutorials.experiments.sentiment import fitted
 
@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     errors: dict[str, dict[tuple[float, ...], list[float]]] = {}
     held: dict[str, list[bool]] = {}
     for seed in range(args.seeds):
-        dataset = load(args.dataset, folder=args.data, seed=seed)
+        dataset = load_apart(args.dataset, args.data, seed)
         _, recipe = choose(dataset, "ngrams")
         p = fitted(recipe, dataset, recipe.encode(dataset), seed)
         k = len(dataset.classes)
