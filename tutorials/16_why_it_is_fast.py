@@ -250,10 +250,9 @@ for _ in range(5):
 ratio = min(walls[1]) / min(walls[2])
 print(f"two workers are {ratio:.1f} times as fast as one, on the {available_cores()} cores of this machine")
 # %% [markdown]
-# How much depends on who else is using the cores: with both of two to yourself it is well above 1, on a busy machine
-# (as the one that made this page may have been) about 1 or less. Put your number into Amdahl's law: which part is
-# shared?
-# %% [markdown]
+# How much depends on the machine and on who else is using its cores: the best case is 2, on a busy machine it is
+# about 1 or less. Run this cell when nothing else runs, and put your number into Amdahl's law: which part is shared?
+#
 # ## What can go wrong
 #
 # - **Timing once.** The first run loads, allocates, wakes up. Take the quickest of several, in turns with what it is
