@@ -106,7 +106,7 @@ print("naive softmax of (1000, 999):", broken[0])
 # A score of 89 is enough, and a network whose learning runs away has it soon. The cure is shift invariance: subtract
 # the largest score $m$ of the row. Then the largest exponent is $e^0 = 1$, nothing overflows, and the sum is at
 # least 1. Small ones may become 0 (**underflow**): those classes are then impossible as far as float64 can tell,
-# whose smallest number is about $10^{-324}$.
+# whose smallest number is $5 \cdot 10^{-324}$.
 #
 # $$p_k = \frac{e^{z_k - m}}{\sum_j e^{z_j - m}}, \qquad m = \max_j z_j$$
 # %%
@@ -154,7 +154,8 @@ check("with the maximum of each row, both rows are right", np.allclose(softmax(p
 # $$\log p_k = \log \frac{e^{z_k}}{\sum_j e^{z_j}} = z_k - \underbrace{\log \sum_j e^{z_j}}_{\text{log-sum-exp}},
 # \qquad \log \sum_j e^{z_j} = m + \log \sum_j e^{z_j - m}$$
 #
-# The **log-sum-exp** is a smooth maximum: never below $m$, and at most $\log K$ above it.
+# The **log-sum-exp** is a smooth maximum: never below $m$, and at most $\log K$ above it, for the sum after the shift
+# lies between 1 and $K$.
 # %%
 def log_softmax(z):
     m = z.max(axis=1, keepdims=True)
@@ -177,7 +178,7 @@ check("log-softmax knows that it is -20000", logs[0, 1] == -20_000)
 # %%
 from minnet import functional
 
-rng = np.random.default_rng(0)
+rng = np.random.default_rng(0)  # random numbers that follow from a seed, here 0: the same in every run
 many = rng.standard_normal((1000, 10)) * np.logspace(-2, 4, 1000)[:, None]  # (1000, 10), up to tens of thousands
 theirs = functional.softmax(many)
 check("our softmax is minnet's on 1,000 rows of scores up to 20,000", np.allclose(softmax(many), theirs, atol=1e-15))
@@ -302,5 +303,5 @@ check("at T = 50 the winner of none of the 1,000 rows has changed", (winners == 
 #
 # `tutorials/exercises/e01_softmax.py`: write softmax yourself, safe for any scores, and have it graded: `python -m
 # tutorials.exercises check 1`. In all exercises, arguments come as NumPy arrays of float64 (labels and ids as whole
-# numbers), and a result may be of any floating-point kind; the examples are written as lists to save space.
-# `from given import softmax` gives later exercises what earlier ones built, should you not have solved them.
+# numbers), and a result may be of any floating-point kind; the examples are written as lists to save space. `from
+# given import softmax` gives later exercises what earlier ones built: `given` is a small module of finished pieces.

@@ -91,8 +91,8 @@ check("the long way ends at (0.7, 0.2, -0.9)", np.allclose(dz, [[0.7, 0.2, -0.9]
 #
 # ## And in one line
 #
-# With the log-sum-exp of lesson 1 it is shorter still, and needs no Jacobian. Since $\log p_k = z_k - \mathrm{lse}(z)$
-# and $\sum_k t_k = 1$,
+# With the log-sum-exp of lesson 1, $\mathrm{lse}(z) = \log \sum_j e^{z_j}$, it is shorter still, and needs no
+# Jacobian. Since $\log p_k = z_k - \mathrm{lse}(z)$ and $\sum_k t_k = 1$,
 #
 # $$l = -\sum_k t_k z_k + \log \sum_j e^{z_j}, \qquad
 # \frac{\partial l}{\partial z_j} = -t_j + \frac{e^{z_j}}{\sum_i e^{z_i}} = p_j - t_j$$
@@ -242,8 +242,8 @@ check("our smoothing is minnet's", np.isclose(with_smoothing, loss_and_gradient(
 # - **Mean over all $N \cdot K$ entries** instead of over examples: off by exactly $K$.
 # - **Softmax in the network and in the loss**: the loss cannot fall below
 #   $\log(1 + (K-1)/e) = 1.46$ for ten classes, and learning crawls.
-# - **A loss of 0.05 on the training data**, and 3 on new data: the network is sure, and wrong. The mean hides it:
-#   one example at $10^{-6}$ costs as much as 39 at 70 %.
+# - **A loss of 0.05 on the training data**, and 3 on new data: the network is sure, and wrong. Look at the
+#   single losses: one example at $10^{-6}$ costs as much as 39 at 70 %.
 #
 # ## Check yourself
 #

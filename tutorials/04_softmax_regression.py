@@ -69,7 +69,8 @@ test_x, test_y = digits.test.x.reshape(-1, 64) / 255, digits.test.y  # (360, 64)
 
 def cost(x, y, W, b):
     p = softmax(x @ W + b)  # (N, 10)
-    return -np.log(p[np.arange(len(y)), y]).mean(), (p.argmax(axis=1) == y).mean()
+    loss = -np.log(p[np.arange(len(y)), y]).mean()  # safe for scores as small as these; else log_softmax (lesson 3)
+    return loss, (p.argmax(axis=1) == y).mean()
 
 
 def fit(x, y, learning_rate=0.5, epochs=20, batch_size=32):
@@ -135,7 +136,7 @@ show(
 # ## The same in minnet
 #
 # The same loop, with the library's pieces: a `Linear` layer has $W$, $b$ and the two lines of its gradient,
-# `SoftmaxCrossEntropy` is lesson 3, and `SGD` takes the step. Same order of pictures, same result:
+# `SoftmaxCrossEntropy` is lesson 3, and `SGD` (lesson 6) takes the step. Same order of pictures, same result:
 # %%
 from minnet.layers import Linear, Sequential
 from minnet.losses import SoftmaxCrossEntropy
@@ -233,7 +234,7 @@ check("our macro F1 is minnet's", np.isclose(f1_scores(counts).mean(), theirs["m
 # %%
 scores, said, rng = f1_scores(counts), p.argmax(axis=1), np.random.default_rng(1)
 drawn = [f1_scores(confusion(test_y[rows], said[rows], 10)) for rows in rng.integers(360, size=(400, 360))]
-low, high = np.quantile(drawn, [0.025, 0.975], axis=0)  # (10,) each: how far chance could have moved F1 (lesson 13)
+low, high = np.quantile(drawn, [0.025, 0.975], axis=0)  # 400 times 360 of the 360 pictures, with repeats (lesson 13)
 figure, (axes,) = panels(1, height=2.6, title="36 pictures a digit are few: chance alone moves each F1 that far")
 axes.errorbar(range(10), scores, [scores - low, high - scores], fmt="o", color=BLUE, capsize=3, linewidth=1.2)
 axes.axhline(scores.mean(), color=ORANGE, linestyle="--", linewidth=1)

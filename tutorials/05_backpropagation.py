@@ -151,7 +151,7 @@ show(
 # A backward pass can be wrong and still run. So we measure: move one parameter a little up and a little down, and
 # compare the slope with what backward claims. The **relative error** compares the difference with the size of the
 # numbers themselves: $\max|\text{claimed} - \text{measured}| \,/\, \max|\text{measured}|$. The small step is called
-# `eps`: $h$ is taken.
+# `eps`, for $h$ is the hidden layer here.
 # %%
 def measure(f, array, eps=1e-5):
     slopes = np.zeros_like(array)

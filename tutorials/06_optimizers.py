@@ -27,7 +27,8 @@
 # | 0.021 | 0.979 | $-1.1$ | explodes |
 #
 # So the steepest direction sets the limit, $\eta < 2/\lambda_{\max}$, and the flattest pays for it. Their ratio, here
-# 100, is the **condition number**; gradient descent needs a number of steps in proportion to it.
+# 100, is the **condition number**; gradient descent needs a number of steps in proportion to it: with
+# $\eta = 1/\lambda_{\max}$ the flat weight keeps $1 - 1/100$ a step, and falls to a third in about 100.
 #
 # ## Four rules
 #
@@ -43,10 +44,11 @@
 # keeps $0/0$ away where a gradient has always been 0.
 #
 # **Adam** remembers both, $m \leftarrow \beta_1 m + (1 - \beta_1)\,g$ and $s \leftarrow \beta_2 s + (1 -
-# \beta_2)\,g^2$, with $\beta_1 = 0.9$ and $\beta_2 = 0.999$. Both start at 0, so they are too small at first; after
-# $t$ steps the weights in the sums add up to $1 - \beta_1^t$ and $1 - \beta_2^t$. Dividing by that is the **bias
-# correction**. By hand, first step: $m = 0.1 g$, $s = 0.001 g^2$, corrected $g$ and $g^2$, so the step is $\eta\,
-# g/|g| = \pm \eta$. A gradient of 1000 and one of 0.001 move their weights equally far.
+# \beta_2)\,g^2$, with $\beta_1 = 0.9$ and $\beta_2 = 0.999$. Both start at 0, so they are too small at first: after
+# two steps $m = 0.09\,g_1 + 0.1\,g_2$, whose factors add up to $0.19 = 1 - 0.9^2$, after $t$ steps to $1 -
+# \beta_1^t$, and those of $s$ to $1 - \beta_2^t$. Dividing by that is the **bias correction**. By hand, first step:
+# $m = 0.1 g$, $s = 0.001 g^2$, corrected $g$ and $g^2$, so the step is $\eta\, g/|g| = \pm \eta$. A gradient of 1000
+# and one of 0.001 move their weights equally far.
 # %%
 import numpy as np
 from lesson import check, panels, show
@@ -117,7 +119,7 @@ from minnet.layers import Linear, ReLU, Sequential
 THEIRS = {
     "SGD": lambda model: optimizers.SGD(model, 0.018),
     "momentum": lambda model: optimizers.SGD(model, 0.01, momentum=0.9),
-    "RMSProp": lambda model: optimizers.RMSProp(model, 0.1, alpha=0.9),
+    "RMSProp": lambda model: optimizers.RMSProp(model, 0.1, alpha=0.9),  # alpha: the 0.9 of its rule
     "Adam": lambda model: optimizers.Adam(model, 0.2),
 }
 gaps = {}
@@ -154,9 +156,10 @@ show(
     figure, f"Momentum: one curve. Adam: {needed['Adam']} steps above a loss of 0.01 straight, {slower['Adam']} turned."
 )
 # %% [markdown]
-# The derivation is one line. Let $w = Ru$ with a rotation $R$, so $R R^\top = 1$. The chain rule gives $g_u = R^\top
-# g_w$, hence $g_w = R\,g_u$, and SGD's step in $w$ is $R$ times its step in $u$: everything turns along; so it does
-# with momentum. But $\sqrt{\cdot}$ and division *number by number* do not commute with $R$. RMSProp and Adam help
+# The derivation is one line. Let $w = Ru$ with a rotation $R$, so $R R^\top = 1$. Put $u = R^\top w$ into the bowl:
+# its matrix in $w$ is $R H R^\top$. The chain rule gives $g_u = R^\top g_w$, hence $g_w = R\,g_u$, and SGD's step in
+# $w$ is $R$ times its step in $u$: everything turns along; so it does with momentum. But $\sqrt{\cdot}$ and division
+# *number by number* do not commute with $R$: turned first or divided first, the result differs. RMSProp and Adam help
 # when the flat and the steep directions are single weights: rare words, layers of very different scale. They are at a
 # loss when the ravine runs across. In return, they do not care for the size of the loss: $g \to 1000\,g$ cancels.
 # (RMSProp's count above is high for another reason: its steps never get small, so it hovers about the bottom.)
@@ -234,11 +237,12 @@ show(figure, f"Loss at the best rate of each: {parts}. Runs that exploded are dr
 # ## Schedules
 #
 # Near the bottom the true gradient is small, and what is left is the noise of the mini-batch: SGD hovers. In a bowl,
-# noise of variance $\sigma^2$ comes in at each step and the factor $1 - \eta\lambda$ lets it fade. In balance, the
-# mean square of a weight is $V = (1 - \eta\lambda)^2 V + \eta^2\sigma^2$, so $V = \eta\sigma^2/(\lambda(2 -
-# \eta\lambda))$, and its loss $\frac12 \lambda V$ has a floor of $\eta \sigma^2 / (4 - 2\eta\lambda)$: about in
-# proportion to the rate. A small rate from the start would be slow. So start large and end small: a **schedule**. The
-# half cosine wave, $\eta_t = \eta\,(1 + \cos \pi t/T)/2$, is a good default.
+# noise of mean 0 and mean square $\sigma^2$ comes in at each step and the factor $1 - \eta\lambda$ lets it fade.
+# Squares of independent numbers of mean 0 add (lesson 9); so in balance, the mean square of a weight is $V = (1 -
+# \eta\lambda)^2 V + \eta^2\sigma^2$, so $V = \eta\sigma^2/(\lambda(2 - \eta\lambda))$, and its loss $\frac12 \lambda
+# V$ has a floor of $\eta \sigma^2 / (4 - 2\eta\lambda)$: about in proportion to the rate. A small rate from the start
+# would be slow. So start large and end small: a **schedule**. The half cosine wave, $\eta_t = \eta\,(1 + \cos \pi
+# t/T)/2$, is a good default.
 # %%
 steps = np.arange(1200)
 cosine = (1 + np.cos(np.pi * steps / 1200)) / 2

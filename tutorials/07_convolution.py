@@ -131,6 +131,7 @@ def conv_backward(dy, x, W):
 
 dy = rng.standard_normal(conv(x, W).shape)  # (2, 14, 14, 8)
 dx, dW = conv_backward(dy, x, W)
+# A small step in every entry at once: each changes the loss by its gradient times its step, and effects add.
 step = rng.standard_normal(x.shape), rng.standard_normal(W.shape)  # a random direction in x and W
 up, down = (conv(x + s * step[0], W + s * step[1]) for s in (1e-5, -1e-5))
 slope = (dy * (up - down)).sum() / 2e-5
@@ -142,9 +143,10 @@ check(
 # ### With padding and a stride
 #
 # Padding: pad $x$ first, and cut the border off $dx$ in the end. A stride: of all windows only every $S$-th is used,
-# down and across. There is another way to see the whole sum that works for any stride, forwards and back: loop over
-# the few places $(i, j)$ *of the filter*. For each, all outputs at once see the pixels `x[:, i : i + S * H2 : S, j :
-# j + S * W2 : S]`, of shape $(N, H_2, W_2, C)$ with $H_2 \times W_2$ outputs; times `W[i, j]`, $(C, K)$, that is this
+# down and across: $y_{nhwk} = \sum_{i,j,c} x_{n,\,hS+i-P,\,wS+j-P,\,c}\,W_{ijck}$, where $x$ is 0 outside. There is
+# another way to see the whole sum that works for any stride, forwards and back: loop over the few places $(i, j)$ *of
+# the filter*. For each, all outputs at once see the pixels `x[:, i : i + S * Hy : S, j : j + S * Wy : S]`, of shape
+# $(N, H_y, W_y, C)$ with $H_y \times W_y$ outputs ($H', W'$ in the exercise); times `W[i, j]`, $(C, K)$, that is this
 # place's part of $y$. Going back, each part is a `Linear` layer (lesson 5): $dW$ of this place is those pixels times
 # $dy$, and $dy$ times `W[i, j]` transposed is *added* to the same slice of $dx$.
 #
@@ -154,7 +156,9 @@ check(
 # halves the picture; going back, $dy$ goes to the winner alone. By hand: from $\begin{pmatrix} 1 & 5 \\ 2 & 0
 # \end{pmatrix}$ remains 5, and $dy = 3$ becomes $\begin{pmatrix} 0 & 3 \\ 0 & 0 \end{pmatrix}$. If two are equally
 # large, one of them has to be chosen, in minnet the first. If windows overlap (a stride smaller than the window), a
-# pixel that wins twice gets the sum.
+# pixel that wins twice gets the sum. For those, go place by place again: the slices of all $(i, j)$, stacked along a
+# new axis, have their `max` and `argmax` over it; going back, the slice of each place gets $dy$ where it is the
+# winner.
 #
 # ## The same in minnet
 # %%
@@ -200,8 +204,9 @@ show(
 # ## The receptive field
 #
 # How many pixels can one output see? Its **receptive field** starts with one place and grows with every layer by
-# $(k - 1)$ times the strides before it: five $3 \times 3$ layers see $1 + 5 \cdot 2 = 11$ pixels each way.
-# Backpropagation measures it: put $dy = 1$ at one output, and look where $dx$ is not 0. It shows more than the formula:
+# $(k - 1)$ times the product of all strides before it: five $3 \times 3$ layers see $1 + 5 \cdot 2 = 11$ pixels each
+# way. Backpropagation measures it: put $dy = 1$ at one output, and look where $dx$ is not 0. It shows more than the
+# formula:
 # %%
 seen = np.zeros((21, 21))
 for seed in range(10):
@@ -259,8 +264,8 @@ check("the convolutional network loses less than half as many", loss["convolutio
 #
 # ## What can go wrong
 #
-# - **Channels first or last.** Ours are last, $(N, H, W, C)$. PyTorch's are first. `reshape` does not exchange axes,
-#   `transpose` does.
+# - **Channels first or last.** Ours are last, $(N, H, W, C)$. Those of PyTorch, a widely used framework (lesson 17),
+#   are first. `reshape` does not exchange axes, `transpose` does.
 # - **The flip.** Mathematicians turn the filter before sliding it; deep learning does not. It only matters when
 #   weights are carried from one to the other.
 # - **Sizes that do not divide.** Height 7, window 2, stride 2: the last row is never seen.

@@ -139,7 +139,7 @@ axes.legend(frameon=False)
 show(figure, f"{held[-1]:.0%} of the test pictures are right after five epochs; guessing (grey line) gets 10 %.")
 # %% [markdown]
 # Why not 94 %? The program saw a tenth of the photographs, five times, with a small network. `train.py cifar10` uses
-# all of them, a larger network, and the means of lesson 10.
+# all of them, a larger network, and the remedies of lesson 10.
 #
 # ## What it looks for: filters and feature maps
 # %%
@@ -237,9 +237,9 @@ check("steps at random cost less than 8 points", accuracy - share["at random"] <
 check("the same steps against the network cost more than 15", accuracy - share["against the network"] > 0.15)
 # %% [markdown]
 # You cannot see the difference, and the network falls. In a sum of thousands of pixels, $D$ tiny pushes *in the same
-# direction* add up to $D$ times one of them; of random ones most cancel, and about $\sqrt D$ are left. It is not a
-# defect of this network; large ones have it too. A probability of 99 % is a statement about pictures like those it
-# has seen, nothing more.
+# direction* add up to $D$ times one of them; of random ones most cancel, and about $\sqrt D$ are left (their squares
+# add, lesson 9). It is not a defect of this network; large ones have it too. A probability of 99 % is a statement
+# about pictures like those it has seen, nothing more.
 #
 # ## What can go wrong
 #

@@ -17,11 +17,13 @@
 #
 # $$\mathrm{Var}(a) = D \cdot \mathrm{Var}(W) \cdot \overline{h^2}$$
 #
-# By hand ("size" is the root of the mean square): $D = 100$ inputs of size 1, weights of size 0.01. Then
-# $\mathrm{Var}(a) = 100 \cdot 0.0001 \cdot 1 = 0.01$, so $a$ has the size 0.1. ReLU cuts off half of the values, and
-# with them half of the mean square: $\overline{h^2} = 0.005$. Each layer multiplies the mean square by 0.005; after
-# ten layers it is $10^{-23}$. With weights of size 1 each layer multiplies by 50: $10^{17}$. What multiplies by
-# exactly 1?
+# By hand ("size" is the root of the mean square; $\mathrm{Var}$, the variance, is the mean square about the mean, and
+# its root the standard deviation): $D = 100$ inputs of size 1, weights of size 0.01. Then $\mathrm{Var}(a) = 100
+# \cdot 0.0001 \cdot 1 = 0.01$, so $a$ has the size 0.1. ReLU cuts off half of the values, and with them half of the
+# mean square: $\overline{h^2} = 0.005$. Each layer multiplies the mean square by 0.005; after ten layers it is
+# $10^{-23}$. With weights of size 1 each layer multiplies by 50: $10^{17}$. (Below, $D = 256$, and sizes are printed:
+# weights of 0.01 multiply the size by $\sqrt{256 \cdot 0.0001/2} = 0.113$ a layer, $3 \cdot 10^{-10}$ in ten.) What
+# multiplies by exactly 1?
 #
 # $$\tfrac12 \cdot D \cdot \mathrm{Var}(W) = 1 \quad\Rightarrow\quad \mathrm{Var}(W) = \frac2D$$
 #
@@ -124,7 +126,8 @@ check("the healthy network gets more than 93 % right", right(healthy) > 0.93)
 # %% [markdown]
 # ## Seven illnesses
 #
-# Six of them, and the healthy network, are trained below and shown as A to G. Read the table, then give each its name.
+# Six of them, and the healthy network, are trained below and shown as A to G, each point the mean of ten steps. Read
+# the table, then give each its name.
 #
 # | illness | sign | cure |
 # |---|---|---|
@@ -228,8 +231,7 @@ check("7: the leaked test claims at least 3 points more than is true", claimed -
 # same row of random weights into the scores: gradients are not zero, the loss falls. And then?
 # %%
 equal = network()
-for place, array in equal.named_parameters().items():
-    array[...] = 0.1 if place == "0.W" else array
+equal[0].W[...] = 0.1
 equal[2].W[...] = equal[2].W[:1]  # the same row for each hidden unit
 curve = train(equal, epochs=3)
 spread = abs(equal[0].W - equal[0].W[:, :1]).max()
@@ -238,7 +240,8 @@ check("32 units that start equal stay equal to 0.01", spread < 0.01)  # up to th
 check("the 32 equal units get less than 60 % right", right(equal) < 0.6)
 # %% [markdown]
 # You paid for 32 units and have one. Equal units get equal gradients, take equal steps, and stay equal for ever: only
-# chance can tell them apart. **Random weights are there to break the symmetry**, He only chooses their size.
+# chance can tell them apart. **Random weights are there to break the symmetry**, He initialisation (K. He and others)
+# only chooses their size.
 #
 # ## The recipe
 #

@@ -23,8 +23,9 @@
 # \sqrt{\mathrm{var} + \epsilon}$. With $\hat x_n = (x_n - \mathrm{mean})/\sigma$, the pieces are
 # $\partial\,\mathrm{mean}/\partial x_m = 1/N$; $\partial\,\mathrm{var}/\partial x_m = 2(x_m - \mathrm{mean})/N$ (what
 # goes through the mean cancels, for the deviations sum to 0), hence $\partial\sigma/\partial x_m = (x_m -
-# \mathrm{mean})/(N\sigma) = \hat x_m/N$. The rule for quotients puts them together, and with $d_n = \gamma\,dy_n$,
-# the gradient at $\hat x_n$, the chain rule sums over $n$:
+# \mathrm{mean})/(N\sigma) = \hat x_m/N$. The rule for quotients puts them together, $\partial\hat x_n/\partial x_m =
+# \big((\delta_{nm} - \frac1N)\,\sigma - (x_n - \mathrm{mean})\,\hat x_m/N\big)/\sigma^2$, and with $d_n =
+# \gamma\,dy_n$, the gradient at $\hat x_n$, the chain rule sums over $n$:
 #
 # $$\frac{\partial \hat x_n}{\partial x_m} = \frac1\sigma\Big(\delta_{nm} - \frac1N - \frac{\hat x_n \hat x_m}N\Big),
 # \qquad dx_m = \sum_n d_n \frac{\partial \hat x_n}{\partial x_m} = \frac{1}{\sigma}\Big(d_m - \overline{d} - \hat x_m\,
@@ -87,7 +88,7 @@ check("our batch normalisation is minnet's, forward and back", same_y and same_d
 # hand, $\eta = 0.1$, $\lambda = 0.5$: times 0.95 a step; $0.95^{14} = 0.49$, halved in 14 steps.
 # %%
 p, x = 1 / 3, np.full((200, 500), 6.0)  # (N, D)
-dropped = x * (np.random.default_rng(1).random(x.shape, np.float32) >= p) / (1 - p)
+dropped = x * (np.random.default_rng(1).random(x.shape, np.float32) >= p) / (1 - p)  # float32, as minnet draws
 print(f"after dropout: values {np.unique(dropped)}, mean {dropped.mean():.2f}")
 check("dropout keeps the mean of 100,000 numbers to 1 %", abs(dropped.mean() / 6 - 1) < 0.01)
 theirs = Dropout(p, rng=1).train().forward(x)
@@ -110,9 +111,9 @@ check(
 # %% [markdown]
 # ## A way around: residual connections
 #
-# Twenty layers, each of which weakens what passes through by half, leave $2^{-20}$, a millionth, both forwards and on
-# the way back (lesson 9). A **residual connection** adds the input to what the layer makes of it, $y = x + f(x)$. So
-# $dx$ is $dy$ plus what $f$ sends back for $dy$: one copy of $dy$ arrives as it was.
+# Twenty layers, each of which leaves 0.29 of the size of what passes through, leave $0.29^{20} = 2 \cdot 10^{-11}$,
+# both forwards and on the way back (lesson 9). A **residual connection** adds the input to what the layer makes of
+# it, $y = x + f(x)$. So $dx$ is $dy$ plus what $f$ sends back for $dy$: one copy of $dy$ arrives as it was.
 # %%
 sizes = {}
 for kind in ("stacked", "residual"):
@@ -294,7 +295,8 @@ check(
 #
 # </details>
 #
-# **5.** Five seeds give differences of $+1, +3, -1, +2, 0$ points: mean 1, standard deviation 1.58. Does it help?
+# **5.** Five seeds give differences of $+1, +3, -1, +2, 0$ points: mean 1, standard deviation 1.58 (from $N - 1 = 4$,
+# as in the table). Does it help?
 #
 # <details><summary>Answer</summary>
 #

@@ -335,5 +335,6 @@ show(
 #
 # ## Exercises
 #
-# `tutorials/exercises/e13_tokenizer.py`: cut texts into tokens and number them. `e12_embedding.py`: the lookup and its
-# gradient. Check them with `python -m tutorials.exercises check 13`, and `check 12`.
+# `tutorials/exercises/e13_tokenizer.py`: a smaller tokenizer than minnet's (no emoji, of the marks only ! and ?), and
+# ids. `e12_embedding.py`: the lookup and its gradient, where token 0 is padding and gets none. Check them with
+# `python -m tutorials.exercises check 13`, and `check 12`.

@@ -89,7 +89,14 @@ check("the changes of the scores sum to 0: attention is only ever moved, never m
 #
 # A batch holds texts of different lengths, filled up with zeros. A padded place has score $0 \cdot w = 0$, not
 # $-\infty$: it would get weight. So minnet sets the scores of padding to $-\infty$ before the softmax, and
-# $e^{-\infty} = 0$ does the rest. That is called a **mask**.
+# $e^{-\infty} = 0$ does the rest. That is called a **mask**. For a batch, and with texts that are padding throughout:
+#
+# ```python
+# e = np.where(mask, x @ w, -np.inf)                  # (N, L)
+# top = e.max(axis=1, keepdims=True)                  # (N, 1), -inf if nothing is there
+# u = np.exp(e - np.where(np.isfinite(top), top, 0))  # (N, L)
+# a = u / np.maximum(u.sum(axis=1, keepdims=True), 1e-300)
+# ```
 # %%
 from minnet.layers import AttentionPool
 

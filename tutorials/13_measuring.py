@@ -208,7 +208,7 @@ check("our temperature is minnet's to 3 %", abs(T / fit_temperature(sure_valid, 
 p_valid = softmax(sure_valid / T)
 balance = ((p_valid * sure_valid).sum(axis=1) - sure_valid[rows, valid_y]).mean()
 check(
-    "at the best temperature the score of the truth is as expected, to 3 % of a score",
+    "at the best temperature the score of the truth is as expected, to 3 % of the largest score",
     abs(balance) < 0.03 * abs(sure_valid).max(),
 )
 before, after = softmax(sure), softmax(sure / T)

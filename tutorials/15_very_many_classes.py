@@ -145,8 +145,10 @@ show(
 
 
 # %% [markdown]
-# Frequent classes are drawn often and pushed down often; uncorrected, that cancels their frequency: what is learned is
-# $\log(\text{share}/q)$, here a constant. (Some bias is left with only ten draws, as the figure before told.)
+# Frequent classes are drawn often and pushed down often; uncorrected, that cancels their frequency: the push down on
+# $b_k$ is in proportion to $q_k e^{b_k}$, the push up is its share, and they balance at $b_k =
+# \log(\text{share}_k/q_k)$ plus a constant, here the same for all. (Some bias is left with only ten draws, as the
+# figure before told.)
 #
 # ## A tree of questions
 #
@@ -182,18 +184,19 @@ check("our mean number of questions is minnet's", np.isclose(ours, share @ quest
 check("it lies between the entropy in bits and one more", bits <= ours < bits + 1)
 path = slice(*tree.starts[7:9])  # of class 7
 steps = tree.answers[path] * (tree.W[tree.nodes[path]] @ x[0] + tree.b[tree.nodes[path]])  # (questions,)
+# The answers are +1 or -1, for 1 - sigmoid(z) is sigmoid(-z).
 by_path = np.prod(1 / (1 + np.exp(-steps)))
 check("the product along the path is minnet's probability", np.isclose(by_path, np.exp(-tree.forward(x, y))))
 check("the 2,000 probabilities sum to 1, and nobody divided", np.isclose(np.exp(tree.log_probabilities(x)).sum(), 1))
 # %% [markdown]
-# Between the entropy and one more: no scheme of questions does with fewer than the entropy. (With logarithms to base
-# 2 it counts **bits**, answers to fair yes-or-no questions; with natural ones, as in lesson 1, nats of 1.44 bits.) It
-# is the same number that tells how small a file can be compressed.
+# Between the entropy and one more: no scheme of questions does with fewer than the entropy (Shannon, 1948; we do not
+# prove it). (With logarithms to base 2 it counts **bits**, answers to fair yes-or-no questions; with natural ones, as
+# in lesson 1, nats of 1.44 bits.) It is the same number that tells how small a file can be compressed.
 #
 # ## What can go wrong
 #
 # - **The logarithm forgotten**, as above. Look at the learned shares.
-# - **Classes not numbered by frequency**: minnet's default proposal draws small numbers often.
+# - **Classes not numbered by frequency**: minnet's default proposal (the $q$) draws small numbers often.
 # - **Comparing sampled losses**: they depend on $S$. In evaluation mode minnet's loss is exact.
 # - **A tree for prediction**: the most likely class cannot be found by going the likelier way at each node.
 #

@@ -150,9 +150,10 @@ show(
 # $$m_1 = (d_0 - d_2)\, g_0,\quad m_2 = (d_1 + d_2) \tfrac{g_0 + g_1 + g_2}2,\quad
 # m_3 = (d_2 - d_1) \tfrac{g_0 - g_1 + g_2}2,\quad m_4 = (d_1 - d_3)\, g_2$$
 #
-# and $y_0 = m_1 + m_2 + m_3$, $y_1 = m_2 - m_3 - m_4$. Multiply out: in $m_2 + m_3$ the terms $d_1 g_1$ and $d_2 (g_0
-# + g_2)$ remain, and $m_1$ turns $d_2 g_0$ into $d_0 g_0$. What depends on $g$ alone is calculated once for all
-# places. By hand, $d = (1, 2, 3, 4)$, $g = (1, 0, 2)$: $m = (-2, 7.5, 1.5, -4)$, $y = (7, 10)$.
+# and $y_0 = m_1 + m_2 + m_3$, $y_1 = m_2 - m_3 - m_4$. Multiply out: in $m_2 + m_3$ the terms $d_1 g_1$ and $d_2
+# (g_0 + g_2)$ remain, and $m_1$ turns $d_2 g_0$ into $d_0 g_0$; $y_1$ likewise. What depends on $g$ alone is
+# calculated once for all places. By hand, $d = (1, 2, 3, 4)$, $g = (1, 0, 2)$: $m = (-2, 7.5, 1.5, -4)$, $y = (7,
+# 10)$.
 #
 # Along both axes: 16 products instead of 36. minnet uses the next larger scheme, $4 \times 4$ outputs from
 # $6 \times 6$ inputs: 36 instead of 144, a quarter.
@@ -250,10 +251,9 @@ for _ in range(5):
 ratio = min(walls[1]) / min(walls[2])
 print(f"two workers are {ratio:.1f} times as fast as one, on the {available_cores()} cores of this machine")
 # %% [markdown]
-# How much depends on who else is using the cores: with both of two to yourself it is well above 1, on a busy machine
-# (as the one that made this page may have been) about 1 or less. Put your number into Amdahl's law: which part is
-# shared?
-# %% [markdown]
+# How much depends on the machine and on who else is using its cores: the best case is 2, on a busy machine it is
+# about 1 or less. Run this cell when nothing else runs, and put your number into Amdahl's law: which part is shared?
+#
 # ## What can go wrong
 #
 # - **Timing once.** The first run loads, allocates, wakes up. Take the quickest of several, in turns with what it is

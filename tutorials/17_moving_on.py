@@ -159,20 +159,20 @@ show(
 # error is raised, and the answers are rubbish.
 # %%
 network = Sequential(
-    Conv2d(3, 4, 3, padding=1, rng=1), BatchNorm(4), ReLU(), MaxPool2d(2), Flatten(), Linear(4 * 4 * 4, 10, rng=2)
+    Conv2d(3, 5, 3, padding=1, rng=1), BatchNorm(5), ReLU(), MaxPool2d(2), Flatten(), Linear(4 * 3 * 5, 10, rng=2)
 ).eval()
-network.layers[1].running_mean[...] = rng.standard_normal(4) / 4  # as if it had been trained
-images = rng.standard_normal((5, 8, 8, 3)).astype(np.float32)  # (N, H, W, C)
-scores = network.forward(images)  # (5, 10)
+network.layers[1].running_mean[...] = rng.standard_normal(5) / 4  # as if it had been trained
+images = rng.standard_normal((2, 8, 6, 3)).astype(np.float32)  # (N, H, W, C)
+scores = network.forward(images)  # (2, 10)
 
 flat = network.layers[4]
 before = network.layers[3].forward(
     network.layers[2].forward(network.layers[1].forward(network.layers[0].forward(images)))
 )
-channels_first = before.transpose(0, 3, 1, 2).reshape(5, -1)  # (5, 64): what PyTorch's Flatten gives
-W = network.layers[5].W  # (64, 10)
-order = np.arange(64).reshape(4, 4, 4).transpose(2, 0, 1).reshape(-1)  # where feature (c, h, w) stands here
-weight = W[order].T  # (10, 64): PyTorch's layout
+channels_first = before.transpose(0, 3, 1, 2).reshape(2, -1)  # (2, 60): what PyTorch's Flatten gives
+W = network.layers[5].W  # (60, 10)
+order = np.arange(60).reshape(4, 3, 5).transpose(2, 0, 1).reshape(-1)  # where feature (c, h, w) stands here
+weight = W[order].T  # (10, 60): PyTorch's layout
 ours = channels_first @ weight.T + network.layers[5].b
 careless = channels_first @ W + network.layers[5].b  # shapes fit, no error
 print(f"right order: difference {abs(ours - scores).max():.0e}; careless: {abs(careless - scores).max():.2f}")
@@ -184,13 +184,13 @@ check(
 
 from minnet.interop import from_torch, to_torch
 
-state = to_torch(network, input_shape=(8, 8, 3))  # PyTorch's names and layouts, as NumPy arrays
+state = to_torch(network, input_shape=(8, 6, 3))  # PyTorch's names and layouts, as NumPy arrays
 print({name: array.shape for name, array in state.items()})
 check("our reordered weight is minnet's", np.array_equal(state["5.weight"], weight))
 back = Sequential(
-    Conv2d(3, 4, 3, padding=1, rng=7), BatchNorm(4), ReLU(), MaxPool2d(2), Flatten(), Linear(4 * 4 * 4, 10, rng=8)
+    Conv2d(3, 5, 3, padding=1, rng=7), BatchNorm(5), ReLU(), MaxPool2d(2), Flatten(), Linear(4 * 3 * 5, 10, rng=8)
 ).eval()
-from_torch(back, state, input_shape=(8, 8, 3))
+from_torch(back, state, input_shape=(8, 6, 3))
 check("there and back again, the network says exactly the same", np.array_equal(back.forward(images), scores))
 # %% [markdown]
 # Now in PyTorch, if it is installed here (`pip install torch`; no other lesson needs it). Note how alike the two read.
@@ -202,7 +202,7 @@ else:
     from torch import nn
 
     twin = nn.Sequential(
-        nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(64, 10)
+        nn.Conv2d(3, 5, 3, padding=1), nn.BatchNorm2d(5), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(60, 10)
     ).eval()
     twin.load_state_dict({name: torch.from_numpy(array) for name, array in state.items()})
     with torch.no_grad():

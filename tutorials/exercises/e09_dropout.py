@@ -23,7 +23,7 @@ class Dropout:
         raise NotImplementedError("exercise 9: Dropout.forward")
 
     def backward(self, dy):
-        """dx: dy goes the way that x went in the last forward pass.
+        """dx: dy goes the way that x went in the last forward pass, in training.
 
         Example: after the forward pass above, dy = [[1, 1, 1]] gives [[2, 0, 2]].
         """

@@ -18,7 +18,8 @@ class Adam:
         For each parameter w with gradient g, moments m and s that start at zero, and t = 1 in the first step:
             m <- beta1 m + (1 - beta1) g            s <- beta2 s + (1 - beta2) g^2
             w <- w - learning_rate (m / (1 - beta1^t)) / (sqrt(s / (1 - beta2^t)) + eps)
-        Example: w = [1], g = [4], learning_rate = 0.1, eps = 0: the first step gives w = [0.9], whatever the betas.
+        Example: w = [1], g = [4], learning_rate = 0.1, eps = 0: the first step gives w = [0.9], whatever the betas;
+        with beta1 = 0.5, beta2 = 0.75 and g = [0], the second gives [0.8491].
 
         Afterwards self.parameters holds the new weights, in new arrays or in the old ones. The gradients stay as they
         were. Returns nothing.

@@ -9,7 +9,7 @@ def tokenize(text):
 
     The text is lower-cased. A token is a run of letters and digits (of any language, as str.isalnum says); a single
     apostrophe ' or hyphen - that stands between two of these belongs to it, as often as that happens. Or a token is a
-    run of exclamation and question marks. All else separates and is dropped, an underscore or a double hyphen too.
+    run of exclamation and question marks. All else separates and is dropped: an underscore, a double hyphen, a curly ’.
     Examples: "Don't stop!? It's well-made, 3 times." gives
     ["don't", "stop", "!?", "it's", "well-made", "3", "times"];
     "mother-in-law -- a_b 'Öl'?" gives ["mother-in-law", "a", "b", "öl", "?"].

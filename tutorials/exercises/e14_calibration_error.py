@@ -9,8 +9,9 @@ def calibration_error(p, labels, bins):
 
     Shapes: p (N, K) rows of probabilities, labels (N,); bins is a whole number.
     An example's confidence is its largest probability, and its answer the first class that has it. Bin b of B holds the
-    examples with confidence in (b/B, (b+1)/B]: 0.5 belongs to the first of two bins. Formula: the sum over the bins of
-    (examples in it / N) |accuracy in it - mean confidence in it|. Empty bins count nothing.
+    examples with confidence in (b/B, (b+1)/B], which is b = ceil(confidence B) - 1: 0.5 belongs to the first of two
+    bins. Formula: the sum over the bins of (examples in it / N) |accuracy in it - mean confidence in it|. Empty
+    bins count nothing.
     Example: p = [[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]], labels = [0, 0, 0], bins = 2: all confidences (0.9, 0.8, 0.6) lie
     in the second bin, where the accuracy is 2/3 and the mean confidence 0.7667: the error is 0.1.
     """

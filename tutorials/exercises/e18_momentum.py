@@ -19,6 +19,8 @@ class SGD:
             g <- g + weight_decay w        v <- momentum v + g        w <- w - learning_rate v
         Example: w = [1], g = [2] twice, learning_rate = 0.1, momentum = 0.5, weight_decay = 0: w = [0.8], then [0.5].
 
+        With weight_decay = 0.1 instead: w = [0.79], then [0.4771].
+
         (weight_decay w pulls every weight towards 0, lesson 10.) Afterwards self.parameters holds the new weights, in
         new arrays or in the old ones. The gradients stay as they were. Returns nothing.
         """

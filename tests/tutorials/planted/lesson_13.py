@@ -33,7 +33,7 @@ PLANTED = [
     ("the calibration error by hand is 0.13", "[1] * 15 + [0] * 28", "[1] * 14 + [0] * 29"),
     ("our temperature is minnet's to 3 %", "np.geomspace(0.2, 20, 200)", "np.geomspace(0.2, 20, 8)"),
     (
-        "at the best temperature the score of the truth is as expected, to 3 % of a score",
+        "at the best temperature the score of the truth is as expected, to 3 % of the largest score",
         "p_valid = softmax(sure_valid / T)",
         "p_valid = softmax(sure_valid * T)",
     ),
