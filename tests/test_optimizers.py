@@ -562,6 +562,25 @@ def test_lookahead_by_hand():
     assert optimizer.steps == 5
 
 
+@pytest.mark.parametrize(("progress", "alpha"), [(None, 1), (0.0, 1), (0.5, 1 - 0.49 / 8), (1.0, 0.51)])
+def test_lookahead_that_slows_down_by_hand(progress, alpha):
+    """alpha = 1 - 0.7^2 progress^3: at first the slow weights simply follow, later they average."""
+    layer = Table((1, 1))
+    layer.W[...], layer.b[...] = 5, 0
+    optimizer = Lookahead(SGD(layer, 0.1), every=2, slowing=0.7)
+    if progress is not None:
+        optimizer.progress = progress
+    layer.dW, layer.db = np.array([[10.0]]), np.zeros(1)
+    optimizer.step()
+    assert layer.W.item() == pytest.approx(4)
+    optimizer.step()  # to 3, which is 2 away from where it began
+    assert layer.W.item() == pytest.approx(5 - 2 * alpha, rel=1e-14)
+    assert optimizer.steps == optimizer.optimizer.steps == 2 and optimizer.learning_rate == 0.1
+    with ThreadPoolExecutor(1) as pool:
+        optimizer.pool = pool
+        assert optimizer.pool is optimizer.optimizer.pool is pool
+
+
 def test_lookahead_refuses_a_state_that_does_not_fit():
     layer = Table((2, 3))
     gradients_for(layer, 0)

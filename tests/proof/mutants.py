@@ -39,14 +39,12 @@ class Mutant:
 
     def __str__(self) -> str:
         """Where it stands and what it changes: 'functional.softmax: `s /= total` → `s *= total`'."""
-        old, new = self.path.read_text().splitlines(), self.code().splitlines()
-        changed = [i for i, (before, after) in enumerate(zip(old, new, strict=False)) if before != after]
-        place = self.target.replace("/", ".") + _inside(self.path.read_text(), self.line)
-        if not changed:
-            return f"{place}: the last line less"
-        first = changed[0]
-        if len(new) < len(old):
-            return f"{place}: `{old[first].strip()}` → nothing"
+        source, changed = self.path.read_text(), self.code()
+        old, new = source.splitlines(), changed.splitlines()
+        place = self.target.replace("/", ".") + _inside(source, self.line)
+        if len(old) != len(new):  # a decorator less: the line below it says whose
+            return f"{place}: `{old[self.line - 1].strip()}` over `{old[self.line].strip()}` → nothing"
+        first = next(i for i, (before, after) in enumerate(zip(old, new, strict=True)) if before != after)
         return f"{place}: `{old[first].strip()}` → `{new[first].strip()}`"
 
 
