@@ -29,7 +29,7 @@ def test_slopes_known_by_hand(function, derivative, places):
     for place in places:
         x = np.array([place])
         with np.errstate(invalid="ignore", divide="ignore"):
-            slope = probe(function, x).careful((0,))
+            slope = probe(function, x, dy=[1.0]).careful((0,))
         truth = float(derivative(place))
         assert abs(slope.value - truth) <= 1e-7 * abs(truth) and not slope.kink, (place, slope, truth)
         assert abs(slope.value - truth) <= 3 * slope.error + 1e-15 * abs(truth), "it is no surer than it may be"
@@ -90,7 +90,7 @@ def test_noise():
     assert np.isfinite(p.noise(1.0))
 
 
-@pytest.mark.parametrize(("rounded", "low", "high"), [(None, 0, 1e-15), (np.float32, 1e-9, 1e-6)])
+@pytest.mark.parametrize(("rounded", "low", "high"), [(None, 0, 1e-13), (np.float32, 1e-9, 1e-6)])
 def test_grain(rounded, low, high):
     x = normal(20)
     before = x.copy()
@@ -100,7 +100,7 @@ def test_grain(rounded, low, high):
         return {"y": y if rounded is None else y.astype(rounded), "z": 5 * x**2}
 
     found = grain(function, [x])
-    assert low <= found["y"] <= high and found["z"] <= 1e-13  # curvature itself stays below rounding
+    assert low <= found["y"] <= high and found["z"] <= 1e-12  # curvature itself stays below rounding
     np.testing.assert_array_equal(x, before)
 
 

@@ -46,6 +46,7 @@ TARGETS = {
     "functional": ["tests/test_functional.py", "tests/test_losses.py"],
     "kernels": ["tests/test_kernels.py"],
     "winograd": ["tests/test_kernels.py"],
+    "memory": ["tests/test_kernels.py", "tests/test_workers.py"],
     "losses": ["tests/test_losses.py"],
     "layers/activations": ["tests/test_layers.py", *contract("ReLU", "LeakyReLU", "Sigmoid", "Tanh", "GELU", "Scale")],
     "layers/attention": ["tests/test_layers.py", *contract("AttentionPool", "MaskedSequential")],
