@@ -120,7 +120,11 @@ def test_an_impossible_truth_has_infinite_log_loss_and_json_gets_none():
         (HAND, TRUTH.astype(float), "integer labels 0 to 2"),
         (HAND, TRUTH + 1, "labels 0 to 2, got 1 to 3"),
         (HAND, TRUTH + 5, "labels 0 to 2, got 5 to 7"),
-        (np.hstack([HAND[:, :2], HAND[:, 2:] / 2, HAND[:, 2:] / 2]), TRUTH, r"3 classes .at least 2., got shape .6, 4."),
+        (
+            np.hstack([HAND[:, :2], HAND[:, 2:] / 2, HAND[:, 2:] / 2]),
+            TRUTH,
+            r"3 classes .at least 2., got shape .6, 4.",
+        ),
         (HAND * np.array([[1], [1], [1], [1.5], [0.9], [1]]), TRUTH, "row 3 sums to 1.5"),
         (HAND, TRUTH - 1, "got -1 to 1"),
         (np.where(HAND > 0.85, np.nan, HAND), TRUTH, "NaN"),
