@@ -88,7 +88,7 @@ def test_a_loss_writes_nowhere_and_repeats():
             self.d = self.d / 2
             return 2 * self.d
 
-    with pytest.raises(GradientError, match="differs when backward is called a second time$"):
+    with pytest.raises(GradientError, match=r"differs when backward is called a second time$"):
         gradcheck_loss(Halves(), x, t)
 
 
@@ -155,7 +155,7 @@ def test_rows_that_change_in_number_are_not_repeatable():
             if self.calls > 1:
                 self.dW = RowGradient(self.dW.rows[:-1], self.dW.values[:-1])
 
-    with pytest.raises(GradientError, match="dW differs when backward is called a second time$"):
+    with pytest.raises(GradientError, match=r"dW differs when backward is called a second time$"):
         gradcheck(Fewer(7, 3), np.array([[0, 1, 1], [6, 1, 0]]))
 
 
@@ -185,13 +185,13 @@ class Rounds(Plain):
 @pytest.mark.parametrize("size", [1e-4, 1.0, 30.0, 2000.0])
 def test_float32_in_forward(size):
     gradcheck(Rounds(), size * normal(5, 4))
-    with pytest.raises(GradientError, match="precision is too low: rounding errors of .* in forward"):
+    with pytest.raises(GradientError, match=r"precision is too low: rounding errors of .* in forward"):
         gradcheck(Rounds(in_forward=True), size * normal(5, 4))
 
 
 @pytest.mark.parametrize("size", [1e-2, 1.0, 10.0])
 def test_float32_in_backward(size):
-    with pytest.raises(GradientError, match="precision is too low: rounding errors of .* in dx"):
+    with pytest.raises(GradientError, match=r"precision is too low: rounding errors of .* in dx"):
         gradcheck(Rounds(in_backward=True), size * normal(5, 4))
 
 

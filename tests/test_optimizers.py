@@ -659,5 +659,5 @@ def test_values_of_another_shape_than_the_rows(shape):
     layer = Table((5, 3))
     layer.freeze("b")
     layer.dW = RowGradient(np.array([1, 4]), np.ones(shape))
-    with pytest.raises(ValueError, match="expects rows .R,. and values"):
+    with pytest.raises(ValueError, match=r"expects rows .R,. and values"):
         SGD(layer, 0.1).step()

@@ -85,7 +85,7 @@ TARGETS = {
     "gradcheck": [*GRADCHECK, "tests/test_layercheck.py", *ALARMS],
     "differences": [*GRADCHECK, *ALARMS],
     "diagnosis": ["tests/test_diagnosis.py", *GRADCHECK],
-    "layercheck": ["tests/test_layercheck.py"],
+    "layercheck": ["tests/test_layercheck.py", "tests/test_layercheck_details.py"],
 }
 
 
