@@ -38,7 +38,11 @@ def test_constant_factors(factor, said):
 
 def test_factors_that_images_suggest():
     context = {"y": np.zeros((3, 4, 5, 7))}
-    for factor, said in ((20, "20, the number of output positions"), (60, "60, the batch size times the output pos")):
+    for factor, said in (
+        (7, "7, the size of the output's last axis"),
+        (20, "20, the number of output positions"),
+        (60, "60, the batch size times the output pos"),
+    ):
         assert said in diagnose(factor * RIGHT, RIGHT, batch=3, context=context)
     one = {"y": np.zeros((3, 1))}
     assert diagnose(1.7 * RIGHT, RIGHT, batch=3, context=one).endswith("1.7 times the right one")
@@ -140,7 +144,7 @@ def changed(places, factor=3.0):
 
 def test_some_entries():
     assert diagnose(changed([(1, 2)]), RIGHT).startswith("only 1 of its 12 entries are wrong, all at index 1 of axis 0")
-    two = diagnose(changed([(1, 2), (3, 0)]), RIGHT)
+    two = diagnose(changed([(1, 2), (3, 0)], 2.0), RIGHT)
     assert two == "only 2 of its 12 entries are wrong"  # of two wrong numbers no factor is told
     three = diagnose(changed([(1, 2), (3, 0), (0, 1)], 1.7), RIGHT)
     assert (
@@ -231,6 +235,8 @@ def test_errors_that_are_the_same_within_channels_or_examples():
     y = normal(6, 5, seed=7)
     said = "in each example the error is a multiple of the output y: a sum over the example is missing or wrong"
     assert diagnose(right + normal(6, 1) * y, right, context={"x": x, "y": y}) == said
+    said = diagnose((right + offset + slope * x)[:4], right[:4], context={"x": x[:4]})
+    assert said.startswith("within each channel the error is a constant plus a multiple of x")
     # with as many numbers as unknowns, or one more, everything can be explained
     x, right = x[:3], right[:3]
     assert diagnose(right + offset + slope * x, right, context={"x": x}) == ""

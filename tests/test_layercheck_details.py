@@ -1,4 +1,4 @@
-"""Promises that are broken only a little, only in one mode, or only for one kind of input: check_layer sees them too."""
+"""Promises that are broken only a little, only in one mode, or for one kind of input: check_layer sees them too."""
 
 import numpy as np
 import pytest

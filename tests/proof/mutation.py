@@ -237,19 +237,18 @@ def main() -> int:
     prepare()
     versions = {name: importlib.metadata.version(name) for name in ("cosmic-ray", "numpy")}
     for target in options.only or TARGETS:
-        share, seed = options.share, options.seed
-        before = read_record().get(target, {"survivors": []})
-        if options.survivors:
-            if not before["survivors"]:
-                continue
-            share, seed = before["share"], before["seed"]
+        before = read_record().get(target, {"survivors": [], "source": ""})
+        if options.survivors and not before["survivors"]:
+            continue
+        again = options.survivors and before["source"] == fingerprint(target)  # else its places are others
+        share, seed = (before["share"], before["seed"]) if options.survivors else (options.share, options.seed)
         every = mutants(target, seed)
         chosen = every[: math.ceil(share * len(every))]
-        again = [mutant for mutant in chosen if not options.survivors or str(mutant) in before["survivors"]]
-        print(f"{target}: {len(again)} mistakes", flush=True)
-        outcome, seconds = attempt(target, again)
+        tried = [mutant for mutant in chosen if not again or str(mutant) in before["survivors"]]
+        print(f"{target}: {len(tried)} mistakes", flush=True)
+        outcome, seconds = attempt(target, tried)
         print(f"{target}: {len(outcome['survivors'])} survive ({seconds:.0f} s of CPU time)", flush=True)
-        if options.survivors:
+        if again:
             outcome["endless"] += before["endless"]
             outcome["tried"] = len(chosen)
             outcome["killed"] = len(chosen) - len(outcome["survivors"])
