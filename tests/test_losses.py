@@ -346,6 +346,7 @@ ZEROS = np.zeros((2, 3))
         (SoftmaxCrossEntropy(class_weights=[1, 2]), (ZEROS, np.array([0, 2])), r"2 class weights for 3 classes"),
         (SoftmaxCrossEntropy(class_weights=[1] * 4), (ZEROS, np.array([0, 2])), r"4 class weights for 3 classes"),
         (SigmoidCrossEntropy(), (ZEROS, np.full((2, 3), 1.5)), r"must lie in \[0, 1\]"),
+        (SigmoidCrossEntropy(), (ZEROS, np.full((2, 3), -0.5)), r"must lie in \[0, 1\]"),
         (SigmoidCrossEntropy(), (ZEROS, np.zeros((2, 2))), r"the scores' shape \(2, 3\), got \(2, 2\)"),
         (SigmoidCrossEntropy(), (ZEROS, np.array([0, 3])), r"label 3 is outside 0\.\.2"),
         (MeanSquaredError(), (ZEROS[:, :1], ZEROS), r"the scores' shape \(2, 1\), got \(2, 3\)"),
