@@ -364,7 +364,7 @@ def test_settings_that_make_no_sense():
         with pytest.raises(ValueError, match=r"label_smoothing must be in \[0, 1\)"):
             SoftmaxCrossEntropy(label_smoothing=smoothing)
     for cls in (SoftmaxCrossEntropy, CrossEntropy):
-        for table in ([1, -2], [1, np.nan], [0, 0], []):
+        for table in ([1, -2], [1, -0.5], [1, np.nan], [0, 0], []):
             with pytest.raises(ValueError, match="class_weights must be numbers >= 0, one a class"):
                 cls(class_weights=table)
 
