@@ -332,6 +332,8 @@ ZEROS = np.zeros((2, 3))
         (SoftmaxCrossEntropy(), (ZEROS, 1), r"one target a row of scores, got the number 1"),
         (MeanSquaredError(), (ZEROS, 0.5), r"one target a row of scores, got the number 0\.5"),
         (SoftmaxCrossEntropy(), (ZEROS, np.ones((2, 3))), "must be >= 0 and sum to 1"),
+        (SoftmaxCrossEntropy(), (ZEROS, np.full((2, 3), 0.5)), "must be >= 0 and sum to 1"),
+        (SoftmaxCrossEntropy(), (ZEROS, np.full((2, 3), 0.3332)), "must be >= 0 and sum to 1"),
         (SoftmaxCrossEntropy(), (ZEROS, np.array([[2.0, -1, 0]] * 2)), "must be >= 0 and sum to 1"),
         (SoftmaxCrossEntropy(), (ZEROS, np.ones((2, 1))), r"probabilities \(N, 3\), got float64 \(2, 1\)"),
         (SoftmaxCrossEntropy(), (ZEROS, np.eye(3, dtype=int)[:2]), r"probabilities \(N, 3\), got int64 \(2, 3\)"),

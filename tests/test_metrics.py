@@ -479,7 +479,7 @@ def test_the_share_of_resamples_in_which_b_is_above():
     assert 0 < found["accuracy"]["share_above"] < 1
     assert found["accuracy"]["share_above"] + metrics.paired_bootstrap(other, p, labels)["accuracy"]["share_above"] < 1
     for wrong in ((p, other[:-1], labels), (p, other, labels[:-1]), (p[:-1], other[:-1], labels)):
-        with pytest.raises(ValueError):
+        with pytest.raises(ValueError, match="expects"):
             metrics.paired_bootstrap(*wrong)
 
 
