@@ -54,6 +54,8 @@ class Loss(Layer):
     def _expect_scores(self, scores: np.ndarray, targets: np.ndarray) -> None:
         if scores.ndim != 2 or scores.dtype.kind != "f":
             raise ValueError(f"{self!r} expects floating-point scores (N, K), got {scores.dtype} {scores.shape}")
+        if targets.ndim == 0:
+            raise ValueError(f"{self!r} expects one target a row of scores, got the number {targets}")
         if len(targets) != len(scores):
             raise ValueError(f"{self!r}: {len(scores)} rows of scores but {len(targets)} targets")
 

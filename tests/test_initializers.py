@@ -105,3 +105,16 @@ def test_zeros_and_dirac():
 def test_empty_shapes_do_not_divide_by_zero():
     for draw in (init.he, init.xavier, init.uniform_fan_in):
         assert draw((0, 3), 0).shape == (0, 3)
+
+
+def test_whitened_patches_by_loops():
+    """Every patch in turn: the filters' answers are uncorrelated and of size 1, smeared as the images are."""
+    rng = np.random.default_rng(0)
+    images = rng.standard_normal((6, 7, 5, 2)).cumsum(axis=1).astype(np.float32)  # smooth from row to row only
+    filters = init.whitening(images, eps=0.0)
+    assert filters.shape == (2, 2, 2, 16) and filters.dtype == np.float32
+    patches = [images[n, h : h + 2, w : w + 2].ravel() for n in range(6) for h in range(6) for w in range(4)]
+    answers = np.array(patches, np.float64) @ filters.reshape(8, 16)
+    np.testing.assert_allclose(answers[:, :8].T @ answers[:, :8] / len(patches), np.eye(8), atol=2e-4)
+    np.testing.assert_array_equal(answers[:, 8:], -answers[:, :8])
+    assert init.whitening(images, 3).shape == (3, 3, 2, 36)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minnet import kernels, memory, reference, winograd
-from minnet.layers import AvgPool2d, BatchNorm, Conv2d, Linear, MaxPool2d
+from minnet.layers import AvgPool2d, BatchNorm, Conv2d, MaxPool2d
 from minnet.memory import Geometry, Workspace
 from tests.conftest import FEW_TILES
 from tests.drawing import SEEDS, both, convolutions, images, normal, poolings, steady
@@ -370,34 +370,6 @@ def test_sums_of_a_batch_norm_hold_for_a_dy_of_another_layout():
     for other in results[1:]:
         for a, b in zip(results[0], other, strict=True):
             near(a, b)
-
-
-# -- normalisation, linear and embedding against the loops ---------------------------------------------------------
-
-
-@pytest.mark.parametrize("shape", [(5, 3), (1, 2, 3, 4), (2, 3, 1, 1)], ids=str)
-def test_batch_norm_like_the_loops(shape):
-    x, dy = normal(*shape), normal(*shape, seed=1)
-    layer = BatchNorm(shape[-1], eps=0.01).astype(np.float64)
-    layer.gamma[...], layer.beta[...] = normal(2, shape[-1], seed=2)
-    near(layer.forward(x), reference.batch_norm(x, layer.gamma, layer.beta, 0.01))
-    for actual, expected in zip(
-        (layer.backward(dy), layer.dgamma, layer.dbeta),
-        reference.batch_norm_backward(dy, x, layer.gamma, 0.01),
-        strict=True,
-    ):
-        near(actual, expected)
-
-
-def test_linear_like_the_loops():
-    x, dy = normal(4, 3), normal(4, 2, seed=1)
-    layer = Linear(3, 2, rng=0).astype(np.float64)
-    layer.b[...] = [1, -2]
-    near(layer.forward(x), reference.linear(x, layer.W, layer.b))
-    for actual, expected in zip(
-        (layer.backward(dy), layer.dW, layer.db), reference.linear_backward(dy, x, layer.W), strict=True
-    ):
-        near(actual, expected)
 
 
 # -- memory --------------------------------------------------------------------------------------------------------

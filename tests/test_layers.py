@@ -668,3 +668,52 @@ def test_row_gradient_made_dense():
     gradient = RowGradient(np.array([0, 2]), np.array([[1.0, 2], [3, 4]], np.float32))
     assert gradient.dense((4, 2)).tolist() == [[1, 2], [0, 0], [3, 4], [0, 0]]
     assert gradient.dense((4, 2)).dtype == np.float32
+
+
+def test_small_numbers_through_a_leaky_relu():
+    layer, x = LeakyReLU(0.1), np.array([[0.5, -0.5, 0.25, -3.0]])
+    np.testing.assert_allclose(layer.forward(x), [[0.5, -0.05, 0.25, -0.3]], rtol=1e-15)
+    np.testing.assert_allclose(layer.backward(np.full((1, 4), 2.0)), [[2, 0.2, 2, 0.2]], rtol=1e-15)
+
+
+def test_defaults_and_costs_by_hand():
+    assert LayerNorm(3).eps == BatchNorm(3).eps == 1e-5
+    assert Conv2d(3, 8, 3).multiply_adds((2, 9, 9, 3), (2, 7, 7, 8)) == 2 * 7 * 7 * 8 * 27
+    assert Conv2d(4, 8, (3, 1), groups=2).multiply_adds((1, 9, 9, 4), (1, 7, 9, 8)) == 7 * 9 * 8 * 3 * 2
+
+
+@pytest.mark.parametrize("side", [1, 2])
+def test_a_window_that_does_not_fit(side):
+    for layer in (MaxPool2d(3), AvgPool2d(3)):
+        with pytest.raises(ValueError, match="too small"):
+            layer.forward(np.zeros((1, 5, side, 1), np.float32))
+
+
+@pytest.mark.parametrize("channels", [1, 2, 4])
+def test_another_number_of_channels_is_named(channels):
+    with pytest.raises(ValueError, match=r"images are channels-last, \(N, H, W, 3\)"):
+        Conv2d(3, 4, 3).forward(np.zeros((2, 9, 9, channels), np.float32))
+
+
+def test_a_layer_may_have_arguments_by_keyword_only():
+    class Named(ReLU):
+        def __init__(self, *, size):
+            self.size = size
+
+    assert Named(size=3).config() == {"layer": "Named", "size": 3}
+    assert rebuild(Named(size=3).config(), {"Named": Named}).size == 3
+
+
+def test_messages_about_descriptions_are_short():
+    for config, said in (
+        ({"layer": "x" * 300}, r"unknown layer 'x{80}'"),
+        ("y" * 300, r"got y{80}$"),
+        ({"layer": "ReLU", "z" * 300: 1}, r"from \{'z{198}:"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            rebuild(config, {"ReLU": ReLU})
+    with pytest.raises(ValueError, match="no parameter 'Q'"):
+        Linear(2, 3).freeze("W", "Q", "R")
+    for kind in (bool, complex):
+        with pytest.raises(ValueError, match=r"cast it with x\.astype\(np\.float32\)$"):
+            Linear(2, 3).forward(np.ones((4, 2), kind))

@@ -327,7 +327,13 @@ ZEROS = np.zeros((2, 3))
         (SoftmaxCrossEntropy(), (ZEROS, np.array([0])), "2 rows of scores but 1 targets"),
         (SoftmaxCrossEntropy(), (ZEROS[0], np.array([0])), r"floating-point scores \(N, K\), got float64 \(3,\)"),
         (SoftmaxCrossEntropy(), (ZEROS.astype(int), np.array([0, 0])), r"floating-point scores \(N, K\), got int64"),
+        (SoftmaxCrossEntropy(), (ZEROS > 0, np.array([0, 0])), r"floating-point scores \(N, K\), got bool"),
+        (SoftmaxCrossEntropy(), (ZEROS + 1j, np.array([0, 0])), r"floating-point scores \(N, K\), got complex"),
+        (SoftmaxCrossEntropy(), (ZEROS, 1), r"one target a row of scores, got the number 1"),
+        (MeanSquaredError(), (ZEROS, 0.5), r"one target a row of scores, got the number 0\.5"),
         (SoftmaxCrossEntropy(), (ZEROS, np.ones((2, 3))), "must be >= 0 and sum to 1"),
+        (SoftmaxCrossEntropy(), (ZEROS, np.full((2, 3), 0.5)), "must be >= 0 and sum to 1"),
+        (SoftmaxCrossEntropy(), (ZEROS, np.full((2, 3), 0.3332)), "must be >= 0 and sum to 1"),
         (SoftmaxCrossEntropy(), (ZEROS, np.array([[2.0, -1, 0]] * 2)), "must be >= 0 and sum to 1"),
         (SoftmaxCrossEntropy(), (ZEROS, np.ones((2, 1))), r"probabilities \(N, 3\), got float64 \(2, 1\)"),
         (SoftmaxCrossEntropy(), (ZEROS, np.eye(3, dtype=int)[:2]), r"probabilities \(N, 3\), got int64 \(2, 3\)"),
@@ -342,8 +348,10 @@ ZEROS = np.zeros((2, 3))
         (SoftmaxCrossEntropy(class_weights=[1, 2]), (ZEROS, np.array([0, 2])), r"2 class weights for 3 classes"),
         (SoftmaxCrossEntropy(class_weights=[1] * 4), (ZEROS, np.array([0, 2])), r"4 class weights for 3 classes"),
         (SigmoidCrossEntropy(), (ZEROS, np.full((2, 3), 1.5)), r"must lie in \[0, 1\]"),
+        (SigmoidCrossEntropy(), (ZEROS, np.full((2, 3), -0.5)), r"must lie in \[0, 1\]"),
         (SigmoidCrossEntropy(), (ZEROS, np.zeros((2, 2))), r"the scores' shape \(2, 3\), got \(2, 2\)"),
         (SigmoidCrossEntropy(), (ZEROS, np.array([0, 3])), r"label 3 is outside 0\.\.2"),
+        (MeanSquaredError(), (ZEROS[:, :1], ZEROS), r"the scores' shape \(2, 1\), got \(2, 3\)"),
         (MeanSquaredError(), (ZEROS, np.zeros(2)), r"the scores' shape \(2, 3\), got \(2,\)"),
         (MeanSquaredError(), (ZEROS, np.zeros((3, 3))), "2 rows of scores but 3 targets"),
     ],
@@ -358,7 +366,7 @@ def test_settings_that_make_no_sense():
         with pytest.raises(ValueError, match=r"label_smoothing must be in \[0, 1\)"):
             SoftmaxCrossEntropy(label_smoothing=smoothing)
     for cls in (SoftmaxCrossEntropy, CrossEntropy):
-        for table in ([1, -2], [1, np.nan], [0, 0], []):
+        for table in ([1, -2], [1, -0.5], [1, np.nan], [0, 0], []):
             with pytest.raises(ValueError, match="class_weights must be numbers >= 0, one a class"):
                 cls(class_weights=table)
 

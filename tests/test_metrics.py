@@ -47,6 +47,9 @@ def test_evaluate_by_hand():
     assert m["entropy"]["uniform"] == pytest.approx(math.log(3))
     wrong = [-(0.5 * math.log(0.5) + 0.3 * math.log(0.3) + 0.2 * math.log(0.2)), math.log(2)]
     assert m["entropy"]["wrong"] == pytest.approx(sum(wrong) / 2)
+    right = [[0.8, 0.1, 0.1], [0.2, 0.7, 0.1], [0.1, 0.6, 0.3], [0.9, 0.05, 0.05]]
+    assert m["entropy"]["right"] == pytest.approx(-sum(p * math.log(p) for row in right for p in row) / 4)
+    assert m["bootstrap"] == {"resamples": 50, "seed": 0, "level": 0.95}
     assert m["undefined"] == [
         {"measure": "precision", "class": "owl", "why": "never predicted, so it counts as 0"},
     ]
@@ -115,7 +118,14 @@ def test_an_impossible_truth_has_infinite_log_loss_and_json_gets_none():
         (HAND, TRUTH[:5], "one label an example"),
         (HAND[:0], TRUTH[:0], "at least one example"),
         (HAND, TRUTH.astype(float), "integer labels 0 to 2"),
-        (HAND, TRUTH + 1, "got 1 to 3"),
+        (HAND, TRUTH + 1, "labels 0 to 2, got 1 to 3"),
+        (HAND, TRUTH + 5, "labels 0 to 2, got 5 to 7"),
+        (
+            np.hstack([HAND[:, :2], HAND[:, 2:] / 2, HAND[:, 2:] / 2]),
+            TRUTH,
+            r"3 classes .at least 2., got shape .6, 4.",
+        ),
+        (HAND * np.array([[1], [1], [1], [1.5], [0.9], [1]]), TRUTH, "row 3 sums to 1.5"),
         (HAND, TRUTH - 1, "got -1 to 1"),
         (np.where(HAND > 0.85, np.nan, HAND), TRUTH, "NaN"),
         (HAND * 7, TRUTH, "softmax"),
@@ -148,6 +158,7 @@ def test_resamples_do_not_depend_on_how_many_are_drawn_at_a_time(monkeypatch):
     one_by_one = intervals.resample(p, labels, bootstrap=30, seed=2)
     for name, values in at_once.items():
         np.testing.assert_array_equal(values, one_by_one[name])
+        assert len(values) == 30
 
 
 def test_bootstrap_intervals_cover_the_truth_as_often_as_they_say():
@@ -187,6 +198,8 @@ def test_ece_by_hand():
     """Two bins. (0, 0.5]: confidences 0.5, 0.4, one right: |0.5 - 0.45|; (0.5, 1]: 0.9, 0.6, both right: |1 - 0.75|."""
     p = np.array([[0.5, 0.3, 0.2], [0.4, 0.3, 0.3], [0.9, 0.05, 0.05], [0.6, 0.3, 0.1]])
     bins = metrics.reliability(p, np.array([0, 1, 0, 0]), bins=2)
+    # 1 of 2 and 2 of 2 by Wilson: (1 + z^2 / 2 +- z sqrt(1 / 2 + z^2 / 4)) / (2 + z^2), and from 2 / (2 + z^2) on
+    np.testing.assert_allclose(bins["interval"], [[0.0945, 0.9055], [0.3424, 1]], atol=1e-4)
     assert bins["ece"] == pytest.approx(0.5 * 0.05 + 0.5 * 0.25)
     assert bins["count"] == [2, 2]
     assert (bins["low"], bins["high"]) == ([0, 0.5], [0.5, 1])
@@ -253,6 +266,12 @@ def test_temperature_stops_at_its_bounds():
     ("logits", "labels", "says"),
     [
         (np.zeros(3), np.array([0]), "logits \\(N, K\\)"),
+        (np.zeros(3), np.zeros(3, int), "logits \\(N, K\\)"),
+        (np.zeros((0, 3)), np.zeros(0, int), "logits \\(N, K\\)"),
+        (np.zeros((2, 3)), np.zeros(1, int), "labels \\(N,\\)"),
+        (np.zeros((2, 3)), np.zeros(3, int), "labels \\(N,\\)"),
+        (np.array([[np.inf, 0.0]]), np.array([1]), "NaN or \\+inf"),
+        (np.full((1, 2), -np.inf), np.array([1]), "a possible class in every row"),
         (np.full((1, 2), np.nan), np.array([0]), "NaN"),
         (np.array([[0.0, -np.inf]]), np.array([1]), "-inf"),
     ],
@@ -272,6 +291,7 @@ def test_mcnemar_by_hand():
     assert metrics.mcnemar(b, a)["p"] == found["p"]
     assert metrics.mcnemar(a, a)["p"] == 1
     assert metrics.mcnemar(a[:10], ~a[:10])["p"] <= 1
+    assert metrics.mcnemar(a[7:9], ~a[7:9])["p"] == 1  # one against one: twice the half of all is not 3 / 2
     with pytest.raises(ValueError, match="mcnemar expects"):
         metrics.mcnemar(a, b[:3])
 
@@ -385,6 +405,8 @@ def test_class_shares_refuse_a_class_without_validation_examples():
         metrics.class_shares(HAND[:, :2], np.array([[3, 1], [0, 0]]))
     with pytest.raises(ValueError, match="confusion matrix"):
         metrics.class_shares(HAND, np.eye(2))
+    with pytest.raises(ValueError, match="at least one example"):
+        metrics.class_shares(HAND[:0], None)
 
 
 def test_table_names_every_class_and_is_aligned():
@@ -433,3 +455,61 @@ def test_numbers_as_a_reader_sees_them():
     assert interval([0.8391, 0.8534], 1, True) == "83.9 to 85.3 %"
     assert one_line("a\nb\x00\u2028c", 4) == "a b…"
     assert encodable("1 – 2 …", stream("ascii")) == "1 - 2 ..."
+
+
+def test_all_wrong_has_an_exact_interval():
+    m = metrics.evaluate(np.array([[0.9, 0.1], [0.2, 0.8]]), np.array([1, 0]), ["a", "b"], bootstrap=20)
+    assert m["intervals"]["accuracy"] == pytest.approx([0, 1 - math.sqrt(0.025)])  # (1 - a)^2 = 0.025
+    assert m["entropy"]["right"] is None and m["entropy"]["wrong"] is not None
+
+
+def test_wilson_stays_between_0_and_1():
+    n = np.arange(1, 2000)
+    (low, _), (_, high) = intervals.wilson(0 * n, n), intervals.wilson(n, n)
+    assert low.min() >= 0 and high.max() <= 1
+
+
+def test_the_share_of_resamples_in_which_b_is_above():
+    p, labels = simulated(60, 3)
+    other = softmax(np.log(p) + np.random.default_rng(3).normal(size=p.shape), axis=1)
+    found = metrics.paired_bootstrap(p, other, labels)
+    a, b = (intervals.resample(q, labels, bootstrap=1000, seed=0) for q in (p, other))
+    for name, result in found.items():
+        assert result["share_above"] == sum(x < y for x, y in zip(a[name], b[name], strict=True)) / 1000
+    assert 0 < found["accuracy"]["share_above"] < 1
+    assert found["accuracy"]["share_above"] + metrics.paired_bootstrap(other, p, labels)["accuracy"]["share_above"] < 1
+    for wrong in ((p, other[:-1], labels), (p, other, labels[:-1]), (p[:-1], other[:-1], labels)):
+        with pytest.raises(ValueError, match="expects"):
+            metrics.paired_bootstrap(*wrong)
+
+
+def test_class_shares_by_default_are_resampled_a_thousand_times():
+    p = simulated(30, 3)[0]
+    assert metrics.class_shares(p, None) == metrics.class_shares(p, None, bootstrap=1000, seed=0)
+
+
+def test_tables_letter_by_letter():
+    names = ["cat", "dog with a name of more than twenty-four letters", "owl"]
+    m = metrics.evaluate(HAND, TRUTH, names, bootstrap=10)
+    m["intervals"] |= {"accuracy": [0.25, 0.9375], "macro_f1": [0.125, 0.75]}
+    assert metrics.table(m, stream("utf-8")).splitlines() == [
+        "class                     precision     recall         F1   examples",
+        "--------------------------------------------------------------------",
+        "cat                           0.667      1.000      0.800          2",
+        "dog with a name of more…      0.667      0.667      0.667          3",
+        "owl                           0.000      0.000      0.000          1",
+        "--------------------------------------------------------------------",
+        "macro mean                    0.444      0.556      0.489          6",
+        "weighted mean                 0.556      0.667      0.600          6",
+        "",
+        "accuracy 66.7 % (95 % interval 25.0 to 93.8 %), macro F1 0.489 (0.125 to 0.750), log loss 0.516",
+    ]
+    shares = {
+        "counted": {"shares": [0.25, 0.75], "intervals": [[0.125, 0.375], [0.5, 0.875]]},
+        "corrected": {"shares": [0.1, 0.9], "intervals": [[0.0, 0.375], [0.5, 1]]},
+    }
+    assert metrics.shares_table(shares, names[:2], stream("utf-8")).splitlines() == [
+        "class                     counted                   corrected by validation",
+        "cat                        25.0 % (12.5 to 37.5 %)   10.0 % (0.0 to 37.5 %)",
+        "dog with a name of more…   75.0 % (50.0 to 87.5 %)   90.0 % (50.0 to 100.0 %)",
+    ]

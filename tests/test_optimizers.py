@@ -562,6 +562,25 @@ def test_lookahead_by_hand():
     assert optimizer.steps == 5
 
 
+@pytest.mark.parametrize(("progress", "alpha"), [(None, 1), (0.0, 1), (0.5, 1 - 0.49 / 8), (1.0, 0.51)])
+def test_lookahead_that_slows_down_by_hand(progress, alpha):
+    """alpha = 1 - 0.7^2 progress^3: at first the slow weights simply follow, later they average."""
+    layer = Table((1, 1))
+    layer.W[...], layer.b[...] = 5, 0
+    optimizer = Lookahead(SGD(layer, 0.1), every=2, slowing=0.7)
+    if progress is not None:
+        optimizer.progress = progress
+    layer.dW, layer.db = np.array([[10.0]]), np.zeros(1)
+    optimizer.step()
+    assert layer.W.item() == pytest.approx(4)
+    optimizer.step()  # to 3, which is 2 away from where it began
+    assert layer.W.item() == pytest.approx(5 - 2 * alpha, rel=1e-14)
+    assert optimizer.steps == optimizer.optimizer.steps == 2 and optimizer.learning_rate == 0.1
+    with ThreadPoolExecutor(1) as pool:
+        optimizer.pool = pool
+        assert optimizer.pool is optimizer.optimizer.pool is pool
+
+
 def test_lookahead_refuses_a_state_that_does_not_fit():
     layer = Table((2, 3))
     gradients_for(layer, 0)
@@ -612,3 +631,35 @@ def test_clip_factor():
     for norm in (inf, nan):
         with pytest.raises(ValueError, match="no direction"):
             clip_factor(norm, 1.0)
+
+
+@pytest.mark.parametrize("shape", [(3, 6), (6, 6), (6, 4), (7, 5)], ids=str)
+def test_a_parameter_that_changed_needs_a_new_optimizer(shape):
+    layer = Table((6, 5))
+    optimizer = Adam(layer, 0.1)
+    gradients_for(layer, 0)
+    optimizer.step()
+    layer.W, layer.dW = np.ones(shape), np.ones(shape)
+    with pytest.raises(ValueError, match="'W' changed to float64"):
+        optimizer.step()
+    layer.W, layer.dW = np.ones((6, 5), np.float32), np.ones((6, 5), np.float32)
+    with pytest.raises(ValueError, match="'W' changed to float32"):
+        optimizer.step()
+
+
+@pytest.mark.parametrize("scale", [0.5, 1.0, 2.0, 3.0])
+def test_any_scale_multiplies_the_gradient(scale):
+    layer = Table((2, 3))
+    before = layer.W.copy()
+    layer.dW, layer.db = np.ones((2, 3)), np.ones(3)
+    SGD(layer, 0.1).step(scale=scale)
+    np.testing.assert_allclose(before - layer.W, 0.1 * scale, rtol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(1, 3), (3, 3), (2, 2), (2, 4)], ids=str)
+def test_values_of_another_shape_than_the_rows(shape):
+    layer = Table((5, 3))
+    layer.freeze("b")
+    layer.dW = RowGradient(np.array([1, 4]), np.ones(shape))
+    with pytest.raises(ValueError, match=r"expects rows .R,. and values"):
+        SGD(layer, 0.1).step()

@@ -1,45 +1,55 @@
 """Plants mistakes in the library one at a time and runs its tests on each: a mistake that no test notices survives.
 
-    python -m tests.proof.mutation --sample 1500
+    python -m tests.proof.mutation                      # every mistake of every file: about an hour on one core
+    python -m tests.proof.mutation --only losses        # of one file
+    python -m tests.proof.mutation --survivors          # those again that survived when last tried
+    python -m tests.proof.mutation --summary            # what the kept record says
 
-Cosmic Ray (the extra [proof]) finds the places and writes the mistakes: another operator, another number, a condition
-turned around. At each place one of its variants is drawn, and of all places a sample, both from a fixed seed. Cosmic
-Ray's own runner edits the files on the disk and starts a Python for every mistake; here a process that has imported
-NumPy and pytest is forked instead, and the mistake lives in the child's memory only: nothing on the disk ever changes.
+Cosmic Ray's own runner edits the files on the disk and starts a Python for every mistake; here a process that has
+imported NumPy and pytest is forked instead, and the mistake lives in the child's memory only. The outcome of each file
+is kept in mutation.json; equivalent_mutants.txt says of mistakes that change nothing anyone could see why they do not.
 """
 
 from __future__ import annotations
 
 import argparse
-import ast
+import datetime
+import gc
+import hashlib
 import importlib
 import importlib.abc
+import importlib.metadata
 import importlib.util
+import json
+import math
 import os
-import random
+import platform
 import resource
 import signal
 import sys
 import time
-from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
-CPU_SECONDS, WALL_SECONDS = 40, 600  # after this, a mistake counts as noticed: an endless loop
+from tests.proof.mutants import ROOT, Mutant, equivalents, mutants
+
+RECORD = Path(__file__).with_name("mutation.json")
+MEMORY = 8 << 30  # bytes of addresses: a mistake in a shape must not take the machine down
 
 
 def contract(*names: str) -> list[str]:
     return [f"tests/test_layers_contract.py::test_contract[{name}]" for name in names]
 
 
+GRADCHECK = ["tests/test_gradcheck.py", "tests/test_gradcheck_inputs.py", "tests/test_differences.py"]
+ALARMS = ["tests/test_properties.py::test_no_false_alarm_on_a_steep_softmax", "tests/test_losses_contract.py"]
 # The files to change, and the tests that answer for each, the most direct first.
 TARGETS = {
     "functional": ["tests/test_functional.py", "tests/test_losses.py"],
-    "kernels": ["tests/test_kernels.py"],
+    "kernels": ["tests/test_kernels.py", "tests/test_reference.py", "tests/test_layers.py"],
     "winograd": ["tests/test_kernels.py"],
-    "losses": ["tests/test_losses.py"],
+    "memory": ["tests/test_kernels.py", "tests/test_workers.py"],
+    "losses": ["tests/test_losses.py", "tests/test_losses_contract.py"],
     "layers/activations": ["tests/test_layers.py", *contract("ReLU", "LeakyReLU", "Sigmoid", "Tanh", "GELU", "Scale")],
     "layers/attention": ["tests/test_layers.py", *contract("AttentionPool", "MaskedSequential")],
     "layers/base": ["tests/test_layers.py", *contract("Sequential", "Linear", "Linear on CSR")],
@@ -52,6 +62,7 @@ TARGETS = {
         "tests/test_layers.py",
         *contract("BatchNorm", "LayerNorm", "Normalize"),
         "tests/test_kernels.py",
+        "tests/test_reference.py",
         "tests/test_workers.py",
     ],
     "layers/pooling": [
@@ -71,61 +82,11 @@ TARGETS = {
     "metrics": ["tests/test_metrics.py"],
     "intervals": ["tests/test_metrics.py"],
     "calibration": ["tests/test_metrics.py"],
-    "gradcheck": ["tests/test_gradcheck.py", "tests/test_layercheck.py"],
-    "differences": ["tests/test_gradcheck.py"],
-    "diagnosis": ["tests/test_gradcheck.py"],
-    "layercheck": ["tests/test_layercheck.py"],
+    "gradcheck": [*GRADCHECK, "tests/test_layercheck.py", *ALARMS],
+    "differences": [*GRADCHECK, *ALARMS],
+    "diagnosis": ["tests/test_diagnosis.py", *GRADCHECK],
+    "layercheck": ["tests/test_layercheck.py", "tests/test_layercheck_details.py"],
 }
-
-
-class Mistake(NamedTuple):
-    target: str
-    operator: str
-    occurrence: int
-    line: int
-
-    @property
-    def path(self) -> Path:
-        return ROOT / "minnet" / f"{self.target}.py"
-
-
-def mistakes(target: str, rng: random.Random) -> list[Mistake]:
-    """One mistake for each place in the file where Cosmic Ray sees one, annotations left out."""
-    from cosmic_ray.ast import ast_nodes, get_ast
-    from cosmic_ray.plugins import get_operator, operator_names
-
-    source = (ROOT / "minnet" / f"{target}.py").read_text()
-    tree, skipped = get_ast(source), list(_annotations(source))
-    variants: dict[tuple[object, ...], list[Mistake]] = {}
-    for name in sorted(operator_names()):
-        operator_class = get_operator(name)
-        if operator_class.arguments() or name.endswith(("_Is", "_IsNot")):  # `is` for `==` finds nothing but small ints
-            continue
-        operator = operator_class()
-        places = ((start, end) for node in ast_nodes(tree) for start, end in operator.mutation_positions(node))
-        for occurrence, (start, end) in enumerate(places):
-            if not any(first <= start and end <= last for first, last in skipped):
-                family = name.split("_")[0]
-                variants.setdefault((family, start, end), []).append(Mistake(target, name, occurrence, start[0]))
-    return [rng.choice(variants[place]) for place in sorted(variants, key=str)]
-
-
-def _annotations(source: str) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
-    """Where types stand: they are never evaluated."""
-    for node in ast.walk(ast.parse(source)):
-        for field in ("annotation", "returns"):
-            found = getattr(node, field, None)
-            if found is not None:
-                yield (found.lineno, found.col_offset), (found.end_lineno, found.end_col_offset)
-
-
-def mutated(mistake: Mistake) -> str:
-    from cosmic_ray.mutating import mutate_code
-    from cosmic_ray.plugins import get_operator
-
-    code = mutate_code(mistake.path.read_text(), get_operator(mistake.operator)(), mistake.occurrence)
-    assert code is not None, mistake
-    return code
 
 
 class _Planted(importlib.abc.MetaPathFinder, importlib.abc.SourceLoader):
@@ -144,97 +105,156 @@ class _Planted(importlib.abc.MetaPathFinder, importlib.abc.SourceLoader):
         return self.code.encode()
 
 
-def run(target: str, code: str | None) -> tuple[str, float]:
-    """("noticed", "endless" or "survived"; CPU seconds) of the target's tests with its source replaced by `code`."""
-    import pytest
+def prepare() -> None:
+    """Imports here, once, what all children need, except minnet and its tests."""
+    os.chdir(ROOT)
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "PYTEST_DISABLE_PLUGIN_AUTOLOAD"):
+        os.environ[name] = "1"
+    sys.dont_write_bytecode = False  # tests are compiled once
+    for name in (
+        "scipy.sparse",
+        "scipy.special",
+        "sklearn.metrics",
+        "numpy.testing",
+        "hypothesis.extra.numpy",
+        "pytest",
+    ):
+        importlib.import_module(name)
+    from hypothesis import Phase, settings
 
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    # No shrinking: any example will do. And none from chance or from earlier runs.
+    settings.register_profile(
+        "mutation", phases=(Phase.explicit, Phase.generate), derandomize=True, database=None, deadline=None
+    )
+    settings.load_profile("mutation")
+    gc.freeze()
+
+
+def run(target: str, code: str | None, cpu_seconds: int) -> tuple[str, float]:
+    """("killed", "endless" or "survived"; CPU seconds) of the target's tests with its source replaced by `code`."""
     sys.stdout.flush()
     child = os.fork()
     if child == 0:
         os.setpgid(0, 0)
-        resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
-        silence = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(silence, 1)
-        os.dup2(silence, 2)
+        resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds))
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+        silence = os.open(os.devnull, os.O_RDWR)
+        for stream in (0, 1, 2):
+            os.dup2(silence, stream)
         if code is not None:
             name = "minnet." + target.replace("/", ".")
             sys.meta_path.insert(0, _Planted(name, ROOT / "minnet" / f"{target}.py", code))
         status = 1
         try:
-            warned = "ignore::pytest.PytestAssertRewriteWarning"  # of Hypothesis, which is there already
-            status = pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-W", warned, *TARGETS[target]])
+            import pytest
+
+            quick = [f"no:{name}" for name in ("cacheprovider", "faulthandler", "unraisableexception", "junitxml")]
+            plugins = [word for name in quick for word in ("-p", name)]
+            status = pytest.main(["-x", "-q", "--assert=plain", "--tb=no", *plugins, *TARGETS[target]])
         finally:
             os._exit(int(status))
-    deadline = time.monotonic() + WALL_SECONDS
+    deadline = time.monotonic() + 20 * cpu_seconds  # for a child that sleeps
     while True:
-        done, status = os.waitpid(child, os.WNOHANG)
+        done, status, used = os.wait4(child, os.WNOHANG)
         if done:
             break
         if time.monotonic() > deadline:
             os.killpg(child, signal.SIGKILL)
         time.sleep(0.01)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    spent = used.ru_utime + used.ru_stime
     if os.WIFSIGNALED(status):
         return "endless", spent
-    return ("survived" if os.WEXITSTATUS(status) == 0 else "noticed"), spent
+    return ("survived" if os.WEXITSTATUS(status) == 0 else "killed"), spent
 
 
-def difference(mistake: Mistake, code: str) -> str:
-    old, new = mistake.path.read_text().splitlines(), code.splitlines()
-    for before, after in zip(old, new, strict=False):
-        if before != after:
-            return f"`{before.strip()}` → `{after.strip()}`"
-    return "(a line less)"
+def fingerprint(target: str) -> str:
+    return hashlib.sha256((ROOT / "minnet" / f"{target}.py").read_bytes()).hexdigest()[:12]
+
+
+def attempt(target: str, chosen: list[Mutant]) -> tuple[dict[str, Any], float]:
+    """How many of these mutants the tests kill, the survivors by name, and the CPU seconds it took."""
+    outcome, unchanged = run(target, None, 600)
+    if outcome != "survived":
+        raise SystemExit(f"the tests of {target} fail as it stands: {' '.join(TARGETS[target])}")
+    limit, spent, survivors, endless = math.ceil(3 * unchanged) + 3, unchanged, [], 0
+    for mutant in chosen:
+        outcome, seconds = run(target, mutant.code(), limit)
+        spent += seconds
+        endless += outcome == "endless"
+        if outcome == "survived":
+            survivors.append(str(mutant))
+            print(f"  {survivors[-1]}", flush=True)
+    return {
+        "tried": len(chosen),
+        "killed": len(chosen) - len(survivors),
+        "endless": endless,
+        "survivors": survivors,
+    }, spent
+
+
+def read_record() -> dict[str, Any]:
+    return json.loads(RECORD.read_text()) if RECORD.exists() else {}
+
+
+def keep(target: str, outcome: dict[str, Any]) -> None:
+    record = read_record()
+    record[target] = outcome
+    RECORD.write_text(json.dumps({name: record[name] for name in TARGETS if name in record}, indent=1) + "\n")
+
+
+def summary() -> None:
+    """Of the kept record: mutants, killed, equivalent with a reason, surviving; stale where the file has changed."""
+    record, reasons = read_record(), equivalents()
+    print(f"{'file':22}{'places':>8}{'mutants':>9}{'killed':>8}{'equivalent':>12}{'surviving':>11}  tried on")
+    total = [0, 0, 0, 0, 0]
+    for target, kept in record.items():
+        explained = sum(name in reasons for name in kept["survivors"])
+        row = [kept["places"], kept["tried"], kept["killed"], explained, len(kept["survivors"]) - explained]
+        total = [a + b for a, b in zip(total, row, strict=True)]
+        stale = "" if kept["source"] == fingerprint(target) else ", another version of the file"
+        print(f"{target:22}{row[0]:>8}{row[1]:>9}{row[2]:>8}{row[3]:>12}{row[4]:>11}  {kept['date']}{stale}")
+    print(f"{'together':22}{total[0]:>8}{total[1]:>9}{total[2]:>8}{total[3]:>12}{total[4]:>11}")
+    print(
+        f"killed: {total[2] / max(1, total[1]):.1%} of all, {total[2] / max(1, total[1] - total[3]):.1%} of the others"
+    )
+    for kept in record.values():
+        for name in kept["survivors"]:
+            if name not in reasons:
+                print(f"  surviving: {name}")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Plant mistakes in minnet and see whether the tests notice.")
-    parser.add_argument("--sample", type=int, default=1500, help="how many mistakes (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="which ones (default: %(default)s)")
+    parser.add_argument("--share", type=float, default=1.0, help="of each file's places (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="which mistake where (default: %(default)s)")
     parser.add_argument("--only", nargs="+", choices=TARGETS, metavar="FILE", help=f"of {', '.join(TARGETS)}")
-    parser.add_argument("--minutes", type=float, help="stop after this much CPU time")
+    parser.add_argument("--survivors", action="store_true", help="only those that survived when last tried")
+    parser.add_argument("--summary", action="store_true", help="print the kept record and stop")
     options = parser.parse_args()
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ[name] = "1"
-    for name in ("numpy", "scipy.sparse", "scipy.special", "sklearn.metrics", "hypothesis", "pytest"):
-        importlib.import_module(name)  # here, once, for all children
-
-    os.chdir(ROOT)
-    rng = random.Random(options.seed)
-    everything = [mistake for target in options.only or TARGETS for mistake in mistakes(target, rng)]
-    rng.shuffle(everything)
-    chosen = everything[: options.sample]
-    print(f"{len(everything)} places, {len(chosen)} tried")
-    spent = 0.0
-    for target in {tuple(TARGETS[mistake.target]): mistake.target for mistake in chosen}.values():
-        outcome, seconds = run(target, None)
-        spent += seconds
-        if outcome != "survived":
-            print(f"the tests of {target} fail as it stands: {' '.join(TARGETS[target])}")
-            return 1
-    tried, noticed, survivors = Counter[str](), Counter[str](), []
-    for mistake in chosen:
-        if options.minutes is not None and spent > 60 * options.minutes:
-            print(f"stopped after {spent:.0f} s of CPU time")
-            break
-        code = mutated(mistake)
-        outcome, seconds = run(mistake.target, code)
-        spent += seconds
-        tried[mistake.target] += 1
-        if sum(tried.values()) % 50 == 0:
-            print(f"({sum(tried.values())} tried, {len(survivors)} survived, {spent:.0f} s of CPU time)", flush=True)
-        noticed[mistake.target] += outcome != "survived"
-        if outcome == "survived":
-            survivors.append((mistake, difference(mistake, code)))
-            print(f"- {mistake.target}.py:{mistake.line}: {survivors[-1][1]}", flush=True)
-    for target in TARGETS:
-        if tried[target]:
-            print(f"{target:24}{noticed[target]:>5} of {tried[target]:>5}")
-    total = sum(tried.values())
-    print(f"{'noticed':24}{sum(noticed.values()):>5} of {total:>5}  {sum(noticed.values()) / max(1, total):.1%}")
-    print(f"CPU time: {spent:.0f} s")
+    if options.summary:
+        summary()
+        return 0
+    prepare()
+    versions = {name: importlib.metadata.version(name) for name in ("cosmic-ray", "numpy")}
+    for target in options.only or TARGETS:
+        before = read_record().get(target, {"survivors": [], "source": ""})
+        if options.survivors and not before["survivors"]:
+            continue
+        again = options.survivors and before["source"] == fingerprint(target)  # else its places are others
+        share, seed = (before["share"], before["seed"]) if options.survivors else (options.share, options.seed)
+        every = mutants(target, seed)
+        chosen = every[: math.ceil(share * len(every))]
+        tried = [mutant for mutant in chosen if not again or str(mutant) in before["survivors"]]
+        print(f"{target}: {len(tried)} mistakes", flush=True)
+        outcome, seconds = attempt(target, tried)
+        print(f"{target}: {len(outcome['survivors'])} survive ({seconds:.0f} s of CPU time)", flush=True)
+        if again:
+            outcome["endless"] += before["endless"]
+            outcome["tried"] = len(chosen)
+            outcome["killed"] = len(chosen) - len(outcome["survivors"])
+        about = {"date": f"{datetime.date.today()}", "source": fingerprint(target), "python": platform.python_version()}
+        keep(target, {**about, **versions, "seed": seed, "share": share, "places": len(every), **outcome})
+    summary()
     return 0
 
 

@@ -5,10 +5,14 @@ PyTorch weighs every class's share of a smoothed target by that class's own weig
 label, as without smoothing, so that a class weight says how much an example counts and nothing else.
 """
 
+import copy
+
 import numpy as np
 import pytest
 
 from minnet.functional import entropy, log_softmax, logsumexp, softmax
+from minnet.gradcheck import restarter
+from minnet.large_vocabulary import HierarchicalSoftmax, LogUniform, SampledSoftmaxCrossEntropy, Unigram
 from minnet.layers import Sequential, Softmax
 from minnet.losses import CrossEntropy, MeanSquaredError, SigmoidCrossEntropy, SoftmaxCrossEntropy
 from tests.drawing import normal
@@ -166,3 +170,78 @@ def test_a_softmax_inside_a_network():
     F.softmax(given, dim=1).backward(torch.tensor(dy))
     layer.forward(x)
     assert np.abs(layer.backward(dy) - given.grad.numpy()).max() < 1e-14
+
+
+# -- losses over many classes --------------------------------------------------------------------------------------
+
+
+def with_parameters(loss, x, labels, weights, function):
+    """Value, dx, dW and db of a loss that owns its table against `function(x, W, b)`, the loss of each example."""
+    loss.astype(np.float64)
+    loss.b[...] = normal(*loss.b.shape, seed=3)
+    tensors = [torch.tensor(array, requires_grad=True) for array in (x, loss.W, loss.b)]
+    w = torch.tensor(np.ones(len(x)) if weights is None else weights)
+    theirs = (function(*tensors) * w).sum() / w.sum()
+    theirs.backward()
+    restart = restarter(loss)
+    value = loss.forward(x, labels, weights)
+    restart()
+    assert abs(value - theirs.item()) <= 1e-10 * abs(theirs.item())
+    ours = [loss.backward(), loss.dW.dense(loss.W.shape), loss.db.dense(loss.b.shape)]
+    for name, gradient, tensor in zip(("dx", "dW", "db"), ours, tensors, strict=True):
+        expected = tensor.grad.numpy()
+        assert np.abs(gradient - expected).max() <= 1e-10 * np.abs(expected).max(), name
+
+
+many = pytest.mark.parametrize(("n", "features", "classes"), [(1, 3, 2), (6, 4, 13), (20, 8, 200)])
+
+
+@many
+@pytest.mark.parametrize("samples", [1, 7, 50])
+@pytest.mark.parametrize("weighed", [False, True])
+def test_sampled_softmax(n, features, classes, samples, weighed):
+    """With the classes that it draws, its form is a softmax cross-entropy over corrected scores."""
+    rng = np.random.default_rng(classes)
+    x, labels = normal(n, features), rng.integers(0, classes, n)
+    for proposal in (LogUniform(classes), Unigram(rng.uniform(0.1, 2, classes))):
+        loss = SampledSoftmaxCrossEntropy(features, classes, samples, proposal, rng=5)
+        drawn = proposal.draw(samples, copy.deepcopy(loss.rng))
+
+        def function(x, W, b, proposal=proposal, drawn=drawn):
+            y, s = torch.tensor(labels), torch.tensor(drawn)
+            scores = x @ W.T + b
+            corrected = scores[:, s] - torch.tensor(np.log(samples) + proposal.log_q(drawn))
+            corrected = corrected.masked_fill(s[None] == y[:, None], -torch.inf)
+            whole = torch.cat([scores.gather(1, y[:, None]), corrected], dim=1)
+            return F.cross_entropy(whole, torch.zeros(n, dtype=torch.long), reduction="none")
+
+        with_parameters(loss, x, labels, rng.uniform(0.1, 2, n) if weighed else None, function)
+        z = torch.tensor(x @ loss.W.T + loss.b)
+        exact = F.cross_entropy(z, torch.tensor(labels)).item()
+        assert loss.eval().forward(x, labels) == pytest.approx(exact, rel=1e-10)
+
+
+@many
+@pytest.mark.parametrize("weighed", [False, True])
+def test_hierarchical_softmax(n, features, classes, weighed):
+    """Walking down its tree question by question."""
+    rng = np.random.default_rng(classes)
+    x, labels = normal(n, features), rng.integers(0, classes, n)
+    loss = HierarchicalSoftmax(features, rng.integers(0, 50, classes), rng=5)
+
+    def path(label):
+        steps, at = [], ~label
+        while at != 0:
+            node, side = np.argwhere(loss.tree == at)[0]
+            steps.append((int(node), side == 0))
+            at = node
+        return steps
+
+    def function(x, W, b):
+        losses = []
+        for row, label in zip(x, labels, strict=True):
+            answers = [(1 if left else -1) * (row @ W[node] + b[node]) for node, left in path(label)]
+            losses.append(-F.logsigmoid(torch.stack(answers)).sum())
+        return torch.stack(losses)
+
+    with_parameters(loss, x, labels, rng.uniform(0.1, 2, n) if weighed else None, function)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minnet.layers.base import Layer, RowGradient
-from minnet.optimizers import SGD, Adam, AdamW, RMSProp, clip_factor, gradient_norm
+from minnet.optimizers import SGD, Adam, AdamW, Lookahead, RMSProp, clip_factor, gradient_norm
 from minnet.schedules import Constant, Cosine, OneCycle, Step, Triangular, Warmup
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install -e .[proof]")
@@ -36,6 +36,11 @@ DENSE = [
     (SGD, {"learning_rate": 0.1, "momentum": 0.9}, torch.optim.SGD, {"lr": 0.1, "momentum": 0.9}),
     (SGD, {"learning_rate": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.05}, torch.optim.SGD,
      {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.05}),
+    (SGD, {"learning_rate": 0.1, "weight_decay": 0.05}, torch.optim.SGD, {"lr": 0.1, "weight_decay": 0.05}),
+    (SGD, {"learning_rate": 0.02, "momentum": 0.5, "weight_decay": 0.3}, torch.optim.SGD,
+     {"lr": 0.02, "momentum": 0.5, "weight_decay": 0.3}),
+    (SGD, {"learning_rate": 0.1, "momentum": 0.9, "nesterov": True}, torch.optim.SGD,
+     {"lr": 0.1, "momentum": 0.9, "nesterov": True}),
     (RMSProp, {}, torch.optim.RMSprop, {}),
     (RMSProp, {"alpha": 0.8, "eps": 1e-3, "weight_decay": 0.1}, torch.optim.RMSprop,
      {"alpha": 0.8, "eps": 1e-3, "weight_decay": 0.1}),
@@ -76,6 +81,47 @@ def test_dense(ours, settings, theirs, arguments, clip):
         reference.step()
         assert close(layer.W, tensors[0])
         assert close(layer.b, tensors[1])
+
+
+@pytest.mark.parametrize(("momentum", "nesterov"), [(0.0, False), (0.9, False), (0.9, True)])
+def test_decoupled_decay(momentum, nesterov):
+    """PyTorch has it in AdamW only; here its SGD moves weights that were shrunk before, as AdamW shrinks them."""
+    layer = Table((6, 5))
+    tensors = [torch.nn.Parameter(torch.tensor(array)) for array in (layer.W, layer.b)]
+    optimizer = SGD(layer, 0.1, momentum=momentum, nesterov=nesterov, weight_decay=0.2, decoupled=True)
+    reference = torch.optim.SGD(tensors, 0.1, momentum=momentum, nesterov=nesterov)
+    rng = np.random.default_rng(1)
+    for _ in range(STEPS):
+        layer.dW, layer.db = rng.standard_normal((6, 5)), rng.standard_normal(5)
+        for tensor, gradient in zip(tensors, (layer.dW, layer.db), strict=True):
+            tensor.grad = torch.tensor(gradient)
+        with torch.no_grad():
+            tensors[0].mul_(1 - 0.1 * 0.2)
+        optimizer.step()
+        reference.step()
+        assert close(layer.W, tensors[0]) and close(layer.b, tensors[1])
+
+
+@pytest.mark.parametrize(("every", "alpha"), [(1, 0.5), (5, 0.5), (3, 0.2), (7, 1.0)])
+def test_lookahead(every, alpha):
+    """Slow weights by torch.lerp around PyTorch's Adam."""
+    layer = Table((6, 5))
+    tensors = [torch.nn.Parameter(torch.tensor(array)) for array in (layer.W, layer.b)]
+    slow = [tensor.detach().clone() for tensor in tensors]
+    optimizer, reference = Lookahead(Adam(layer, 0.05), every, alpha), torch.optim.Adam(tensors, 0.05)
+    rng = np.random.default_rng(1)
+    for step in range(STEPS):
+        layer.dW, layer.db = rng.standard_normal((6, 5)), rng.standard_normal(5)
+        for tensor, gradient in zip(tensors, (layer.dW, layer.db), strict=True):
+            tensor.grad = torch.tensor(gradient)
+        optimizer.step()
+        reference.step()
+        if (step + 1) % every == 0:
+            with torch.no_grad():
+                for kept, tensor in zip(slow, tensors, strict=True):
+                    kept.lerp_(tensor, alpha)
+                    tensor.copy_(kept)
+        assert close(layer.W, tensors[0]) and close(layer.b, tensors[1])
 
 
 @pytest.mark.parametrize("eps", [1e-8, 1e-2])

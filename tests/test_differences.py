@@ -1,0 +1,149 @@
+"""Measured slopes against derivatives known by hand, and how far the measuring trusts itself."""
+
+import numpy as np
+import pytest
+
+from minnet.differences import Checked, GradientError, Probe, check_gradient, grain
+from minnet.gradcheck import gradcheck
+from tests.drawing import normal
+from tests.tiny_layers import Lookup
+
+
+def probe(function, array, dy=1.0):
+    return Probe(lambda: function(array), array, dy)
+
+
+# (function, its derivative, places): smooth ones, with curvature of every size
+SMOOTH = [
+    (np.sin, np.cos, [0.3, -2.0, 40.0]),
+    (np.exp, np.exp, [-20.0, 0.0, 3.0, 11.0]),
+    (np.log, lambda x: 1 / x, [1e-9, 1e-5, 0.02, 1.0, 1e6]),
+    (np.sqrt, lambda x: 0.5 / np.sqrt(x), [1e-8, 0.3, 1e4]),
+    (lambda x: x**3, lambda x: 3 * x**2, [1e-3, -0.5, 100.0]),
+    (lambda x: np.tanh(100 * x), lambda x: 100 / np.cosh(100 * x) ** 2, [0.0, 0.01, -0.02]),
+]
+
+
+@pytest.mark.parametrize(("function", "derivative", "places"), SMOOTH)
+def test_slopes_known_by_hand(function, derivative, places):
+    for place in places:
+        x = np.array([place])
+        with np.errstate(invalid="ignore", divide="ignore"):
+            slope = probe(function, x, dy=[1.0]).careful((0,))
+        truth = float(derivative(place))
+        assert abs(slope.value - truth) <= 1e-7 * abs(truth) and not slope.kink, (place, slope, truth)
+        assert abs(slope.value - truth) <= 3 * slope.error + 1e-15 * abs(truth), "it is no surer than it may be"
+        assert slope.error <= 1e-5 * abs(truth), "nor less sure than it could be"
+        assert x[0] == place  # put back
+
+
+def test_slopes_along_a_direction():
+    x, direction = normal(3, 4), normal(3, 4, seed=1)
+    before = x.copy()
+    p = probe(lambda x: np.sin(x), x, dy=normal(3, 4, seed=2))
+    truth = (p.dy * np.cos(x) * direction).sum()
+    assert p.careful(direction).value == pytest.approx(truth, rel=1e-9)
+    assert p.quick(direction) == pytest.approx(truth, rel=1e-8)
+    np.testing.assert_array_equal(x, before)
+
+
+def test_a_kink_has_two_slopes():
+    p = probe(lambda x: np.maximum(2 * x, -3 * x), np.array([0.0, 0.5, -0.5]), dy=[1.0, 10.0, 10.0])
+    slope = p.careful((0,))
+    assert slope.kink and (slope.left, slope.right) == pytest.approx((-3, 2))
+    assert not p.careful((1,)).kink and p.careful((1,)).value == pytest.approx(20)
+    assert not p.careful((2,)).kink and p.careful((2,)).value == pytest.approx(-30)
+
+
+def test_at_a_kink_what_lies_between_the_sides_is_right():
+    x, function = np.array([0.0, 1.0]), lambda x: np.maximum(2 * x, -3 * x).sum()
+    for said in (-3.0, -1.0, 2.0):
+        assert check_gradient(np.array([said, 2.0]), function, x).kinks == 1
+    for said in (-3.01, 2.01, 20.0, -20.0):
+        with pytest.raises(GradientError, match=r"only numbers between the slopes of its two sides, -3 and 2, are"):
+            check_gradient(np.array([said, 2.0]), function, x)
+
+
+def test_outputs_that_do_not_move_add_no_rounding():
+    x = np.array([1e-3, 2e-3])
+    p = probe(lambda x: np.array([x[0], 1e12, np.inf]), x, dy=[1.0, 1.0, 1.0])
+    assert p.quick((0,)) == pytest.approx(1, rel=1e-9)
+    assert p.quick((1,)) == 0
+
+
+def test_noise():
+    """In proportion to dy and to how coarse the output is, and the more the smaller the step."""
+
+    def noise(step=2.0**-17, size=1.0, coarse=None, dy=(3.0, 4.0)):
+        p = probe(lambda x: size * np.array([1.0, 1.0]), np.ones(1), np.array(dy))
+        p._grain = coarse
+        return p.noise(step)
+
+    assert noise(2.0**-18) == 2 * noise() and noise(size=7.0) == pytest.approx(7 * noise())
+    assert noise(dy=(6.0, 8.0)) == pytest.approx(2 * noise())
+    assert noise() == pytest.approx(5 * noise(dy=(1.0, 0.0)))
+    assert 5 * 2.2e-16 * 2**17 <= noise() <= 100 * 2.2e-16 * 2**17  # an ulp or a few, over the step
+    more = [noise(coarse=1e-8) - noise(), noise(coarse=2e-8) - noise(), noise(coarse=1e-8, dy=(6.0, 8.0))]
+    assert more[1] == pytest.approx(2 * more[0]) and more[2] == pytest.approx(2 * noise(coarse=1e-8))
+    assert 5e-8 <= more[0] * 2.0**-17 <= 1e-6
+    p = probe(lambda x: np.array([1.0, np.inf]), np.ones(1), np.array([3.0, 4.0]))
+    assert np.isfinite(p.noise(1.0))
+
+
+@pytest.mark.parametrize(("rounded", "low", "high"), [(None, 0, 1e-13), (np.float32, 1e-9, 1e-6)])
+def test_grain(rounded, low, high):
+    x = normal(20)
+    before = x.copy()
+
+    def function():
+        y = np.sin(x)
+        return {"y": y if rounded is None else y.astype(rounded), "z": 5 * x**2}
+
+    found = grain(function, [x])
+    assert low <= found["y"] <= high and found["z"] <= 1e-12  # curvature itself stays below rounding
+    np.testing.assert_array_equal(x, before)
+
+
+def test_grain_at_a_kink_that_is_crossed_once():
+    x = np.ones(3) * (1 + 2.0**-20 / 3)  # one of the two places of measuring is next to a kink of slope 1
+    function = lambda: {"y": np.maximum(x - (1 + 2.0**-20 / 3) ** 2, 0)}  # noqa: E731
+    assert grain(function, [x])["y"] <= 1e-15
+
+
+# -- how many entries are measured, and what of them is told -------------------------------------------------------
+
+
+@pytest.mark.parametrize(("size", "measured"), [(0, 0), (1, 1), (200, 200), (201, 100), (5000, 100)])
+def test_small_arrays_are_measured_entry_by_entry(size, measured):
+    x = normal(size)
+    report = check_gradient(x.copy(), lambda x: (x * x / 2).sum(), x)
+    assert report == Checked(report.error, measured, 0)
+    assert report.error < 1e-8
+
+
+def test_the_largest_error_is_told():
+    x = normal(5)
+    claimed = x * (1 + 1e-9 * np.array([0, 0, 1, 0, 0]))
+    report = check_gradient(claimed, lambda x: (x * x / 2).sum(), x, tolerance=1e-7)
+    assert report.error == pytest.approx(1e-9 * abs(x[2]) / np.abs(x).max(), rel=0.2)
+
+
+@pytest.mark.parametrize("tolerance", [1e-4, 1e-6])
+def test_tolerance(tolerance):
+    x = normal(5)
+    size = np.abs(x).max()
+    off = np.zeros(5)
+    off[np.abs(x).argmin()] = tolerance * size
+    check_gradient(x + 0.9 * off, lambda x: (x * x / 2).sum(), x, tolerance=tolerance)
+    with pytest.raises(GradientError):
+        check_gradient(x + 1.1 * off, lambda x: (x * x / 2).sum(), x, tolerance=tolerance)
+
+
+def test_rows_may_begin_anywhere():
+    gradcheck(Lookup(7, 3), np.array([[2, 5], [5, 4]]))
+
+
+def test_entries_without_a_slope_are_left_out():
+    x = np.array([1.0, -np.inf, 2.0])
+    report = check_gradient(np.exp(x), lambda x: np.exp(x).sum(), x)
+    assert report.entries == 2

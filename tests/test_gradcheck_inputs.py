@@ -1,0 +1,219 @@
+"""What the gradient check accepts and what it says about it: losses of any kind, names, precision at every size."""
+
+import numpy as np
+import pytest
+
+from minnet.gradcheck import GradientError, gradcheck, gradcheck_loss
+from minnet.layers.base import Layer, RowGradient
+from tests.drawing import normal
+from tests.test_gradcheck import planted
+from tests.tiny_layers import Dense, Lookup, Plain, Squash
+
+# -- losses --------------------------------------------------------------------------------------------------------
+
+
+class Bare:
+    """A loss that is no layer: two methods, and nothing else."""
+
+    def forward(self, x, targets, weights=1.0):
+        self.d = weights * (x - targets)
+        return float((self.d * (x - targets)).sum() / 2)
+
+    def backward(self):
+        return self.d
+
+
+class Weighed(Layer):
+    """A loss with a parameter: sum_k W_k sum_n (x - t)^2 / 2, and random numbers that are added to x."""
+
+    parameters = ("W",)
+
+    def __init__(self, features, noise=0.0):
+        self.W, self.rng, self.noise = normal(features, seed=2).astype(np.float32), np.random.default_rng(0), noise
+
+    def forward(self, x, targets):
+        self._cache = x - targets + self.noise * self.rng.standard_normal(x.shape)
+        return float((self.W * self._cache**2).sum() / 2)
+
+    def backward(self):
+        self.dW = (self._cache**2).sum(axis=0) / 2
+        return self.W * self._cache
+
+
+def test_a_loss_need_not_be_a_layer():
+    x, t = normal(5, 3), normal(5, 3, seed=1)
+    assert gradcheck_loss(Bare(), x, t).keys() == {"logits"}
+    gradcheck_loss(Bare(), x, t, weights=normal(3, seed=3))
+
+    class Wrong(Bare):
+        def backward(self):
+            return -self.d
+
+    with pytest.raises(GradientError, match="dlogits: its sign is wrong"):
+        gradcheck_loss(Wrong(), x, t)
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.3])
+def test_parameters_of_a_loss_are_checked_in_float64(noise):
+    x, t = normal(5, 3), normal(5, 3, seed=1)
+    loss = Weighed(3, noise)
+    state = loss.rng.bit_generator.state
+    assert gradcheck_loss(loss, x, t).keys() == {"logits", "W"}
+    assert loss.W.dtype == np.float32 and loss.rng.bit_generator.state == state
+
+    class Wrong(Weighed):
+        def backward(self):
+            dx = super().backward()
+            self.dW *= 2
+            return dx
+
+    with pytest.raises(GradientError, match="dW: it is wrong by a constant factor: 2 times"):
+        gradcheck_loss(Wrong(3, noise), x, t)
+
+
+def test_a_loss_writes_nowhere_and_repeats():
+    x, t = normal(5, 3), normal(5, 3, seed=1)
+
+    class WritesTargets(Bare):
+        def forward(self, x, targets, weights=1.0):
+            value = super().forward(x, targets, weights)
+            targets += 1
+            return value
+
+    with pytest.raises(GradientError, match="wrote into its argument or parameter targets"):
+        gradcheck_loss(WritesTargets(), x, t.copy())
+
+    class Halves(Bare):
+        def backward(self):
+            self.d = self.d / 2
+            return 2 * self.d
+
+    with pytest.raises(GradientError, match=r"differs when backward is called a second time$"):
+        gradcheck_loss(Halves(), x, t)
+
+
+def test_the_gradient_of_a_sure_thing_is_zero_but_for_rounding():
+    """One class: its probability is 1 whatever the score, and p - 1 may come out as 1e-16."""
+
+    class One(Bare):
+        def forward(self, x, targets, weights=1.0):
+            return 0.0
+
+        def backward(self):
+            return np.full((5, 1), self.left)
+
+    loss = One()
+    loss.left = 2e-16
+    gradcheck_loss(loss, normal(5, 1), None)
+    loss.left = 3e-16
+    with pytest.raises(GradientError, match="measured 0"):
+        gradcheck_loss(loss, normal(5, 1), None)
+
+
+# -- names ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("said", "name"),
+    [("S" * 100, "S" * 100), ("S" * 101, "Named"), ("two\nlines", "Named"), ("Squash()", r"Squash\(\)")],
+    ids=["a hundred letters", "one more", "two lines", "short"],
+)
+def test_a_layer_is_named_by_its_repr_if_that_is_short(said, name):
+    class Named(Squash):
+        def __repr__(self):
+            return said
+
+        def backward(self, dy):
+            return -super().backward(dy)
+
+    with pytest.raises(GradientError, match=f"^{name}: dx"):
+        gradcheck(Named(), normal(5, 4))
+
+
+def test_numbers_that_occur_twice_are_no_tokens():
+    def change(self, dy, dx):
+        return np.where(np.arange(len(dx))[:, None] == 1, 3 * dx, dx)
+
+    x = normal(5, 4)
+    x[0, :2] = 1.0  # as a token, row 1 would occur more than once
+    with pytest.raises(GradientError, match="all at index 1 of axis 0") as error:
+        gradcheck(planted(Squash, change)(), x)
+    assert "token" not in str(error.value)
+
+
+def test_a_row_that_is_never_read_may_hold_anything():
+    layer, tokens = Lookup(7, 3), np.array([[0, 1, 1], [6, 1, 0]])
+    layer.W[5] = np.nan
+    gradcheck(layer, tokens)
+
+
+def test_rows_that_change_in_number_are_not_repeatable():
+    class Fewer(Lookup):
+        def backward(self, dy):
+            super().backward(dy)
+            self.calls = getattr(self, "calls", 0) + 1
+            if self.calls > 1:
+                self.dW = RowGradient(self.dW.rows[:-1], self.dW.values[:-1])
+
+    with pytest.raises(GradientError, match=r"dW differs when backward is called a second time$"):
+        gradcheck(Fewer(7, 3), np.array([[0, 1, 1], [6, 1, 0]]))
+
+
+# -- float32 at work inside is seen at every size -------------------------------------------------------------------
+
+
+def rounded(array):
+    return array.astype(np.float32).astype(np.float64)
+
+
+class Rounds(Plain):
+    """y = x + x^2 / 2, computed in float32 where told."""
+
+    def __init__(self, in_forward=False, in_backward=False):
+        self.in_forward, self.in_backward = in_forward, in_backward
+
+    def forward(self, x):
+        self._cache = x
+        y = x + x * x / 2
+        return rounded(y) if self.in_forward else y
+
+    def backward(self, dy):
+        dx = dy * (1 + self._recall(dy, None if self._cache is None else self._cache.shape))
+        return rounded(dx) if self.in_backward else dx
+
+
+@pytest.mark.parametrize("size", [1e-4, 1.0, 30.0, 2000.0])
+def test_float32_in_forward(size):
+    gradcheck(Rounds(), size * normal(5, 4))
+    with pytest.raises(GradientError, match=r"precision is too low: rounding errors of .* in forward"):
+        gradcheck(Rounds(in_forward=True), size * normal(5, 4))
+
+
+@pytest.mark.parametrize("size", [1e-2, 1.0, 10.0])
+def test_float32_in_backward(size):
+    with pytest.raises(GradientError, match=r"precision is too low: rounding errors of .* in dx"):
+        gradcheck(Rounds(in_backward=True), size * normal(5, 4))
+
+
+class Centre(Plain):
+    """x less its mean over the batch: what is left of large numbers next to each other is their rounding."""
+
+    def forward(self, x):
+        self._cache = x.shape
+        return x - x.mean(axis=0)
+
+    def backward(self, dy):
+        self._recall(dy, self._cache)
+        return dy - dy.mean(axis=0)
+
+
+def test_rounding_of_terms_that_cancel_is_no_alarm():
+    gradcheck(Centre(), 1e4 * (1 + 1e-8 * normal(5, 4)))
+
+
+def test_rounding_of_a_gradient_whose_terms_cancel_is_no_alarm():
+    """dW = x' dy where dy sums to nothing: what remains is small beside its terms."""
+    x = np.ones((6, 2))
+    dy = normal(6, 3)
+    dy -= dy.mean(axis=0)
+    gradcheck(Dense(2, 3), x, dy=dy)

@@ -1,0 +1,167 @@
+"""Promises that are broken only a little, only in one mode, or for one kind of input: check_layer sees them too."""
+
+import numpy as np
+import pytest
+
+from minnet.gradcheck import GradientError
+from minnet.layercheck import ContractError, check_layer
+from minnet.layers.base import Sequential
+from tests.test_layercheck import X
+from tests.tiny_layers import Dense, Squash, Standardize
+
+
+class SlightlyOff(Squash):
+    def forward(self, x):
+        return super().forward(x) * (1 if x.flags.c_contiguous else 1 + 1e-7)
+
+
+class OffForStrangeDy(Squash):
+    def backward(self, dy):
+        return super().backward(dy) * (1 if dy.flags.c_contiguous else 1 + 1e-7)
+
+
+class Drifts(Squash):
+    """Every evaluation moves it a little."""
+
+    def forward(self, x):
+        if not self.training:
+            self.moved = getattr(self, "moved", 0) + 1
+        return super().forward(x) * (1 + 1e-13 * getattr(self, "moved", 0))
+
+
+class DriftsLater(Drifts):
+    """The same, seen in training only."""
+
+    def forward(self, x):
+        y = super().forward(x)
+        return y if self.training else Squash.forward(self, x)
+
+
+class BiasAnyway(Dense):
+    def __init__(self, inputs, outputs, bias=True, rng=None):
+        super().__init__(inputs, outputs, True, rng)
+        self.bias = bias
+
+
+class Grown(Squash):
+    buffers = ("kept",)
+
+    def __init__(self):
+        self.kept = np.zeros(2)
+
+
+def grown():
+    layer = Grown()
+    layer.kept = np.zeros(5)
+    return layer
+
+
+class NeedsManyInTraining(Squash):
+    def forward(self, x):
+        if self.training and len(x) < 2:
+            raise ValueError("in training it takes two examples or more")
+        return super().forward(x) * (np.nan if len(x) < 2 else 1)
+
+
+class Mumbles(Squash):
+    def forward(self, x):
+        if len(x) == 0:
+            raise ValueError("x" * self.letters)
+        return super().forward(x)
+
+
+def mumbles(letters):
+    layer = Mumbles()
+    layer.letters = letters
+    return layer
+
+
+class ForgetsGradient(Dense):
+    def backward(self, dy):
+        dx = super().backward(dy)
+        if not self._cache.flags.c_contiguous:
+            del self.dW
+        return dx
+
+
+class Shortens(Dense):
+    def backward(self, dy):
+        dx = super().backward(dy)
+        if not self._cache.flags.c_contiguous:
+            self.db = self.db[:2]
+        return dx
+
+
+class Upcasts(Squash):
+    def forward(self, x):
+        y = super().forward(x)
+        return y.astype(np.float64) if self.training else y
+
+
+class WrongInTraining(Standardize):
+    def backward(self, dy):
+        dx = super().backward(dy)
+        return 2 * dx if self._cache[2] else dx
+
+
+class LosesExample(Squash):
+    def forward(self, x):
+        return super().forward(x)[1:]
+
+
+class ReturnsList(Squash):
+    def forward(self, x):
+        return super().forward(x).tolist()
+
+
+class Stumbles(Squash):
+    def backward(self, dy):
+        return {"dx": super().backward(dy)}["dx"] if self._cache is not None else {}["dx"]
+
+
+@pytest.mark.parametrize(
+    ("layer", "said"),
+    [
+        (SlightlyOff(), "differs for transposed"),
+        (OffForStrangeDy(), "dx differs for a transposed"),
+        (Drifts(), "differs between two evaluations"),
+        (DriftsLater(), "differs after an evaluation in between"),
+        (BiasAnyway(4, 3), "with bias=False no parameter is None"),
+        (grown(), r"rebuilding changes the arrays from .*\(5,\).* to .*\(2,\)"),
+        (NeedsManyInTraining(), "a single example gives NaN or infinity"),
+        (mumbles(20), "an empty batch raises without saying why"),
+        (ForgetsGradient(4, 3), "gradient of W is missing or of another shape for transposed"),
+        (Shortens(4, 3), "gradient of b is missing or of another shape for transposed"),
+        (Upcasts(), "forward turns float32 into float64"),
+        (LosesExample(), "the first axis is the batch"),
+        (ReturnsList(), "the first axis is the batch"),
+        (Stumbles(), "backward before forward has to raise, got KeyError"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_small_and_rare_breaks_are_named(layer, said):
+    with pytest.raises(ContractError, match=f"^{type(layer).__name__}.*{said}"):
+        check_layer(layer, X)
+
+
+def test_a_reason_of_a_few_words_will_do():
+    check_layer(mumbles(21), X)
+
+
+def test_a_gradient_that_is_wrong_in_training_only():
+    with pytest.raises(GradientError):
+        check_layer(WrongInTraining(4), X)
+
+
+def test_a_layer_that_was_used_before_keeps_the_contract():
+    layer = Sequential(Dense(4, 3), Squash())
+    layer.forward(X.astype(np.float32))
+    layer.backward(np.ones((5, 3), np.float32))
+    check_layer(layer, X)
+
+
+def test_a_layer_of_several_lines_is_named_by_its_class():
+    with pytest.raises(ContractError, match=r"^Sequential: "):
+        check_layer(Sequential(Squash(), Drifts()), X)
+    with pytest.raises(ContractError, match=r"^BiasAnyway\(4, 3\): "):
+        check_layer(BiasAnyway(4, 3), X)
