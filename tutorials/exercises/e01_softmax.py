@@ -3,6 +3,8 @@
 Only numpy is needed. Check with: python -m tutorials.exercises check 1
 """
 
+import numpy as np
+
 
 def softmax(z):
     """Probabilities from scores, row by row.

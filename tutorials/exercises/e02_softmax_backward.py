@@ -4,6 +4,8 @@
 Check with: python -m tutorials.exercises check 2
 """
 
+import numpy as np
+
 
 def softmax_backward(dy, s):
     """The gradient that arrives at the scores: the product of dy with softmax's Jacobian.

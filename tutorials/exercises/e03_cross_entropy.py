@@ -4,6 +4,8 @@
 Check with: python -m tutorials.exercises check 3
 """
 
+import numpy as np
+
 
 def cross_entropy(z, labels):
     """How surprised the network is by the truth: the mean over the batch of -log softmax(z)[label].

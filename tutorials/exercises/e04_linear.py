@@ -3,6 +3,8 @@
 Check with: python -m tutorials.exercises check 4
 """
 
+import numpy as np
+
 
 def linear(x, W, b):
     """Every output is a weighted sum of all inputs, plus a bias.

@@ -3,6 +3,8 @@
 Check with: python -m tutorials.exercises check 6
 """
 
+import numpy as np
+
 
 def conv2d(x, W, stride, padding):
     """A filter slid over the image; the filter is not flipped, as in every deep-learning library.

@@ -3,6 +3,8 @@
 Check with: python -m tutorials.exercises check 7
 """
 
+import numpy as np
+
 
 def max_pool2d(x, size, stride):
     """The largest number of each window, channel by channel.

@@ -3,6 +3,8 @@
 Check with: python -m tutorials.exercises check 9
 """
 
+import numpy as np
+
 
 class Dropout:
     """In training, each number is dropped with probability p, and the kept ones grow so that the mean stays.

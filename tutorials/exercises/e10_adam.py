@@ -3,6 +3,8 @@
 Check with: python -m tutorials.exercises check 10
 """
 
+import numpy as np
+
 
 class Adam:
     """Momentum and a step size of its own for every weight (arXiv 1412.6980, algorithm 1)."""

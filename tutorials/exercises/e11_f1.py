@@ -3,6 +3,8 @@
 Check with: python -m tutorials.exercises check 11
 """
 
+import numpy as np
+
 
 def f1_scores(labels, predictions, classes):
     """The F1 of every class.

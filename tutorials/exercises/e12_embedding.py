@@ -3,6 +3,8 @@
 Check with: python -m tutorials.exercises check 12
 """
 
+import numpy as np
+
 
 def embedding(ids, W):
     """The row of W that belongs to each token.

@@ -3,6 +3,8 @@
 The modules re and collections are welcome. Check with: python -m tutorials.exercises check 13
 """
 
+import numpy as np
+
 
 def tokenize(text):
     """The tokens of a text: a list of strings.

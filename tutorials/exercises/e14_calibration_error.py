@@ -3,6 +3,8 @@
 Check with: python -m tutorials.exercises check 14
 """
 
+import numpy as np
+
 
 def calibration_error(p, labels, bins):
     """How far confidence and accuracy are apart: the expected calibration error, one number.

@@ -3,6 +3,8 @@
 `from given import softmax, log_softmax` works here. Check with: python -m tutorials.exercises check 15
 """
 
+import numpy as np
+
 
 def temperature_loss(z, labels, temperature):
     """The mean surprise at the labels when the scores are divided by the temperature first: one number.

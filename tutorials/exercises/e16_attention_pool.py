@@ -3,6 +3,8 @@
 `from given import softmax` works here. Check with: python -m tutorials.exercises check 16
 """
 
+import numpy as np
+
 
 def attention_pool(x, w, mask):
     """A weighted mean over positions, whose weights are a softmax of scores.

@@ -3,6 +3,8 @@
 Check with: python -m tutorials.exercises check 17
 """
 
+import numpy as np
+
 
 def layer_norm(x, gamma, beta, eps):
     """Each example's features to mean 0 and variance 1, then scaled by gamma and shifted by beta.

@@ -3,6 +3,8 @@
 Check with: python -m tutorials.exercises check 18
 """
 
+import numpy as np
+
 
 class SGD:
     """Each step moves along a velocity, which remembers earlier gradients."""

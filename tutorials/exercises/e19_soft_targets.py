@@ -3,6 +3,8 @@
 Check with: python -m tutorials.exercises check 19
 """
 
+import numpy as np
+
 
 def one_hot(labels, classes):
     """Rows of floating-point numbers with a single 1, at each label.

@@ -3,6 +3,8 @@
 `from given import sigmoid` works here. Check with: python -m tutorials.exercises check 20
 """
 
+import numpy as np
+
 
 def path_loss(x, W, labels, nodes, turns):
     """The loss of a tree of decisions: a class costs as many scores as it has nodes above it, not one for each class.
