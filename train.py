@@ -40,7 +40,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, help="threads that share a batch (default: all cores where it helps)")
     parser.add_argument("--data", help="the folder where data sets lie and are put")
     parser.add_argument("--out", help="the run's folder (default: a new one in runs/)")
-    parser.add_argument("--limit", type=int, help="use only so many training examples (1,000 or as many in the other splits)")
+    parser.add_argument("--limit", type=int, help="training examples at most (others: as many, or 1,000)")
     parser.add_argument("--validation", type=float, help="examples held out, or their share; 0 for none")
     parser.add_argument("--patience", type=int, help="stop after so many epochs without a better validation loss")
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted run, given by --out")
