@@ -225,17 +225,17 @@ def test_the_diagnosis_sees_gradients_measured_with_care(scale):
 
 def drawn(size):
     """Which entries of a larger array are measured one by one, and the direction along which the whole is."""
-    rng = np.random.default_rng(5)
+    rng = np.random.default_rng(7)
     return rng.choice(size, 100, replace=False), rng.standard_normal(size)
 
 
-@pytest.mark.parametrize("which", [0, 17, -1])
+@pytest.mark.parametrize("which", [0, 17, -1])  # the first and the last entry are not drawn
 def test_a_small_error_between_the_measured_entries_is_found(which):
     x = normal(1000)
     claimed, place = 1e-6 * x, int(np.setdiff1d(np.arange(1000), drawn(1000)[0])[which])
     claimed[place] += 1e-9
     with pytest.raises(GradientError, match=rf"^dW\[{place}\] is"):
-        check_gradient(claimed, lambda x: 1e-6 * half_square(x), x, name="dW", rng=np.random.default_rng(5))
+        check_gradient(claimed, lambda x: 1e-6 * half_square(x), x, name="dW", rng=np.random.default_rng(7))
 
 
 def test_errors_too_small_to_see_singly_are_seen_together():
@@ -243,7 +243,7 @@ def test_errors_too_small_to_see_singly_are_seen_together():
     direction = drawn(1000)[1]
     claimed = x * (1 + 0.9e-8 * np.sign(x * direction))
     with pytest.raises(GradientError) as caught:
-        check_gradient(claimed, half_square, x, name="dW", rng=np.random.default_rng(5))
+        check_gradient(claimed, half_square, x, name="dW", rng=np.random.default_rng(7))
     front, measured = str(caught.value).split(", measured ")
     assert front == f"dW is wrong: along a random direction it says {claimed @ direction:.10g}"
     assert float(measured) == pytest.approx(x @ direction, rel=1e-9)
