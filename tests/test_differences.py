@@ -48,12 +48,13 @@ def test_slopes_along_a_direction():
     np.testing.assert_array_equal(x, before)
 
 
-def test_a_kink_has_two_slopes():
-    p = probe(lambda x: np.maximum(2 * x, -3 * x), np.array([0.0, 0.5, -0.5]), dy=[1.0, 10.0, 10.0])
+@pytest.mark.parametrize(("left", "right"), [(-3, 2), (2, 5), (-5, -2), (-1, 1), (0, 1)])
+def test_a_kink_has_two_slopes(left, right):
+    p = probe(lambda x: np.maximum(left * x, right * x), np.array([0.0, 0.5, -0.5]), dy=[1.0, 10.0, 10.0])
     slope = p.careful((0,))
-    assert slope.kink and (slope.left, slope.right) == pytest.approx((-3, 2))
-    assert not p.careful((1,)).kink and p.careful((1,)).value == pytest.approx(20)
-    assert not p.careful((2,)).kink and p.careful((2,)).value == pytest.approx(-30)
+    assert slope.kink and (slope.left, slope.right) == pytest.approx((left, right))
+    assert not p.careful((1,)).kink and p.careful((1,)).value == pytest.approx(10 * right)
+    assert not p.careful((2,)).kink and p.careful((2,)).value == pytest.approx(10 * left)
 
 
 def test_at_a_kink_what_lies_between_the_sides_is_right():
