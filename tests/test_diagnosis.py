@@ -192,6 +192,8 @@ def test_missing_factors():
     four, three = np.array([1.0, 2.0, 3.0, 5.0]), np.array([0.5, -2.0, 3.0, 7.0])
     assert diagnose(four, four * three, context={"g": three}) == "the factor g is missing"
     assert diagnose(four[:3], (four * three)[:3], context={"g": three[:3]}) == ""
+    small = np.array([[1.0], [1e-4], [1e-4], [-1e-4]])  # one number counts, and any other is some multiple of it
+    assert diagnose(small / 1.7, small, context={"g": np.array([1.7])}) == ""
 
 
 def test_missing_terms():
@@ -235,6 +237,8 @@ def test_errors_that_are_the_same_within_channels_or_examples():
     y = normal(6, 5, seed=7)
     said = "in each example the error is a multiple of the output y: a sum over the example is missing or wrong"
     assert diagnose(right + normal(6, 1) * y, right, context={"x": x, "y": y}) == said
+    narrow = diagnose(right + offset, right, context={"x": x, "y": y[:, :3]})  # an output of another width
+    assert narrow.startswith("within each channel the error is the same")
     said = diagnose((right + offset + slope * x)[:4], right[:4], context={"x": x[:4]})
     assert said.startswith("within each channel the error is a constant plus a multiple of x")
     # with as many numbers as unknowns, or one more, everything can be explained

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from minnet.differences import Checked, GradientError, Probe, check_gradient, grain
+from minnet.differences import Checked, GradientError, Probe, check_gradient, dense_rows, grain
 from minnet.gradcheck import gradcheck
+from minnet.layers.base import RowGradient
 from tests.drawing import normal
 from tests.tiny_layers import Lookup
 
@@ -47,12 +48,13 @@ def test_slopes_along_a_direction():
     np.testing.assert_array_equal(x, before)
 
 
-def test_a_kink_has_two_slopes():
-    p = probe(lambda x: np.maximum(2 * x, -3 * x), np.array([0.0, 0.5, -0.5]), dy=[1.0, 10.0, 10.0])
+@pytest.mark.parametrize(("left", "right"), [(-3, 2), (2, 5), (-5, -2), (-1, 1), (0, 1)])
+def test_a_kink_has_two_slopes(left, right):
+    p = probe(lambda x: np.maximum(left * x, right * x), np.array([0.0, 0.5, -0.5]), dy=[1.0, 10.0, 10.0])
     slope = p.careful((0,))
-    assert slope.kink and (slope.left, slope.right) == pytest.approx((-3, 2))
-    assert not p.careful((1,)).kink and p.careful((1,)).value == pytest.approx(20)
-    assert not p.careful((2,)).kink and p.careful((2,)).value == pytest.approx(-30)
+    assert slope.kink and (slope.left, slope.right) == pytest.approx((left, right))
+    assert not p.careful((1,)).kink and p.careful((1,)).value == pytest.approx(10 * right)
+    assert not p.careful((2,)).kink and p.careful((2,)).value == pytest.approx(10 * left)
 
 
 def test_at_a_kink_what_lies_between_the_sides_is_right():
@@ -104,6 +106,21 @@ def test_grain(rounded, low, high):
     np.testing.assert_array_equal(x, before)
 
 
+def test_grain_is_that_of_the_very_place():
+    x, here = normal(20), normal(20)
+    function = lambda: {"y": np.where(abs(x / here - 1) < 0.01, np.sin(x).astype(np.float32), 0.0)}  # noqa: E731
+    assert grain(function, [x])["y"] >= 1e-9
+
+
+def test_a_coarse_output_leaves_slopes_unsure():
+    """Below the grain two differences may agree by chance: their error is not what they differ by."""
+    x = normal(20)
+    p = probe(lambda x: np.sin(x).astype(np.float32), x, dy=np.ones(20))
+    for place in range(20):
+        slope = p.careful((place,))
+        assert abs(slope.value - np.cos(x[place])) <= 3 * slope.error <= 1e-2
+
+
 def test_grain_at_a_kink_that_is_crossed_once():
     x = np.ones(3) * (1 + 2.0**-20 / 3)  # one of the two places of measuring is next to a kink of slope 1
     function = lambda: {"y": np.maximum(x - (1 + 2.0**-20 / 3) ** 2, 0)}  # noqa: E731
@@ -147,3 +164,87 @@ def test_entries_without_a_slope_are_left_out():
     x = np.array([1.0, -np.inf, 2.0])
     report = check_gradient(np.exp(x), lambda x: np.exp(x).sum(), x)
     assert report.entries == 2
+
+
+def test_the_error_that_is_told_is_that_of_the_careful_measurement():
+    x = np.array([1e-6, 5.0])  # a quick difference reaches beyond the kink
+    report = check_gradient(np.array([2.0, 2.0]), lambda x: np.maximum(2 * x, -3 * x).sum(), x)
+    assert report.error < 1e-8 and report.kinks == 0
+
+
+def test_with_no_tolerance_rounding_is_left():
+    x = normal(5)
+    report = check_gradient(x * (1 + 1e-10), lambda x: (x * x / 2).sum(), x, tolerance=0)
+    assert report.error == pytest.approx(1e-10, rel=0.5)
+
+
+def test_a_function_that_stands_still():
+    x = normal(3)
+    assert check_gradient(np.zeros(3), lambda x: 1.0, x) == Checked(0.0, 3, 0)
+    with pytest.raises(GradientError, match=r"the gradient\[1\] is 0.001, measured 0"):
+        check_gradient(np.array([0.0, 1e-3, 0.0]), lambda x: 1.0, x)
+
+
+def test_a_jump_has_no_slope():
+    x = np.array([1.0, 0.3])
+    report = check_gradient(np.array([1.0, 1.0]), lambda x: (x + (x >= 1)).sum(), x)
+    assert (report.entries, report.kinks) == (2, 1)
+
+
+def test_rows_need_values_for_each():
+    with pytest.raises(GradientError, match=r"^dW: a table \(7, 3\) needs values \(2, 3\) for 2 rows, got \(2, 4\)$"):
+        dense_rows(RowGradient(np.array([2, 5]), np.ones((2, 4))), (7, 3), "dW")
+
+
+# -- the diagnosis needs the whole gradient, the alarm of a large array does not ------------------------------------
+
+
+def half_square(x):
+    return x.ravel() @ x.ravel() / 2
+
+
+@pytest.mark.parametrize(("size", "said"), [(5000, r"; about \S+ \S+: its sign is wrong"), (5001, r"measured \S+$")])
+def test_a_gradient_is_measured_wholly_up_to_five_thousand_entries(size, said):
+    x = normal(size)
+    with pytest.raises(GradientError, match=said):
+        check_gradient(-x, half_square, x)
+
+
+@pytest.mark.parametrize(("size", "hint"), [(5000, "; the sum over axis 0 is missing"), (5001, "")])
+def test_a_wrong_shape_is_told_at_any_size(size, hint):
+    x = normal(size)
+    with pytest.raises(GradientError, match=rf"wrong shape: \(1, {size}\) for an array of shape \({size},\){hint}$"):
+        check_gradient(x[None], half_square, x)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-9])
+def test_the_diagnosis_sees_gradients_measured_with_care(scale):
+    x = np.array([1e-6, 1.0, 2.0, 3.0])
+    with pytest.raises(GradientError, match="its sign is wrong"):
+        check_gradient(np.full(4, -2 * scale), lambda x: scale * np.maximum(2 * x, -3 * x).sum(), x)
+
+
+def drawn(size):
+    """Which entries of a larger array are measured one by one, and the direction along which the whole is."""
+    rng = np.random.default_rng(7)
+    return rng.choice(size, 100, replace=False), rng.standard_normal(size)
+
+
+@pytest.mark.parametrize("which", [0, 17, -1])  # the first and the last entry are not drawn
+def test_a_small_error_between_the_measured_entries_is_found(which):
+    x = normal(1000)
+    claimed, place = 1e-6 * x, int(np.setdiff1d(np.arange(1000), drawn(1000)[0])[which])
+    claimed[place] += 1e-9
+    with pytest.raises(GradientError, match=rf"^dW\[{place}\] is"):
+        check_gradient(claimed, lambda x: 1e-6 * half_square(x), x, name="dW", rng=np.random.default_rng(7))
+
+
+def test_errors_too_small_to_see_singly_are_seen_together():
+    x = normal(1000)
+    direction = drawn(1000)[1]
+    claimed = x * (1 + 0.9e-8 * np.sign(x * direction))
+    with pytest.raises(GradientError) as caught:
+        check_gradient(claimed, half_square, x, name="dW", rng=np.random.default_rng(7))
+    front, measured = str(caught.value).split(", measured ")
+    assert front == f"dW is wrong: along a random direction it says {claimed @ direction:.10g}"
+    assert float(measured) == pytest.approx(x @ direction, rel=1e-9)

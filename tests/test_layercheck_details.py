@@ -7,7 +7,7 @@ from minnet.gradcheck import GradientError
 from minnet.layercheck import ContractError, check_layer
 from minnet.layers.base import Sequential
 from tests.test_layercheck import X
-from tests.tiny_layers import Dense, Squash, Standardize
+from tests.tiny_layers import Dense, Lookup, Plain, Squash, Standardize
 
 
 class SlightlyOff(Squash):
@@ -119,9 +119,46 @@ class Stumbles(Squash):
         return {"dx": super().backward(dy)}["dx"] if self._cache is not None else {}["dx"]
 
 
+class ReplicaMoves(Squash):
+    """Making a replica changes the original, in the thirteenth digit."""
+
+    def replica(self):
+        twin = super().replica()
+        self.moved = 1e-13
+        return twin
+
+    def forward(self, x):
+        return super().forward(x) * (1 + getattr(self, "moved", 0))
+
+
+class SharedCount(Squash):
+    """A replica's forward changes the original's dx, in the thirteenth digit."""
+
+    def __init__(self):
+        self.box = [0]
+
+    def forward(self, x):
+        self.box[0] += 1
+        self.mine = self.box[0]
+        return super().forward(x)
+
+    def backward(self, dy):
+        return super().backward(dy) * (1 if self.box[0] == self.mine else 1 + 1e-13)
+
+
+class StopsEarly(Dense):
+    """When nobody needs dx it forgets the parameters too."""
+
+    def backward(self, dy):
+        return super().backward(dy) if self.needs_dx else None
+
+
 @pytest.mark.parametrize(
     ("layer", "said"),
     [
+        (ReplicaMoves(), "y differs in a copy of the same layer"),
+        (SharedCount(), "dx differs after a replica ran in between"),
+        (StopsEarly(4, 3), "gradient of W is missing or of another shape when nobody needs dx"),
         (SlightlyOff(), "differs for transposed"),
         (OffForStrangeDy(), "dx differs for a transposed"),
         (Drifts(), "differs between two evaluations"),
@@ -165,3 +202,56 @@ def test_a_layer_of_several_lines_is_named_by_its_class():
         check_layer(Sequential(Squash(), Drifts()), X)
     with pytest.raises(ContractError, match=r"^BiasAnyway\(4, 3\): "):
         check_layer(BiasAnyway(4, 3), X)
+
+
+class WritesLastRows(Lookup):
+    """The rows that it returned last become those of the next batch, which has an array of its own nevertheless."""
+
+    last = None
+
+    def forward(self, x):
+        y = super().forward(x)
+        if self.last is not None and self.last.shape == y.shape:
+            self.last[...] = y
+        self.last = y
+        return y
+
+
+def test_another_batch_of_tokens_is_another_one():
+    with pytest.raises(ContractError, match="the next forward overwrote the last y"):
+        check_layer(WritesLastRows(7, 3), np.array([[0, 1, 1], [6, 1, 0]]))
+
+
+class Thousandfold(Plain):
+    """Input that does not lie row after row comes out different by a number of its own."""
+
+    def __init__(self, off):
+        self.off = off
+
+    def forward(self, x):
+        self._cache = x.shape
+        return 1000 * x + (0 if x.flags.c_contiguous else self.off)
+
+    def backward(self, dy):
+        self._recall(dy, self._cache)
+        return 1000 * dy
+
+
+def test_differences_are_small_or_large_beside_the_largest_number():
+    x = X * (1 / np.abs(X).max())
+    x[0, 0] = 1e-3  # comes out as 1, beside a largest number of 1000
+    check_layer(Thousandfold(5e-9), x)
+    with pytest.raises(ContractError, match="y differs for transposed"):
+        check_layer(Thousandfold(2e-8), x)
+
+
+class UndefinedInEvaluation(Dense):
+    def backward(self, dy):
+        dx = super().backward(dy)
+        if not self.training and len(dy) > 1 and self._learns("b"):
+            self.db = np.full_like(self.db, np.nan)
+        return dx
+
+
+def test_what_is_undefined_twice_does_not_differ():
+    check_layer(UndefinedInEvaluation(4, 3), X, gradients=False)
