@@ -5,7 +5,7 @@ from unittest import mock
 import numpy as np
 import pytest
 
-from minnet import kernels, winograd
+from minnet import kernels, memory, winograd
 from minnet.memory import Geometry, Workspace, images, positions
 from tests.drawing import normal
 
@@ -203,3 +203,38 @@ def test_winograd_takes_as_many_rows_of_tiles_as_fit(channels, K):
         assert t == ((14, 9), 4, 3, rows)
         assert [start for start, _ in t.blocks()] == list(range(0, 4, rows))
         assert sum(count for _, count in t.blocks()) == 4
+
+
+# -- the system's memory -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def mallopt_unasked():
+    memory.keep_freed_memory.cache_clear()
+    yield
+    memory.keep_freed_memory.cache_clear()
+
+
+def test_what_glibc_is_told(mallopt_unasked):
+    """malloc.h: M_TRIM_THRESHOLD is -1, M_MMAP_THRESHOLD -3 (at most 32 MiB), M_ARENA_MAX -8."""
+    with mock.patch("platform.libc_ver", return_value=("glibc", "2.36")), mock.patch("ctypes.CDLL") as library:
+        for _ in range(2):  # the second time it is done
+            memory.keep_freed_memory()
+        assert library.mock_calls == [
+            mock.call(None),
+            mock.call().mallopt(-8, 1),
+            mock.call().mallopt(-3, 32 * 1024**2),
+            mock.call().mallopt(-1, 1024**3),
+        ]
+        library.reset_mock()
+        memory.release_freed_memory()
+        assert library.mock_calls == [mock.call(None), mock.call().malloc_trim(0)]
+
+
+@pytest.mark.parametrize("other", [("", ""), ("musl", "1.2.4"), ("libc", "6")], ids=str)
+def test_another_c_library_is_left_alone(other, mallopt_unasked):
+    """A Mac's has neither function."""
+    with mock.patch("platform.libc_ver", return_value=other), mock.patch("ctypes.CDLL") as library:
+        memory.keep_freed_memory()
+        memory.release_freed_memory()
+    assert not library.mock_calls

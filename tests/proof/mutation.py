@@ -53,7 +53,7 @@ TARGETS = {
         "tests/test_layers.py",
     ],
     "winograd": ["tests/test_kernels_memory.py", "tests/test_kernels.py"],
-    "memory": ["tests/test_kernels.py", "tests/test_workers.py"],
+    "memory": ["tests/test_kernels_memory.py", "tests/test_kernels.py", "tests/test_workers.py"],
     "losses": ["tests/test_losses.py", "tests/test_losses_contract.py"],
     "layers/activations": ["tests/test_layers.py", *contract("ReLU", "LeakyReLU", "Sigmoid", "Tanh", "GELU", "Scale")],
     "layers/attention": ["tests/test_layers.py", *contract("AttentionPool", "MaskedSequential")],
