@@ -176,6 +176,7 @@ def test_which_algorithm_runs():
     assert suits() and suits(channels=(64, 16)) and suits((6, 6)) and suits((2, 14), padding=(1, 0))
     assert not suits(channels=(15, 64)) and not suits(channels=(64, 15))
     assert not suits(stride=(1, 2)) and not suits(stride=(2, 1)) and not suits(dilation=(2, 1))
+    assert not suits(dilation=(1, 2)) and not suits(dilation=(0, 1))  # 0 looks at one place three times
     assert not winograd.suits((2, 8, 8, 16), (3, 1, 16, 16), Geometry((3, 1)))
     # tiles are 4x4 outputs, to be filled to two fifths: 3x3 of 4x4 is enough, 2x3 is not, nor 1 row of 3
     assert suits((5, 5)) and not suits((4, 5)) and not suits((3, 14)) and suits((4, 14))

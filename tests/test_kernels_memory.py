@@ -99,7 +99,7 @@ def test_rows_as_wide_as_they_may_be(shape, rows, repeats):
 # -- convolution by columns ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("channels", [3, 8])
+@pytest.mark.parametrize("channels", [3, 7, 8])
 @pytest.mark.parametrize(
     ("geometry", "sides", "span"),
     [
