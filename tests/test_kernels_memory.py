@@ -132,8 +132,28 @@ def test_columns_come_in_blocks_that_fit_the_cache():
         assert [rows.stop - rows.start for rows in blocks] == sizes
 
 
+@pytest.mark.parametrize("channels", [3, 7, 8])
+def test_columns_are_copied_in_the_longest_runs(channels):
+    """Of few channels, whole rows of images a place in the window; of many, all channels a place."""
+    geometry, x = Geometry((3, 2), padding=(1, 0)), normal(2, 5, 4, channels)
+    ((_, columns, _),) = kernels._window_blocks(x, geometry, Workspace())
+    assert columns.shape == (3 * 2 * channels, 5 * 3 * 2)
+    assert (columns if channels < 8 else columns.T).flags.c_contiguous
+
+
+@pytest.mark.parametrize("channels", [3, 8])
+def test_an_empty_batch_gives_empty_results(channels):
+    geometry, x, W = Geometry((3, 2)), np.zeros((0, 5, 4, channels)), normal(3, 2, channels, 4)
+    y = kernels.convolve(x, W, geometry, Workspace(), Workspace())
+    assert y.shape == (0, 3, 3, 4)
+    dx, dW = kernels.convolve_backward(y, x, W, geometry, Workspace(), Workspace())
+    assert dx.shape == x.shape and dW.shape == W.shape and not dW.any()
+    assert winograd._tiles(x, 4, Geometry((3, 3), padding=(1, 1))) == ((5, 4), 2, 1, 2)
+
+
 def test_channels_come_in_blocks():
     X = normal(10, 6)
+    assert [block.shape for (block,) in kernels._blocks(X[:, :0])] == [(10, 0)]
     for numbers, sizes in ((24, [4, 4, 2]), (23, [3, 3, 3, 1]), (60, [10]), (1, [1] * 10)):
         with mock.patch.object(kernels, "_BLOCK", numbers):
             blocks = list(kernels._blocks(X, -X))
