@@ -176,11 +176,16 @@ def test_which_algorithm_runs():
     assert suits() and suits(channels=(64, 16)) and suits((6, 6)) and suits((2, 14), padding=(1, 0))
     assert not suits(channels=(15, 64)) and not suits(channels=(64, 15))
     assert not suits(stride=(1, 2)) and not suits(stride=(2, 1)) and not suits(dilation=(2, 1))
-    assert not winograd.suits((2, 8, 8, 16), (3, 1, 16, 16), Geometry((3, 1)))
+    assert not suits(dilation=(1, 2)) and not suits(dilation=(0, 1))  # 0 looks at one place three times
+    assert not suits(stride=(0, 1))
+    for kernel in ((3, 1), (1, 3), (3, 5), (5, 3), (5, 5)):
+        assert not winograd.suits((2, 8, 8, 16), (*kernel, 16, 16), Geometry(kernel))
     # tiles are 4x4 outputs, to be filled to two fifths: 3x3 of 4x4 is enough, 2x3 is not, nor 1 row of 3
     assert suits((5, 5)) and not suits((4, 5)) and not suits((3, 14)) and suits((4, 14))
+    assert suits((7, 8)) and not suits((7, 7))  # 30 and 25 of 64
     with mock.patch.object(winograd, "FEW_TILES", FEW_TILES):  # transforming the filters pays from 16 tiles on
         assert suits((16, 8)) and suits((6, 34)) and not suits((6, 30))
+        assert not winograd.suits((1, 6, 62, 16), (3, 3, 16, 16), Geometry((3, 3)))  # 15
     x, dy = normal(1, 8, 8, 16).astype(np.float32), normal(1, 6, 6, 16).astype(np.float32)
     layer = Conv2d(16, 16, 3, rng=0)
     fast = layer.forward(x), layer.backward(dy), layer.dW

@@ -338,6 +338,8 @@ def test_pooling_names_what_is_wrong(cls):
     for ceil_mode in (False, True):
         with pytest.raises(ValueError, match="an image of 1x4 is too small for kernel"):
             cls(4, stride=1, ceil_mode=ceil_mode).forward(np.zeros((1, 1, 4, 1)))
+        with pytest.raises(ValueError, match="an image of 3x4 is too small for kernel"):
+            cls(4, stride=1, ceil_mode=ceil_mode).forward(np.zeros((1, 3, 4, 1)))
     assert cls(3, ceil_mode=True).forward(np.zeros((1, 2, 4, 1))).shape == (1, 1, 2, 1)
 
 
@@ -603,6 +605,7 @@ def test_linear_names_what_is_wrong():
     for x, said in (
         (np.zeros((2, 2, 2), np.float32), r"Linear\(4, 2\) expects \(N, 4\), got \(2, 2, 2\): put Flatten\(\) in"),
         (np.zeros(4, np.float32), r"one example is a batch of one: x\[None\]"),
+        (np.float32(1)[...], r"expects \(N, 4\), got \(\): 4 features a row are needed"),
         (np.zeros((3, 5), np.float32), "4 features a row are needed"),
         ([[1.0, 2, 3, 4]], r"expects a NumPy array, got list: wrap it in np\.asarray"),
         (np.zeros((3, 4)), r"computes in float32, got float64: cast the input with x\.astype\(np\.float32\), or the "

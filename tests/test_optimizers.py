@@ -613,6 +613,15 @@ def test_gradient_norm_at_any_size(dtype, size, monkeypatch):
         assert gradient_norm(layer, pool=pool) == gradient_norm(layer)
 
 
+@pytest.mark.parametrize(("size", "single"), [(3e-11, False), (3e-10, True), (1, True), (1e14, True), (1e15, False)])
+def test_squares_are_summed_in_float32_where_it_is_safe(size, single):
+    """Right to 1e-7; a sum near the ends of float32's range is taken again in float64."""
+    piece = np.full(3, size, np.float32) * np.array([1.1, 0.7, 0.3], np.float32)
+    total = optimizers._squares([piece])
+    assert total == pytest.approx(float((piece.astype(np.longdouble) ** 2).sum()), rel=2e-7 if single else 1e-15, abs=0)
+    assert (float(np.float32(total)) == total) == single
+
+
 def test_gradient_norm_shows_what_is_not_finite():
     layer = Table((4, 3), np.float32)
     gradients_for(layer, 0)

@@ -46,9 +46,14 @@ ALARMS = ["tests/test_properties.py::test_no_false_alarm_on_a_steep_softmax", "t
 # The files to change, and the tests that answer for each, the most direct first.
 TARGETS = {
     "functional": ["tests/test_functional.py", "tests/test_losses.py"],
-    "kernels": ["tests/test_kernels.py", "tests/test_reference.py", "tests/test_layers.py"],
-    "winograd": ["tests/test_kernels.py"],
-    "memory": ["tests/test_kernels.py", "tests/test_workers.py"],
+    "kernels": [
+        "tests/test_kernels_memory.py",
+        "tests/test_kernels.py",
+        "tests/test_reference.py",
+        "tests/test_layers.py",
+    ],
+    "winograd": ["tests/test_kernels_memory.py", "tests/test_kernels.py"],
+    "memory": ["tests/test_kernels_memory.py", "tests/test_kernels.py", "tests/test_workers.py"],
     "losses": ["tests/test_losses.py", "tests/test_losses_contract.py"],
     "layers/activations": ["tests/test_layers.py", *contract("ReLU", "LeakyReLU", "Sigmoid", "Tanh", "GELU", "Scale")],
     "layers/attention": ["tests/test_layers.py", *contract("AttentionPool", "MaskedSequential")],

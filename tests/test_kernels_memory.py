@@ -1,0 +1,260 @@
+"""What the fast routines copy, keep and reuse: as little as they say, since results alone would not show it."""
+
+from unittest import mock
+
+import numpy as np
+import pytest
+
+from minnet import kernels, memory, winograd
+from minnet.memory import Geometry, Workspace, images, positions
+from tests.drawing import normal
+
+
+def buffers(space):
+    """{name: how many numbers} of a workspace."""
+    return {name: buffer.size for (name, _), buffer in space._buffers.items()}
+
+
+def laid(*shape, seed=0):
+    """Images (N, H, W, C) in the memory order (H, W, N, C) of these routines."""
+    n, height, width, channels = shape
+    return images(normal(height, width, n, channels, seed=seed))
+
+
+# -- pooling -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding", "dilation", "out", "extent"),
+    [
+        ((2, 3), (2, 3), (0, 0), (1, 1), (2, 2), (4, 6)),  # a row and a column are left unseen
+        ((3, 3), (2, 2), (0, 0), (1, 1), (2, 3), (5, 7)),  # an exact fit
+        ((3, 1), (1, 2), (0, 0), (1, 1), (3, 4), (5, 7)),
+        ((2, 2), (1, 1), (0, 0), (3, 4), (2, 3), (5, 7)),
+        ((3, 3), (2, 2), (0, 0), (1, 1), (3, 3), (7, 7)),  # juts out below
+        ((3, 3), (2, 2), (0, 0), (1, 1), (2, 4), (5, 9)),  # juts out to the right
+        ((2, 2), (2, 2), (1, 0), (1, 1), (3, 3), (6, 6)),
+        ((2, 2), (2, 2), (0, 1), (1, 1), (2, 4), (4, 8)),
+        ((3, 3), (3, 3), (1, 1), (1, 1), (1, 2), (3, 6)),  # padding above and left; below and right a rest unseen
+    ],
+)
+def test_pooling_copies_only_where_windows_reach_over_the_border(kernel, stride, padding, dilation, out, extent):
+    geometry, x, space = Geometry(kernel, stride, padding, dilation), normal(1, 5, 7, 2), Workspace()
+    assert kernels.pool_extent(geometry, *out) == extent
+    xp = kernels._pool_input(x, geometry, out, -7.0, space)
+    (top, left), (bottom, right) = padding, extent
+    if padding == (0, 0) and bottom <= 5 and right <= 7:
+        assert np.shares_memory(xp, x) and not buffers(space)
+        np.testing.assert_array_equal(xp, positions(x))
+    else:
+        assert not np.shares_memory(xp, x)
+        expected = np.full((20, 20, 1, 2), -7.0)
+        expected[top : top + 5, left : left + 7] = positions(x)
+        np.testing.assert_array_equal(xp, expected[:bottom, :right])
+
+    padded = laid(1, bottom, right, 2, seed=1)
+    dx = kernels._unpad(positions(padded), x, geometry)
+    whole = np.zeros((1, 20, 20, 2))
+    whole[:, :bottom, :right] = padded
+    np.testing.assert_array_equal(dx, whole[:, top : top + 5, left : left + 7])
+    assert np.shares_memory(dx, padded) == (top + 5 <= bottom and left + 7 <= right)
+
+
+def test_pooling_with_dilation_by_hand():
+    x, space = np.arange(15.0).reshape(1, 3, 5, 1), Workspace()
+    geometry, out = Geometry((2, 2), dilation=(2, 3)), (1, 2)
+    y = kernels.max_pool(x, geometry, out, space)
+    assert y[0, :, :, 0].tolist() == [[13, 14]]
+    assert kernels.average_pool(x, geometry, out, space)[0, :, :, 0].tolist() == [[0 + 3 + 10 + 13, 1 + 4 + 11 + 14]]
+    dy = np.array([1.0, 2.0]).reshape(1, 1, 2, 1)
+    dx = kernels.max_pool_backward(dy, x, y, geometry, out, space)
+    assert dx[0, :, :, 0].tolist() == [[0, 0, 0, 0, 0], [0, 0, 0, 0, 0], [0, 0, 0, 1, 2]]
+    dx = kernels.average_pool_backward(dy, x, geometry, out)
+    assert dx[0, :, :, 0].tolist() == [[1, 2, 0, 1, 2], [0, 0, 0, 0, 0], [1, 2, 0, 1, 2]]
+
+
+# -- channels ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("shape", "rows", "repeats"),
+    [
+        ((64, 8, 8, 3), 2, 2048),  # 2048 * 3 numbers fit into a row of 8192, twice as many do not
+        ((64, 8, 8, 8), 4, 1024),  # exactly
+        ((6, 4, 4, 2), 3, 32),  # 96 = 3 * 32 rows
+        ((5, 5000), 5, 1),
+        ((7, 2), 7, 1),
+        ((0, 2), 0, 1),
+    ],
+)
+def test_rows_as_wide_as_they_may_be(shape, rows, repeats):
+    assert kernels._WIDTH == 8192
+    x = normal(*shape)
+    X, found = kernels.wide(x, x)
+    assert (X.shape, found) == ((rows, repeats * shape[-1]), repeats)
+    assert np.shares_memory(X, x) or not x.size
+    np.testing.assert_array_equal(X.reshape(-1, shape[-1]), x.reshape(-1, shape[-1]))
+
+
+# -- convolution by columns ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("channels", [3, 7, 8])
+@pytest.mark.parametrize(
+    ("geometry", "sides", "span"),
+    [
+        (Geometry((3, 3), padding=(1, 1)), (4, 6), (6, 8)),
+        (Geometry((2, 3), (2, 3), (0, 0), (1, 1)), (5, 8), (4, 6)),  # a rest unseen: 2 rows of 2, 2 of 3
+        (Geometry((3, 2), (1, 2), (3, 1), (2, 3)), (4, 7), (10, 8)),  # 6 rows of windows 5 high, 3 of windows 4 wide
+    ],
+    ids=str,
+)
+def test_convolution_by_columns_copies_what_windows_see(geometry, sides, span, channels):
+    (kh, kw), (ph, pw), n, K = geometry.kernel, geometry.padding, 2, 4
+    x, W, space = normal(n, *sides, channels), normal(kh, kw, channels, K, seed=1), Workspace()
+    out_h, out_w = geometry.output(*sides)
+    y = kernels.convolve(x, W, geometry, space, Workspace())
+    expected = {"padded": span[0] * span[1] * n * channels, "columns": out_h * out_w * n * kh * kw * channels}
+    if channels < 8:
+        expected["planes"] = expected["padded"]
+    assert buffers(space) == expected
+    dx, _ = kernels.convolve_backward(normal(*y.shape, seed=2), x, W, geometry, space, Workspace())
+    assert buffers(space) == expected
+    assert dx.base.shape == (sides[0] + 2 * ph, sides[1] + 2 * pw, n, channels)  # padded, and no more
+
+
+def test_columns_come_in_blocks_that_fit_the_cache():
+    geometry, x = Geometry((3, 2), padding=(1, 0)), normal(2, 5, 4, 3)
+    row = 3 * 2 * 3 * 3 * 2 * 8  # bytes: kernel, channels, width of the output, images, float64
+    for budget, sizes in ((2 * row, [2, 2, 1]), (3 * row - 1, [2, 2, 1]), (3 * row, [3, 2]), (1, [1] * 5)):
+        with mock.patch.object(kernels, "BLOCK_BYTES", budget):
+            blocks = [rows for rows, _, _ in kernels._window_blocks(x, geometry, Workspace())]
+        assert [rows.stop - rows.start for rows in blocks] == sizes
+
+
+@pytest.mark.parametrize("channels", [3, 7, 8])
+def test_columns_are_copied_in_the_longest_runs(channels):
+    """Of few channels, whole rows of images a place in the window; of many, all channels a place."""
+    geometry, x = Geometry((3, 2), padding=(1, 0)), normal(2, 5, 4, channels)
+    ((_, columns, _),) = kernels._window_blocks(x, geometry, Workspace())
+    assert columns.shape == (3 * 2 * channels, 5 * 3 * 2)
+    assert (columns if channels < 8 else columns.T).flags.c_contiguous
+
+
+@pytest.mark.parametrize("channels", [3, 8])
+def test_an_empty_batch_gives_empty_results(channels):
+    geometry, x, W = Geometry((3, 2)), np.zeros((0, 5, 4, channels)), normal(3, 2, channels, 4)
+    y = kernels.convolve(x, W, geometry, Workspace(), Workspace())
+    assert y.shape == (0, 3, 3, 4)
+    dx, dW = kernels.convolve_backward(y, x, W, geometry, Workspace(), Workspace())
+    assert dx.shape == x.shape and dW.shape == W.shape and not dW.any()
+    assert winograd._tiles(x, 4, Geometry((3, 3), padding=(1, 1))) == ((5, 4), 2, 1, 2)
+
+
+def test_channels_come_in_blocks():
+    X = normal(10, 6)
+    assert [block.shape for (block,) in kernels._blocks(X[:, :0])] == [(10, 0)]
+    for numbers, sizes in ((24, [4, 4, 2]), (23, [3, 3, 3, 1]), (60, [10]), (1, [1] * 10)):
+        with mock.patch.object(kernels, "_BLOCK", numbers):
+            blocks = list(kernels._blocks(X, -X))
+        assert [len(block) for block, _ in blocks] == sizes
+        np.testing.assert_array_equal(np.concatenate([block for block, _ in blocks]), X)
+        np.testing.assert_array_equal(np.concatenate([block for _, block in blocks]), -X)
+
+
+def test_winograd_is_taken_unless_exact_is_asked_for():
+    x, W, dy = normal(1, 6, 6, 16), normal(3, 3, 16, 16, seed=1), normal(1, 4, 4, 16, seed=2)
+    geometry, kept = Geometry((3, 3)), Workspace()
+    kernels.convolve(x, W, geometry, Workspace(), Workspace(), exact=True)
+    kernels.convolve(x, W, geometry, Workspace(), kept)
+    assert set(buffers(kept)) == {"U", "V"}
+    dx, dW = kernels.convolve_backward(dy, x, W, geometry, Workspace(), kept)
+    right = kernels.convolve_backward(dy, x, W, geometry, Workspace(), Workspace(), exact=True)
+    for fast, plain in zip((dx, dW), right, strict=True):
+        np.testing.assert_allclose(fast, plain, rtol=0, atol=1e-12)
+        assert not np.array_equal(fast, plain)  # other sums, other rounding
+
+
+# -- Winograd ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("out", "th", "tw"), [((12, 8), 3, 2), ((4, 12), 1, 3), ((9, 8), 3, 2), ((12, 5), 3, 2), ((1, 3), 1, 1)], ids=str
+)
+@pytest.mark.parametrize("budget", [1, 1 << 22])
+def test_winograd_copies_and_keeps_no_more_than_its_tiles(out, th, tw, budget):
+    """With whole tiles, neither the output nor dy is copied; with a rest, both pass through whole tiles."""
+    n, C, K = 2, 3, 5
+    geometry, x, W = Geometry((3, 3)), normal(n, out[0] + 2, out[1] + 2, C), normal(3, 3, C, K, seed=1)
+    whole, rows, width = out == (4 * th, 4 * tw), 1 if budget == 1 else th, 4 * tw + 2
+    space, kept = Workspace(), Workspace()
+    with mock.patch.object(winograd, "_BLOCK_BYTES", budget):
+        y = winograd.forward(x, W, geometry, space, kept)
+    y_right = kernels.convolve(x, W, geometry, Workspace(), Workspace(), exact=True)
+    np.testing.assert_allclose(y, y_right, rtol=0, atol=1e-12)
+    assert buffers(kept) == {"U": 36 * C * K, "V": th * tw * 36 * n * C}
+    assert buffers(space) == {
+        "half": max(6 * 3 * C * K, rows * 6 * width * n * C, rows * 4 * 6 * tw * n * K),
+        "padded": (4 * th + 2) * width * n * C,
+        "M": 36 * rows * tw * n * K,
+    } | ({} if whole else {"y": 16 * th * tw * n * K})
+
+    dy, space = laid(n, *out, K, seed=2), Workspace()
+    with mock.patch.object(winograd, "_BLOCK_BYTES", budget):
+        found = winograd.backward(dy, x, W, geometry, space, kept, True, True)
+    right = kernels.convolve_backward(dy, x, W, geometry, Workspace(), Workspace(), exact=True)
+    for actual, expected in zip(found, right, strict=True):
+        np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-11)
+    assert found[0].base.size == (4 * th + 2) * width * n * C
+    sizes = buffers(space)
+    assert sizes.get("padded") == (None if whole else 16 * th * tw * n * K)
+    assert (sizes["dU"], sizes["M"]) == (36 * C * K, 36 * rows * tw * n * K)
+    assert sizes["dV"] == 36 * rows * tw * n * C
+    assert ("dU part" in sizes) == (rows < th)
+
+
+@pytest.mark.parametrize(("channels", "K"), [(3, 5), (7, 2)])
+def test_winograd_takes_as_many_rows_of_tiles_as_fit(channels, K):
+    x, geometry = normal(2, 14, 11, channels), Geometry((3, 3), padding=(1, 0))  # 14x9 outputs: 4x3 tiles
+    row = 36 * 3 * 2 * max(channels, K) * 8  # bytes: products, tiles, images, channels, float64
+    for budget, rows in ((1, 1), (2 * row - 1, 1), (2 * row, 2), (3 * row, 3), (100 * row, 4)):
+        with mock.patch.object(winograd, "_BLOCK_BYTES", budget):
+            t = winograd._tiles(x, K, geometry)
+        assert t == ((14, 9), 4, 3, rows)
+        assert [start for start, _ in t.blocks()] == list(range(0, 4, rows))
+        assert sum(count for _, count in t.blocks()) == 4
+
+
+# -- the system's memory -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def mallopt_unasked():
+    memory.keep_freed_memory.cache_clear()
+    yield
+    memory.keep_freed_memory.cache_clear()
+
+
+def test_what_glibc_is_told(mallopt_unasked):
+    """malloc.h: M_TRIM_THRESHOLD is -1, M_MMAP_THRESHOLD -3 (at most 32 MiB), M_ARENA_MAX -8."""
+    with mock.patch("platform.libc_ver", return_value=("glibc", "2.36")), mock.patch("ctypes.CDLL") as library:
+        for _ in range(2):  # the second time it is done
+            memory.keep_freed_memory()
+        assert library.mock_calls == [
+            mock.call(None),
+            mock.call().mallopt(-8, 1),
+            mock.call().mallopt(-3, 32 * 1024**2),
+            mock.call().mallopt(-1, 1024**3),
+        ]
+        library.reset_mock()
+        memory.release_freed_memory()
+        assert library.mock_calls == [mock.call(None), mock.call().malloc_trim(0)]
+
+
+@pytest.mark.parametrize("other", [("", ""), ("musl", "1.2.4"), ("libc", "6")], ids=str)
+def test_another_c_library_is_left_alone(other, mallopt_unasked):
+    """A Mac's has neither function."""
+    with mock.patch("platform.libc_ver", return_value=other), mock.patch("ctypes.CDLL") as library:
+        memory.keep_freed_memory()
+        memory.release_freed_memory()
+    assert not library.mock_calls
