@@ -138,6 +138,8 @@ def train(args: argparse.Namespace) -> str:
 def resuming(args: argparse.Namespace, folder: Path) -> str:
     """What to type to go on with an interrupted run."""
     typed = sys.argv[1:] if args.task in sys.argv else [args.task, *sys.argv[1:]]  # the tour names no task
+    if "--out" in typed:  # the folder that was asked for; the tour's runs lie inside it
+        del typed[typed.index("--out") : typed.index("--out") + 2]
     flags = [] if args.resume else ["--resume"]
     return shlex.join(["python", sys.argv[0], *typed, "--out", str(folder), *flags])
 

@@ -1,5 +1,6 @@
 """train.py as its users meet it: the tour, own data, Ctrl-C and resume, and one line for whatever is wrong."""
 
+import argparse
 import csv
 import json
 import os
@@ -372,3 +373,9 @@ def test_damaged_data_is_named(elsewhere):
         (folder / f"{part}_labels.txt").write_text("2\n")
     (folder / "mapping.txt").write_text("0\tnegative\n1\tneutral\n2\tpositive\n")
     refused(call(train.main, "tweeteval", "--data", elsewhere / "data"), "tweeteval")
+
+
+def test_what_to_type_names_the_folder_once(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["train.py", "digits", "--out", "runs/a", "--epochs", "9"])
+    said = train.resuming(argparse.Namespace(task="digits", resume=False), Path("runs/a"))
+    assert said == "python train.py digits --epochs 9 --out runs/a --resume"
