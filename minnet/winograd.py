@@ -103,7 +103,7 @@ def forward(x: np.ndarray, W: np.ndarray, geometry: Geometry, workspace: Workspa
     U = kept.array("U", (36, C, K), x.dtype)
     _filters(W, workspace, U)
     width = _TILE * t.tw + 2
-    xp = pad(x, _TILE * t.th + 2, width, geometry.padding, workspace).reshape(-1, width * n * C)
+    xp = pad(x, _TILE * t.th + 2, width, geometry.padding, workspace).reshape(-1, width, n * C)
     V_all = kept.array("V", (t.th, 36 * t.tw * n * C), x.dtype)
     whole = t.out == (_TILE * t.th, _TILE * t.tw)
     shape = (_TILE * t.th, _TILE * t.tw, n, K)
@@ -114,7 +114,7 @@ def forward(x: np.ndarray, W: np.ndarray, geometry: Geometry, workspace: Workspa
         V = V_all[start : start + rows].reshape(6, 6, rows, t.tw, n * C)
         M = workspace.array("M", (36, rows * t.tw * n, K), x.dtype)
         # V = B' D B: the rows of each tile, then its columns
-        np.matmul(B.T, _windows(band, 0, rows, 6), out=half.reshape(rows, 6, -1))
+        np.matmul(B.T, _windows(band, 0, rows, 6).swapaxes(1, 2), out=half.swapaxes(1, 2))
         np.matmul(B.T, _windows(half, 2, t.tw, 6), out=V.transpose(2, 0, 3, 1, 4))
         # 36 products over the channels
         np.matmul(V.reshape(36, -1, C), U, out=M)
@@ -153,13 +153,14 @@ def backward(
     U, dU = kept.array("U", (36, C, K), x.dtype), workspace.array("dU", (36, C, K), x.dtype)
     width = _TILE * t.tw + 2
     if needs_dx:
-        dxp = np.empty((_TILE * t.th + 2, width * n * C), x.dtype)
-        dxp[-2:] = 0
+        dxp = np.empty((_TILE * t.th + 2, width, n * C), x.dtype)
+        U_T = workspace.array("U'", (36, K, C), x.dtype)
+        U_T[...] = U.transpose(0, 2, 1)  # the BLAS is slower on a transposed view of small matrices
     for start, rows in t.blocks():
         half = workspace.array("half", (rows, 6, t.tw, 4, n * K), x.dtype)
         dM = workspace.array("M", (6, 6, rows, t.tw, n * K), x.dtype)
-        band = dyp[_TILE * start : _TILE * (start + rows)].reshape(rows, 4, -1)
-        np.matmul(A, band, out=half.reshape(rows, 6, -1))
+        band = dyp[_TILE * start : _TILE * (start + rows)].reshape(rows, 4, _TILE * t.tw, n * K)
+        np.matmul(A, band.swapaxes(1, 2), out=half.reshape(rows, 6, _TILE * t.tw, n * K).swapaxes(1, 2))
         np.matmul(A, half, out=dM.transpose(2, 0, 3, 1, 4))
         dM = dM.reshape(36, -1, K)
         if needs_dW:
@@ -170,11 +171,11 @@ def backward(
                 dU += part
         if needs_dx:
             dV = workspace.array("dV", (6, 6, rows, t.tw, n * C), x.dtype)
-            np.matmul(dM, U.transpose(0, 2, 1), out=dV.reshape(36, -1, C))
+            np.matmul(dM, U_T, out=dV.reshape(36, -1, C))
             half = workspace.array("half", (rows, 6, width, n * C), x.dtype)
             _overlap_add(B, dV.transpose(2, 0, 3, 1, 4), half, 2, workspace)
             band = dxp[_TILE * start : _TILE * (start + rows) + 2]
-            _overlap_add(B, half.reshape(rows, 6, -1), band, 0, workspace, carry=start > 0)
+            _overlap_add(B, half, band, 0, workspace, carry=start > 0)
     dx = None
     if needs_dx:
         ph, pw = geometry.padding
@@ -189,18 +190,19 @@ def backward(
 def _overlap_add(
     B: np.ndarray, d: np.ndarray, out: np.ndarray, axis: int, workspace: Workspace, carry: bool = False
 ) -> None:
-    """B d for every window (d: ..., tiles, 6, L), added into `out` along `axis`, where windows start 4 apart.
+    """B d for every window (d: tiles along `axis`, 6 along the next), added into `out` along `axis`, 4 apart.
 
     The first 4 of each window's 6 entries are written, the last 2 fall on the next window's first and are added.
     `carry`: the 2 entries at the start already hold what an earlier call added there.
     """
-    tiles, length = d.shape[axis], out.shape[-1]
+    tiles, rest = d.shape[axis], out.shape[axis + 1 :]
     before: tuple[Any, ...] = (slice(None),) * axis
     first = out[(*before, slice(0, 2))].copy() if carry else None
-    head = out[(*before, slice(0, _TILE * tiles))].reshape(*out.shape[:axis], tiles, _TILE, length)
-    tail = workspace.array("tail", (*out.shape[:axis], tiles, 2, length), d.dtype)
-    np.matmul(B[:4], d, out=head)
-    np.matmul(B[4:], d, out=tail)
+    head = out[(*before, slice(0, _TILE * tiles))].reshape(*out.shape[:axis], tiles, _TILE, *rest)
+    tail = workspace.array("tail", (*out.shape[:axis], tiles, 2, *rest), d.dtype)
+    d = np.moveaxis(d, axis + 1, -2)
+    np.matmul(B[:4], d, out=np.moveaxis(head, axis + 1, -2))
+    np.matmul(B[4:], d, out=np.moveaxis(tail, axis + 1, -2))
     if first is not None:
         out[(*before, slice(0, 2))] += first
     head[(*before, slice(1, None), slice(0, 2))] += tail[(*before, slice(0, -1))]

@@ -26,7 +26,7 @@ from minnet.losses import Loss
 from minnet.memory import Workspace, keep_freed_memory, release_freed_memory
 
 SHUFFLE, AUGMENT, DROPOUT = 1, 2, 3  # purposes of randomness
-PIECE_BYTES = 1 << 22  # what the largest activation of a piece may occupy
+PIECE_BYTES = 1 << 23  # what the largest activation of a piece may occupy
 
 
 def available_cores() -> int:
