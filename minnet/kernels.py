@@ -13,12 +13,13 @@ from minnet.memory import BLOCK_BYTES, Geometry, Workspace, images, pad, positio
 
 
 def convolve(
-    x: np.ndarray, W: np.ndarray, geometry: Geometry, workspace: Workspace, kept: Workspace, exact: bool = False
+    x: np.ndarray, W: np.ndarray, geometry: Geometry, workspace: Workspace, kept: Workspace | None, exact: bool = False
 ) -> np.ndarray:
     """y_nhwk = sum over i, j, c of x_n,h+i,w+j,c W_ijck: what deep learning calls a convolution.
 
     x (N, H, W, C), W (kh, kw, C, K) -> y (N, H', W', K). `workspace` is scratch; `kept` holds what
-    `convolve_backward` wants to see again. `exact` takes the products as they stand, without Winograd's.
+    `convolve_backward` wants to see again (None: it will not be called). `exact` takes the products as they stand,
+    without Winograd's.
     """
     if not exact and winograd.suits(x.shape, W.shape, geometry):
         return winograd.forward(x, W, geometry, workspace, kept)
@@ -213,7 +214,7 @@ def _unpad(dxp: np.ndarray, x: np.ndarray, geometry: Geometry) -> np.ndarray:
 # Normalisation works on channels: one mean, one scale a channel. A loop over rows of C = 32 numbers is slow, so
 # arrays are seen as fewer, longer rows, and vectors over channels are repeated to match.
 _WIDTH = 8192
-_BLOCK = 1 << 18  # numbers a block: passes so short that two threads meet at the interpreter's lock gain nothing
+_BLOCK = 1 << 17  # numbers a block: passes so short that two threads meet at the interpreter's lock gain nothing
 _SMALL = 1 << 15  # numbers below which arranging longer rows takes longer than it saves
 
 
@@ -280,6 +281,15 @@ def channel_affine(x: np.ndarray, scale: np.ndarray, shift: np.ndarray) -> np.nd
         np.multiply(source, scale, out=target)
         target += shift
     return y
+
+
+def channel_shift(y: np.ndarray, shift: np.ndarray) -> None:
+    """y += shift with one number a channel, in place, for a y (..., C) without gaps in memory."""
+    if y.size <= _SMALL:
+        y += shift
+        return
+    Y, repeats = wide(y, y)
+    Y += repeated(shift, repeats)
 
 
 def channel_sums(dy: np.ndarray, x: np.ndarray, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

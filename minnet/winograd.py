@@ -95,23 +95,26 @@ def _filters(W: np.ndarray, workspace: Workspace, U: np.ndarray) -> None:
     np.matmul(G, half.reshape(6, 3, C * K), out=U.reshape(6, 6, C * K))
 
 
-def forward(x: np.ndarray, W: np.ndarray, geometry: Geometry, workspace: Workspace, kept: Workspace) -> np.ndarray:
+def forward(
+    x: np.ndarray, W: np.ndarray, geometry: Geometry, workspace: Workspace, kept: Workspace | None
+) -> np.ndarray:
     n, _, _, C = x.shape
     K = W.shape[3]
     t = _tiles(x, K, geometry)
     A, B = _A[x.dtype], _B[x.dtype]
-    U = kept.array("U", (36, C, K), x.dtype)
+    U = (kept or workspace).array("U", (36, C, K), x.dtype)
     _filters(W, workspace, U)
     width = _TILE * t.tw + 2
     xp = pad(x, _TILE * t.th + 2, width, geometry.padding, workspace).reshape(-1, width, n * C)
-    V_all = kept.array("V", (t.th, 36 * t.tw * n * C), x.dtype)
+    row = 36 * t.tw * n * C
+    V_all = kept.array("V", (t.th, row), x.dtype) if kept else workspace.array("V", (t.rows, row), x.dtype)
     whole = t.out == (_TILE * t.th, _TILE * t.tw)
     shape = (_TILE * t.th, _TILE * t.tw, n, K)
     y = np.empty(shape, x.dtype) if whole else workspace.array("y", shape, x.dtype)
     for start, rows in t.blocks():
         band = xp[_TILE * start : _TILE * (start + rows) + 2]
         half = workspace.array("half", (rows, 6, width, n * C), x.dtype)
-        V = V_all[start : start + rows].reshape(6, 6, rows, t.tw, n * C)
+        V = (V_all[start : start + rows] if kept else V_all[:rows]).reshape(6, 6, rows, t.tw, n * C)
         M = workspace.array("M", (36, rows * t.tw * n, K), x.dtype)
         # V = B' D B: the rows of each tile, then its columns
         np.matmul(B.T, _windows(band, 0, rows, 6).swapaxes(1, 2), out=half.swapaxes(1, 2))

@@ -16,12 +16,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from minnet.layers.base import Layer, RowGradient
 from minnet.layers.conv import Conv2d
 from minnet.layers.embedding import Embedding
+from minnet.layers.normalization import folded
 from minnet.losses import Loss
 from minnet.memory import Workspace, keep_freed_memory, release_freed_memory
 
@@ -54,7 +56,7 @@ def plan(model: Layer, example: Any, batch_size: int, workers: int | None = None
 
     What a batch becomes inside the network, behind the first layer that learns, is compared with the parameters,
     tables of which a batch touches few rows left out. Where it is smaller (an MLP), each replica and each piece would
-    write and add gradients that outweigh its work; where it is below half of PIECE_BYTES (a bag of words), handing
+    write and add gradients that outweigh its work; where it is below a quarter of PIECE_BYTES (a bag of words), handing
     it out would: such a network runs as one piece with a threaded BLAS. Any other gets a worker for each core, and
     pieces whose largest activation stays near PIECE_BYTES, or larger ones where the activations would not outweigh the
     parameters by far: each piece transforms filters and adds gradients as often as it has parameters.
@@ -63,6 +65,27 @@ def plan(model: Layer, example: Any, batch_size: int, workers: int | None = None
         raise ValueError(f"workers must be at least 1, got {workers}")
     if piece is not None and piece < 1:
         raise ValueError(f"piece must be at least 1 example, got {piece}")
+    activations, largest, parameters = _sizes(model, example)
+    whole = activations * batch_size < max(parameters, PIECE_BYTES // 4)
+    if workers is None:
+        workers = 1 if whole else available_cores()
+    if piece is None:
+        fitting, worth = PIECE_BYTES // largest, 8 * parameters // max(1, activations)
+        piece = batch_size if whole else max(16, 1 << max(fitting, worth, 1).bit_length() - 1)
+    return Plan(min(workers, batch_size), min(piece, batch_size))
+
+
+_measured: WeakKeyDictionary[Layer, dict[Any, tuple[int, int, int]]] = WeakKeyDictionary()
+
+
+def _sizes(model: Layer, example: Any) -> tuple[int, int, int]:
+    """Bytes of one example's activations behind the first layer that learns, of the largest of all, of the parameters.
+
+    Found by a forward pass, once for a network and a shape: for a small batch it would cost as much as the batch.
+    """
+    known, shape = _measured.setdefault(model, {}), (example.shape, example.dtype)
+    if shape in known:
+        return known[shape]
     training = [layer.training for _, layer in model.walk()]
     _, steps = model.eval().trace(example)
     for mode, (_, layer) in zip(training, model.walk(), strict=True):
@@ -71,14 +94,8 @@ def plan(model: Layer, example: Any, batch_size: int, workers: int | None = None
     activations = sum(step.y.nbytes for step in steps[learning.index(True) if True in learning else 0 :])
     tables = sum(step.layer.W.nbytes for step in steps if isinstance(step.layer, Embedding))
     parameters = sum(array.nbytes for array in model.named_parameters().values()) - tables
-    whole = activations * batch_size < max(parameters, PIECE_BYTES // 2)
-    if workers is None:
-        workers = 1 if whole else available_cores()
-    if piece is None:
-        largest = max(step.y.nbytes for step in steps)
-        fitting, worth = PIECE_BYTES // largest, 8 * parameters // max(1, activations)
-        piece = batch_size if whole else max(16, 1 << max(fitting, worth, 1).bit_length() - 1)
-    return Plan(min(workers, batch_size), min(piece, batch_size))
+    known[shape] = activations, max(step.y.nbytes for step in steps), parameters
+    return known[shape]
 
 
 def shares(size: int, plan: Plan) -> list[list[slice]]:
@@ -115,7 +132,7 @@ class _Replica:
             if hasattr(layer, "workspace"):
                 layer.workspace = self.workspace  # scratch is shared by all layers of a thread
             if loss is None and isinstance(layer, Conv2d):
-                layer.kept = [self.workspace] * layer.groups  # there will be no backward to keep anything for
+                layer.kept = [None] * layer.groups  # there will be no backward to keep anything for
 
     def learners(self) -> Iterator[tuple[str, Layer, str]]:
         yield from learners(self.model, self.loss)
@@ -154,7 +171,8 @@ class Crew:
 
     def __init__(self, model: Layer, loss: Loss | None, plan: Plan, exact_batch_norm: bool = False) -> None:
         self.model, self.loss, self.plan = model, loss, plan
-        self.replicas = [_Replica(model, loss) for _ in range(plan.workers)]
+        source = folded(model) if loss is None and plan.piece > 1 else model  # folding costs one image's worth
+        self.replicas = [_Replica(source, loss) for _ in range(plan.workers)]
         self.meeting = _Meeting() if exact_batch_norm else None
         if self.meeting is not None:  # one piece a worker, so that all stand at the same layer at the same time
             self.plan = plan._replace(piece=1 << 30)

@@ -162,6 +162,17 @@ def test_channels_come_in_blocks():
         np.testing.assert_array_equal(np.concatenate([block for _, block in blocks]), -X)
 
 
+@pytest.mark.parametrize("small", [0, 1 << 15])
+@pytest.mark.parametrize("shape", [(3, 5, 7, 2), (1, 1, 1, 4), (6, 4), (0, 2, 2, 3)], ids=str)
+def test_a_shift_of_channels_in_place(shape, small):
+    shift = normal(shape[-1], seed=1)
+    for y in (normal(*shape), laid(*shape) if len(shape) == 4 else normal(*shape)):
+        expected = y + shift
+        with mock.patch.object(kernels, "_SMALL", small):
+            kernels.channel_shift(y, shift)
+        np.testing.assert_array_equal(y, expected)
+
+
 def test_winograd_is_taken_unless_exact_is_asked_for():
     x, W, dy = normal(1, 6, 6, 16), normal(3, 3, 16, 16, seed=1), normal(1, 4, 4, 16, seed=2)
     geometry, kept = Geometry((3, 3)), Workspace()
@@ -205,6 +216,11 @@ def test_winograd_copies_and_keeps_no_more_than_its_tiles(out, th, tw, budget):
     right = kernels.convolve_backward(dy, x, W, geometry, Workspace(), Workspace(), exact=True)
     for actual, expected in zip(found, right, strict=True):
         np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-11)
+    alone = Workspace()
+    with mock.patch.object(winograd, "_BLOCK_BYTES", budget):
+        np.testing.assert_array_equal(winograd.forward(x, W, geometry, alone, None), y)
+    assert buffers(alone)["U"] == 36 * C * K  # without a backward pass only one block's V is ever there
+    assert buffers(alone)["V"] == rows * tw * 36 * n * C
     assert found[0].base.size == (4 * th + 2) * width * n * C
     sizes = buffers(space)
     assert sizes.get("padded") == (None if whole else 16 * th * tw * n * K)

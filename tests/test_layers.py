@@ -36,6 +36,7 @@ from minnet.layers import (
     Tanh,
     rebuild,
 )
+from minnet.layers.normalization import folded
 from tests.drawing import normal
 
 LOG3 = np.log(3.0)
@@ -240,6 +241,37 @@ def test_batch_norm_refuses():
     for shape in ((2, 4), (2, 5, 3), (3,)):
         with pytest.raises(ValueError, match=r"expects \(N, 3\) or \(N, H, W, 3\), got"):
             layer.forward(np.zeros(shape, np.float32))
+
+
+def trained_norm(channels, seed):
+    """A batch norm whose every number differs from what a fresh one holds."""
+    norm = BatchNorm(channels)
+    norm.gamma, norm.beta = normal(channels, seed=seed), normal(channels, seed=seed + 1)
+    norm.running_mean, norm.running_var = normal(channels, seed=seed + 2), normal(channels, seed=seed + 3) ** 2
+    return norm
+
+
+def test_folding_batch_norm_changes_no_prediction():
+    inner = Sequential(Conv2d(4, 4, 3, padding=1, groups=2, rng=1), trained_norm(4, 10), ReLU())
+    model = Sequential(
+        trained_norm(2, 20), Conv2d(2, 4, 3, bias=False, rng=2), trained_norm(4, 30), trained_norm(4, 40), ReLU(),
+        trained_norm(4, 50), Residual(inner), Flatten(), Linear(4 * 9, 5, rng=3), trained_norm(5, 60),
+    ).astype(np.float64).eval()  # fmt: skip
+    x, before = normal(3, 5, 5, 2), {place: array.copy() for place, array in model.named_parameters().items()}
+    merged = folded(model)
+    np.testing.assert_allclose(merged.forward(x), model.forward(x), rtol=1e-12, atol=1e-12)
+    # left are the first, which stands behind nothing, and the one behind the ReLU; two in a row merge one after another
+    assert [place for place, layer in merged.walk() if isinstance(layer, BatchNorm)] == ["0.", "3."]
+    assert len(model) == 10 and len(inner) == 3
+    for place, array in model.named_parameters().items():
+        np.testing.assert_array_equal(array, before[place])
+
+
+def test_folding_leaves_what_it_must():
+    training = Sequential(Linear(3, 3, rng=1), BatchNorm(3))
+    assert len(folded(training)) == 2  # its statistics are those of a batch yet to come
+    with pytest.raises(ValueError, match=r"expects \(N, 1\)"):  # an error is not folded away
+        folded(Sequential(Linear(3, 3, rng=1), BatchNorm(1)).eval()).forward(normal(2, 3).astype(np.float32))
 
 
 def test_layer_norm_by_hand():

@@ -3,6 +3,7 @@
 import threading
 import time
 import traceback
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -109,6 +110,10 @@ def test_plan(monkeypatch):
     model[1].eval()
     plan(model, rows, 8)
     assert model.training and model[0].training and not model[1].training
+    with mock.patch.object(model, "trace", side_effect=AssertionError("measured already")):
+        plan(model, rows, 8)
+        with pytest.raises(AssertionError, match="measured already"):
+            plan(model, rows[:, :99], 8)
     for wrong in ({"workers": 0}, {"piece": 0}, {"workers": -1}):
         with pytest.raises(ValueError, match=f"{next(iter(wrong))} must be at least 1"):
             plan(model, rows, 8, **wrong)

@@ -52,7 +52,8 @@ class Conv2d(Layer):
         shape = (*self.geometry.kernel, in_channels // groups, out_channels)
         self.W = uniform_fan_in(shape, np.random.default_rng(rng))
         self.b = np.zeros(out_channels, np.float32) if bias else None
-        self.workspace, self.kept = Workspace(), [Workspace() for _ in range(groups)]
+        self.workspace = Workspace()
+        self.kept: list[Any] = [Workspace() for _ in range(groups)]  # None in place of one: nothing is kept
 
     def replica(self) -> Any:
         twin = super().replica()
@@ -68,7 +69,7 @@ class Conv2d(Layer):
         ]
         y = parts[0] if self.groups == 1 else np.concatenate(parts, axis=-1)
         if self.b is not None:
-            y += self.b
+            kernels.channel_shift(y, self.b)
         return y
 
     # Every (h, w) is a linear layer on the window there, with the same W: a matrix product with dL/dy = dy gives
@@ -97,7 +98,7 @@ class Conv2d(Layer):
     def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
         return int(np.prod(y_shape) * np.prod(self.W.shape[:3]))
 
-    def _groups(self) -> list[tuple[slice, slice, Workspace]]:
+    def _groups(self) -> list[tuple[slice, slice, Any]]:
         """For each group: its channels of x, its channels of y, and what its kernel keeps."""
         i, k = self.in_channels // self.groups, self.out_channels // self.groups
         return [(slice(g * i, g * i + i), slice(g * k, g * k + k), kept) for g, kept in enumerate(self.kept)]

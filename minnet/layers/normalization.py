@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from minnet import kernels
-from minnet.layers.base import Layer
+from minnet.layers.base import Layer, Sequential
+from minnet.layers.conv import Conv2d
+from minnet.layers.linear import Linear
 
 
 class Normalize(Layer):
@@ -96,10 +98,15 @@ class BatchNorm(Layer):
                 count, mean, var = pooled(self.exchange((count, mean, var)))
         else:
             count, mean, var = 0, self.running_mean, self.running_var
-        inverse = 1 / np.sqrt(var + x.dtype.type(self.eps))
-        scale = self.gamma * inverse
+        scale, shift, inverse = self.affine(mean, var)
         self._cache = x, mean, inverse, count
-        return kernels.channel_affine(x, scale, self.beta - mean * scale)
+        return kernels.channel_affine(x, scale, shift)
+
+    def affine(self, mean: np.ndarray, var: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(scale, shift, 1/s), (C,) each: y = scale x + shift with s = sqrt(var + eps), scale = gamma / s."""
+        inverse = 1 / np.sqrt(var + mean.dtype.type(self.eps))
+        scale = self.gamma * inverse
+        return scale, self.beta - mean * scale, inverse
 
     def update_running(self, moments: list[tuple[int, np.ndarray, np.ndarray]]) -> None:
         """Moves the running statistics towards those of a batch seen in pieces of (count, mean, variance)."""
@@ -131,6 +138,34 @@ class BatchNorm(Layer):
             return kernels.channel_affine(dy, scale, np.zeros_like(scale))
         slope = -scale * inverse * dgamma / m  # dx = scale dy + slope (x - mean) - scale dbeta / m
         return kernels.channel_combine(dy, scale, x, slope, -slope * mean - scale * dbeta / m)
+
+
+# In evaluation batch norm is y = scale x + shift with constants. Where x = u W + b comes from a convolution or a linear
+# layer, y = u (W scale) + (b scale + shift) does both at once (Jacob et al., arXiv 1712.05877, section 3.2).
+def folded(model: Layer) -> Layer:
+    """A replica for prediction alone, whose convolutions and linear layers do the work of the batch norms behind them.
+
+    Batch norms that still train, and those behind other layers, stay.
+    """
+    twin: Layer = model.replica()
+    for _, parent in list(twin.walk()):
+        if isinstance(parent, Sequential):
+            layers: list[Any] = []
+            for layer in parent.layers:
+                before = layers[-1] if layers else None
+                if (
+                    isinstance(layer, BatchNorm)
+                    and isinstance(before, (Conv2d, Linear))
+                    and not layer.training
+                    and layer.num_features == before.W.shape[-1]
+                ):
+                    scale, shift, _ = layer.affine(layer.running_mean, layer.running_var)
+                    before.W = before.W * scale
+                    before.b = shift if before.b is None else before.b * scale + shift
+                else:
+                    layers.append(layer)
+            parent.layers = tuple(layers)
+    return twin
 
 
 def pooled(moments: list[tuple[int, np.ndarray, np.ndarray]]) -> tuple[int, np.ndarray, np.ndarray]:
