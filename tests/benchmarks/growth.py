@@ -74,10 +74,10 @@ def _products(widths: tuple[int, ...]) -> float:
 
 
 def by_workers(args: argparse.Namespace) -> tuple[dict[float, list[float]], list[float]]:
-    """As `stepped`, one side for each number of workers up to the threads allowed; batch 256."""
+    """As `stepped`, one side for each number of workers up to the threads allowed; batch 512."""
     counts = [n for n in (1, 2, 3, 4, 6, 8, 12, 16, 24, 32) if n <= args.threads]
     case = all_cases()["cnn6"]
-    cases = {str(n): replace(case, workers=n, piece=16, batch_size=256) for n in counts}
+    cases = {str(n): replace(case, workers=n, piece=32, batch_size=512) for n in counts}
     sides = {n: limited(trained_by_minnet(way, int(n)), threads=1) for n, way in cases.items()}
     found = common.alternate(sides, args.rounds, args.seconds, args.cpu_time)
     return {float(n): times for n, times in found.items()}, [statistics.median(times) for times in found.values()]
