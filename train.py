@@ -21,6 +21,7 @@ from minnet.commands import Parser, one_line_errors, pictures_of_learning, seen_
 from minnet.data import Dataset, load, test_views
 from minnet.data.own import load_csv, load_images
 from minnet.functional import softmax
+from minnet.memory import peak_memory
 from minnet.recipes import KINDS, OPTIMIZERS, choose
 from minnet.run_folder import new_folder
 from minnet.training import Trainer
@@ -119,6 +120,7 @@ def train(args: argparse.Namespace) -> str:
             "model": name,
             "seconds": round(time.perf_counter() - started, 1),
             "training_seconds": round(history[-1]["seconds"], 1),
+            "peak_mib": round(peak_memory()),
             **recipe.config(),
             **trainer.run,
             **({} if validation is None else seen_on_validation(trainer.predict(validation[0]), validation[1])),

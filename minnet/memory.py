@@ -12,6 +12,8 @@ import ctypes
 import functools
 import math
 import platform
+import sys
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -113,3 +115,19 @@ def release_freed_memory() -> None:
     """Gives memory that is free back to the system."""
     if platform.libc_ver()[0] == "glibc":
         ctypes.CDLL(None).malloc_trim(0)
+
+
+def peak_memory() -> float:
+    """The most memory that this process has held so far, in MiB; 0 where the system does not tell (Windows)."""
+
+    try:  # Linux: the program's own peak; what getrusage tells starts from the process that launched it
+        status = Path("/proc/self/status").read_text()
+        return int(status.split("VmHWM:")[1].split()[0]) / 1024
+    except (OSError, IndexError):
+        pass
+    try:
+        import resource
+    except ImportError:
+        return 0.0
+    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit

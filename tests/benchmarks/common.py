@@ -181,21 +181,6 @@ def alone(script: str, *arguments: str) -> dict[str, Any]:
     return json.loads(result.stdout.strip().splitlines()[-1])
 
 
-def peak_memory() -> float:
-    """The most memory this process has held so far, in MiB; 0 where the system does not tell."""
-    try:  # Linux: the program's own peak; what getrusage tells starts from the process that launched it
-        status = Path("/proc/self/status").read_text()
-        return int(status.split("VmHWM:")[1].split()[0]) / 1024
-    except (OSError, IndexError):
-        pass
-    try:
-        import resource
-    except ImportError:
-        return 0.0
-    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
-
-
 # -- results ---------------------------------------------------------------------------------------------------
 
 

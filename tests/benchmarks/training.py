@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from minnet.memory import peak_memory
 from tests.benchmarks import common
 from tests.benchmarks.cases import CLASSES, Case, all_cases, trained_by_minnet, training_flops, tweets
 
@@ -113,7 +114,7 @@ def run_alone(case: Case, side: str, threads: int) -> None:
             steps += 1
         spent = time.perf_counter() - start
     examples = steps * (len(case.data()[1]) if side == "MLPClassifier" else case.batch_size)
-    print(json.dumps({"peak_mib": common.peak_memory(), "examples_per_second": examples / spent}))
+    print(json.dumps({"peak_mib": peak_memory(), "examples_per_second": examples / spent}))
 
 
 def numpy_ml() -> str:
