@@ -43,10 +43,8 @@ def convolve_backward(
     return _by_columns_backward(dy, x, W, geometry, workspace, needs_dx, needs_dW)
 
 
-def _window_blocks(
-    x: np.ndarray, geometry: Geometry, workspace: Workspace
-) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
-    """For each block of output rows: (rows, its columns as a matrix (kh*kw*C, positions), the windows' view).
+def _window_blocks(x: np.ndarray, geometry: Geometry, workspace: Workspace) -> Iterator[tuple[slice, np.ndarray]]:
+    """For each block of output rows: (rows, its columns as a matrix (kh*kw*C, positions)).
 
     Column p holds all numbers that output position p looks at. Copying them out (9 times the input for a 3x3
     kernel) is what turns a convolution into one matrix product; a block at a time keeps the copy in cache.
@@ -71,11 +69,11 @@ def _window_blocks(
             windows = windows.transpose(3, 4, 5, 0, 1, 2)
             columns = workspace.array("columns", windows.shape, x.dtype)
             columns[...] = windows
-            yield slice(start, stop), columns.reshape(kh * kw * channels, -1), windows
+            yield slice(start, stop), columns.reshape(kh * kw * channels, -1)
         else:
             columns = workspace.array("columns", shape, x.dtype)
             columns[...] = windows
-            yield slice(start, stop), columns.reshape(-1, kh * kw * channels).T, windows
+            yield slice(start, stop), columns.reshape(-1, kh * kw * channels).T
 
 
 def _by_columns(x: np.ndarray, W: np.ndarray, geometry: Geometry, workspace: Workspace) -> np.ndarray:
@@ -83,7 +81,7 @@ def _by_columns(x: np.ndarray, W: np.ndarray, geometry: Geometry, workspace: Wor
     out_h, out_w = geometry.output(height, width)
     y = np.empty((out_h, out_w, n, W.shape[3]), x.dtype)
     matrix = W.reshape(-1, W.shape[3])  # (kh*kw*C, K)
-    for rows, columns, _ in _window_blocks(x, geometry, workspace):
+    for rows, columns in _window_blocks(x, geometry, workspace):
         np.matmul(columns.T, matrix, out=y[rows].reshape(-1, W.shape[3]))
     return images(y)
 
@@ -107,7 +105,7 @@ def _by_columns_backward(
     dx = dW = None
     if needs_dW:
         dW = np.zeros_like(matrix)
-        for rows, columns, _ in _window_blocks(x, geometry, workspace):
+        for rows, columns in _window_blocks(x, geometry, workspace):
             dW += columns @ dy[rows].reshape(-1, W.shape[3])
         dW = dW.reshape(W.shape)
     if needs_dx:
@@ -191,10 +189,7 @@ def average_pool(x: np.ndarray, geometry: Geometry, out: tuple[int, int], worksp
 
 def average_pool_backward(dy: np.ndarray, x: np.ndarray, geometry: Geometry, out: tuple[int, int]) -> np.ndarray:
     """Every number of a window gets the window's dy; where windows overlap, these add up."""
-    n, height, width, channels = x.shape
-    extent = pool_extent(geometry, *out)
-    size = tuple(max(e, p + s) for e, p, s in zip(extent, geometry.padding, (height, width), strict=True))
-    dxp = np.zeros((*size, n, channels), dy.dtype)
+    dxp = np.zeros((*pool_extent(geometry, *out), len(x), x.shape[3]), dy.dtype)
     for dtap in _taps(dxp, geometry, *out):
         dtap += positions(dy)
     return _unpad(dxp, x, geometry)

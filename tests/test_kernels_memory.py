@@ -128,7 +128,7 @@ def test_columns_come_in_blocks_that_fit_the_cache():
     row = 3 * 2 * 3 * 3 * 2 * 8  # bytes: kernel, channels, width of the output, images, float64
     for budget, sizes in ((2 * row, [2, 2, 1]), (3 * row - 1, [2, 2, 1]), (3 * row, [3, 2]), (1, [1] * 5)):
         with mock.patch.object(kernels, "BLOCK_BYTES", budget):
-            blocks = [rows for rows, _, _ in kernels._window_blocks(x, geometry, Workspace())]
+            blocks = [rows for rows, _ in kernels._window_blocks(x, geometry, Workspace())]
         assert [rows.stop - rows.start for rows in blocks] == sizes
 
 
@@ -136,7 +136,7 @@ def test_columns_come_in_blocks_that_fit_the_cache():
 def test_columns_are_copied_in_the_longest_runs(channels):
     """Of few channels, whole rows of images a place in the window; of many, all channels a place."""
     geometry, x = Geometry((3, 2), padding=(1, 0)), normal(2, 5, 4, channels)
-    ((_, columns, _),) = kernels._window_blocks(x, geometry, Workspace())
+    ((_, columns),) = kernels._window_blocks(x, geometry, Workspace())
     assert columns.shape == (3 * 2 * channels, 5 * 3 * 2)
     assert (columns if channels < 8 else columns.T).flags.c_contiguous
 

@@ -348,6 +348,20 @@ def test_convolution_with_bias():
         Conv2d(4, 3, 3, groups=2)
 
 
+@pytest.mark.parametrize("wrong", [-1, 1.5, (1, -1), (1, 2, 3), "3"], ids=str)
+def test_windows_name_the_setting_that_is_wrong(wrong):
+    for cls, names in ((Conv2d, ("kernel_size", "stride", "dilation")), (MaxPool2d, ("kernel_size", "stride"))):
+        channels = {"in_channels": 2, "out_channels": 2} if cls is Conv2d else {}
+        for name in names:
+            for value in (wrong, 0):
+                with pytest.raises(ValueError, match=f"{name} must be a whole number of at least 1"):
+                    cls(**channels | {"kernel_size": 3, name: value})
+        with pytest.raises(ValueError, match="padding must be a whole number of at least 0"):
+            cls(**channels, kernel_size=3, padding=wrong)
+    with pytest.raises(ValueError, match="groups=0 must divide"):
+        Conv2d(2, 2, 3, groups=0)
+
+
 def test_convolution_names_what_is_wrong_with_x():
     layer = Conv2d(3, 4, 3)
     for shape, said in (

@@ -12,10 +12,12 @@ from minnet.layers.base import Layer
 from minnet.memory import Geometry, Workspace
 
 
-def pair(value: Any) -> tuple[int, int]:
+def pair(name: str, value: Any, least: int = 1) -> tuple[int, int]:
     """One number for both axes, or (height, width)."""
-    height, width = (value, value) if isinstance(value, int) else value
-    return int(height), int(width)
+    both = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
+    if len(both) != 2 or any(not isinstance(n, (int, np.integer)) or n < least for n in both):
+        raise ValueError(f"{name} must be a whole number of at least {least}, or two of them; got {value!r}")
+    return int(both[0]), int(both[1])
 
 
 class Conv2d(Layer):
@@ -44,11 +46,14 @@ class Conv2d(Layer):
         bias: bool = True,
         rng: Any = None,
     ) -> None:
-        if in_channels % groups or out_channels % groups:
+        if groups < 1 or in_channels % groups or out_channels % groups:
             raise ValueError(f"groups={groups} must divide in_channels={in_channels} and out_channels={out_channels}")
         self.in_channels, self.out_channels, self.kernel_size = in_channels, out_channels, kernel_size
         self.stride, self.padding, self.dilation, self.groups, self.bias = stride, padding, dilation, groups, bias
-        self.geometry = Geometry(pair(kernel_size), pair(stride), pair(padding), pair(dilation))
+        self.geometry = Geometry(
+            pair("kernel_size", kernel_size), pair("stride", stride), pair("padding", padding, 0),
+            pair("dilation", dilation),
+        )  # fmt: skip
         shape = (*self.geometry.kernel, in_channels // groups, out_channels)
         self.W = uniform_fan_in(shape, np.random.default_rng(rng))
         self.b = np.zeros(out_channels, np.float32) if bias else None

@@ -17,8 +17,9 @@ class _Pool2d(Layer):
 
     def __init__(self, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False) -> None:
         self.kernel_size, self.stride, self.padding, self.ceil_mode = kernel_size, stride, padding, ceil_mode
-        kernel = pair(kernel_size)
-        self.geometry = Geometry(kernel, kernel if stride is None else pair(stride), pair(padding))
+        kernel = pair("kernel_size", kernel_size)
+        step = kernel if stride is None else pair("stride", stride)
+        self.geometry = Geometry(kernel, step, pair("padding", padding, 0))
         if any(2 * p > k for p, k in zip(self.geometry.padding, kernel, strict=True)):
             raise ValueError(f"{self!r}: padding may be at most half of kernel_size, or windows would see only padding")
         self.workspace = Workspace()
