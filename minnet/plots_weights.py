@@ -77,8 +77,7 @@ def telling_words(words: Sequence[str], weights: np.ndarray, classes: Sequence[s
     columns = min(len(drawn), 3)
     lines = -(-len(drawn) // columns)
     top = min(top, len(words))
-    best = {k: np.argsort(-evidence[:, k], kind="stable")[:top] for k in drawn}
-    best = {k: indices[evidence[indices, k] > 0] for k, indices in best.items()}
+    best = {k: _strongest(words, evidence[:, k], top) for k in drawn}
     block = 0.42 + 0.2 * top
     figure = new(WIDTH, 0.55 + lines * (block + 0.1), "The words that speak most for each class")
     width = (WIDTH - 0.1) / columns
@@ -102,6 +101,18 @@ def telling_words(words: Sequence[str], weights: np.ndarray, classes: Sequence[s
     more = f" The first {len(drawn)} of {len(classes)} classes." if len(drawn) < len(classes) else ""
     figure.set_label(
         f"Most telling for {'; for '.join(said)}.{more} Numbers are weights less their mean over the classes: what one "
-        "occurrence adds to the class's score."
+        "occurrence adds to the class's score. Where one word or piece holds another, the stronger stands for both."
     )
     return figure
+
+
+def _strongest(words: Sequence[str], evidence: np.ndarray, top: int) -> np.ndarray:
+    """The places of the `top` words with the largest evidence above 0; of "awful", "awfu" and "awf" only one."""
+    bare = [word.strip("| ") or word for word in words]  # Ngrams writes pieces of words as |awf|
+    found: list[int] = []
+    for i in np.argsort(-evidence, kind="stable").tolist():
+        if evidence[i] <= 0 or len(found) == top:
+            break
+        if not any(bare[i] in bare[j] or bare[j] in bare[i] for j in found):
+            found.append(i)
+    return np.array(found, int)

@@ -262,6 +262,13 @@ def test_captions_state_the_numbers_of_the_data():
     assert "starts at 0.1, is highest at step 2 of 3 (0.4), and ends at 0.2" in caption
 
 
+def test_telling_words_say_a_thing_once():
+    words = ["|awf|", "awful", "film", "| awfu|", "dull", "|fil|"]
+    weights = np.array([[2.0, -2], [3, -3], [1, -1], [2.5, -2.5], [-1, 1], [4, -4]])
+    caption = plots.telling_words(words, weights, ["negative", "positive"]).get_label()
+    assert "negative: “|fil|” (+4.00), “awful” (+3.00); for positive: “dull” (+1.00)." in caption
+
+
 def test_telling_words_ignore_what_softmax_ignores():
     weights = np.array([[2.0, 0.0], [0.0, 1.0], [0.0, 0.2]])
     caption = plots.telling_words(["good", "bad", "film"], weights, ["positive", "negative"]).get_label()

@@ -320,7 +320,7 @@ def test_folders_that_do_not_do(elsewhere):
 FLAGS = {
     "no such data": (["cifar11"], "unknown dataset 'cifar11': there are cifar10"),
     "a part that is none": (["vader/tweeets"], "unknown dataset"),
-    "no such model": (["cifar10", "--model", "gpt"], "argument --model: invalid choice: 'gpt'"),  # before data is sought
+    "no such model": (["cifar10", "--model", "gpt"], "--model: invalid choice: 'gpt'"),  # before data is sought
     "a model of texts": (["digits", "--model", "ngrams"], "no model 'ngrams' for images"),
     "a path too many": (["digits", "here"], "takes no path"),
     "no path": (["csv"], "which file?"),
