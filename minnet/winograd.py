@@ -203,9 +203,9 @@ def _overlap_add(
     first = out[(*before, slice(0, 2))].copy() if carry else None
     head = out[(*before, slice(0, _TILE * tiles))].reshape(*out.shape[:axis], tiles, _TILE, *rest)
     tail = workspace.array("tail", (*out.shape[:axis], tiles, 2, *rest), d.dtype)
-    d = np.moveaxis(d, axis + 1, -2)
-    np.matmul(B[:4], d, out=np.moveaxis(head, axis + 1, -2))
-    np.matmul(B[4:], d, out=np.moveaxis(tail, axis + 1, -2))
+    d = d.swapaxes(axis + 1, -2)
+    np.matmul(B[:4], d, out=head.swapaxes(axis + 1, -2))
+    np.matmul(B[4:], d, out=tail.swapaxes(axis + 1, -2))
     if first is not None:
         out[(*before, slice(0, 2))] += first
     head[(*before, slice(1, None), slice(0, 2))] += tail[(*before, slice(0, -1))]
