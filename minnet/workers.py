@@ -29,6 +29,7 @@ from minnet.memory import Workspace, keep_freed_memory, release_freed_memory
 
 SHUFFLE, AUGMENT, DROPOUT = 1, 2, 3  # purposes of randomness
 PIECE_BYTES = 1 << 23  # what the largest activation of a piece may occupy
+MOST_WORKERS = 8  # unless asked for: with more, the interpreter's lock takes what they add
 
 
 def available_cores() -> int:
@@ -57,9 +58,9 @@ def plan(model: Layer, example: Any, batch_size: int, workers: int | None = None
     What a batch becomes inside the network, behind the first layer that learns, is compared with the parameters,
     tables of which a batch touches few rows left out. Where it is smaller (an MLP), each replica and each piece would
     write and add gradients that outweigh its work; where it is below a quarter of PIECE_BYTES (a bag of words), handing
-    it out would: such a network runs as one piece with a threaded BLAS. Any other gets a worker for each core, and
-    pieces whose largest activation stays near PIECE_BYTES, or larger ones where the activations would not outweigh the
-    parameters by far: each piece transforms filters and adds gradients as often as it has parameters.
+    it out would: such a network runs as one piece with a threaded BLAS. Any other gets a worker for each core, up to
+    MOST_WORKERS, and pieces whose largest activation stays near PIECE_BYTES, or larger ones where the activations would
+    not outweigh the parameters by far: each piece transforms filters and adds gradients as often as it has parameters.
     """
     if workers is not None and workers < 1:
         raise ValueError(f"workers must be at least 1, got {workers}")
@@ -68,7 +69,7 @@ def plan(model: Layer, example: Any, batch_size: int, workers: int | None = None
     activations, largest, parameters = _sizes(model, example)
     whole = activations * batch_size < max(parameters, PIECE_BYTES // 4)
     if workers is None:
-        workers = 1 if whole else available_cores()
+        workers = 1 if whole else min(available_cores(), MOST_WORKERS)
     if piece is None:
         fitting, worth = PIECE_BYTES // largest, 8 * parameters // max(1, activations)
         piece = batch_size if whole else max(16, 1 << max(fitting, worth, 1).bit_length() - 1)

@@ -104,6 +104,9 @@ def test_plan(monkeypatch):
     bag = Sequential(Embedding(10_000, 64), Flatten(), Linear(64 * 4, 3))
     assert plan(bag, np.ones((1, 4), int), 4000).workers == 6
     assert plan(bag, np.ones((1, 4), int), 64) == Plan(1, 64)
+    monkeypatch.setattr(workers, "available_cores", lambda: 16)
+    assert plan(image_model(), image, 512) == Plan(8, 256)
+    assert plan(image_model(), image, 512, workers=16) == Plan(16, 256)
     monkeypatch.setattr(workers, "PIECE_BYTES", 1)
     assert plan(image_model(), image, 512).piece == 16  # the least that is worth a pass
     model = Sequential(Dropout(), Linear(100, 3))
