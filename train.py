@@ -39,9 +39,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--learning-rate", type=float, help="the highest of the schedule")
     parser.add_argument("--optimizer", choices=OPTIMIZERS)
     parser.add_argument("--seed", type=int, default=0, help="of all that is random (default 0)")
-    parser.add_argument(
-        "--workers", type=int, help="threads that share a batch (default: a core each, 8 at most, where it helps)"
-    )
+    parser.add_argument("--workers", type=int, help="threads that share a batch (default: up to 8, where it helps)")
     parser.add_argument("--data", help="the folder where data sets lie and are put")
     parser.add_argument("--out", help="the run's folder (default: a new one in runs/)")
     parser.add_argument("--limit", type=int, help="training examples at most (others: as many, or 1,000)")
