@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import statistics
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -78,17 +79,29 @@ def measure(case: Case, args: argparse.Namespace, about: dict[str, Any]) -> dict
         batches = len(case.data()[1]) // case.batch_size
         seconds["MLPClassifier"] = [took / batches for took in seconds["MLPClassifier"]]
     rows = common.summary(seconds, case.batch_size, flops, about)
-    if not args.no_memory:
-        for row in rows:
-            found = common.alone(SCRIPT, case.name, "--alone", row["side"], "--threads", str(args.threads))
-            row |= {"peak_mib": found["peak_mib"], "alone": found["examples_per_second"]}
+    apart(rows, case, args)
+    spreads = ({key: common.spread(row[key]) for key in ("ratio", "ratio_alone") if key in row} for row in rows)
     common.table(
-        ("side", "examples/s", "minnet's ratio", "of the ceiling", "peak MiB", "alone, examples/s"),
-        [(row["side"], row["examples_per_second"], common.spread(row["ratio"]) if "ratio" in row else "",
-          f"{row['share_of_ceiling']:.0%}", row.get("peak_mib", ""), row.get("alone", "")) for row in rows],
+        ("side", "examples/s", "minnet's ratio", "of the ceiling", "peak MiB", "alone, examples/s", "ratio alone"),
+        [(row["side"], row["examples_per_second"], said.get("ratio", ""), f"{row['share_of_ceiling']:.0%}",
+          row.get("peak_mib", ""), row.get("alone", ""), said.get("ratio_alone", ""))
+         for row, said in zip(rows, spreads, strict=True)],
     )  # fmt: skip
     return {"case": case.name, "batch_size": case.batch_size, "workers": chosen.workers, "piece": chosen.piece,
             "flops": flops, "sides": rows, **verdict(rows)}  # fmt: skip
+
+
+def apart(rows: list[dict[str, Any]], case: Case, args: argparse.Namespace) -> None:
+    """Adds to each row its rate and peak memory when it has a process to itself, by turns: what a user would see."""
+    found: dict[str, list[dict[str, float]]] = {row["side"]: [] for row in rows}
+    for turn in range(args.alone_rounds):
+        for side in list(found)[:: -1 if turn % 2 else 1]:
+            found[side].append(common.alone(SCRIPT, case.name, "--alone", side, "--threads", str(args.threads)))
+    for row in rows if args.alone_rounds else []:
+        mine, theirs = ([1 / run["examples_per_second"] for run in found[side]] for side in ("minnet", row["side"]))
+        row |= {"peak_mib": max(run["peak_mib"] for run in found[row["side"]]), "alone": 1 / statistics.median(theirs)}
+        if row["side"] != "minnet":
+            row["ratio_alone"] = dict(zip(("median", "min", "max"), common.ratio(mine, theirs), strict=True))
 
 
 def verdict(rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -97,7 +110,9 @@ def verdict(rows: list[dict[str, Any]]) -> dict[str, Any]:
     for kind in ("torch", "MLPClassifier"):
         if best := common.best_rival(rows, kind):
             found[f"over_{kind}"] = best["ratio"]
-            if "peak_mib" in best:
+            if "ratio_alone" in best:
+                alone = max((row for row in rows if row["side"].startswith(kind)), key=lambda row: row["alone"])
+                found[f"alone_over_{kind}"] = alone["ratio_alone"]
                 least = min(row["peak_mib"] for row in rows if row["side"].startswith(kind))
                 found[f"memory_over_{kind}"] = rows[0]["peak_mib"] / least
     return found
@@ -130,7 +145,12 @@ def main() -> None:
     cases = all_cases()
     parser = common.arguments(__doc__)
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"which (default all): {', '.join(cases)}")
-    parser.add_argument("--no-memory", action="store_true", help="leave out the runs in processes of their own")
+    parser.add_argument(
+        "--alone-rounds",
+        type=int,
+        default=1,
+        help="turns in which every side has a process to itself (default 1; 0: none, and no memory)",
+    )
     parser.add_argument("--alone", metavar="SIDE", help="run one side only, in this process, and print JSON")
     args = common.parse(parser)
     if wrong := [name for name in args.cases if name not in cases]:
@@ -144,8 +164,9 @@ def main() -> None:
     print(numpy_ml() + "\n")
     results = [measure(case, args, about) for case in chosen]
     common.table(
-        ("case", "over PyTorch's best", "over MLPClassifier", "memory over PyTorch's least"),
-        [(r["case"], *(common.spread(r[k]) if k in r else "" for k in ("over_torch", "over_MLPClassifier")),
+        ("case", "over PyTorch's best", "both alone", "over MLPClassifier", "memory over PyTorch's least"),
+        [(r["case"],
+          *(common.spread(r[k]) if k in r else "" for k in ("over_torch", "alone_over_torch", "over_MLPClassifier")),
           r.get("memory_over_torch", "")) for r in results],
     )  # fmt: skip
     common.write(args.out, about, results)
