@@ -131,6 +131,25 @@ def test_the_choice_is_made_on_validation_alone(capsys):
     assert found["shares"]["test"] == [pytest.approx(1 / 3, abs=1e-4)] * 3
 
 
+def test_of_groups_within_a_standard_error_the_smallest_is_chosen(capsys):
+    module = importlib.import_module("tutorials.experiments.sentiment")
+    y = np.arange(300) % 3
+    said = {name: np.where(np.arange(300) < right, y, (y + 1) % 3) for name, right in (("a", 240), ("b", 237))}
+    # each sure where it is right, so that together they are right on all that one of them knows
+    p = {name: np.eye(3)[labels] * np.where(labels == y, 0.8, 0.3)[:, None] + 0.05 for name, labels in said.items()}
+    p["b"] = np.roll(p["b"], 9, axis=0)  # right where "a" is wrong: nine texts more in all
+    runs = [{"probabilities": {name: {"validation": q} for name, q in {**p, "svm": p["a"]}.items()},
+             "dataset": Dataset("mine", "text", ("a", "b", "c"), *[split_of([""] * 300, y)] * 3, "made"),
+             "prior": np.full(3, 1 / 3)}]  # fmt: skip
+    scores = {group: module.score(runs, "validation", group, 1.0)[0] for group in (("a",), ("b",), ("a", "b"))}
+    assert scores["a",]["macro recall"] == pytest.approx(0.8)
+    assert scores["a",]["standard error"] == pytest.approx(np.sqrt(3 * 0.8 * 0.2 / 100) / 3)
+    gain = scores["a", "b"]["macro recall"] - scores["a",]["macro recall"]
+    assert 0 < gain < scores["a", "b"]["standard error"]
+    assert module.chosen(runs, ["a", "b"], "macro recall")[0] == ("a",)
+    assert module.chosen(runs, ["a", "b"], "macro F1")[0] == ("a", "b")
+
+
 def test_the_last_texts_validate_and_nothing_but_the_test_split_is_left_out_of_the_final_fit():
     module = importlib.import_module("tutorials.experiments.sentiment")
     train = split_of([f"tweet {n}" for n in range(48_214)], np.arange(48_214) % 3)

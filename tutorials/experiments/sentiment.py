@@ -16,7 +16,9 @@ labelled another year. What was chosen is then trained again, on all tweets that
 training file is shuffled: from it the choice is made on held-out tweets of all years.) tau stays at 1: macro recall
 counts all classes alike, and its best rule does so too, whatever the mix of the test split may be (with recall_k =
 P(decide k | k), the mean over K classes is largest where each text gets the class of the largest p(text | k), which is
-proportional to p(k | text) / p(k)).
+proportional to p(k | text) / p(k)). Of what validation cannot tell apart the smallest is taken: the group with the
+fewest members among those within one standard error of the best (Breiman et al., Classification and Regression Trees,
+1984, section 3.4.3).
 
 vader: model and tau are decided on a validation split drawn like training, by the mean over the seeds; macro F1 has no
 such rule.
@@ -47,6 +49,7 @@ from tutorials.experiments.record import Record, parser, rounded, show, side_by_
 MEASURE = {"tweeteval": "macro recall", "vader": "macro F1"}
 TAUS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25)
 ALLOWED = {"macro recall": (1.0,), "macro F1": TAUS}  # see above
+SMALLEST = ("macro recall",)  # among candidates that validation cannot tell apart
 LATER = 19_857 / 48_214  # of the lines of tweeteval's training file, those of SemEval-2016's test set
 COSTS = (0.1, 0.3, 1.0)  # LinearSVC's C
 KEYS = ("accuracy", "macro recall", "macro F1")
@@ -72,11 +75,16 @@ def recipe_of(name: str) -> Recipe:
 
 
 def measure(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """Accuracy, macro recall and macro F1."""
+    """Accuracy, macro recall and macro F1; and the standard error of macro recall, to which the n_k texts of class k
+    give the variance recall_k (1 - recall_k) / n_k."""
     k = probabilities.shape[1]
     confusion = np.bincount(labels * k + probabilities.argmax(axis=1), minlength=k * k).reshape(k, k)
     _, recall, f1 = rates(confusion)
-    return {"accuracy": np.trace(confusion) / len(labels), "macro recall": recall.mean(), "macro F1": f1.mean()}
+    variances = recall * (1 - recall) / np.maximum(confusion.sum(axis=1), 1)
+    return {
+        "accuracy": np.trace(confusion) / len(labels), "macro recall": recall.mean(), "macro F1": f1.mean(),
+        "standard error": np.sqrt(variances.sum()) / k,
+    }  # fmt: skip
 
 
 def adjusted(probabilities: np.ndarray, prior: np.ndarray, tau: float) -> np.ndarray:
@@ -222,24 +230,30 @@ def score(runs: list[dict[str, Any]], part: str, group: Sequence[str], tau: floa
 def chosen(
     runs: list[dict[str, Any]], names: Sequence[str], measured: str
 ) -> tuple[tuple[str, ...], float, dict[str, Any]]:
-    """(group, tau, result): what is best on validation, whose table is printed."""
+    """(group, tau, result): what validation prefers; its table is printed."""
     validation = {(group, tau): [row[measured] for row in score(runs, "validation", group, tau)]
                   for group in groups(names) for tau in TAUS}  # fmt: skip
     ranked = sorted(validation, key=lambda choice: -np.mean(validation[choice]))
     ranked = [choice for choice in ranked if choice[1] in ALLOWED[measured]]
-    best, tau = ranked[0]
+    top = ranked[0]
+    slack = np.mean([row["standard error"] for row in score(runs, "validation", *top)]) if measured in SMALLEST else 0.0
+    near = [choice for choice in ranked if np.mean(validation[choice]) >= np.mean(validation[top]) - slack]
+    best, tau = min(near, key=lambda choice: len(choice[0]))
     tops = {group: [choice for choice in ranked if choice[0] == group] for group, _ in ranked}  # best tau first
-    shown = [group for rank, group in enumerate(tops) if rank < 8 or len(group) in (1, len(names))]
+    shown = [group for rank, group in enumerate(tops) if rank < 8 or len(group) in (1, len(names)) or group == best]
     print(f"\nValidation, {measured}, mean and standard deviation of {len(runs)} seeds:")
     show([("candidate", "tau", measured, *(f"at {tau}" for tau in TAUS)),
           *((" + ".join(group), f"{tops[group][0][1]:.2f}", spread(validation[tops[group][0]]),
              *(f"{np.mean(validation[group, tau]):.3f}" for tau in TAUS)) for group in shown)])  # fmt: skip
     svm = [measure(run["probabilities"]["svm"]["validation"], run["dataset"].validation.y)[measured] for run in runs]
     print(f"LinearSVC there: {spread(svm)}")
+    if slack:
+        print(f"The smallest within a standard error ({slack:.4f}) of the best: {' + '.join(best)}")
     return best, tau, rounded({
         "measure": measured,
         "validation": {" + ".join(group): {tau: validation[group, tau] for tau in TAUS} for group in shown},
         "validation_linear_svc": svm,
+        "standard_error": slack,
         "chosen": {"candidate": " + ".join(best), "tau": tau},
     })  # fmt: skip
 
