@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from minnet.data import Dataset, Split
+from minnet.data import Dataset, Split, load
 from tutorials.experiments.record import rounded, side_by_side, spread
 
 QUICK = {
@@ -101,7 +101,7 @@ def test_texts_of_another_data_set_train_as_well_but_no_copy_of_a_test_text(monk
         "b": Dataset("b", "text", ("x", "y", "z"), *other, ""),
     }
     monkeypatch.setattr(apart, "load", lambda name, **_: made[name])
-    found = apart.load_apart("a", more="b")
+    found = apart.apart(apart.with_texts_of(made["a"], "b"))
     assert found.train.x == [texts[0], texts[3], texts[4]] and found.train.y.tolist() == [0, 1, 2]
     assert found.test.x == [texts[2]]
 
@@ -121,10 +121,53 @@ def test_the_choice_is_made_on_validation_alone(capsys):
     splits = [split_of([""] * 60, y) for _ in range(3)]
     dataset = Dataset("mine", "text", ("a", "b", "c"), *splits, "made")
     runs = [{"probabilities": parts, "dataset": dataset, "prior": np.full(3, 1 / 3)}]
-    found = module.chosen_and_tested(runs, ["good on validation", "good on test"], "macro recall")
-    assert found["chosen"] == {"candidate": "good on validation", "tau": 0.0}
-    assert found["validation"]["good on validation"]["0.0"] == [1.0] and found["test"]["macro recall"] == [0.5]
+    for measured, tau in (("macro recall", 1.0), ("macro F1", 0.0)):  # equal classes: every tau is as good as another
+        best, found_tau, found = module.chosen(runs, ["good on validation", "good on test"], measured)
+        assert (best, found_tau) == (("good on validation",), tau)
+        assert found["chosen"] == {"candidate": "good on validation", "tau": tau}
+        assert found["validation"]["good on validation"]["0.0"] == [1.0]
+    found = module.tested(runs, best, tau)
+    assert found["test"]["macro recall"] == [0.5]
     assert found["shares"]["test"] == [pytest.approx(1 / 3, abs=1e-4)] * 3
+
+
+def test_of_groups_within_a_standard_error_the_smallest_is_chosen(capsys):
+    module = importlib.import_module("tutorials.experiments.sentiment")
+    y = np.arange(300) % 3
+    said = {name: np.where(np.arange(300) < right, y, (y + 1) % 3) for name, right in (("a", 240), ("b", 237))}
+    # each sure where it is right, so that together they are right on all that one of them knows
+    p = {name: np.eye(3)[labels] * np.where(labels == y, 0.8, 0.3)[:, None] + 0.05 for name, labels in said.items()}
+    p["b"] = np.roll(p["b"], 9, axis=0)  # right where "a" is wrong: nine texts more in all
+    runs = [{"probabilities": {name: {"validation": q} for name, q in {**p, "svm": p["a"]}.items()},
+             "dataset": Dataset("mine", "text", ("a", "b", "c"), *[split_of([""] * 300, y)] * 3, "made"),
+             "prior": np.full(3, 1 / 3)}]  # fmt: skip
+    scores = {group: module.score(runs, "validation", group, 1.0)[0] for group in (("a",), ("b",), ("a", "b"))}
+    assert scores["a",]["macro recall"] == pytest.approx(0.8)
+    assert scores["a",]["standard error"] == pytest.approx(np.sqrt(3 * 0.8 * 0.2 / 100) / 3)
+    gain = scores["a", "b"]["macro recall"] - scores["a",]["macro recall"]
+    assert 0 < gain < scores["a", "b"]["standard error"]
+    assert module.chosen(runs, ["a", "b"], "macro recall")[0] == ("a",)
+    assert module.chosen(runs, ["a", "b"], "macro F1")[0] == ("a", "b")
+
+
+def test_the_last_texts_validate_and_nothing_but_the_test_split_is_left_out_of_the_final_fit():
+    module = importlib.import_module("tutorials.experiments.sentiment")
+    train = split_of([f"tweet {n}" for n in range(48_214)], np.arange(48_214) % 3)
+    whole = Dataset("mine", "text", ("a", "b", "c"), train, split_of(["held"], [1]), split_of(["test"], [2]), "made")
+    choice, final = module.by_time(whole)
+    assert len(choice.train) == 28_357 and choice.train.x[-1] == "tweet 28356"
+    assert choice.validation.x == train.x[28_357:] and choice.validation.y.tolist() == train.y[28_357:].tolist()
+    assert final.validation is None and final.train.x == [*train.x, "held"] and final.train.y[-1] == 1
+    assert choice.test is final.test is whole.test
+
+
+def test_svm_takes_its_only_cost_or_the_best_on_validation():
+    module = importlib.import_module("tutorials.experiments.sentiment")
+    choice, final = module.by_time(load("comments"))
+    found = [module.linear_svc(choice, "macro recall", costs) for costs in ((1e-4,), (1.0,), (1e-4, 1.0))]
+    scores = [module.measure(one["validation"], choice.validation.y)["macro recall"] for one in found]
+    assert scores[0] < scores[1] == scores[2] and found[2]["C"] == 1.0
+    assert module.linear_svc(final, "macro recall", [1.0]).keys() == {"test", "C"}
 
 
 def test_models_that_weigh_the_classes_are_brought_to_the_mix_of_training():

@@ -23,22 +23,18 @@ def letters(text: str) -> str:
 
 
 def load_apart(
-    name: str,
-    folder: str | os.PathLike[str] | None = None,
-    seed: int = 0,
-    limit: int | None = None,
-    more: str | None = None,
+    name: str, folder: str | os.PathLike[str] | None = None, seed: int = 0, limit: int | None = None
 ) -> Dataset:
-    """`load`, without the training texts that stand in the validation or test split as well.
+    """`load`, then `apart`."""
+    return apart(load(name, folder=folder, limit=limit, seed=seed))
+
+
+def apart(dataset: Dataset) -> Dataset:
+    """The dataset without the training texts that stand in the validation or test split as well.
 
     A validation split that repeats training texts prefers whatever learns these by heart. Prints how many went. Of
-    images nothing goes. `more` names another data set of the same classes, all of which joins the training texts.
+    images nothing goes.
     """
-    dataset = load(name, folder=folder, limit=limit, seed=seed)
-    if more is not None:
-        for split in load(more, folder=folder).splits().values():
-            both = joined(Split(dataset.train.x, dataset.train.y), Split(split.x, split.y))
-            dataset = replace(dataset, train=both)
     if dataset.kind != "text":
         return dataset
     held_out = {letters(text) for split in (dataset.validation, dataset.test) if split for text in split.x}
@@ -47,3 +43,11 @@ def load_apart(
         return dataset
     print(f"{copies.sum():,} of {len(copies):,} training texts are left out: validation or test holds them as well")
     return replace(dataset, train=dataset.train.take(np.flatnonzero(~copies)))
+
+
+def with_texts_of(dataset: Dataset, more: str, folder: str | os.PathLike[str] | None = None) -> Dataset:
+    """The dataset, trained on all texts of another one of the same classes as well."""
+    train = Split(dataset.train.x, dataset.train.y)
+    for split in load(more, folder=folder).splits().values():
+        train = joined(train, Split(split.x, split.y))
+    return replace(dataset, train=train)

@@ -7,8 +7,24 @@ Candidates are the recipes of train.py, the n-grams without weighing the classes
 with a hidden layer, and the mean probabilities of every group of them. Models that weigh the classes are first brought
 to the mix of classes in training. Then each score is moved by tau times the logarithm of its class's share in training
 ("logit adjustment", Menon et al., arXiv 2007.07314): tau = 0 expects the mix of training, tau = 1 all classes alike.
-Model and tau are decided on validation, by the mean over the seeds. The test split is seen once, by what was chosen and
-by scikit-learn's LinearSVC on n-grams. --more vader lets all sentences of vader train as well.
+
+tweeteval: the test tweets are of 2017, those of training and of TweetEval's validation split of 2012 to 2015, so that
+split rewards what a model knows by heart about people and events that the test split does not speak of. The training
+file is in the order of the SemEval tasks, and its last part is the test set of SemEval-2016, from July to December
+2015. It is what the choice is made on: as the test split, it is later than what trains, speaks of new things, and was
+labelled another year. What was chosen is then trained again, on all tweets that are not test. (TweetEval's own
+training file is shuffled: from it the choice is made on held-out tweets of all years.) tau stays at 1: macro recall
+counts all classes alike, and its best rule does so too, whatever the mix of the test split may be (with recall_k =
+P(decide k | k), the mean over K classes is largest where each text gets the class of the largest p(text | k), which is
+proportional to p(k | text) / p(k)). Of what validation cannot tell apart the smallest is taken: the group with the
+fewest members among those within one standard error of the best (Breiman et al., Classification and Regression Trees,
+1984, section 3.4.3).
+
+vader: model and tau are decided on a validation split drawn like training, by the mean over the seeds; macro F1 has no
+such rule.
+
+The test split is seen once, by what was chosen and by scikit-learn's LinearSVC on n-grams. --more vader lets all
+sentences of vader train as well, --more vader/tweets its tweets.
 """
 
 from __future__ import annotations
@@ -20,17 +36,22 @@ from typing import Any
 
 import numpy as np
 
-from minnet.data import Dataset, Ngrams
+from minnet.data import Dataset, Ngrams, load
+from minnet.data.dataset import joined
 from minnet.functional import softmax
 from minnet.intervals import rates
 from minnet.models import ngram_mlp
 from minnet.recipes import TEXT, Recipe
 from minnet.training import Trainer
-from tutorials.experiments.apart import load_apart
+from tutorials.experiments.apart import apart, with_texts_of
 from tutorials.experiments.record import Record, parser, rounded, show, side_by_side, spread
 
 MEASURE = {"tweeteval": "macro recall", "vader": "macro F1"}
 TAUS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25)
+ALLOWED = {"macro recall": (1.0,), "macro F1": TAUS}  # see above
+SMALLEST = ("macro recall",)  # among candidates that validation cannot tell apart
+LATER = 19_857 / 48_214  # of the lines of tweeteval's training file, those of SemEval-2016's test set
+COSTS = (0.1, 0.3, 1.0)  # LinearSVC's C
 KEYS = ("accuracy", "macro recall", "macro F1")
 # TweetEval's leaderboard and SemEval-2017's, macro-averaged recall on the same 12,284 test tweets
 OTHERS = {
@@ -54,11 +75,16 @@ def recipe_of(name: str) -> Recipe:
 
 
 def measure(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """Accuracy, macro recall and macro F1."""
+    """Accuracy, macro recall and macro F1; and the standard error of macro recall, to which the n_k texts of class k
+    give the variance recall_k (1 - recall_k) / n_k."""
     k = probabilities.shape[1]
     confusion = np.bincount(labels * k + probabilities.argmax(axis=1), minlength=k * k).reshape(k, k)
     _, recall, f1 = rates(confusion)
-    return {"accuracy": np.trace(confusion) / len(labels), "macro recall": recall.mean(), "macro F1": f1.mean()}
+    variances = recall * (1 - recall) / np.maximum(confusion.sum(axis=1), 1)
+    return {
+        "accuracy": np.trace(confusion) / len(labels), "macro recall": recall.mean(), "macro F1": f1.mean(),
+        "standard error": np.sqrt(variances.sum()) / k,
+    }  # fmt: skip
 
 
 def adjusted(probabilities: np.ndarray, prior: np.ndarray, tau: float) -> np.ndarray:
@@ -77,31 +103,74 @@ def fitted(recipe: Recipe, dataset: Dataset, encoded: Any, seed: int) -> dict[st
     return {part: softmax(trainer.predict(x)) for part, x in inputs.items() if part != "train"}
 
 
-def family(names: Sequence[str], dataset: Dataset, seeds: Sequence[int], measured: str) -> dict[str, list[Any]]:
+def family(
+    names: Sequence[str], dataset: Dataset, seeds: Sequence[int], measured: str, costs: Sequence[float] = COSTS
+) -> dict[str, list[Any]]:
     """The probabilities of validation and test examples by model, a list over the seeds."""
-    if names == ("svm",):
-        return {"svm": [linear_svc(dataset, measured)] * len(seeds)}
+    if tuple(names) == ("svm",):
+        return {"svm": [linear_svc(dataset, measured, costs)] * len(seeds)}
     encoded, found = recipe_of(names[0]).encode(dataset), {}
     for name in names:
         found[name] = [fitted(recipe_of(name), dataset, encoded, seed) for seed in seeds]
+        if dataset.validation is None:
+            continue
         values = [measure(run["validation"], dataset.validation.y)[measured] for run in found[name]]
         print(f"{name}, seeds {', '.join(map(str, seeds))}: validation {measured} {spread(values)}", flush=True)
     return found
 
 
-def linear_svc(dataset: Dataset, measured: str) -> dict[str, np.ndarray]:
-    """What LinearSVC with class weights says, one-hot: word 1-2-grams, character 2-5-grams, C chosen on validation."""
+def linear_svc(dataset: Dataset, measured: str, costs: Sequence[float] = COSTS) -> dict[str, Any]:
+    """What LinearSVC with class weights says, one-hot, and its C: the best of `costs` on validation, or the only one.
+
+    Word 1-2-grams, character 2-5-grams.
+    """
     from sklearn.svm import LinearSVC
 
-    vectorizer = Ngrams()
-    inputs = {"train": vectorizer.fit_transform(dataset.train.x)}
-    inputs |= {part: vectorizer.transform(getattr(dataset, part).x) for part in ("validation", "test")}
-    best: tuple[float, Any] = (-1.0, None)
-    for c in (0.1, 0.3, 1.0):
-        machine = LinearSVC(C=c, class_weight="balanced", random_state=0).fit(inputs["train"], dataset.train.y)
-        said = np.eye(len(dataset.classes))[machine.predict(inputs["validation"])]
-        best = max(best, (measure(said, dataset.validation.y)[measured], machine), key=lambda found: found[0])
-    return {part: np.eye(len(dataset.classes))[best[1].predict(inputs[part])] for part in ("validation", "test")}
+    vectorizer, splits = Ngrams(), dataset.splits()
+    train = vectorizer.fit_transform(dataset.train.x)
+    inputs = {part: vectorizer.transform(split.x) for part, split in splits.items() if part != "train"}
+    found = []
+    for c in costs:
+        machine = LinearSVC(C=c, class_weight="balanced", random_state=0).fit(train, dataset.train.y)
+        said = {part: np.eye(len(dataset.classes))[machine.predict(x)] for part, x in inputs.items()}
+        found.append({**said, "C": c})
+    if dataset.validation is None:
+        return found[0]
+    y = dataset.validation.y
+    return max(found, key=lambda one: measure(one["validation"], y)[measured])
+
+
+def by_time(dataset: Dataset) -> tuple[Dataset, Dataset]:
+    """(the choice: earlier texts train, the last ones validate; the final fit: all train that are not test)."""
+    train, validation, _ = dataset.splits().values()
+    earlier, later = np.split(np.arange(len(train)), [len(train) - round(LATER * len(train))])
+    choice = replace(dataset, train=train.take(earlier), validation=train.take(later))
+    return choice, replace(dataset, train=joined(train, validation), validation=None)
+
+
+def trained(
+    jobs: int,
+    datasets: Sequence[Dataset],
+    together: Sequence[Sequence[int]],
+    families: Sequence[tuple[str, ...]],
+    measured: str,
+    costs: Sequence[float] = COSTS,
+) -> list[dict[str, Any]]:
+    """For each seed its data set, the mix of classes in training, and the probabilities by model."""
+    tasks = [
+        (names, dataset, seeds, measured, costs)
+        for dataset, seeds in zip(datasets, together, strict=True)
+        for names in families
+    ]
+    results = side_by_side(jobs, family, tasks)
+    runs = []
+    for dataset, seeds in zip(datasets, together, strict=True):
+        prior = np.bincount(dataset.train.y, minlength=len(dataset.classes)) / len(dataset.train)
+        mine = [found for task, found in zip(tasks, results, strict=True) if task[1] is dataset]
+        for place in range(len(seeds)):
+            probabilities = {model: by_seed[place] for found in mine for model, by_seed in found.items()}
+            runs.append({"probabilities": probabilities, "dataset": dataset, "prior": prior})
+    return runs
 
 
 def groups(names: Sequence[str]) -> list[tuple[str, ...]]:
@@ -117,26 +186,27 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     options.add_argument("--first", type=int, default=0, help="the first seed (default: %(default)s)")
     args = options.parse_args(argv)
     args.seeds = args.seeds or (1 if args.quick else {"tweeteval": 3, "vader": 5}[args.dataset])
-    named = "-".join(["sentiment", args.dataset, *([f"with-{args.more}"] if args.more else [])])
+    named = "-".join(["sentiment", args.dataset, *([f"with-{args.more.replace('/', '-')}"] if args.more else [])])
     record, measured = Record(named, args, argv), MEASURE[args.dataset]
     models = args.models or (["ngrams", "attention"] if args.quick else list(CANDIDATES))
-    wanted = [tuple(n for n in names if n in (*models, "svm")) for names in FAMILIES]
     seeds = range(args.first, args.first + args.seeds)
     together = [[seed] for seed in seeds] if args.dataset == "vader" else [list(seeds)]  # its seed decides the split
     name = "comments" if args.quick else args.dataset
-    datasets = [load_apart(name, args.data, some[0], more=args.more) for some in together]
-    tasks = [
-        (names, dataset, some) for dataset, some in zip(datasets, together, strict=True) for names in wanted if names
-    ]
-    results = side_by_side(args.jobs, family, [(*task, measured) for task in tasks])
-    runs = []
-    for dataset, some in zip(datasets, together, strict=True):
-        prior = np.bincount(dataset.train.y, minlength=len(dataset.classes)) / len(dataset.train)
-        for place in range(len(some)):
-            mine = [found for task, found in zip(tasks, results, strict=True) if task[1] is dataset]
-            probabilities = {model: by_seed[place] for found in mine for model, by_seed in found.items()}
-            runs.append({"probabilities": probabilities, "dataset": dataset, "prior": prior})
-    result = chosen_and_tested(runs, models, measured)
+    datasets = [load(name, folder=args.data, seed=some[0]) for some in together]
+    choices, wholes = zip(*map(by_time, datasets), strict=True) if args.dataset == "tweeteval" else (datasets, [])
+
+    def run(which: Sequence[Dataset], wanted: Sequence[str], costs: Sequence[float] = COSTS) -> list[dict[str, Any]]:
+        prepared = [apart(with_texts_of(one, args.more, args.data) if args.more else one) for one in which]
+        families = [tuple(n for n in names if n in (*wanted, "svm")) for names in FAMILIES]
+        return trained(args.jobs, prepared, together, [names for names in families if names], measured, costs)
+
+    runs = run(choices, models)
+    best, tau, result = chosen(runs, models, measured)
+    if wholes:
+        print("\nTrained again, on all that is not test:")
+        runs = run(wholes, best, [runs[0]["probabilities"]["svm"]["C"]])
+    result |= tested(runs, best, tau)
+    dataset = runs[0]["dataset"]
     result["dataset"] = {
         "name": dataset.name, "fingerprint": dataset.fingerprint, "train": len(dataset.train), "test": len(dataset.test)
     }  # fmt: skip
@@ -148,34 +218,53 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     return record.save(result)
 
 
-def chosen_and_tested(runs: list[dict[str, Any]], names: list[str], measured: str) -> dict[str, Any]:
-    """The validation table, the choice, and its single look at the test split."""
+def score(runs: list[dict[str, Any]], part: str, group: Sequence[str], tau: float) -> list[dict[str, float]]:
+    """The measures of the group's mean probabilities on one split, for each run."""
+    found = []
+    for run in runs:
+        p = np.mean([as_in_training(name, run["probabilities"][name][part], run["prior"]) for name in group], axis=0)
+        found.append(measure(adjusted(p, run["prior"], tau), getattr(run["dataset"], part).y))
+    return found
 
-    def score(part: str, group: tuple[str, ...], tau: float) -> list[dict[str, float]]:
-        found = []
-        for run in runs:
-            p = np.mean(
-                [as_in_training(name, run["probabilities"][name][part], run["prior"]) for name in group], axis=0
-            )
-            found.append(measure(adjusted(p, run["prior"], tau), getattr(run["dataset"], part).y))
-        return found
 
-    validation = {(group, tau): [row[measured] for row in score("validation", group, tau)]
+def chosen(
+    runs: list[dict[str, Any]], names: Sequence[str], measured: str
+) -> tuple[tuple[str, ...], float, dict[str, Any]]:
+    """(group, tau, result): what validation prefers; its table is printed."""
+    validation = {(group, tau): [row[measured] for row in score(runs, "validation", group, tau)]
                   for group in groups(names) for tau in TAUS}  # fmt: skip
     ranked = sorted(validation, key=lambda choice: -np.mean(validation[choice]))
-    best, tau = ranked[0]
+    ranked = [choice for choice in ranked if choice[1] in ALLOWED[measured]]
+    top = ranked[0]
+    slack = np.mean([row["standard error"] for row in score(runs, "validation", *top)]) if measured in SMALLEST else 0.0
+    near = [choice for choice in ranked if np.mean(validation[choice]) >= np.mean(validation[top]) - slack]
+    best, tau = min(near, key=lambda choice: len(choice[0]))
     tops = {group: [choice for choice in ranked if choice[0] == group] for group, _ in ranked}  # best tau first
-    shown = [group for rank, group in enumerate(tops) if rank < 8 or len(group) in (1, len(names))]
+    shown = [group for rank, group in enumerate(tops) if rank < 8 or len(group) in (1, len(names)) or group == best]
     print(f"\nValidation, {measured}, mean and standard deviation of {len(runs)} seeds:")
-    show([("candidate", "best tau", measured, "at tau 0", "at tau 1"),
-          *((" + ".join(group), f"{tops[group][0][1]:.2f}",
-             *(spread(validation[choice]) for choice in (tops[group][0], (group, 0.0), (group, 1.0))))
-            for group in shown)])  # fmt: skip
-    test, svm = score("test", best, tau), [measure(run["probabilities"]["svm"]["test"], run["dataset"].test.y)
-                                           for run in runs]  # fmt: skip
+    show([("candidate", "tau", measured, *(f"at {tau}" for tau in TAUS)),
+          *((" + ".join(group), f"{tops[group][0][1]:.2f}", spread(validation[tops[group][0]]),
+             *(f"{np.mean(validation[group, tau]):.3f}" for tau in TAUS)) for group in shown)])  # fmt: skip
+    svm = [measure(run["probabilities"]["svm"]["validation"], run["dataset"].validation.y)[measured] for run in runs]
+    print(f"LinearSVC there: {spread(svm)}")
+    if slack:
+        print(f"The smallest within a standard error ({slack:.4f}) of the best: {' + '.join(best)}")
+    return best, tau, rounded({
+        "measure": measured,
+        "validation": {" + ".join(group): {tau: validation[group, tau] for tau in TAUS} for group in shown},
+        "validation_linear_svc": svm,
+        "standard_error": slack,
+        "chosen": {"candidate": " + ".join(best), "tau": tau},
+    })  # fmt: skip
+
+
+def tested(runs: list[dict[str, Any]], best: Sequence[str], tau: float) -> dict[str, Any]:
+    """The single look at the test split."""
+    test = score(runs, "test", best, tau)
+    svm = [measure(run["probabilities"]["svm"]["test"], run["dataset"].test.y) for run in runs]
     print(f"\nTest, {' + '.join(best)} with tau {tau:.2f}:")
-    show([("", *KEYS), row_of("chosen", test), row_of("LinearSVC, same split", svm)])
-    moved = {t: score("test", best, t) for t in TAUS}
+    show([("", *KEYS), row_of("chosen", test), row_of("LinearSVC, same texts", svm)])
+    moved = {t: score(runs, "test", best, t) for t in TAUS}
     priors = [np.bincount(getattr(runs[0]["dataset"], part).y) / len(getattr(runs[0]["dataset"], part))
               for part in ("train", "test")]  # fmt: skip
     shares = (" / ".join(f"{100 * share:.1f}" for share in prior) + " %" for prior in priors)
@@ -183,9 +272,6 @@ def chosen_and_tested(runs: list[dict[str, Any]], names: list[str], measured: st
     print("What the adjustment does on test (shown after the choice, not used for it):")
     show([("tau", *KEYS), *(row_of(f"{t:.2f}", moved[t]) for t in TAUS)])
     return rounded({
-        "measure": measured,
-        "validation": {" + ".join(group): {tau: validation[group, tau] for tau in TAUS} for group in shown},
-        "chosen": {"candidate": " + ".join(best), "tau": tau},
         "test": {key: [row[key] for row in test] for key in KEYS},
         "test_mean": {key: np.mean([row[key] for row in test]) for key in KEYS},
         "linear_svc": {key: [row[key] for row in svm] for key in KEYS},
