@@ -119,7 +119,6 @@ def release_freed_memory() -> None:
 
 def peak_memory() -> float:
     """The most memory that this process has held so far, in MiB; 0 where the system does not tell (Windows)."""
-
     try:  # Linux: the program's own peak; what getrusage tells starts from the process that launched it
         status = Path("/proc/self/status").read_text()
         return int(status.split("VmHWM:")[1].split()[0]) / 1024

@@ -1,5 +1,8 @@
 """What the fast routines copy, keep and reuse: as little as they say, since results alone would not show it."""
 
+import sys
+from pathlib import Path
+from types import SimpleNamespace
 from unittest import mock
 
 import numpy as np
@@ -274,3 +277,22 @@ def test_another_c_library_is_left_alone(other, mallopt_unasked):
         memory.keep_freed_memory()
         memory.release_freed_memory()
     assert not library.mock_calls
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux tells of memory there")
+def test_the_peak_of_memory_is_the_systems():
+    kib = int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
+    assert memory.peak_memory() == kib / 1024
+
+
+@pytest.mark.parametrize(("system", "mib"), [("linux", 2.0), ("darwin", 2 / 1024), ("freebsd", 2.0), ("zos", 2.0)])
+def test_the_peak_of_memory_where_no_file_tells(system, mib, monkeypatch):
+    usage = SimpleNamespace(RUSAGE_SELF=0, getrusage=lambda who: SimpleNamespace(ru_maxrss=2048 + who))
+    monkeypatch.setitem(sys.modules, "resource", usage)
+    monkeypatch.setattr(memory.sys, "platform", system)
+    for text in ("Name: python", None):
+        with mock.patch.object(Path, "read_text", return_value=text, side_effect=None if text else OSError):
+            assert memory.peak_memory() == mib
+    monkeypatch.setitem(sys.modules, "resource", None)  # as on Windows
+    with mock.patch.object(Path, "read_text", side_effect=OSError):
+        assert memory.peak_memory() == 0
