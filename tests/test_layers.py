@@ -304,7 +304,7 @@ def test_normalize_by_hand():
     ):
         with pytest.raises(ValueError, match=said):
             layer.forward(wrong)
-    for mean, std in (([1], [1, 2]), ([1, 2], [1, 0]), ([1], [-1]), ([], [])):
+    for mean, std in (([1], [1, 2]), ([1, 2], [1]), ([1, 2], [1, 0]), ([1], [-1]), ([], [])):
         with pytest.raises(ValueError, match="one mean and one std > 0"):
             Normalize(mean, std)
 
@@ -387,6 +387,13 @@ def test_pooling_names_what_is_wrong(cls):
         with pytest.raises(ValueError, match="an image of 3x4 is too small for kernel"):
             cls(4, stride=1, ceil_mode=ceil_mode).forward(np.zeros((1, 3, 4, 1)))
     assert cls(3, ceil_mode=True).forward(np.zeros((1, 2, 4, 1))).shape == (1, 1, 2, 1)
+
+
+def test_an_infinite_maximum_is_not_taken_for_padding():
+    x = np.array([[np.inf, 1], [2, 3]]).reshape(1, 2, 2, 1)
+    layer = MaxPool2d(2, padding=1).astype(np.float64)
+    assert layer.forward(x)[0, :, :, 0].tolist() == [[np.inf, 1], [2, 3]]
+    assert layer.backward(np.array([[4.0, 5], [6, 7]]).reshape(1, 2, 2, 1))[0, :, :, 0].tolist() == [[4, 5], [6, 7]]
 
 
 def test_global_pooling_by_hand():
