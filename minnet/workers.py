@@ -82,11 +82,14 @@ _measured: WeakKeyDictionary[Layer, dict[Any, tuple[int, int, int]]] = WeakKeyDi
 def _sizes(model: Layer, example: Any) -> tuple[int, int, int]:
     """Bytes of one example's activations behind the first layer that learns, of the largest of all, of the parameters.
 
-    Found by a forward pass, once for a network and a shape: for a small batch it would cost as much as the batch.
+    Found by a forward pass, and kept as long as shape, parameters and what of them learns stay the same: for a small
+    batch it would cost as much as the batch.
     """
-    known, shape = _measured.setdefault(model, {}), (example.shape, example.dtype)
-    if shape in known:
-        return known[shape]
+    stored = sum(array.nbytes for array in model.named_parameters().values())
+    known = _measured.setdefault(model, {})
+    key = (example.shape, example.dtype, stored, tuple(place for place, _, _ in model.trainable()))
+    if key in known:
+        return known[key]
     training = [layer.training for _, layer in model.walk()]
     _, steps = model.eval().trace(example)
     for mode, (_, layer) in zip(training, model.walk(), strict=True):
@@ -94,9 +97,8 @@ def _sizes(model: Layer, example: Any) -> tuple[int, int, int]:
     learning = [next(step.layer.trainable(), None) is not None for step in steps]
     activations = sum(step.y.nbytes for step in steps[learning.index(True) if True in learning else 0 :])
     tables = sum(step.layer.W.nbytes for step in steps if isinstance(step.layer, Embedding))
-    parameters = sum(array.nbytes for array in model.named_parameters().values()) - tables
-    known[shape] = activations, max(step.y.nbytes for step in steps), parameters
-    return known[shape]
+    known[key] = activations, max(step.y.nbytes for step in steps), stored - tables
+    return known[key]
 
 
 def shares(size: int, plan: Plan) -> list[list[slice]]:

@@ -117,6 +117,13 @@ def test_plan(monkeypatch):
         plan(model, rows, 8)
         with pytest.raises(AssertionError, match="measured already"):
             plan(model, rows[:, :99], 8)
+    image_net = Sequential(Conv2d(1, 8, 3, padding=1), Conv2d(8, 2, 3, padding=1), Flatten(), Linear(2 * 16 * 16, 3))
+    sizes = [workers._sizes(image_net, image)]
+    sizes.append(workers._sizes(image_net.astype(np.float64), image.astype(np.uint8).astype(np.float64)))
+    image_net[0].freeze()
+    sizes.append(workers._sizes(image_net, image.astype(np.float64)))
+    assert [s[2] for s in sizes] == [sizes[0][2], 2 * sizes[0][2], 2 * sizes[0][2]]
+    assert sizes[1][0] == 2 * sizes[0][0] and sizes[2][0] < sizes[1][0]  # the frozen front no longer counts
     for wrong in ({"workers": 0}, {"piece": 0}, {"workers": -1}):
         with pytest.raises(ValueError, match=f"{next(iter(wrong))} must be at least 1"):
             plan(model, rows, 8, **wrong)
