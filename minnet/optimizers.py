@@ -34,26 +34,28 @@ class SGD(Optimizer):
         self.momentum = in_range("momentum", momentum, below=1)
         self.nesterov = nesterov
         self.decoupled = decoupled
-        self.slots = ("velocity",) if momentum else ()
+        self.slots = ("momentum",) if momentum else ()
         if nesterov and not momentum:
             raise ValueError("nesterov looks ahead along the velocity: it needs momentum above 0")
         super().__init__(model, learning_rate, weight_decay, groups, loss)
 
     # v <- momentum v + g          w <- w - rate v          (Nesterov: w <- w - rate (g + momentum v))
+    # Kept is m = momentum v, from which the next step starts and which Nesterov's form needs as well: one pass less.
     def update(self, w, g, state, how, free):
         if not state:
-            np.multiply(g, how.rate, out=free)
+            g *= how.rate
+        elif self.nesterov:
+            (m,) = state
+            m += g
+            m *= self.momentum
+            g += m
+            g *= how.rate
         else:
-            (v,) = state
-            v *= self.momentum
-            v += g
-            if self.nesterov:
-                np.multiply(v, self.momentum, out=free)
-                free += g
-                free *= how.rate
-            else:
-                np.multiply(v, how.rate, out=free)
-        w -= free
+            (m,) = state
+            m += g
+            np.multiply(m, how.rate, out=g)
+            m *= self.momentum
+        w -= g
 
     def refuses_rows(self):
         if self.momentum:
@@ -90,9 +92,9 @@ class RMSProp(Optimizer):
         s += free
         np.sqrt(s, out=free)
         free += self.eps
-        np.divide(g, free, out=free)
-        free *= how.rate
-        w -= free
+        g /= free
+        g *= how.rate
+        w -= g
 
     def refuses_rows(self):
         return "RMSProp would let the other rows' mean squares fade: use SGD with momentum=0, or Adam (lazy on rows)"
@@ -105,7 +107,7 @@ class Adam(Optimizer):
     torch.optim.SparseAdam.
     """
 
-    slots = ("mean", "square")
+    slots = ("sum", "squares")
 
     def __init__(
         self,
@@ -127,22 +129,23 @@ class Adam(Optimizer):
     #   w <- w - rate (m / c1) / (sqrt(s / c2) + eps)
     #      = w - (rate sqrt(c2) / c1) m / (sqrt(s) + eps sqrt(c2))
     # SparseAdam writes eps for eps sqrt(c2) (the order at the end of the paper's section 2); so do rows here.
+    # Kept are the sums without their constant factors, M = m / (1 - beta1) and S = s / (1 - beta2), two passes over
+    # memory less; with q = sqrt(1 - beta2) the same step reads
+    #   w <- w - (rate sqrt(c2) / c1) ((1 - beta1) / q) M / (sqrt(S) + eps sqrt(c2) / q)
     def update(self, w, g, state, how, free):
         m, s = state
         beta1, beta2 = self.betas
-        c1, c2 = 1 - beta1**how.steps, 1 - beta2**how.steps
+        c1, c2, q = 1 - beta1**how.steps, 1 - beta2**how.steps, sqrt(1 - beta2)
         m *= beta1
-        np.multiply(g, 1 - beta1, out=free)
-        m += free
+        m += g
+        g *= g
         s *= beta2
-        np.multiply(g, g, out=free)
-        free *= 1 - beta2
-        s += free
-        np.sqrt(s, out=free)
-        free += self.eps * sqrt(c2) if not how.lazy else self.eps
-        np.divide(m, free, out=free)
-        free *= how.rate * sqrt(c2) / c1
-        w -= free
+        s += g
+        np.sqrt(s, out=g)
+        g += self.eps / q if how.lazy else self.eps * sqrt(c2) / q
+        np.divide(m, g, out=g)
+        g *= how.rate * sqrt(c2) / c1 * ((1 - beta1) / q)
+        w -= g
 
 
 class AdamW(Adam):

@@ -76,7 +76,10 @@ class Optimizer:
                 raise ValueError(f"group {group} matches no parameter; there are {', '.join(self._settings) or 'none'}")
 
     def update(self, w: np.ndarray, g: np.ndarray, state: tuple[np.ndarray, ...], how: How, free: np.ndarray) -> None:
-        """Writes new values into `w` and `state`, all of one shape with `g`; `free` may be overwritten, `g` not."""
+        """Writes new values into `w` and `state`; `g` is a copy of the gradient, which it may spoil, as it may `free`.
+
+        All have one shape. A formula that gets by with `g` alone keeps one array less in cache.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no update")
 
     def refuses_rows(self) -> str:
@@ -119,15 +122,17 @@ class Optimizer:
                 state = tuple(gathered)
                 for table, part in zip(tables, (w, *state), strict=True):
                     np.take(table, rows, axis=0, out=part, mode="clip")  # rows are checked; "raise" would copy
-            free, prepared = self._scratch(share, 0, g), self._scratch(share, 1, g)
-            if scale != 1:
-                g = np.multiply(g, scale, out=prepared)
+            free, copy = self._scratch(share, 0, g), self._scratch(share, 1, g)
             if how.decay and self.decoupled:
                 w *= 1 - how.rate * how.decay
-            elif how.decay:
-                np.multiply(w, how.decay, out=free)  # the gradient of decay/2 |w|^2
-                g = np.add(g, free, out=prepared)
-            self.update(w, g, state, how, free)
+            if scale != 1:
+                g = np.multiply(g, scale, out=free)
+            if how.decay and not self.decoupled:
+                np.multiply(w, how.decay, out=copy)  # the gradient of decay/2 |w|^2
+                copy += g
+            else:
+                np.copyto(copy, g)
+            self.update(w, copy, state, how, free)
             if rows is not None:
                 for table, part in zip(tables, (w, *state), strict=True):
                     table[rows] = part
@@ -197,7 +202,7 @@ class Optimizer:
             raise ValueError(f"'{place}': the rows of a gradient are unique, sorted and from 0 to {len(w) - 1}")
 
     def state_arrays(self) -> dict[str, np.ndarray]:
-        """All state as {"0.W/velocity": array, ..., "0.W/steps": array}: the arrays themselves, not copies."""
+        """All state as {"0.W/momentum": array, ..., "0.W/steps": array}: the arrays themselves, not copies."""
         return {f"{place}/{name}": array for place, state in self.state.items() for name, array in state.items()}
 
     def load_state_arrays(self, flat: dict[str, np.ndarray]) -> None:

@@ -473,7 +473,7 @@ def test_weights_that_do_not_fit_change_nothing():
         load_model(model, {})
     for place, array in model.named_parameters().items():
         assert np.array_equal(array, before[place])
-    load_model(model, arrays | {"optimizer/0.W/velocity": weights})
+    load_model(model, arrays | {"optimizer/0.W/momentum": weights})
     assert np.array_equal(model[4].W, weights)
 
 

@@ -517,20 +517,20 @@ def test_state_that_does_not_fit_is_refused():
     optimizer = Adam(layer, 0.1)
     optimizer.step()
     state = optimizer.state_arrays()
-    assert set(state) == {"W/mean", "W/square", "W/steps", "b/mean", "b/square", "b/steps"}
+    assert set(state) == {"W/sum", "W/squares", "W/steps", "b/sum", "b/squares", "b/steps"}
     for change, said in (
-        ({"W/velocity": state["W/mean"]}, "unexpected optimizer state 'W/velocity'"),
-        ({"9.W/mean": state["W/mean"]}, "unexpected optimizer state '9.W/mean'"),
+        ({"W/velocity": state["W/sum"]}, "unexpected optimizer state 'W/velocity'"),
+        ({"9.W/sum": state["W/sum"]}, "unexpected optimizer state '9.W/sum'"),
         ({"steps": state["W/steps"]}, "unexpected"),
-        ({"W/mean": state["W/mean"].T}, r"float64 \(3, 2\), expected float64 \(2, 3\)"),
-        ({"W/mean": state["W/mean"].astype(np.float32)}, "is float32"),
+        ({"W/sum": state["W/sum"].T}, r"float64 \(3, 2\), expected float64 \(2, 3\)"),
+        ({"W/sum": state["W/sum"].astype(np.float32)}, "is float32"),
         ({"W/steps": np.array(1.0)}, "expected int64"),
     ):
         with pytest.raises(ValueError, match=said):
             optimizer.load_state_arrays(state | change)
-    with pytest.raises(ValueError, match="'b/square' is missing"):
-        optimizer.load_state_arrays({key: array for key, array in state.items() if key != "b/square"})
-    assert optimizer.state_arrays()["W/mean"] is state["W/mean"]
+    with pytest.raises(ValueError, match="'b/squares' is missing"):
+        optimizer.load_state_arrays({key: array for key, array in state.items() if key != "b/squares"})
+    assert optimizer.state_arrays()["W/sum"] is state["W/sum"]
     with pytest.raises(ValueError, match="no optimizer fits"):
         optimizer_from({"optimizer": "os.system"}, layer)
     with pytest.raises(ValueError, match="no optimizer fits"):
@@ -591,7 +591,7 @@ def test_lookahead_refuses_a_state_that_does_not_fit():
         ({key: array for key, array in state.items() if key != "b/slow"}, "'b/slow' is missing"),
         (state | {"x/slow": state["b/slow"]}, "'x/slow' is missing or unexpected"),
         (state | {"b/slow": np.zeros(7)}, "'b/slow' is float64"),
-        (state | {"b/mean": np.zeros(7)}, "'b/mean' is float64"),
+        (state | {"b/sum": np.zeros(7)}, "'b/sum' is float64"),
     ):
         with pytest.raises(ValueError, match=said):
             optimizer.load_state_arrays(bad)

@@ -489,7 +489,7 @@ def test_foreign_and_damaged_files_are_not_resumed(tmp_path):
         "a weight is missing": lambda: checkpoint.save(
             path, {k: a for k, a in arrays.items() if "6.W" not in k}, header
         ),
-        "no optimizer": lambda: checkpoint.save(path, {"optimizer/9.W/velocity": np.zeros(3), **arrays}, header),
+        "no optimizer": lambda: checkpoint.save(path, {"optimizer/9.W/momentum": np.zeros(3), **arrays}, header),
         "best is gone": lambda: best.unlink(),
     }
     for case, damage in contents.items():
