@@ -22,7 +22,9 @@ def choose(probabilities: np.ndarray, labels: np.ndarray, each: int = 3, seed: i
     """Indices of examples to look at: for each of GROUPS up to `each`, drawn at random so that they are typical.
 
     Sure are the tenth of the right (or wrong) predictions with the highest top probability, unsure the tenth with
-    the lowest, and more than a tenth where they are few. Groups without examples are left out.
+    the lowest, and more than a tenth where they are few. A model may be sure of nearly everything: of the unsure only
+    those below 90 % are drawn from, or where these are too few, the least sure shown. Groups without examples are
+    left out.
     """
     rng = np.random.default_rng(seed)
     confidence = probabilities.max(axis=1)
@@ -34,7 +36,11 @@ def choose(probabilities: np.ndarray, labels: np.ndarray, each: int = 3, seed: i
         sure = group.endswith(("and sure", "yet sure"))
         half = (len(pool) + sure) // 2  # of very few, the surer half; the one in the middle of an odd number is sure
         size = max(len(pool) // 10, min(3 * each, half))
-        pool = pool[:size] if sure else pool[len(pool) - size :]
+        if sure:
+            pool = pool[:size]
+        else:
+            doubted = int((confidence[pool] < 0.9).sum())
+            pool = pool[len(pool) - min(size, max(doubted, each)) :]
         if len(pool):
             chosen[group] = np.sort(rng.choice(pool, min(each, len(pool)), replace=False))
     return chosen
