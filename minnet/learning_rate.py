@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minnet.optimizers import gradient_norm
+from minnet.sharing import plan
 from minnet.training import Trainer
-from minnet.workers import SHUFFLE, Batch, Crew, plan
+from minnet.workers import SHUFFLE, Batch, Crew
 
 
 class RateTest(NamedTuple):

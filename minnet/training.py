@@ -20,7 +20,8 @@ from minnet.losses import Loss, SoftmaxCrossEntropy
 from minnet.nonfinite import NonFiniteError, find_nonfinite
 from minnet.optimizers import Lookahead, Optimizer, clip_factor, gradient_norm
 from minnet.progress import Progress, as_json, differences, progress_from
-from minnet.workers import SHUFFLE, Batch, Crew, Plan, plan
+from minnet.sharing import Plan, plan
+from minnet.workers import SHUFFLE, Batch, Crew
 
 
 class Updated(NamedTuple):
@@ -35,7 +36,7 @@ class Trainer:
     """Fits a model: `Trainer(model, loss, optimizer).fit((x, y), validation=(x, y), epochs=10)`.
 
     `schedule` maps progress in [0, 1] to a factor on the optimizer's learning rate. `workers` threads share each
-    batch, in pieces of at most `piece` examples (None: chosen by a fixed rule on sizes, see workers.plan).
+    batch, in pieces of at most `piece` examples (None: chosen by a fixed rule on sizes, see sharing.plan).
     `augment(x, rng, epoch, indices)` changes training inputs. `freeze_at` {"1.b": 0.3} stops a parameter's learning
     at the first epoch that begins after that part of the run. Batch norm uses the statistics of each piece, or with
     `exact_batch_norm` those of the whole batch, for which the workers wait for each other.

@@ -9,32 +9,22 @@ a generator made from (seed, purpose, epoch, step, piece): nothing depends on wh
 from __future__ import annotations
 
 import functools
-import itertools
-import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from minnet.layers.base import Layer, RowGradient
 from minnet.layers.conv import Conv2d
-from minnet.layers.embedding import Embedding
 from minnet.layers.normalization import folded
 from minnet.losses import Loss
 from minnet.memory import Workspace, keep_freed_memory, release_freed_memory
+from minnet.sharing import Plan, available_cores, shares
 
 SHUFFLE, AUGMENT, DROPOUT = 1, 2, 3  # purposes of randomness
-PIECE_BYTES = 1 << 23  # what the largest activation of a piece may occupy
-MOST_WORKERS = 8  # unless asked for: with more, the interpreter's lock takes what they add
-
-
-def available_cores() -> int:
-    """The processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @functools.cache
@@ -43,74 +33,6 @@ def blas_controller() -> Any:
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()
-
-
-class Plan(NamedTuple):
-    """How a batch is spread: `workers` threads, at most `piece` examples at a time each."""
-
-    workers: int
-    piece: int
-
-
-def plan(model: Layer, example: Any, batch_size: int, workers: int | None = None, piece: int | None = None) -> Plan:
-    """A fixed rule on sizes. `example` is a batch of one.
-
-    What a batch becomes inside the network, behind the first layer that learns, is compared with the parameters,
-    tables of which a batch touches few rows left out. Where it is smaller (an MLP), each replica and each piece would
-    write and add gradients that outweigh its work; where it is below a quarter of PIECE_BYTES (a bag of words), handing
-    it out would: such a network runs as one piece with a threaded BLAS. Any other gets a worker for each core, up to
-    MOST_WORKERS, and pieces whose largest activation stays near PIECE_BYTES, or larger ones where the activations would
-    not outweigh the parameters by far: each piece transforms filters and adds gradients as often as it has parameters.
-    """
-    if workers is not None and workers < 1:
-        raise ValueError(f"workers must be at least 1, got {workers}")
-    if piece is not None and piece < 1:
-        raise ValueError(f"piece must be at least 1 example, got {piece}")
-    activations, largest, parameters = _sizes(model, example)
-    whole = activations * batch_size < max(parameters, PIECE_BYTES // 4)
-    if workers is None:
-        workers = 1 if whole else min(available_cores(), MOST_WORKERS)
-    if piece is None:
-        fitting, worth = PIECE_BYTES // largest, 8 * parameters // max(1, activations)
-        piece = batch_size if whole else max(16, 1 << max(fitting, worth, 1).bit_length() - 1)
-    return Plan(min(workers, batch_size), min(piece, batch_size))
-
-
-_measured: WeakKeyDictionary[Layer, dict[Any, tuple[int, int, int]]] = WeakKeyDictionary()
-
-
-def _sizes(model: Layer, example: Any) -> tuple[int, int, int]:
-    """Bytes of one example's activations behind the first layer that learns, of the largest of all, of the parameters.
-
-    Found by a forward pass, and kept as long as shape, parameters and what of them learns stay the same: for a small
-    batch it would cost as much as the batch.
-    """
-    stored = sum(array.nbytes for array in model.named_parameters().values())
-    known = _measured.setdefault(model, {})
-    key = (example.shape, example.dtype, stored, tuple(place for place, _, _ in model.trainable()))
-    if key in known:
-        return known[key]
-    training = [layer.training for _, layer in model.walk()]
-    _, steps = model.eval().trace(example)
-    for mode, (_, layer) in zip(training, model.walk(), strict=True):
-        layer.training = mode
-    learning = [next(step.layer.trainable(), None) is not None for step in steps]
-    activations = sum(step.y.nbytes for step in steps[learning.index(True) if True in learning else 0 :])
-    tables = sum(step.layer.W.nbytes for step in steps if isinstance(step.layer, Embedding))
-    known[key] = activations, max(step.y.nbytes for step in steps), stored - tables
-    return known[key]
-
-
-def shares(size: int, plan: Plan) -> list[list[slice]]:
-    """For each worker the slices of the batch that are its pieces: equal to within one example, in order.
-
-    No piece has fewer than two examples (as long as the batch has), so that batch statistics exist.
-    """
-    workers = max(1, min(plan.workers, size // 2))
-    each = max(1, min(-(-size // (workers * plan.piece)), size // (2 * workers)))
-    edges = np.linspace(0, size, workers * each + 1).round().astype(int)
-    pieces = [slice(int(a), int(b)) for a, b in itertools.pairwise(edges)]
-    return [pieces[w * each : (w + 1) * each] for w in range(workers)]
 
 
 class Outcome(NamedTuple):

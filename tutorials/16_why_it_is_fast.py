@@ -227,7 +227,8 @@ check("added in another order, some bits differ", differing.any())
 # %%
 from minnet.layers import GlobalMaxPool, Linear, ReLU, Sequential
 from minnet.losses import SoftmaxCrossEntropy
-from minnet.workers import Batch, Crew, Plan, available_cores
+from minnet.sharing import Plan, available_cores
+from minnet.workers import Batch, Crew
 
 model = Sequential(Linear(30, 5, bias=False))
 model.layers[0].W[...] = W

@@ -15,7 +15,8 @@ from minnet import models
 from minnet.layers import Layer
 from minnet.losses import SoftmaxCrossEntropy
 from minnet.optimizers import SGD, Adam, Optimizer, gradient_norm
-from minnet.workers import Batch, Crew, Plan, plan
+from minnet.sharing import Plan, plan
+from minnet.workers import Batch, Crew
 from tests.benchmarks.common import Opened
 
 CLASSES = 10

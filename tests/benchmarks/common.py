@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from minnet import doctor
-from minnet.workers import available_cores, blas_controller
+from minnet.sharing import available_cores
+from minnet.workers import blas_controller
 
 Opened = Callable[[], AbstractContextManager[Callable[[], None]]]  # opens a side: `with` it, get one step
 

@@ -21,8 +21,8 @@ from typing import Any
 from minnet.data import load
 from minnet.prediction import load_run
 from minnet.recipes import IMAGES
+from minnet.sharing import available_cores
 from minnet.training import predict
-from minnet.workers import available_cores
 from tests.benchmarks import common
 
 TRAIN = Path(__file__).parents[2] / "train.py"

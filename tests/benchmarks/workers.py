@@ -1,6 +1,6 @@
 """What workers are worth: one worker, or one a core, with the BLAS on one thread or on all, for each kind of network.
 
-Also the test of minnet's rule (workers.plan): the way that it chooses is marked with a star.
+Also the test of minnet's rule (sharing.plan): the way that it chooses is marked with a star.
 
     python -m tests.benchmarks.workers cnn6 mlp text-cnn --out workers.json
 """
@@ -16,7 +16,8 @@ from typing import Any
 
 from minnet import models
 from minnet.optimizers import Adam
-from minnet.workers import blas_controller, plan
+from minnet.sharing import plan
+from minnet.workers import blas_controller
 from tests.benchmarks import common
 from tests.benchmarks.cases import BUCKETS, CLASSES, MEAN, STD, Case, all_cases, trained_by_minnet, training_flops
 
