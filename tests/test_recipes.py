@@ -12,7 +12,7 @@ from minnet.data import Dataset, Split, load, vectorizer_from
 from minnet.functional import softmax
 from minnet.layers import Conv2d
 from minnet.optimizers import SGD, Lookahead
-from minnet.recipes import CHANGES, FIRST_CHOICE, IMAGES, KINDS, OPTIMIZERS, SMALL, TEXT, choose, decoupled
+from minnet.recipes import CHANGES, FIRST_CHOICE, IMAGES, KINDS, MEDIUM, OPTIMIZERS, SMALL, TEXT, choose, decoupled
 from minnet.training import Trainer
 
 
@@ -102,7 +102,9 @@ def test_digits_are_not_mirrored():
 def test_few_texts_get_more_passes():
     few, many = choose(texts(60), "ngrams")[1], choose(texts(SMALL), "ngrams")[1]
     assert few.epochs > many.epochs
-    assert choose(texts(60, name="vader/movies"), "bag")[1] is not None
+    assert choose(texts(60, name="vader/movies"), "bag")[1].batch_size == 16
+    epochs = [choose(texts(size), "bag")[1].epochs for size in (SMALL - 1, SMALL, MEDIUM - 1, MEDIUM)]
+    assert epochs == [40, 10, 10, TEXT["bag"].epochs]
 
 
 def test_balanced_weights_make_every_class_count_alike():
