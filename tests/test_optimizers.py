@@ -428,7 +428,11 @@ def test_gradients_that_do_not_fit_change_nothing():
     gradients_for(layer, 0)
     before = layer.W.copy()
     good = layer.db
-    for db, said in ((np.ones(3), r"shape \(2,\), its gradient \(3,\)"), (good.astype(np.float32), "run forward")):
+    for db, said in (
+        (np.ones(3), r"shape \(2,\), its gradient \(3,\)"),
+        (np.ones(1), r"its gradient \(1,\)"),
+        (good.astype(np.float32), "run forward"),
+    ):
         layer.db = db
         with pytest.raises(ValueError, match=said):
             optimizer.step()
@@ -523,7 +527,9 @@ def test_state_that_does_not_fit_is_refused():
         ({"9.W/sum": state["W/sum"]}, "unexpected optimizer state '9.W/sum'"),
         ({"steps": state["W/steps"]}, "unexpected"),
         ({"W/sum": state["W/sum"].T}, r"float64 \(3, 2\), expected float64 \(2, 3\)"),
+        ({"W/sum": state["W/sum"][:1]}, r"float64 \(1, 3\), expected float64 \(2, 3\)"),
         ({"W/sum": state["W/sum"].astype(np.float32)}, "is float32"),
+        ({"x" * 200: state["W/sum"]}, f"state '{'x' * 80}':"),
         ({"W/steps": np.array(1.0)}, "expected int64"),
     ):
         with pytest.raises(ValueError, match=said):
