@@ -37,15 +37,17 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--epochs", type=int, help="passes over the training data")
     parser.add_argument("--batch-size", type=int, help="examples per update")
     parser.add_argument("--learning-rate", type=float, help="the highest of the schedule")
-    parser.add_argument("--optimizer", choices=OPTIMIZERS)
+    parser.add_argument("--optimizer", choices=OPTIMIZERS, help="with its default settings and a usual rate")
     parser.add_argument("--seed", type=int, default=0, help="of all that is random (default 0)")
     parser.add_argument("--workers", type=int, help="threads that share a batch (default: up to 8, where it helps)")
     parser.add_argument("--data", help="the folder where data sets lie and are put")
     parser.add_argument("--out", help="the run's folder (default: a new one in runs/)")
-    parser.add_argument("--limit", type=int, help="training examples at most (others: as many, or 1,000)")
+    parser.add_argument("--limit", type=int, help="so many training examples at most; others likewise, or 1,000")
     parser.add_argument("--validation", type=float, help="examples held out, or their share; 0 for none")
     parser.add_argument("--patience", type=int, help="stop after so many epochs without a better validation loss")
-    parser.add_argument("--resume", action="store_true", help="go on with an interrupted run, given by --out")
+    parser.add_argument(
+        "--resume", action="store_true", help="go on with a stopped run: that in --out, or the newest one"
+    )
     parser.add_argument("--text", help="csv: the column with the text")
     parser.add_argument("--label", help="csv: the column with the class")
     parser.add_argument("--hide-text", action="store_true", help="keep texts out of the report")
@@ -74,13 +76,14 @@ def train(args: argparse.Namespace) -> str:
     started = time.perf_counter()
     dataset = read_data(args)
     name, recipe = choose(dataset, args.model)
-    wanted = ("epochs", "batch_size", "learning_rate", "optimizer", "patience")
+    if args.optimizer:
+        recipe = recipe.with_optimizer(args.optimizer)
+    wanted = ("epochs", "batch_size", "learning_rate", "patience")
     recipe = replace(recipe, **{key: getattr(args, key) for key in wanted if getattr(args, key) is not None})
     if args.learning_rate is None:
         recipe = recipe.for_examples(len(dataset.train))
-    if args.optimizer:
-        recipe = replace(recipe, settings={})
     folder = new_folder(args.out, f"{dataset.name}-{name}", args.resume)
+    args.out = str(folder)
     with report.prepare(folder) as lock:
         print(f"\n{dataset!r}\n{name} -> {folder}" + (f"\n{lock.note}" if lock.note else ""))
         vectorizer, inputs = recipe.encode(dataset)
@@ -159,8 +162,8 @@ def tour(args: argparse.Namespace) -> None:
     print(
         "\nWhat next?\n"
         "  open the pages above in a browser\n"
-        f'  python -m minnet predict {args.out or "runs/comments-ngrams"} "Not bad at all, I would come again"\n'
-        "  python train.py cifar10 --model cnn6      colour photographs (downloads 162 MB once)\n"
+        f'  python -m minnet predict {args.out} "Not bad at all, I would come again"\n'
+        "  python train.py cifar10 --model cnn6      colour photographs (downloads 170 MB once)\n"
         "  tutorials/README.md                       the lessons, from a score to a trained network"
     )
 

@@ -1,4 +1,4 @@
-"""minnet: neural networks from scratch in NumPy, readable in an afternoon.
+"""minnet: neural networks from scratch in NumPy, whose heart you can read in an afternoon.
 
 Import what you use from where it stands: `from minnet.layers import Linear`, `from minnet.training import Trainer`.
 """

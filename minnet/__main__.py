@@ -9,7 +9,7 @@ from minnet.data import commands as data
 
 @one_line_errors
 def main() -> None:
-    parser = Parser(prog="python -m minnet", description="What a trained network says, and on what.")
+    parser = Parser(prog="python -m minnet", description="Everything but training.")
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
     for module in (prediction, data, compare, doctor, worksheet):
         module.add_arguments(subparsers)

@@ -16,6 +16,7 @@ from minnet.optimizers import SGD, Adam, AdamW, Lookahead, Optimizer, RMSProp
 from minnet.schedules import Constant, OneCycle, Schedule, Triangular
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {"sgd": SGD, "rmsprop": RMSProp, "adam": Adam, "adamw": AdamW}
+USUAL_RATES = {"sgd": 0.1, "rmsprop": 1e-3, "adam": 1e-3, "adamw": 1e-3}
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,12 @@ class Recipe:
         if updates >= self.full_updates:
             return self
         return replace(self, learning_rate=self.learning_rate * (updates / self.full_updates) ** 0.5)
+
+    def with_optimizer(self, name: str) -> Recipe:
+        """The same with another optimizer, its own defaults and a usual rate: SGD's 0.1 would make Adam diverge."""
+        if name == self.optimizer:
+            return self
+        return replace(self, optimizer=name, settings={}, learning_rate=USUAL_RATES[name])
 
     def encode(self, dataset: Dataset) -> tuple[Any, dict[str, Any]]:
         """(vectorizer or None, the inputs of each split): images stay as they are, texts become numbers."""

@@ -1,6 +1,6 @@
 """Winograd's fast convolution: for 3x3 kernels at stride 1, a quarter of the multiplications.
 
-Called by kernels.convolve, which decides when; shapes and memory order are explained there.
+Called by kernels.convolve where `suits` says so; shapes are explained there, the memory order in memory.py.
 """
 
 from __future__ import annotations

@@ -12,7 +12,19 @@ from minnet.data import Dataset, Split, load, vectorizer_from
 from minnet.functional import softmax
 from minnet.layers import Conv2d
 from minnet.optimizers import SGD, Lookahead
-from minnet.recipes import CHANGES, FIRST_CHOICE, IMAGES, KINDS, MEDIUM, OPTIMIZERS, SMALL, TEXT, choose, decoupled
+from minnet.recipes import (
+    CHANGES,
+    FIRST_CHOICE,
+    IMAGES,
+    KINDS,
+    MEDIUM,
+    OPTIMIZERS,
+    SMALL,
+    TEXT,
+    USUAL_RATES,
+    choose,
+    decoupled,
+)
 from minnet.training import Trainer
 
 
@@ -97,6 +109,14 @@ def test_digits_are_not_mirrored():
     for name in ("softmax", "mlp", "cnn6", "resnet"):
         augment = choose(digits, name)[1].augment
         assert augment is None or augment.flip is False
+
+
+def test_another_optimizer_comes_with_its_own_rate_and_settings():
+    recipe = IMAGES["cnn6"]
+    other = recipe.with_optimizer("adam")
+    assert (other.optimizer, other.learning_rate, other.settings) == ("adam", 1e-3, {})
+    assert other.epochs == recipe.epochs and recipe.with_optimizer("sgd") is recipe
+    assert USUAL_RATES.keys() == OPTIMIZERS.keys()
 
 
 def test_few_texts_get_more_passes():

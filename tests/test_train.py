@@ -88,6 +88,7 @@ def test_a_run_says_how_it_was_made(elsewhere, unwritten):
     (made,) = unwritten
     config = made["config"]
     assert (config["optimizer"], config["learning_rate"], config["batch_size"]) == ("adam", 0.01, 16)
+    assert config["optimizer_settings"] == {}
     assert (config["seed"], config["workers"], config["examples"], config["epochs"]) == (3, 1, 60, 1)
     assert config["fingerprint"] and config["command"].startswith("python ")
     assert len(made["rates"]) == 4 and made["rates"].argmax() == 1, "one cycle"
