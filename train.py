@@ -16,13 +16,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from minnet import metrics, report
 from minnet.commands import Parser, one_line_errors, pictures_of_learning, seen_on_validation
 from minnet.data import Dataset, load, test_views
 from minnet.data.own import load_csv, load_images
 from minnet.functional import softmax
 from minnet.memory import peak_memory
-from minnet.recipes import KINDS, OPTIMIZERS, choose
+from minnet.recipes import KINDS, OPTIMIZERS, Recipe, choose
 from minnet.run_folder import new_folder
 from minnet.training import Trainer
 
@@ -113,8 +115,7 @@ def train(args: argparse.Namespace) -> str:
             print(f"Stopped. Go on with: {resuming(args, folder)}")
             raise SystemExit(130)
         # The test split is looked at once, here.
-        views = test_views(inputs["test"]) if recipe.views else [(1.0, inputs["test"])]
-        scores: Any = sum(weight * trainer.predict(view) for weight, view in views)
+        scores = seen(trainer, recipe, inputs["test"])
         probabilities = softmax(scores)
         measured = metrics.evaluate(probabilities, dataset.test.y, dataset.classes)
         config = {
@@ -127,7 +128,7 @@ def train(args: argparse.Namespace) -> str:
             "peak_mib": round(peak_memory()),
             **recipe.config(),
             **trainer.run,
-            **({} if validation is None else seen_on_validation(trainer.predict(validation[0]), validation[1])),
+            **({} if validation is None else seen_on_validation(seen(trainer, recipe, validation[0]), validation[1])),
         }
         shown = pictures_of_learning(dataset, model, vectorizer)
         if "temperature" in config:
@@ -139,6 +140,13 @@ def train(args: argparse.Namespace) -> str:
         )  # fmt: skip
     heading = f"{name} on {dataset.name}, {len(dataset.test):,} test examples:"
     return f"\n{heading}\n{metrics.table(measured)}\n\nThe page: {page}"
+
+
+def seen(trainer: Trainer, recipe: Recipe, inputs: Any) -> np.ndarray:
+    """The network's scores for these inputs, averaged over six views of each picture where the recipe says so."""
+    views = test_views(inputs) if recipe.views else [(1.0, inputs)]
+    total: Any = sum(weight * trainer.predict(view) for weight, view in views)
+    return total
 
 
 def resuming(args: argparse.Namespace, folder: Path) -> str:

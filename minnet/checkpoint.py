@@ -236,19 +236,29 @@ def _arrays_of(model: Layer) -> dict[str, np.ndarray]:
     return model.named_parameters() | model.named_buffers()
 
 
-# Building comes before loading, so a description of ten lines could ask for all memory there is. No layer has many
-# more weights than the product of its two largest whole numbers (Linear: exactly that), and no sound checkpoint
+# Building comes before loading, so a description of ten lines could ask for all memory there is. No sound checkpoint
 # describes far more weights than it holds.
 def _plausible(described: Any, held: int) -> None:
-    if isinstance(described, dict):
-        numbers = sorted(_whole_numbers(described.values()))[-2:]
-        if prod(numbers) > 1000 * held + 10**6:
-            raise ValueError(f"the description asks for {str(described)[:120]}, but only {held} numbers are stored")
-        for value in described.values():
-            _plausible(value, held)
-    elif isinstance(described, list):
-        for value in described:
-            _plausible(value, held)
+    if _asked(described) > 1000 * held + 10**6:
+        raise ValueError(f"the description asks for {str(described)[:120]}, but only {held} numbers are stored")
+
+
+def _asked(described: Any) -> int:
+    """More numbers than the layers described here would have, those inside them included.
+
+    A convolution has a kernel for each pair of channels; no other layer has many more weights than the product of its
+    two largest whole numbers (Linear: exactly that).
+    """
+    if isinstance(described, list):
+        return sum(map(_asked, described))
+    if not isinstance(described, dict):
+        return 0
+    asked = prod(sorted(_whole_numbers(described.values()))[-2:])
+    if "in_channels" in described:
+        kernel = _whole_numbers([described.get("kernel_size")])
+        channels = _whole_numbers([described["in_channels"], described.get("out_channels")])
+        asked = max(asked, prod([*kernel, *channels, *(kernel if len(kernel) == 1 else [])]))
+    return max(asked, 0) + sum(map(_asked, described.values()))
 
 
 def _whole_numbers(values: Any) -> list[int]:

@@ -7,6 +7,10 @@ from typing import Any
 import numpy as np
 
 
+class NoDistribution(ValueError):
+    """Scores that stand for no probabilities: -inf for every class."""
+
+
 def _row_maximum(z: np.ndarray, axis: int) -> np.ndarray:
     """The maximum along `axis`, kept as an axis of length 1; raises where no score is possible."""
     if not isinstance(z, np.ndarray) or z.dtype.kind != "f":
@@ -15,7 +19,9 @@ def _row_maximum(z: np.ndarray, axis: int) -> np.ndarray:
         raise ValueError(f"scores need at least one entry along axis {axis}, got shape {z.shape}")
     top = z.max(axis=axis, keepdims=True, initial=-np.inf)
     if (top == -np.inf).any():
-        raise ValueError("a row of scores is -inf throughout: every class is impossible, so there is no distribution")
+        raise NoDistribution(
+            "a row of scores is -inf throughout: every class is impossible, so there is no distribution"
+        )
     return top
 
 

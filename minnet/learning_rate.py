@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minnet.functional import NoDistribution
 from minnet.optimizers import gradient_norm
 from minnet.sharing import plan
 from minnet.training import Trainer
@@ -59,7 +60,10 @@ def find_learning_rate(
     with Crew(model.train(), loss, chosen, trainer.exact_batch_norm) as crew, np.errstate(all="ignore"):
         for step, (rate, rows) in enumerate(zip(tried, _batches(len(y), size, trainer.seed), strict=False)):
             batch = Batch(x, rows, y[rows], None if weights is None else weights[rows], trainer.augment)
-            found = crew.step(batch, (trainer.seed, 0, step)).loss
+            try:
+                found = crew.step(batch, (trainer.seed, 0, step)).loss
+            except NoDistribution:  # every score is -inf
+                break
             if not (math.isfinite(found) and math.isfinite(gradient_norm(model, loss))):
                 break
             optimizer.step(float(rate))

@@ -37,10 +37,10 @@ class Loss(Layer):
         if weights is None:
             return np.ones(len(targets))
         weights = np.asarray(weights, dtype=np.float64)
-        if weights.shape != (len(targets),) or not (weights >= 0).all():
-            raise ValueError(
-                f"{self!r}: weights must be {len(targets)} numbers >= 0, one an example, got shape {weights.shape}"
-            )
+        if weights.shape != (len(targets),):
+            raise ValueError(f"{self!r}: weights must be {len(targets)} numbers, one an example, got {weights.shape}")
+        if not (weights >= 0).all():
+            raise ValueError(f"{self!r}: weights must be at least 0, got {weights[~(weights >= 0)][0]:g}")
         return weights
 
     def _normalised(self, targets: np.ndarray, weights: Any, denominator: float | None) -> np.ndarray:

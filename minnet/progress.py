@@ -6,6 +6,8 @@ import json
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from typing import Any
 
+import numpy as np
+
 
 @dataclass
 class Progress:
@@ -54,7 +56,13 @@ def described(setting: Any) -> Any:
 
 def as_json(settings: dict[str, Any]) -> dict[str, Any]:
     """The settings as they come back from a checkpoint's header (tuples as lists, keys as text)."""
-    return json.loads(json.dumps({name: described(setting) for name, setting in settings.items()}))
+    return json.loads(json.dumps({name: described(setting) for name, setting in settings.items()}, default=_plain))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{value!r} cannot be kept in a checkpoint's settings")
 
 
 def differences(then: Any, now: dict[str, Any]) -> list[str]:

@@ -191,6 +191,7 @@ def choose(dataset: Dataset, model: str | None) -> tuple[str, Recipe]:
     if name not in known:
         raise ValueError(f"no model {name!r} for {dataset.kind}: choose from {', '.join(known)}")
     family = dataset.name.split("/")[0]
-    if dataset.kind == "text" and len(dataset.train) < MEDIUM:  # fewer texts need more passes
-        family = "comments" if len(dataset.train) < SMALL else "thousands"
+    if dataset.kind == "text":  # fewer texts need more passes
+        size = len(dataset.train)
+        family = "comments" if size < SMALL else "thousands" if size < MEDIUM else "many"
     return name, replace(known[name], **CHANGES.get((family, name), {}))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import csv
-import errno
 import io
 import json
 import math
@@ -16,6 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from minnet import locks
+from minnet.checkpoint import written_whole
 
 LOCK = ".lock"
 _held: dict[str, Lock] = {}
@@ -89,21 +91,10 @@ def prepare(folder: str | Path) -> Lock:
 
 
 def save(path: Path, data: bytes | str) -> None:
-    """Writes the file whole or not at all: into a file beside it, which then takes its name in one step."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(part, "wb") as file:
-            file.write(data.encode() if isinstance(data, str) else data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise OSError(
-            f"cannot write {path} ({error.strerror or error}): make room or choose another folder; "
-            "a file of that name from before is as it was"
-        ) from None
+    """Writes the file whole or not at all, making its folder if there is none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with written_whole(path) as file:
+        file.write(data.encode() if isinstance(data, str) else data)
 
 
 def to_json(value: Any) -> str:
@@ -155,7 +146,7 @@ def _claim(folder: Path) -> Lock:
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            _lock(handle)
+            locks.take(handle)
             # Whoever held it may have removed the file between our opening and our locking: then ours is a ghost.
             if os.name == "nt" or os.stat(path).st_ino == os.fstat(handle).st_ino:
                 break
@@ -171,29 +162,6 @@ def _claim(folder: Path) -> Lock:
     os.lseek(handle, 0, os.SEEK_SET)
     os.write(handle, f"process {os.getpid()} on {socket.gethostname()} since {time.strftime('%H:%M:%S')}\n".encode())
     return Lock(folder, handle, note)
-
-
-def _lock(handle: int) -> None:
-    if os.name == "nt":
-        import msvcrt
-
-        os.lseek(handle, 1 << 20, os.SEEK_SET)  # a byte beyond the text, which others may then still read
-        try:
-            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
-        except OSError:
-            raise BlockingIOError from None
-        os.lseek(handle, 0, os.SEEK_SET)
-        return
-    import fcntl
-
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise
-    except OSError as error:
-        if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.EINVAL, errno.ENOSYS):
-            raise
-        # a file system without locks: the run is worth more than the claim
 
 
 def _owner(folder: Path) -> str:
@@ -213,14 +181,16 @@ def _release_all() -> None:
 def new_folder(wanted: str | None, name: str, resume: bool) -> Path:
     """Where a run goes: `wanted`, or runs/NAME, runs/NAME-2, ... , the first that holds no run yet.
 
-    With `resume`, the folder that holds the run to go on with. Raises ValueError when `wanted` holds a run already.
+    With `resume`, the last of them that holds one. Raises ValueError when `wanted` holds a run already.
     """
     if wanted is not None:
         if (Path(wanted) / "last.ckpt").exists() and not resume:
             raise ValueError(f"{wanted} already holds a run: choose another --out, or go on with it by --resume")
         return Path(wanted)
     numbered = [Path("runs") / (name if number == 1 else f"{name}-{number}") for number in range(1, 10_000)]
-    free = next(index for index, path in enumerate(numbered) if not path.exists())
-    if resume and free == 0:
-        raise FileNotFoundError(f"nothing to resume: there is no {numbered[0]}. Give the run's folder by --out.")
-    return numbered[free - 1 if resume else free]
+    if not resume:
+        return next(path for path in numbered if not any((path / file).exists() for file in ("last.ckpt", LOCK)))
+    begun = [path for path in numbered if (path / "last.ckpt").exists()]
+    if not begun:
+        raise FileNotFoundError(f"nothing to resume: there is no run {numbered[0]}. Give the run's folder by --out.")
+    return begun[-1]

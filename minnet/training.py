@@ -14,6 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from minnet import checkpoint, run_folder
+from minnet.functional import NoDistribution
 from minnet.interrupt import Interrupt
 from minnet.layers.base import Layer
 from minnet.losses import Loss, SoftmaxCrossEntropy
@@ -21,7 +22,7 @@ from minnet.nonfinite import NonFiniteError, find_nonfinite
 from minnet.optimizers import Lookahead, Optimizer, clip_factor, gradient_norm
 from minnet.progress import Progress, as_json, differences, progress_from
 from minnet.sharing import Plan, plan
-from minnet.workers import SHUFFLE, Batch, Crew
+from minnet.workers import SHUFFLE, Batch, Crew, Outcome
 
 
 class Updated(NamedTuple):
@@ -64,6 +65,11 @@ class Trainer:
                 "the model ends in Softmax and the loss is SoftmaxCrossEntropy, which applies softmax itself: twice "
                 "would flatten every probability. Leave the Softmax layer out, or use CrossEntropy."
             )
+        updates = optimizer.optimizer if isinstance(optimizer, Lookahead) else optimizer
+        if all(updates.model is not layer for _, layer in model.walk()):
+            raise ValueError("the optimizer was made for another model, which it would go on updating: make it anew")
+        if next(loss.trainable(), None) is not None and updates.loss is not loss:
+            raise ValueError(f"{loss!r} has parameters that nobody would update: pass loss=... to the optimizer")
         self.model, self.loss, self.optimizer = model, loss, optimizer
         self.schedule, self.seed, self.workers, self.piece = schedule, seed, workers, piece
         self.clip_norm, self.augment, self.freeze_at = clip_norm, augment, freeze_at or {}
@@ -95,8 +101,8 @@ class Trainer:
         """
         x, y = train[0], np.asarray(train[1])
         weights = np.asarray(train[2], dtype=np.float64) if len(train) > 2 else None
-        self._check(x, y, weights, validation, epochs, batch_size)
-        examples = len(y)
+        self._check(x, y, weights, validation, epochs, batch_size, patience)
+        epochs, batch_size, examples = int(epochs), int(batch_size), len(y)
         # a rest of one example joins the last batch: batch statistics need two
         self.steps = examples // batch_size + (examples % batch_size > 1 or examples < batch_size)
         chosen = plan(self.model, x[:1], min(batch_size, examples), self.workers, self.piece)
@@ -117,11 +123,15 @@ class Trainer:
         self.interrupted = False
         state = self._restore() if resume else Progress()
         self._started = time.perf_counter() - state.seconds
+
+        def more() -> bool:
+            return state.epoch < epochs and (patience is None or state.waited < patience)
+
         with self._crew(chosen) as crew, Interrupt() as interrupt:
-            while state.epoch < epochs and (patience is None or state.waited < patience) and not self.interrupted:
+            while more() and not self.interrupted:
                 if self._epoch(crew, (x, y, weights), state, interrupt, progress):
                     self._close_epoch(crew, validation, state, progress)
-                self.interrupted = interrupt.asked and state.epoch < epochs
+                self.interrupted = interrupt.asked and more()
         if not self.interrupted and self.best is not None:
             self._set_weights(self.best)
         return self.history
@@ -195,11 +205,20 @@ class Trainer:
     # -- one update ----------------------------------------------------------------------------------------
 
     def _step(self, crew: Crew, batch: Batch, progress: float, key: tuple[int, int, int]) -> Updated:
-        """Forward, backward, update. Raises NonFiniteError, with the model as it was, if loss or gradient are not."""
+        """Forward, backward, update. Raises NonFiniteError, with the model as it was, if loss or gradient are not.
+
+        A batch whose examples all have the weight zero changes nothing.
+        """
+        if self.loss.denominator(batch.y, batch.weights) == 0:
+            return Updated(0.0, 0, self._rate(progress))
         buffers = list(self.model.named_buffers().values())
         before = [array.copy() for array in buffers]  # batch norm's statistics; weights only change in the update
-        outcome, rate = crew.step(batch, key), self._rate(progress)
-        norm = gradient_norm(self.model, self.loss, self.optimizer.pool)
+        rate = self._rate(progress)
+        try:
+            outcome = crew.step(batch, key)
+            norm = gradient_norm(self.model, self.loss, self.optimizer.pool)
+        except NoDistribution:  # every score is -inf
+            outcome, norm = Outcome(math.nan, 0), math.nan
         if not (math.isfinite(outcome.loss) and math.isfinite(norm)):
             for array, old in zip(buffers, before, strict=True):
                 array[...] = old
@@ -245,7 +264,7 @@ class Trainer:
         loss = row["validation_loss"]
         if loss is None:
             return
-        if state.best_loss is None or loss < state.best_loss:
+        if loss < (math.inf if state.best_loss is None else state.best_loss):  # a NaN never is the best
             state.best_loss, state.best_epoch, state.waited = loss, row["epoch"], 0
             self.best = {key: array.copy() for key, array in self._weights().items()}
             self._save("best.ckpt", state)
@@ -319,9 +338,12 @@ class Trainer:
                 line += f"   validation: loss {row['validation_loss']:.4f}  accuracy {row['validation_accuracy']:.4f}"
             tqdm.write(f"{line}   {row['examples_per_second']:,.0f} examples/s  {row['seconds']:.0f} s")
 
-    def _check(self, x: Any, y: np.ndarray, weights: Any, validation: Any, epochs: int, batch_size: int) -> None:
+    def _check(
+        self, x: Any, y: np.ndarray, weights: Any, validation: Any, epochs: int, batch_size: int, patience: int | None
+    ) -> None:
         """Raises before any work is done."""
-        for name, value in (("epochs", epochs), ("batch_size", batch_size)):
+        waits = () if patience is None else (("patience", patience),)
+        for name, value in (("epochs", epochs), ("batch_size", batch_size), *waits):
             if not isinstance(value, (int, np.integer)) or value < 1:
                 raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
         for name, inputs, targets in (("training", x, y), ("validation", *(validation or ([0], [0])))):
@@ -332,6 +354,11 @@ class Trainer:
                 raise ValueError(f"the {name} data is empty")
         if weights is not None and weights.shape != (len(y),):
             raise ValueError(f"example weights must be {len(y)} numbers, one an example, got shape {weights.shape}")
+        if weights is not None and not ((weights >= 0) & (weights < math.inf)).all():
+            wrong = weights[~((weights >= 0) & (weights < math.inf))][0]
+            raise ValueError(f"example weights must be finite and at least 0, got {wrong:g}")
+        if weights is not None and not weights.any():
+            raise ValueError("all example weights are 0: no example counts")
         for name, inputs, targets in (("training", x, y), *([("validation", *validation)] if validation else [])):
             with _mode(self.model, training=False):
                 scores = self.model.forward(inputs[:1])  # raises for a wrong shape or dtype

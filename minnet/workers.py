@@ -99,8 +99,7 @@ class Crew:
         source = folded(model) if loss is None and plan.piece > 1 else model  # folding costs one image's worth
         self.replicas = [_Replica(source, loss) for _ in range(plan.workers)]
         self.meeting = _Meeting() if exact_batch_norm else None
-        if self.meeting is not None:  # one piece a worker, so that all stand at the same layer at the same time
-            self.plan = plan._replace(piece=1 << 30)
+        if self.meeting is not None:
             for seat, replica in enumerate(self.replicas):
                 for layer in replica.noting:
                     layer.exchange = functools.partial(self.meeting.share, seat)
@@ -124,10 +123,10 @@ class Crew:
         if self.loss is not None:  # a prediction holds little, and the next one is spared asking the system for it
             release_freed_memory()
 
-    def _each(self, task: Callable[[_Replica, list[slice], int], Any], size: int) -> list[Any]:
+    def _each(self, task: Callable[[_Replica, list[slice], int], Any], size: int, piece: int) -> list[Any]:
         """Runs task(replica, its pieces, number of its first piece) on every worker; results in worker order."""
         work, first = [], 0
-        for replica, pieces in zip(self.replicas, shares(size, self.plan), strict=False):
+        for replica, pieces in zip(self.replicas, shares(size, self.plan._replace(piece=piece)), strict=False):
             work.append((replica, pieces, first))
             first += len(pieces)
         if self.meeting is not None:
@@ -156,7 +155,9 @@ class Crew:
         `key` is (seed, epoch, step).
         """
         denominator = self.loss.denominator(batch.y, batch.weights) if self.loss is not None else 1.0
-        results = self._each(functools.partial(self._work, batch, key, denominator), len(batch.y))
+        # workers that meet take one piece each, so that all stand at the same layer at the same time
+        piece = self.plan.piece if self.meeting is None else len(batch.y)
+        results = self._each(functools.partial(self._work, batch, key, denominator), len(batch.y), piece)
         total = results[0][1]
         for _, gradients, _ in results[1:]:
             total = {place: add_gradients(total[place], gradients[place]) for place in total}
@@ -210,7 +211,8 @@ class Crew:
         def forward(replica: _Replica, pieces: list[slice], first: int) -> list[np.ndarray]:
             return [replica.model.forward(x[piece]) for piece in pieces if not self._failed]
 
-        return np.concatenate([y for results in self._each(forward, x.shape[0]) for y in results])
+        each = self._each(forward, x.shape[0], self.plan.piece)
+        return np.concatenate([y for results in each for y in results])
 
 
 class Batch(NamedTuple):

@@ -125,6 +125,8 @@ def test_few_texts_get_more_passes():
     assert choose(texts(60, name="vader/movies"), "bag")[1].batch_size == 16
     epochs = [choose(texts(size), "bag")[1].epochs for size in (SMALL - 1, SMALL, MEDIUM - 1, MEDIUM)]
     assert epochs == [40, 10, 10, TEXT["bag"].epochs]
+    for name in ("comments", "thousands"):  # what a file is called does not count
+        assert choose(texts(MEDIUM, name=name), "bag")[1] == TEXT["bag"]
 
 
 def test_balanced_weights_make_every_class_count_alike():

@@ -282,7 +282,7 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match=r"No space left on device.*as it was") as error:
+    with pytest.raises(OSError, match=r"No space left on device.*before is untouched") as error:
         run_folder.save(path, "after")
     assert "\n" not in str(error.value) and "metrics.json" in str(error.value)
     assert path.read_text() == "before" and list(tmp_path.iterdir()) == [path]

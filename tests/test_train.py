@@ -14,6 +14,7 @@ from PIL import Image
 
 import train
 from minnet import checkpoint, prediction, report
+from minnet.run_folder import new_folder
 from minnet.training import Trainer
 from tests.running import call, refused
 from tests.test_training import CtrlC, saved_bits
@@ -80,6 +81,18 @@ def test_runs_get_folders_of_their_own(elsewhere, unwritten):
     for _ in range(2):
         assert call(train.main, "digits", "--model", "softmax", *QUICK).status == 0
     assert sorted(path.name for path in Path("runs").iterdir()) == ["digits-softmax", "digits-softmax-2"]
+
+
+def test_a_folder_that_holds_no_run_is_free_and_not_resumed(elsewhere):
+    for number, names in ((1, ["last.ckpt"]), (2, []), (3, [".lock"])):
+        folder = Path("runs") / ("net" if number == 1 else f"net-{number}")
+        folder.mkdir(parents=True)
+        for name in names:
+            (folder / name).touch()
+    assert new_folder(None, "net", resume=False) == Path("runs/net-2")
+    assert new_folder(None, "net", resume=True) == Path("runs/net")
+    with pytest.raises(FileNotFoundError, match=r"nothing to resume: there is no run runs.other"):
+        new_folder(None, "other", resume=True)
 
 
 def test_a_run_says_how_it_was_made(elsewhere, unwritten):

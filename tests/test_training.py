@@ -12,6 +12,7 @@ import scipy.sparse
 
 from minnet import checkpoint
 from minnet.data import Augment
+from minnet.large_vocabulary import SampledSoftmaxCrossEntropy
 from minnet.layers import BatchNorm, Conv2d, Dropout, Embedding, Flatten, Linear, Normalize, ReLU, Sequential, Softmax
 from minnet.losses import CrossEntropy, MeanSquaredError, SoftmaxCrossEntropy
 from minnet.nonfinite import NonFiniteError
@@ -173,11 +174,11 @@ def test_every_step_may_be_saved(tmp_path):
 # -- what is kept ----------------------------------------------------------------------------------------------
 
 
-def overfitting(patience=None, epochs=8):
+def overfitting(patience=None, epochs=8, schedule=None):
     """A model that is good at once and then only gets worse: the validation labels are those it begins with."""
     model = Sequential(Linear(4, 3, rng=0))
     validation = POINTS, model.forward(POINTS).argmax(axis=1)
-    it = Trainer(model, SoftmaxCrossEntropy(), SGD(model, 0.5), workers=1)
+    it = Trainer(model, SoftmaxCrossEntropy(), SGD(model, 0.5), workers=1, schedule=schedule)
     start = it.evaluate(*validation)
     history = it.fit((POINTS, LABELS), validation, epochs=epochs, patience=patience, batch_size=45, progress=False)
     return it, validation, start, history
@@ -190,6 +191,19 @@ def test_the_best_weights_are_restored_and_patience_ends_the_run():
     assert len(history) == best + 3 < 8, "two epochs after the best"
     assert it.evaluate(*validation) == (losses[best], history[best]["validation_accuracy"])
     assert losses[-1] > losses[best] > start[0]
+
+
+def test_ctrl_c_in_the_epoch_that_ends_patience_interrupts_nothing():
+    it, _, _, history = overfitting(patience=2)
+    steps = itertools.count(1)
+
+    def press(progress):
+        if next(steps) == len(history):  # one step an epoch
+            signal.raise_signal(signal.SIGINT)
+        return 1.0
+
+    again, _, _, same = overfitting(patience=2, schedule=press)
+    assert not again.interrupted and len(same) == len(history) and bits(again.model) == bits(it.model)
 
 
 def test_without_patience_all_epochs_run():
@@ -339,6 +353,14 @@ def test_the_first_layer_that_breaks_is_named_and_nothing_is_changed():
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_scores_of_minus_infinity_are_no_mistake_in_the_data():
+    model = Sequential(Linear(4, 8, rng=0), BatchNorm(8), ReLU(), Linear(8, 3, rng=1))
+    model[3].W[...] = -3e38
+    message, before = broken(Trainer(model, SoftmaxCrossEntropy(), SGD(model, 0.1)), (POINTS, LABELS))
+    assert "epoch 1, step 1" in message and "layer 3" in message and bits(model) == before
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_data_that_is_not_finite_is_named():
     points = POINTS.copy()
     points[7, 1] = np.nan
@@ -364,6 +386,47 @@ def test_softmax_before_softmax_cross_entropy_is_refused():
     Trainer(model, CrossEntropy(), SGD(model, 0.1))
 
 
+def test_an_optimizer_of_another_model_is_refused():
+    model, other = (Sequential(Linear(4, 3, rng=0)) for _ in range(2))
+    for wrong in (SGD(other, 0.1), Lookahead(SGD(other, 0.1))):
+        with pytest.raises(ValueError, match="made for another model"):
+            Trainer(model, SoftmaxCrossEntropy(), wrong)
+    Trainer(model, SoftmaxCrossEntropy(), SGD(model[0], 0.1))  # one that updates a part only
+
+
+def test_a_loss_with_parameters_that_nobody_updates_is_refused():
+    model, loss = Sequential(Linear(4, 8, rng=0)), SampledSoftmaxCrossEntropy(8, 50, 5)
+    with pytest.raises(ValueError, match="has parameters that nobody would update: pass loss="):
+        Trainer(model, loss, Adam(model))
+    Trainer(model, loss, Adam(model, loss=loss))
+    loss.freeze()
+    Trainer(model, loss, Adam(model))
+
+
+def test_numpys_numbers_are_numbers():
+    model = Sequential(Linear(np.int64(4), LABELS.max() + 1, rng=0))
+    it = Trainer(model, SoftmaxCrossEntropy(), SGD(model, np.float32(0.1)), seed=np.int64(3), clip_norm=np.float32(1))
+    it.fit((POINTS, LABELS), epochs=np.int64(2), batch_size=np.int64(9), patience=np.int64(5), progress=False)
+    assert json.loads(json.dumps(it.settings))["seed"] == 3 and len(it.history) == 2
+
+
+def test_an_epoch_whose_loss_is_not_a_number_is_never_the_best():
+    model = Sequential(Linear(4, 3, rng=0))
+    it = Trainer(model, SoftmaxCrossEntropy(), SGD(model, 0.1), workers=1)
+    losses, seen = iter([np.nan, 0.5, 0.4, 0.6]), []
+    it._score = lambda *_: (seen.append(bits(model)), (next(losses), 0.5))[1]
+    it.fit((POINTS, LABELS), (POINTS, LABELS), epochs=4, progress=False)
+    assert bits(model) == seen[2] and seen[2] not in (seen[0], seen[1], seen[3])
+
+
+def test_a_batch_in_which_no_example_counts_changes_nothing():
+    weights = np.zeros(45)
+    weights[[3, 17]] = 1
+    it = plain()
+    it.fit((POINTS, LABELS, weights), epochs=2, batch_size=2, progress=False)
+    assert 2 <= it.optimizer.steps <= 4 and np.isfinite(it.history[-1]["train_loss"])
+
+
 WRONG = {
     "label too large": ((POINTS, LABELS + 1), {}, r"training labels run from 1 to 3, .*3 scores.*0\.\.2"),
     "label negative": ((POINTS, LABELS - 1), {}, "labels run from -1 to 1"),
@@ -378,7 +441,12 @@ WRONG = {
     "too many features": ((POINTS.repeat(2, 1), LABELS), {}, r"\(N, 4\), got \(1, 8\)"),
     "no epochs": ((POINTS, LABELS), {"epochs": 0}, "epochs must be a whole number of at least 1, got 0"),
     "half a batch": ((POINTS, LABELS), {"batch_size": 1.5}, "batch_size must be a whole number"),
+    "no patience": ((POINTS, LABELS), {"patience": 0}, "patience must be a whole number of at least 1, got 0"),
     "weights": ((POINTS, LABELS, np.ones(3)), {}, "45 numbers, one an example"),
+    "weight below 0": ((POINTS, LABELS, np.r_[np.ones(44), -2]), {}, "finite and at least 0, got -2"),
+    "weight unknown": ((POINTS, LABELS, np.r_[np.ones(44), np.nan]), {}, "finite and at least 0, got nan"),
+    "weight endless": ((POINTS, LABELS, np.r_[np.ones(44), np.inf]), {}, "finite and at least 0, got inf"),
+    "no weight": ((POINTS, LABELS, np.zeros(45)), {}, "all example weights are 0"),
     "nothing to resume": ((POINTS, LABELS), {"resume": True}, "nothing to resume"),
     "validation labels": ((POINTS, LABELS), {"validation": (POINTS, LABELS + 9)}, "validation labels run from 9"),
     "validation empty": ((POINTS, LABELS), {"validation": (POINTS[:0], LABELS[:0])}, "validation data is empty"),

@@ -14,7 +14,8 @@ import urllib.request
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import IO, Any
+
+from minnet import locks
 
 BLOCK = 1 << 16
 TIMEOUT = 15.0  # seconds without a byte, or without an answer
@@ -50,28 +51,16 @@ def locked(path: Path) -> Iterator[None]:
     """Holds a lock that other processes respect and that ends with this process, however it ends."""
     with path.open("a") as stream:
         waiting = False
-        while not _lock(stream):
-            if not waiting:
-                print(f"another process is fetching into {path.parent.parent}; waiting for it", file=sys.stderr)
-            waiting = True
-            time.sleep(0.2)
+        while True:
+            try:
+                locks.take(stream.fileno())
+                break
+            except BlockingIOError:
+                if not waiting:
+                    print(f"another process is fetching into {path.parent.parent}; waiting for it", file=sys.stderr)
+                waiting = True
+                time.sleep(0.2)
         yield
-
-
-def _lock(stream: IO[Any]) -> bool:
-    """Tries to take the lock; closing the file gives it back."""
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
 
 
 def fetch_bytes(addresses: Sequence[str], part: Path, accept: Callable[[Iterator[bytes]], None], title: str) -> None:

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from zlib import crc32
 
@@ -31,13 +31,15 @@ def fetch(source: Source, data: Path, address: str | None = None) -> Path:
         if address is None and not (source.archives or source.bases or source.package[0]):
             raise
     folder, downloads = data / source.folder, data / ".downloads"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        downloads.mkdir(exist_ok=True)
-        lock = locked(downloads / f"{source.name}.lock")
-    except OSError as error:
-        raise OSError(f"cannot write to {data} ({error.strerror}): set MINNET_DATA to a folder that is yours") from None
-    with lock:
+    with ExitStack() as stack:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            downloads.mkdir(exist_ok=True)
+            stack.enter_context(locked(downloads / f"{source.name}.lock"))
+        except OSError as error:
+            raise OSError(
+                f"cannot write to {data} ({error.strerror}): set MINNET_DATA to a folder that is yours"
+            ) from None
         try:
             if missing(source, folder):  # another process may have fetched it while this one waited
                 _fetch(source, folder, downloads, address)

@@ -96,7 +96,9 @@ def load_images(
             f"{folder} has the sub-folders {', '.join(kind.name for kind in kinds)}, which look like splits: give a "
             "folder that has one sub-folder for each class, the splits are made here"
         )
-    files = [(path, label) for label, kind in enumerate(kinds) for path in sorted(kind.rglob("*")) if is_file(path)]
+    files = [
+        (path, label) for label, kind in enumerate(kinds) for path in sorted(kind.rglob("*")) if is_file(path, kind)
+    ]
     shapes, broken = shapes_of([path for path, _ in files])
     readable = [shape for shape in shapes if shape is not None]
     if not readable:
@@ -129,9 +131,9 @@ def visible(path: Path) -> bool:
     return not path.name.startswith((".", "__MACOSX")) and path.name.lower() not in ("thumbs.db", "desktop.ini")
 
 
-def is_file(path: Path) -> bool:
-    """Whether this is a file, and neither it nor the folders around it are hidden."""
-    return path.is_file() and visible(path)
+def is_file(path: Path, folder: Path) -> bool:
+    """Whether this is a file, and neither it nor the folders between it and `folder` are hidden."""
+    return path.is_file() and all(visible(Path(part)) for part in path.relative_to(folder).parts)
 
 
 def shapes_of(paths: list[Path]) -> tuple[list[tuple[int, int, bool] | None], list[str]]:

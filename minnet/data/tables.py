@@ -100,7 +100,7 @@ def records(content: str, delimiter: str) -> list[tuple[int, list[str]]]:
     except csv.Error as error:
         if delimiter != "\t":
             raise csv.Error(f"line {reader.line_num}: {error}") from None
-        lines = content.splitlines()  # tables with tabs often know no quotes
+        lines = re.split(r"\r\n?|\n", content)  # tables with tabs often know no quotes, and may hold U+2028
         found = [(number, line.split("\t")) for number, line in enumerate(lines, 1)]
     return [(number, row) for number, row in found if any(field.strip() for field in row)]
 

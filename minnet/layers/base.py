@@ -227,8 +227,9 @@ class Layer:
                 continue
             value = getattr(self, name)
             if parameter.kind is parameter.VAR_POSITIONAL or isinstance(value, (list, tuple)):
-                value = [item.config() if isinstance(item, Layer) else item for item in value]
-            described[name] = value.config() if isinstance(value, Layer) else value
+                described[name] = [_described(item) for item in value]
+            else:
+                described[name] = _described(value)
         if self.frozen:
             described["frozen"] = list(self.frozen)
         return described
@@ -261,6 +262,13 @@ class Layer:
             elif value is not parameter.default and value != parameter.default:
                 shown.append(f"{name}={value!r}")
         return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def _described(value: Any) -> Any:
+    """One constructor argument as JSON can hold it: layers by their config, NumPy's numbers as plain ones."""
+    if isinstance(value, Layer):
+        return value.config()
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def rebuild(config: dict[str, Any], classes: dict[str, type[Layer]]) -> Layer:

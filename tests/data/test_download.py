@@ -1,5 +1,6 @@
 """Downloads from a server on this machine that is slow, breaks off, lies, or is not there."""
 
+import errno
 import hashlib
 import http.server
 import io
@@ -451,6 +452,22 @@ def test_no_network_is_one_line_with_the_remedy(tmp_path, monkeypatch):
         ):
             assert part in message
         assert "\n" not in message
+
+
+def test_a_file_system_without_locks_is_written_to_all_the_same(tmp_path, monkeypatch):
+    def refuse(handle, how):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with locked(tmp_path / "x.lock"):
+        assert (tmp_path / "x.lock").exists()
+
+
+def test_a_lock_that_cannot_be_made(web, tmp_path, monkeypatch):
+    source, _, _ = cifar_like(web)
+    (tmp_path / ".downloads" / f"{source.name}.lock").mkdir(parents=True)
+    with pytest.raises(OSError, match="set MINNET_DATA to a folder that is yours"):
+        fetch(source, tmp_path)
 
 
 def test_a_folder_that_cannot_be_written(web, tmp_path):

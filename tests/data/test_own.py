@@ -97,6 +97,9 @@ def test_a_spreadsheets_hint_and_a_table_with_tabs_and_stray_quotes(tmp_path):
     rows = [f'"Great" he said {index}\t{index % 2}' for index in range(20)]
     dataset = load_csv(written(tmp_path, "\n".join(["review\tmood", *rows])), "review", "mood")
     assert ('"Great" he said 7', "1") in everything(dataset)
+    rows.append("two\u2028lines\t1")
+    dataset = load_csv(written(tmp_path, "\r\n".join(["review\tmood", *rows])), "review", "mood")
+    assert ("two\u2028lines", "1") in everything(dataset) and len(everything(dataset)) == 21
 
 
 def test_a_text_longer_than_the_csv_modules_limit(tmp_path):
@@ -244,9 +247,12 @@ def test_hidden_files_are_passed_over_and_broken_ones_listed_in_one_warning(tmp_
         (folder / "cat" / name).write_bytes(b"x")
     (folder / ".git").mkdir()
     (folder / "__MACOSX").mkdir()
+    for inner in (".thumbnails", "__MACOSX"):
+        (folder / "cat" / inner).mkdir()
+        (folder / "cat" / inner / "0.png").write_bytes((folder / "cat" / "0.png").read_bytes())
     (folder / "readme.txt").write_text("not in a class")
     dataset = load_images(folder)
-    assert dataset.source == str(folder)
+    assert dataset.source == str(folder) and sum(len(split) for split in dataset.splits().values()) == 20
     (folder / "dog" / "notes.txt").write_text("hello")
     (folder / "dog" / "cut.png").write_bytes((folder / "dog" / "0.png").read_bytes()[:60])
     (folder / "dog" / "empty.jpg").write_bytes(b"")
