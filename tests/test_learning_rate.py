@@ -93,3 +93,13 @@ def test_its_figure_says_what_it_shows():
     plots.learning_rate_finder(np.array([0.1]), np.array([2.0]), 0.01)
     with pytest.raises(ValueError, match="as many losses"):
         plots.learning_rate_finder(np.ones(3), np.ones(2), 0.1)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_scores_of_minus_infinity_end_it():
+    model = Sequential(Linear(4, 3, rng=0))
+    model[0].W[...] = -3e38
+    trainer = Trainer(model, SoftmaxCrossEntropy(), SGD(model, 0.1), workers=1)
+    points, labels = np.full((20, 4), 9, np.float32), np.arange(20) % 3
+    with pytest.raises(ValueError, match="not finite from the start on"):
+        find_learning_rate(trainer, (points, labels), batch_size=10)

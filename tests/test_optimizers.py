@@ -597,6 +597,7 @@ def test_lookahead_refuses_a_state_that_does_not_fit():
         ({key: array for key, array in state.items() if key != "b/slow"}, "'b/slow' is missing"),
         (state | {"x/slow": state["b/slow"]}, "'x/slow' is missing or unexpected"),
         (state | {"b/slow": np.zeros(7)}, "'b/slow' is float64"),
+        (state | {"b/slow": np.zeros(1)}, "'b/slow' is float64"),
         (state | {"b/sum": np.zeros(7)}, "'b/sum' is float64"),
     ):
         with pytest.raises(ValueError, match=said):

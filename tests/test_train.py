@@ -14,6 +14,8 @@ from PIL import Image
 
 import train
 from minnet import checkpoint, prediction, report
+from minnet.data import test_views as views_of
+from minnet.recipes import IMAGES
 from minnet.run_folder import new_folder
 from minnet.training import Trainer
 from tests.running import call, refused
@@ -81,6 +83,19 @@ def test_runs_get_folders_of_their_own(elsewhere, unwritten):
     for _ in range(2):
         assert call(train.main, "digits", "--model", "softmax", *QUICK).status == 0
     assert sorted(path.name for path in Path("runs").iterdir()) == ["digits-softmax", "digits-softmax-2"]
+
+
+def test_scores_are_averaged_over_six_views_where_the_recipe_says_so():
+    x = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 3), np.uint8)
+
+    class Corner:
+        def predict(self, images):
+            return images[:, 0, 0].astype(float)
+
+    assert np.array_equal(train.seen(Corner(), IMAGES["cnn6"], x), x[:, 0, 0])
+    averaged = sum(weight * view[:, 0, 0].astype(float) for weight, view in views_of(x))
+    found = train.seen(Corner(), IMAGES["speedrun"], x)
+    assert np.allclose(found, averaged) and not np.allclose(found, x[:, 0, 0])
 
 
 def test_a_folder_that_holds_no_run_is_free_and_not_resumed(elsewhere):
