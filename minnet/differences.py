@@ -68,14 +68,13 @@ class Probe:
             before = self.array[where]
             self.array[where] = before + step
             step = float(self.array[where] - before)  # x + step is rounded
-            y = self._evaluate()
-            self.array[where] = before
         else:
-            original = self.array.copy()
+            before = self.array.copy()
             self.array += step * where
-            y = self._evaluate()
-            self.array[...] = original
-        return y, step
+        try:
+            return self._evaluate(), step
+        finally:
+            self.array[where if isinstance(where, tuple) else ...] = before
 
     def _change(self, y_high: np.ndarray, y_low: np.ndarray) -> float:
         moved = y_high != y_low  # also keeps inf - inf out
@@ -141,19 +140,21 @@ def grain(function: Callable[[], Mapping[str, np.ndarray]], arrays: list[np.ndar
     """
     originals = [array.copy() for array in arrays]
     found: dict[str, float] = {}
-    for base in (2.0**-20 / 3, -(2.0**-20) / 1.3):
-        outputs: list[dict[str, np.ndarray]] = []
-        for offset in (-0.71, 0.0, 0.71):
-            for array, original in zip(arrays, originals, strict=True):
-                array[...] = original * (1 + base + offset * 2.0**-23)
-            outputs.append({name: np.array(result, np.float64) for name, result in function().items()})
-        low, middle, high = outputs
-        for name in middle:
-            with np.errstate(invalid="ignore"):
-                second = np.abs(low[name] - 2 * middle[name] + high[name])
-            found[name] = min(float(second[np.isfinite(second)].max(initial=0.0)), found.get(name, np.inf))
-    for array, original in zip(arrays, originals, strict=True):
-        array[...] = original
+    try:
+        for base in (2.0**-20 / 3, -(2.0**-20) / 1.3):
+            outputs: list[dict[str, np.ndarray]] = []
+            for offset in (-0.71, 0.0, 0.71):
+                for array, original in zip(arrays, originals, strict=True):
+                    array[...] = original * (1 + base + offset * 2.0**-23)
+                outputs.append({name: np.array(result, np.float64) for name, result in function().items()})
+            low, middle, high = outputs
+            for name in middle:
+                with np.errstate(invalid="ignore"):
+                    second = np.abs(low[name] - 2 * middle[name] + high[name])
+                found[name] = min(float(second[np.isfinite(second)].max(initial=0.0)), found.get(name, np.inf))
+    finally:
+        for array, original in zip(arrays, originals, strict=True):
+            array[...] = original
     return found
 
 

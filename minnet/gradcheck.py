@@ -94,6 +94,8 @@ def gradcheck_loss(
 
     def claims() -> dict[str, Any]:
         dlogits = loss.backward()
+        if dlogits is None:
+            raise GradientError(f"{name}: backward returned nothing")
         found = _claims(loss, dlogits) if isinstance(loss, Layer) else {"x": np.array(dlogits)}
         found["logits"] = found.pop("x")
         return found
@@ -105,10 +107,13 @@ def gradcheck_loss(
         raise GradientError(f"{name}: a loss is one number, forward returned an array of shape {value.shape}")
     claimed = claims()
     _unchanged(name, before, given)
-    _repeatable(name, claimed, claims)
     arrays = {"logits": logits}
     if isinstance(loss, Layer):
         arrays |= {place: getattr(owner, attribute) for place, owner, attribute in loss.trainable()}
+    for place in arrays:
+        if claimed.get(place) is None:
+            raise GradientError(f"{name}: backward set no {_d(place)}")
+    _repeatable(name, claimed, claims)
     report = {}
     for place, array in arrays.items():
         report[place] = check_gradient(

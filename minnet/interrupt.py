@@ -1,4 +1,4 @@
-"""Ctrl-C as a wish, not an accident: the run ends between two updates, and saves first."""
+"""Ctrl-C as a wish, not an accident: the run ends between two updates."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from tqdm import tqdm
 class Interrupt:
     """While it is open, the first Ctrl-C only sets `asked`; the second one interrupts at once, as usual."""
 
+    def __init__(self, then: str) -> None:
+        self.then = then  # what is done before the run ends, for the message
+
     def __enter__(self) -> Interrupt:
         self.asked = False
         self._before: Any = None
@@ -24,7 +27,7 @@ class Interrupt:
         self.asked = True
         signal.signal(signal.SIGINT, self._before)
         with suppress(RuntimeError):  # the print that the signal came in the midst of may hold the stream
-            tqdm.write("Ctrl-C: finishing this step and saving (again to stop at once) ...")
+            tqdm.write(f"Ctrl-C: {self.then} (again to stop at once) ...")
 
     def __exit__(self, *error: object) -> None:
         if self._before is not None:

@@ -213,4 +213,5 @@ def _caption(
             said.append(f"{classes[k]}{truth} ({percent(float(probabilities[i, k]))})")
         more = f" and {len(indices) - 3} more" if len(indices) > 3 else ""
         parts.append(f"{group or 'shown'}: {', '.join(said)}{more}")
-    return f"{kind} with their three most probable classes. {'; '.join(parts).capitalize()}."
+    shown = "; ".join(parts)
+    return f"{kind} with their three most probable classes. {shown[:1].upper()}{shown[1:]}."

@@ -187,7 +187,10 @@ def _predict_csv(run: Run, args: argparse.Namespace) -> int:
     out = Path(args.out or Path(args.csv).with_suffix("").name + "-predictions.csv")
     _write_csv(out, "text", texts, probabilities, run.classes)
     print(f"{len(texts):,} comments: {out}\n")
-    shares = metrics.class_shares(probabilities, _validation_confusion(Path(args.folder), len(run.classes)))
+    said = np.array([bool(text.strip()) for text in texts])
+    if not said.all():
+        print(f"({np.count_nonzero(~said):,} of them are empty and not counted here)")
+    shares = metrics.class_shares(probabilities[said], _validation_confusion(Path(args.folder), len(run.classes)))
     print(metrics.shares_table(shares, run.classes, sys.stdout))
     if "corrected" not in shares:
         print("(not corrected: the run's folder has no validation confusion matrix with every class in it)")
@@ -217,7 +220,7 @@ def _texts(path: Path, column: str | None) -> list[str]:
 
 def _write_csv(path: Path, what: str, inputs: Sequence[Any], probabilities: np.ndarray, classes: Sequence[str]) -> None:
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
+    writer = csv.writer(out, lineterminator="\r\n")  # RFC 4180; then a lone \r in a text gets quotes as well
     writer.writerow([what, "predicted", *(f"p_{name}" for name in classes)])
     for item, row in zip(inputs, probabilities, strict=True):
         writer.writerow([item, classes[int(row.argmax())], *(f"{p:.6f}" for p in row)])

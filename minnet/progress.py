@@ -17,6 +17,7 @@ class Progress:
     step: int = 0  # updates in the epoch that is under way
     loss: float = 0.0  # the sum over its examples so far
     correct: int = 0  # how many of them were right
+    seen: int = 0  # how many there were, without batches in which no example counts
     rate: float = 0.0  # the last learning rate
     seconds: float = 0.0  # of training, all parts of the run together
     best_loss: float | None = None  # the lowest validation loss

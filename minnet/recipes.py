@@ -52,7 +52,13 @@ class Recipe:
         """The same with another optimizer, its own defaults and a usual rate: SGD's 0.1 would make Adam diverge."""
         if name == self.optimizer:
             return self
-        return replace(self, optimizer=name, settings={}, learning_rate=USUAL_RATES[name])
+        settings: dict[str, Any] = {}
+        if self.encoder is not None:  # a table of words, of which a batch touches some rows
+            if name == "rmsprop":
+                raise ValueError("rmsprop cannot update single rows of a table of words: take sgd, adam or adamw")
+            if name == "adamw":  # decay would move all rows
+                settings = {"groups": [{"match": "0.W", "weight_decay": 0.0}]}
+        return replace(self, optimizer=name, settings=settings, learning_rate=USUAL_RATES[name])
 
     def encode(self, dataset: Dataset) -> tuple[Any, dict[str, Any]]:
         """(vectorizer or None, the inputs of each split): images stay as they are, texts become numbers."""

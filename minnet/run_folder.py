@@ -178,18 +178,22 @@ def _release_all() -> None:
         lock.release()
 
 
+def _holds_run(folder: Path) -> bool:
+    return any((folder / name).exists() for name in ("last.ckpt", "best.ckpt", "config.json"))
+
+
 def new_folder(wanted: str | None, name: str, resume: bool) -> Path:
     """Where a run goes: `wanted`, or runs/NAME, runs/NAME-2, ... , the first that holds no run yet.
 
     With `resume`, the last of them that holds one. Raises ValueError when `wanted` holds a run already.
     """
     if wanted is not None:
-        if (Path(wanted) / "last.ckpt").exists() and not resume:
+        if _holds_run(Path(wanted)) and not resume:
             raise ValueError(f"{wanted} already holds a run: choose another --out, or go on with it by --resume")
         return Path(wanted)
     numbered = [Path("runs") / (name if number == 1 else f"{name}-{number}") for number in range(1, 10_000)]
     if not resume:
-        return next(path for path in numbered if not any((path / file).exists() for file in ("last.ckpt", LOCK)))
+        return next(path for path in numbered if not (path / LOCK).exists() and not _holds_run(path))
     begun = [path for path in numbered if (path / "last.ckpt").exists()]
     if not begun:
         raise FileNotFoundError(f"nothing to resume: there is no run {numbered[0]}. Give the run's folder by --out.")

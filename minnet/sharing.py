@@ -66,10 +66,7 @@ def _sizes(model: Layer, example: Any) -> tuple[int, int, int]:
     key = (example.shape, example.dtype, stored, tuple(place for place, _, _ in model.trainable()))
     if key in known:
         return known[key]
-    training = [layer.training for _, layer in model.walk()]
-    _, steps = model.eval().trace(example)
-    for mode, (_, layer) in zip(training, model.walk(), strict=True):
-        layer.training = mode
+    _, steps = model.replica().eval().trace(example)
     learning = [next(step.layer.trainable(), None) is not None for step in steps]
     activations = sum(step.y.nbytes for step in steps[learning.index(True) if True in learning else 0 :])
     tables = sum(step.layer.W.nbytes for step in steps if isinstance(step.layer, Embedding))

@@ -97,7 +97,8 @@ class Trainer:
         training stops after `patience` epochs without a new lowest. With `folder`, it keeps there history.csv,
         best.ckpt and last.ckpt (after every epoch, on Ctrl-C, and every `save_every` seconds); `resume` goes on
         from last.ckpt as if never stopped. `about` (arrays, header) goes into the checkpoints: what else a
-        prediction needs. Ctrl-C ends the run between two updates and sets `interrupted`.
+        prediction needs. Ctrl-C ends the run between two updates and sets `interrupted`; without a folder, to which it
+        could be saved, it raises KeyboardInterrupt then, so that nobody takes the model for trained.
         """
         x, y = train[0], np.asarray(train[1])
         weights = np.asarray(train[2], dtype=np.float64) if len(train) > 2 else None
@@ -127,11 +128,14 @@ class Trainer:
         def more() -> bool:
             return state.epoch < epochs and (patience is None or state.waited < patience)
 
-        with self._crew(chosen) as crew, Interrupt() as interrupt:
+        then = "finishing this step" + (" and saving" if self.folder is not None else "")
+        with self._crew(chosen) as crew, Interrupt(then) as interrupt:
             while more() and not self.interrupted:
                 if self._epoch(crew, (x, y, weights), state, interrupt, progress):
                     self._close_epoch(crew, validation, state, progress)
                 self.interrupted = interrupt.asked and more()
+        if self.interrupted and self.folder is None:
+            raise KeyboardInterrupt
         if not self.interrupted and self.best is not None:
             self._set_weights(self.best)
         return self.history
@@ -150,10 +154,13 @@ class Trainer:
                 batch = Batch(x, rows, y[rows], None if weights is None else weights[rows], self.augment)
                 done = (state.epoch + step / self.steps) / self.run["epochs"]
                 updated = self._step(crew, batch, done, (self.seed, state.epoch, step))
-                state.loss += updated.loss * len(rows)
-                state.correct += updated.correct
-                state.step, state.rate = step + 1, updated.rate
-                bar.set_postfix(loss=f"{state.loss / end:.3f}", accuracy=f"{state.correct / end:.3f}")
+                state.step = step + 1
+                if updated is not None:
+                    state.loss += updated.loss * len(rows)
+                    state.correct += updated.correct
+                    state.seen += len(rows)
+                    state.rate = updated.rate
+                    bar.set_postfix(loss=f"{state.loss / state.seen:.3f}", accuracy=f"{state.correct / state.seen:.3f}")
                 bar.update(len(rows))
                 due = interrupt.asked or time.perf_counter() - saved > self.save_every
                 if due and state.step < self.steps:
@@ -173,13 +180,13 @@ class Trainer:
             self.optimizer.pull(0.0)  # the run ends on the slow weights
         row: dict[str, Any] = {
             "epoch": state.epoch, "step": state.epoch * self.steps, "learning_rate": state.rate,
-            "train_loss": state.loss / examples, "train_accuracy": state.correct / examples,
+            "train_loss": state.loss / max(1, state.seen), "train_accuracy": state.correct / max(1, state.seen),
             "validation_loss": None, "validation_accuracy": None,
         }  # fmt: skip
         if validation is not None:
             scores = self.predict(validation[0], crew)
             row["validation_loss"], row["validation_accuracy"] = self._score(scores, validation[1])
-        state.step, state.loss, state.correct = 0, 0.0, 0
+        state.step, state.loss, state.correct, state.seen = 0, 0.0, 0, 0
         state.seconds = time.perf_counter() - self._started
         row |= {"seconds": state.seconds, "examples_per_second": examples / spent}
         self.history.append(row)
@@ -204,13 +211,13 @@ class Trainer:
 
     # -- one update ----------------------------------------------------------------------------------------
 
-    def _step(self, crew: Crew, batch: Batch, progress: float, key: tuple[int, int, int]) -> Updated:
+    def _step(self, crew: Crew, batch: Batch, progress: float, key: tuple[int, int, int]) -> Updated | None:
         """Forward, backward, update. Raises NonFiniteError, with the model as it was, if loss or gradient are not.
 
-        A batch whose examples all have the weight zero changes nothing.
+        A batch in which no example counts (weights of zero, labels to ignore) changes nothing, and gives None.
         """
         if self.loss.denominator(batch.y, batch.weights) == 0:
-            return Updated(0.0, 0, self._rate(progress))
+            return None
         buffers = list(self.model.named_buffers().values())
         before = [array.copy() for array in buffers]  # batch norm's statistics; weights only change in the update
         rate = self._rate(progress)
@@ -238,7 +245,7 @@ class Trainer:
     # -- evaluation ----------------------------------------------------------------------------------------
 
     def predict(self, x: Any, crew: Crew | None = None) -> np.ndarray:
-        """The scores (N, K) for all of `x`, in evaluation mode, by all workers; the mode found is restored."""
+        """The scores (N, K) for all of `x`, in evaluation mode, by all workers."""
         if crew is None:
             return predict(self.model, x, self.workers)
         for replica in crew.replicas:
@@ -346,6 +353,9 @@ class Trainer:
         for name, value in (("epochs", epochs), ("batch_size", batch_size), *waits):
             if not isinstance(value, (int, np.integer)) or value < 1:
                 raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
+        learning = [place for place, _, _ in self.model.trainable()]
+        if unknown := [place for place in self.freeze_at if place not in learning]:
+            raise ValueError(f"freeze_at names {unknown[0]!r}; what learns is {', '.join(learning)}")
         for name, inputs, targets in (("training", x, y), ("validation", *(validation or ([0], [0])))):
             count = inputs.shape[0] if hasattr(inputs, "shape") else len(inputs)
             if count != len(targets):
@@ -357,8 +367,6 @@ class Trainer:
         if weights is not None and not ((weights >= 0) & (weights < math.inf)).all():
             wrong = weights[~((weights >= 0) & (weights < math.inf))][0]
             raise ValueError(f"example weights must be finite and at least 0, got {wrong:g}")
-        if weights is not None and not weights.any():
-            raise ValueError("all example weights are 0: no example counts")
         for name, inputs, targets in (("training", x, y), *([("validation", *validation)] if validation else [])):
             with _mode(self.model, training=False):
                 scores = self.model.forward(inputs[:1])  # raises for a wrong shape or dtype
@@ -372,17 +380,21 @@ class Trainer:
                         f"{classes} scores: labels must be 0..{classes - 1}"
                     )
             self.loss.replica().forward(scores, targets[:1], None, 1.0)  # raises for targets of another kind
+            if self.loss.denominator(targets, weights if name == "training" else None) == 0:
+                raise ValueError(f"no example of the {name} data counts: all have the weight 0, or labels to ignore")
 
 
 def predict(model: Layer, x: Any, workers: int | None = None, batch_size: int = 512) -> np.ndarray:
-    """The model's outputs (N, K) for all of `x` in evaluation mode, by all workers; its mode is restored."""
+    """The model's outputs (N, K) for all of `x` in evaluation mode, by all workers.
+
+    Nothing is written into the model: several threads may ask it at once.
+    """
     if x.shape[0] == 0:
         raise ValueError("nothing to predict: the input is empty")
-    with _mode(model, training=False):
-        alone = x.shape[0] == 1  # then there is nothing to plan, and planning costs as much as predicting
-        chosen = Plan(1, 1) if alone else plan(model, x[:1], min(batch_size, x.shape[0]), workers)
-        with Crew(model, None, chosen) as crew:
-            return crew.predict(x)
+    alone = x.shape[0] == 1  # then there is nothing to plan, and planning costs as much as predicting
+    chosen = Plan(1, 1) if alone else plan(model, x[:1], min(batch_size, x.shape[0]), workers)
+    with Crew(model.replica().eval(), None, chosen) as crew:
+        return crew.predict(x)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import functools
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,6 +33,24 @@ def blas_controller() -> Any:
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()
+
+
+_limiting = threading.Lock()
+_limits: list[Any] = []  # what lifts the limit, once for each block that holds it
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Holds the BLAS to one thread. Blocks of several threads may overlap: the last to end gives back what was."""
+    with _limiting:
+        _limits.append(_limits[0] if _limits else blas_controller().limit(limits=1, user_api="blas"))
+    try:
+        yield
+    finally:
+        with _limiting:
+            limit = _limits.pop()
+            if not _limits:
+                limit.restore_original_limits()
 
 
 class Outcome(NamedTuple):
@@ -111,7 +129,7 @@ class Crew:
         threads = self.plan.workers if self.plan.workers > 1 else available_cores()  # one worker: for the optimizer
         self.pool = self._stack.enter_context(ThreadPoolExecutor(threads, "minnet")) if threads > 1 else None
         if self.plan.workers > 1:
-            self._stack.enter_context(blas_controller().limit(limits=1, user_api="blas"))
+            self._stack.enter_context(one_blas_thread())
         return self
 
     def __exit__(self, *error: object) -> None:

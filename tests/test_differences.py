@@ -248,3 +248,19 @@ def test_errors_too_small_to_see_singly_are_seen_together():
     front, measured = str(caught.value).split(", measured ")
     assert front == f"dW is wrong: along a random direction it says {claimed @ direction:.10g}"
     assert float(measured) == pytest.approx(x @ direction, rel=1e-9)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_an_array_is_put_back_when_the_function_fails_or_is_interrupted(whole):
+    array = np.linspace(1.0, 2.0, 6).reshape(2, 3)
+    before, calls = array.copy(), []
+
+    def stops(x):
+        calls.append(not np.array_equal(x, before))
+        if len(calls) > (3 if whole else 1) and calls[-1]:
+            raise KeyboardInterrupt
+        return (x**2).sum()
+
+    with pytest.raises(KeyboardInterrupt):
+        check_gradient(2 * array if whole else 3 * array, stops, array)
+    assert calls[-1] and np.array_equal(array, before)

@@ -8,6 +8,7 @@ import scipy.sparse
 
 from minnet.gradcheck import GradientError, check_gradient, gradcheck, gradcheck_loss
 from minnet.layers.base import Layer, RowGradient, Sequential
+from minnet.losses import SoftmaxCrossEntropy
 from tests.tiny_layers import Dense, Drop, Lookup, Peaks, Rectifier, Shares, Sliding, Squash, Standardize
 
 
@@ -345,3 +346,22 @@ def test_a_row_for_padding_does_not_learn():
         gradcheck(planted(Padded, lambda s, dy, dx: Lookup.backward(s, dy))(7, 3), tokens)
     with pytest.raises(GradientError, match=r"dW\[1, 0\]"):
         gradcheck(planted(Padded, lambda s, dy, dx: s.dW.values.__imul__(2))(7, 3), tokens)
+
+
+def test_a_loss_that_gives_nothing_back_is_told_so():
+    class Silent(SoftmaxCrossEntropy):
+        def backward(self):
+            super().backward()
+
+    with pytest.raises(GradientError, match=r"Silent.*: backward returned nothing"):
+        gradcheck_loss(Silent(), np.zeros((2, 3)), np.array([0, 1]))
+
+    class Forgetful(SoftmaxCrossEntropy):
+        parameters = ("W",)
+
+        def __init__(self):
+            super().__init__()
+            self.W = np.ones(1)
+
+    with pytest.raises(GradientError, match="backward set no dW"):
+        gradcheck_loss(Forgetful(), np.zeros((2, 3)), np.array([0, 1]))

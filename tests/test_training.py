@@ -137,6 +137,14 @@ def test_ctrl_c_in_the_last_step_of_an_epoch_ends_that_epoch_first(tmp_path):
     assert saved_bits(tmp_path / "last.ckpt")[1]["progress"]["step"] == 0
 
 
+def test_ctrl_c_without_a_folder_is_not_taken_for_the_end_of_training(capsys):
+    it = trainer(augment=CtrlC(6), workers=1, piece=100)
+    with pytest.raises(KeyboardInterrupt):
+        fit(it)
+    assert it.interrupted and len(it.history) == 1
+    assert "Ctrl-C: finishing this step (again" in "".join(capsys.readouterr())
+
+
 def test_ctrl_c_in_the_last_step_of_all_interrupts_nothing():
     it = trainer(augment=CtrlC(18), workers=1, piece=100)
     assert len(fit(it)) == 3 and not it.interrupted

@@ -143,7 +143,9 @@ def read_image(picture: Any, size: tuple[int, int] | int | None = None, channels
                 image = flattened(ImageOps.exif_transpose(opened)).convert("L" if channels == 1 else "RGB")
     except Exception as error:  # decoders of damaged files raise nearly anything
         what = picture if named else "the picture"
-        raise ValueError(f"{what} cannot be read as a picture: {str(error).splitlines()[0][:200]}") from None
+        raise ValueError(
+            f"{what} cannot be read as a picture: {(str(error) or type(error).__name__).splitlines()[0][:200]}"
+        ) from None
     if size is not None:
         height, width = (size, size) if isinstance(size, int) else size
         image = ImageOps.fit(image, (width, height), method=Image.Resampling.BICUBIC)
@@ -156,7 +158,7 @@ def flattened(image: Any) -> Any:
 
     if image.mode.startswith("I") or image.mode == "F":
         values = np.asarray(image, np.float64)
-        if image.mode != "F" and values.max(initial=0) > 255:
+        if image.mode.startswith("I;16") or (image.mode == "I" and values.max(initial=0) > 255):
             values = values / 257  # 65535 / 257 = 255
         elif image.mode == "F" and values.max(initial=0) <= 1:
             values = values * 255

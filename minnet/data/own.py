@@ -119,6 +119,8 @@ def load_images(
     if broken:
         shown = "; ".join(broken[:5]) + (f"; and {len(broken) - 5} more" if len(broken) > 5 else "")
         warnings.warn(f"{len(broken)} of {len(files)} files are left out: {shown}", stacklevel=2)
+    if not pixels:
+        raise ValueError(f"{folder} has no picture that can be read: {broken[0]}")
     everything = Split(np.stack(pixels), np.array(labels, np.int64))
     classes = tuple(kind.name for kind in kinds)
     left_out = f" ({len(broken)} of {len(files)} files left out)" if broken else ""

@@ -24,6 +24,8 @@ def decoded(path: Path, encoding: str | None) -> tuple[str, str]:
         raise ValueError(f"{path} is empty")
     if content.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"%PDF", b"\x1f\x8b")):
         raise ValueError(f"{path} is no text file but a spreadsheet or archive: save the table as CSV (UTF-8) first")
+    if encoding is None:
+        _nearly_utf8(path, content)
     for candidate in [encoding] if encoding else candidates(content):
         try:
             text = content.decode(candidate)
@@ -34,6 +36,20 @@ def decoded(path: Path, encoding: str | None) -> tuple[str, str]:
         if not CONTROL.search(text) or (candidate == "utf-8-sig" and "\0" not in text):
             return text, candidate
     raise ValueError(f"{path} cannot be read as {encoding or 'text'}: save it as CSV (UTF-8), or name its encoding")
+
+
+def _nearly_utf8(path: Path, content: bytes) -> None:
+    """Raises ValueError for UTF-8 with a few wrong bytes, which any other encoding would read as gibberish."""
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        found = content.decode("utf-8", "replace")
+        wrong, sound = found.count("\ufffd"), sum(character > "\x7f" for character in found)
+        if sound > 20 * wrong and b"\0" not in content:
+            line = content.count(b"\n", 0, error.start) + 1
+            raise ValueError(
+                f"{path}, line {line}: byte {error.start:,} is not UTF-8, as the rest of the file is: mend the text there"
+            ) from None
 
 
 def candidates(content: bytes) -> list[str]:

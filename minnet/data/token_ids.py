@@ -111,7 +111,7 @@ class TokenIds:
             return self._index.get(token, 1)
         from sklearn.utils import murmurhash3_32
 
-        return 1 + murmurhash3_32(token, positive=True) % self.buckets
+        return 1 + murmurhash3_32(token.encode("utf-8", "surrogatepass"), positive=True) % self.buckets
 
     def __repr__(self) -> str:
         ids = f"buckets={self.buckets}" if self.buckets else f"size={self.size}"

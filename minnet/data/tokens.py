@@ -53,6 +53,7 @@ def normalise(text: str) -> str:
         text = html.unescape(text)
     if "\\u" in text:
         text = ESCAPED.sub(lambda match: chr(int(match[1], 16)), text)
+        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # JSON writes an emoji as a pair
     text = unicodedata.normalize("NFKC", text).translate(QUOTES)
     text = MENTION.sub("@user", LINK.sub("http", text)).lower()
     return TONES.sub("", ELONGATED.sub(r"\1\1\1", text))

@@ -156,7 +156,12 @@ class Layer:
         self.needs_dx = needed
 
     def astype(self, dtype: Any) -> Layer:
-        """Converts every parameter and buffer in place; returns itself. Gradient checks use float64."""
+        """Converts every parameter and buffer in place to float32 or float64; returns itself. Gradient checks use float64.
+
+        Raises ValueError for another dtype: the fast routines know these two.
+        """
+        if np.dtype(dtype) not in (np.float32, np.float64):
+            raise ValueError(f"minnet computes in float32 or float64, not in {np.dtype(dtype)}")
         for _, layer in self.walk():
             for name in layer.parameters + layer.buffers:
                 array = getattr(layer, name)
@@ -167,7 +172,12 @@ class Layer:
 
     def replica(self) -> Any:
         """A second view of the same network for another thread: it shares every parameter and buffer, and has
-        gradients, cache and workspace of its own."""
+        gradients, cache and workspace of its own. A container overrides it, to copy its layers too."""
+        if type(self).replica is Layer.replica and self.children():
+            raise NotImplementedError(
+                f"{type(self).__name__} holds layers, so it needs a replica() that copies them, as Sequential has: "
+                "workers would write into the same ones"
+            )
         twin: Any = copy.copy(self)
         twin._cache = None
         for name in self.parameters:
@@ -199,7 +209,7 @@ class Layer:
             raise ValueError(
                 f"{self!r} computes in {self.dtype}, got {x.dtype}: "
                 f"cast the input with x.astype(np.{self.dtype}), or the model with model.astype(np.{x.dtype})"
-                if x.dtype.kind == "f"
+                if x.dtype in (np.float32, np.float64)
                 else f"{self!r} computes in {self.dtype}, got {x.dtype}: cast it with x.astype(np.{self.dtype})"
             )
         if self.dtype is None and x.dtype.kind != "f":

@@ -154,8 +154,8 @@ def folded(model: Layer) -> Layer:
             for layer in parent.layers:
                 before = layers[-1] if layers else None
                 if (
-                    isinstance(layer, BatchNorm)
-                    and isinstance(before, (Conv2d, Linear))
+                    type(layer) is BatchNorm  # a subclass may compute something else
+                    and type(before) in (Conv2d, Linear)
                     and not layer.training
                     and layer.num_features == before.W.shape[-1]
                 ):

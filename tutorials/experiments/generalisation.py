@@ -122,7 +122,10 @@ def interval(values: np.ndarray) -> tuple[float, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tutorials.experiments.generalisation", description=__doc__)
     parser.add_argument("--seeds", type=int, default=5, help="how many seeds (default 5)")
-    seeds = list(range(parser.parse_args().seeds))
+    args = parser.parse_args()
+    if args.seeds < 2:
+        parser.error("a spread needs two seeds or more")
+    seeds = list(range(args.seeds))
     started = time.process_time()
     runs = {}
     for name in VARIANTS:
