@@ -81,6 +81,8 @@ def compare(folders: Sequence[str | Path], bootstrap: int = 1000, seed: int = 0)
     right and a has wrong, `lost` the other way round; mcnemar's "p_holm" is p corrected for the number of pairs.
     Raises ValueError when the runs were not evaluated on the same examples.
     """
+    if bootstrap < 1:
+        raise ValueError(f"bootstrap must be at least 1 resample, got {bootstrap}")
     runs = _same_examples([load(folder) for folder in folders])
     names = _distinct_names(runs)
     pairs = []

@@ -773,3 +773,37 @@ def test_messages_about_descriptions_are_short():
     for kind in (bool, complex):
         with pytest.raises(ValueError, match=r"cast it with x\.astype\(np\.float32\)$"):
             Linear(2, 3).forward(np.ones((4, 2), kind))
+
+
+def test_a_container_without_a_replica_is_refused():
+    class Gate(Layer):
+        def __init__(self):
+            self.inner = Linear(2, 2)
+
+        def children(self):
+            return {"inner": self.inner}
+
+    with pytest.raises(NotImplementedError, match=r"Gate holds layers, so it needs a replica\(\)"):
+        Sequential(Gate()).replica()
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.longdouble, np.int32])
+def test_models_compute_in_two_dtypes(dtype):
+    with pytest.raises(ValueError, match="float32 or float64, not in"):
+        Linear(2, 2).astype(dtype)
+
+
+def test_only_what_is_known_is_folded():
+    class Doubled(Linear):
+        def forward(self, x):
+            return super().forward(x) ** 2
+
+    class Other(BatchNorm):
+        def forward(self, x):
+            return super().forward(x) + 1
+
+    for layers in ((Doubled(3, 4, rng=0), BatchNorm(4)), (Linear(3, 4, rng=0), Other(4))):
+        model = Sequential(*layers).eval()
+        x = np.random.default_rng(0).standard_normal((6, 3), dtype=np.float32)
+        layers[1].running_mean[...] = 0.5
+        assert np.allclose(folded(model).forward(x), model.forward(x), atol=1e-6)

@@ -142,6 +142,7 @@ def test_a_csv_of_comments_gives_a_csv(runs, here):
     assert rows[0]["predicted"] == "positive"
     assert predict(runs / "comments", "--csv", "mine.csv", "--text", "Comment", "--out", "there.csv").status == 0
     assert read("there.csv") == rows
+    assert "(1 of them are empty and not counted here)" in said.out
 
 
 # -- what does not do --------------------------------------------------------------------------------------------

@@ -117,6 +117,20 @@ def test_another_optimizer_comes_with_its_own_rate_and_settings():
     assert (other.optimizer, other.learning_rate, other.settings) == ("adam", 1e-3, {})
     assert other.epochs == recipe.epochs and recipe.with_optimizer("sgd") is recipe
     assert USUAL_RATES.keys() == OPTIMIZERS.keys()
+    with pytest.raises(ValueError, match="take sgd, adam or adamw"):
+        TEXT["bag"].with_optimizer("rmsprop")
+
+
+@pytest.mark.parametrize("name", TEXT)
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_tables_of_words_learn_with_every_optimizer_that_is_offered(name, optimizer):
+    recipe, data = TEXT[name].with_optimizer(optimizer), texts(12)
+    vectorizer, inputs = recipe.encode(data)
+    model = recipe.build(data, vectorizer, 0)
+    before = model[0].W.copy()
+    trainer = Trainer(model, recipe.loss(data), recipe.make_optimizer(model))
+    trainer.fit((inputs["train"], data.train.y), epochs=1, progress=False)
+    assert not np.array_equal(model[0].W, before)
 
 
 def test_few_texts_get_more_passes():

@@ -99,12 +99,15 @@ def test_scores_are_averaged_over_six_views_where_the_recipe_says_so():
 
 
 def test_a_folder_that_holds_no_run_is_free_and_not_resumed(elsewhere):
-    for number, names in ((1, ["last.ckpt"]), (2, []), (3, [".lock"])):
+    for number, names in ((1, ["last.ckpt"]), (2, ["best.ckpt"]), (3, ["config.json"]), (4, []), (5, [".lock"])):
         folder = Path("runs") / ("net" if number == 1 else f"net-{number}")
         folder.mkdir(parents=True)
         for name in names:
             (folder / name).touch()
-    assert new_folder(None, "net", resume=False) == Path("runs/net-2")
+    assert new_folder(None, "net", resume=False) == Path("runs/net-4")
+    for taken in ("runs/net", "runs/net-2", "runs/net-3"):
+        with pytest.raises(ValueError, match="already holds a run"):
+            new_folder(taken, "net", resume=False)
     assert new_folder(None, "net", resume=True) == Path("runs/net")
     with pytest.raises(FileNotFoundError, match=r"nothing to resume: there is no run runs.other"):
         new_folder(None, "other", resume=True)

@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -432,7 +433,29 @@ def test_a_batch_in_which_no_example_counts_changes_nothing():
     weights[[3, 17]] = 1
     it = plain()
     it.fit((POINTS, LABELS, weights), epochs=2, batch_size=2, progress=False)
-    assert 2 <= it.optimizer.steps <= 4 and np.isfinite(it.history[-1]["train_loss"])
+    assert 2 <= it.optimizer.steps <= 4
+    first, whole = it.history[0]["train_loss"], it.model.forward(POINTS[[3, 17]])
+    assert first > SoftmaxCrossEntropy().forward(whole, LABELS[[3, 17]]) > 0.1, "means over what counts"
+
+
+def test_data_of_which_nothing_counts_is_refused():
+    ignoring = SoftmaxCrossEntropy(ignore_index=1)
+    with pytest.raises(ValueError, match="no example of the validation data counts"):
+        plain(loss=ignoring).fit((POINTS, LABELS), (POINTS, np.ones(45, int)), epochs=1, progress=False)
+
+
+def test_a_place_that_cannot_be_frozen_is_named():
+    with pytest.raises(ValueError, match=r"freeze_at names '0\.bias'; what learns is 0\.W, 0\.b"):
+        plain(freeze_at={"0.bias": 0.5}).fit((POINTS, LABELS), epochs=1, progress=False)
+
+
+def test_several_threads_may_ask_one_model():
+    model = Sequential(Linear(4, 8, rng=0), BatchNorm(8), Dropout(0.5), Linear(8, 3, rng=1)).train()
+    expected = predict(model, POINTS)
+    with ThreadPoolExecutor(4) as pool:
+        for found in pool.map(lambda _: predict(model, POINTS), range(60)):
+            assert np.array_equal(found, expected)
+    assert all(layer.training for _, layer in model.walk())
 
 
 WRONG = {
@@ -454,7 +477,7 @@ WRONG = {
     "weight below 0": ((POINTS, LABELS, np.r_[np.ones(44), -2]), {}, "finite and at least 0, got -2"),
     "weight unknown": ((POINTS, LABELS, np.r_[np.ones(44), np.nan]), {}, "finite and at least 0, got nan"),
     "weight endless": ((POINTS, LABELS, np.r_[np.ones(44), np.inf]), {}, "finite and at least 0, got inf"),
-    "no weight": ((POINTS, LABELS, np.zeros(45)), {}, "all example weights are 0"),
+    "no weight": ((POINTS, LABELS, np.zeros(45)), {}, "no example of the training data counts"),
     "nothing to resume": ((POINTS, LABELS), {"resume": True}, "nothing to resume"),
     "validation labels": ((POINTS, LABELS), {"validation": (POINTS, LABELS + 9)}, "validation labels run from 9"),
     "validation empty": ((POINTS, LABELS), {"validation": (POINTS[:0], LABELS[:0])}, "validation data is empty"),

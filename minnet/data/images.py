@@ -143,9 +143,8 @@ def read_image(picture: Any, size: tuple[int, int] | int | None = None, channels
                 image = flattened(ImageOps.exif_transpose(opened)).convert("L" if channels == 1 else "RGB")
     except Exception as error:  # decoders of damaged files raise nearly anything
         what = picture if named else "the picture"
-        raise ValueError(
-            f"{what} cannot be read as a picture: {(str(error) or type(error).__name__).splitlines()[0][:200]}"
-        ) from None
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise ValueError(f"{what} cannot be read as a picture: {reason[:200]}") from None
     if size is not None:
         height, width = (size, size) if isinstance(size, int) else size
         image = ImageOps.fit(image, (width, height), method=Image.Resampling.BICUBIC)

@@ -48,7 +48,7 @@ def _nearly_utf8(path: Path, content: bytes) -> None:
         if sound > 20 * wrong and b"\0" not in content:
             line = content.count(b"\n", 0, error.start) + 1
             raise ValueError(
-                f"{path}, line {line}: byte {error.start:,} is not UTF-8, as the rest of the file is: mend the text there"
+                f"{path}, line {line}: byte {error.start:,} is not UTF-8, as the rest of the file is: mend it"
             ) from None
 
 

@@ -156,7 +156,7 @@ class Layer:
         self.needs_dx = needed
 
     def astype(self, dtype: Any) -> Layer:
-        """Converts every parameter and buffer in place to float32 or float64; returns itself. Gradient checks use float64.
+        """Converts every parameter and buffer in place to float32 or float64 (for gradient checks); returns itself.
 
         Raises ValueError for another dtype: the fast routines know these two.
         """

@@ -152,7 +152,7 @@ def folded(model: Layer) -> Layer:
         if isinstance(parent, Sequential):
             layers: list[Any] = []
             for layer in parent.layers:
-                before = layers[-1] if layers else None
+                before: Any = layers[-1] if layers else None
                 if (
                     type(layer) is BatchNorm  # a subclass may compute something else
                     and type(before) in (Conv2d, Linear)

@@ -61,6 +61,14 @@ def test_encodings_of_windows_are_found_out(tmp_path, encoding, text):
     assert dataset.source == f"{tmp_path / 'reviews.csv'} ({encoding})"
 
 
+def test_one_wrong_byte_in_utf8_is_named_and_not_read_as_another_encoding(tmp_path):
+    lines = [f"très bon café numéro {index},{index % 2}" for index in range(40)]
+    content = "\n".join(["text,label", *lines]).encode()
+    (tmp_path / "cut.csv").write_bytes(content.replace("numéro 30".encode(), b"num\xe9ro 30"))
+    with pytest.raises(ValueError, match=r"cut.csv, line 32: byte [\d,]+ is not UTF-8, as the rest of the file is"):
+        load_csv(tmp_path / "cut.csv", "text", "label")
+
+
 def test_a_named_encoding_is_used(tmp_path):
     content = "text,label\n" + "".join(f"привет {index},{index % 2}\n" for index in range(12))
     path = written(tmp_path, content, "cp1251")

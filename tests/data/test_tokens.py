@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minnet.data import tokenize
+from minnet.data import TokenIds, tokenize
 from minnet.data.tokens import normalise, pack, unpack
 
 
@@ -71,3 +71,8 @@ def test_packed_strings_come_back(words):
 def test_lone_surrogates_survive():
     assert unpack(pack(["\ud83d", "ok"])) == ["\ud83d", "ok"]
     assert tokenize("broken \ud83d emoji") == ["broken", "\ud83d", "emoji"]
+
+
+def test_an_emoji_that_json_spelled_out_is_that_emoji():
+    assert tokenize(r"nice \ud83d\ude00") == tokenize("nice \N{GRINNING FACE}")
+    assert len(TokenIds(buckets=8).transform([r"half \ud83d", "raw \udce9"])) == 2
