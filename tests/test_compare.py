@@ -100,6 +100,8 @@ def test_what_is_no_finished_run_is_refused_in_one_line(tmp_path):
     a = run(tmp_path / "a", saying(FIRST), LABELS)
     with pytest.raises(ValueError, match="at least two"):
         module.compare([a])
+    with pytest.raises(ValueError, match="at least 1 resample, got 0"):
+        module.compare([a, a], bootstrap=0)
     with pytest.raises(FileNotFoundError, match="no folder"):
         module.compare([a, tmp_path / "none"])
     for name, damage, says in (

@@ -131,11 +131,11 @@ def test_a_folder_of_pictures_gives_a_csv(runs, here):
 
 
 def test_a_csv_of_comments_gives_a_csv(runs, here):
-    texts = ["great, I love it", 'he said "no", twice', "line\nbreak", "", "naïve ☺"]
+    texts = ["great, I love it", 'he said "no", twice', "line\nbreak", "", "naïve ☺", "a lone\rreturn"]
     with open("mine.csv", "w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([("id", "Comment"), *enumerate(texts)])
     said = predict(runs / "comments", "--csv", "mine.csv", "--text", "comment")
-    assert said.status == 0 and said.err == "" and "5 comments: mine-predictions.csv" in said.out
+    assert said.status == 0 and said.err == "" and "6 comments: mine-predictions.csv" in said.out
     rows = read("mine-predictions.csv")
     assert [row["text"] for row in rows] == texts
     assert set(rows[0]) == {"text", "predicted", "p_negative", "p_neutral", "p_positive"}

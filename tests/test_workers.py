@@ -29,7 +29,7 @@ from minnet.layers import (
 from minnet.losses import SoftmaxCrossEntropy
 from minnet.models import cnn6
 from minnet.sharing import Plan
-from minnet.workers import Batch, Crew, add_gradients, right, seed_layers
+from minnet.workers import Batch, Crew, add_gradients, one_blas_thread, right, seed_layers
 from tests.drawing import normal
 
 KEY = (0, 0, 0)  # seed, epoch, step
@@ -312,6 +312,19 @@ def test_threads_live_as_long_as_the_crew():
         model[0].counted.clear()
         crew.predict(x)
         assert set(model[0].counted) == {"MainThread"}
+
+
+def test_limits_of_the_blas_may_overlap():
+    def threads():
+        return {info["num_threads"] for info in threadpool_info() if info["user_api"] == "blas"}
+
+    before, first, second = threads(), one_blas_thread(), one_blas_thread()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert threads() == {1}
+    second.__exit__(None, None, None)
+    assert threads() == before
 
 
 # -- small parts ---------------------------------------------------------------------------------------------------

@@ -198,3 +198,9 @@ def test_a_missing_file_a_folder_and_a_bomb(tmp_path, monkeypatch):
         read_image(path)
     with pytest.raises(ValueError, match="1 channel or 3"):
         read_image(path, channels=4)
+
+
+@pytest.mark.parametrize("value", [100, 200, 40_000])
+def test_dark_pictures_of_16_bits_stay_dark(tmp_path, value):
+    Image.fromarray(np.full((4, 4), value, np.uint16)).save(tmp_path / "dark.png")
+    assert abs(int(read_image(tmp_path / "dark.png", channels=1).max()) - value / 257) <= 1
