@@ -23,8 +23,8 @@ def choose(probabilities: np.ndarray, labels: np.ndarray, each: int = 3, seed: i
 
     Sure are the tenth of the right (or wrong) predictions with the highest top probability, unsure the tenth with
     the lowest, and more than a tenth where they are few. A model may be sure of nearly everything: of the unsure only
-    those below 90 % are drawn from, or where these are too few, the least sure shown. Groups without examples are
-    left out.
+    those below 90 % are drawn from, or where there are none, the least sure shown. Groups without examples are left
+    out.
     """
     rng = np.random.default_rng(seed)
     confidence = probabilities.max(axis=1)
@@ -40,7 +40,7 @@ def choose(probabilities: np.ndarray, labels: np.ndarray, each: int = 3, seed: i
             pool = pool[:size]
         else:
             doubted = int((confidence[pool] < 0.9).sum())
-            pool = pool[len(pool) - min(size, max(doubted, each)) :]
+            pool = pool[len(pool) - min(size, doubted or each) :]
         if len(pool):
             chosen[group] = np.sort(rng.choice(pool, min(each, len(pool)), replace=False))
     return chosen
