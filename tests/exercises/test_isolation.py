@@ -14,6 +14,7 @@ from tests.exercises.hostile import CALL, FEW, GOOD, HOSTILE
 from tutorials.exercises.grading import grade_source
 from tutorials.exercises.runner import HERE, Process
 from tutorials.exercises.specs import exercises
+from tutorials.exercises.worker import Call
 
 SHEETS = {e.number: e.sheet(11) for e in exercises() if e.number in (1, 4)}
 LINEAR = (HERE / "solutions" / "e04_linear.py").read_text(encoding="utf-8")
@@ -58,6 +59,18 @@ def test_given_works_for_the_exercises_after(process):
     source += "    assert softmax(dy).shape == s.shape\n    return s * (dy - np.sum(dy * s, 1, keepdims=True))\n"
     result = grade_source(sheet, source, process)
     assert result.earned == result.points, [v.problem for v in result.verdicts]
+
+
+def test_settings_of_the_interpreter_end_with_their_exercise(process):
+    seen = "import sys, warnings\nimport numpy as np\ndef softmax(z):\n"
+    seen += "    return str((np.geterr(), warnings.filters, sys.getrecursionlimit()))\n"
+    sets = 'np.seterr(all="raise")\nwarnings.filterwarnings("error")\nsys.setrecursionlimit(500)\n'
+
+    def run(source):
+        return process.run("e01", source, ["softmax"], [], [([Call("call", "softmax", (0,))], False)])[0]["results"]
+
+    before = run(seen)
+    assert run(seen + sets) != before and run(seen) == before
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import os
 import struct
 import sys
 import types
+import warnings
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
@@ -374,6 +375,7 @@ def main() -> None:
     refuse(sys.argv[1])
     sys.meta_path.insert(0, Gate())  # type: ignore[arg-type]
     normal = numpy_now()
+    errors, filters, depth = np.geterr(), [*warnings.filters], sys.getrecursionlimit()
     names: dict[str, Any] = {}
     file = ""
     while (question := read_message(questions)) is not None:
@@ -381,6 +383,10 @@ def main() -> None:
         if "load" in question:
             file = f"<answer {question['id']}>"
             allow(question["seconds"])
+            np.seterr(**errors)  # these three an earlier answer may have set
+            warnings.resetwarnings()
+            warnings.filters.extend(filters)  # type: ignore[attr-defined]
+            sys.setrecursionlimit(depth)
             sys.modules["given"] = _given(given_code, question["given"])
             module = types.ModuleType(question["id"])
             names, error = vars(module), None
