@@ -185,6 +185,33 @@ def test_what_is_no_submission_is_told_in_one_line(tmp_path):
         read_submissions(tmp_path / "broken.zip", SHEETS)
 
 
+def test_a_damaged_file_is_its_students_problem(tmp_path):
+    name = "doejane_101_9001_softmax.py"
+    memory = io.BytesIO()
+    with zipfile.ZipFile(memory, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(name, GOOD)
+        archive.writestr("roemax_102_9002_softmax.py", GOOD)
+    data = bytearray(memory.getvalue())
+    data[30 + len(name)] = 0xFF  # no kind of block that deflate knows
+    (tmp_path / "damaged.zip").write_bytes(data)
+    found = read_submissions(tmp_path / "damaged.zip", SHEETS)
+    assert [s.files["e01_softmax"][0] for s in found.values()] == [None, GOOD]
+    newer = bytearray(zipped({"softmax.py": GOOD}))
+    newer[newer.index(b"PK\1\2") + 6] = 99  # the version that is needed to unpack it
+    (tmp_path / "newer.zip").write_bytes(
+        zipped({"doejane_101_9001_hw.zip": bytes(newer), "roemax_102_9002_e01.py": GOOD})
+    )
+    found = read_submissions(tmp_path / "newer.zip", SHEETS)
+    assert "damaged" in found["doejane-101"].notes[0] and found["roemax-102"].files["e01_softmax"][0] == GOOD
+
+
+def test_a_students_archive_may_be_large(tmp_path):
+    large = zipped({"softmax.py": GOOD, "e29_improve_digits.ckpt": b"1" * (5 << 20), "more.ckpt": b"2" * (5 << 20)})
+    (tmp_path / "class.zip").write_bytes(zipped({"doejane_101_9001_hw.zip": large}))
+    found = read_submissions(tmp_path / "class.zip", SHEETS)["doejane-101"]
+    assert found.files["e01_softmax"][0] == GOOD and found.notes == []
+
+
 def test_names_that_spreadsheets_would_run(tmp_path):
     folder = tmp_path / "class" / "=cmd()"
     folder.mkdir(parents=True)

@@ -46,7 +46,7 @@ def read_submissions(place: Path, sheets: tuple[Sheet, ...]) -> dict[str, Submis
         raise FileNotFoundError(f"{place} does not exist: name the folder or the zip that the students' work is in")
     found: dict[str, Submission] = {}
     if place.is_file():
-        _add_all(found, _in_zip(place.read_bytes(), place.name), sheets)
+        _add_all(found, _in_zip(place.read_bytes(), place.name, True), sheets)
     else:
         _add_all(found, _in_folder(place), sheets)
     if not found:
@@ -66,10 +66,11 @@ def _in_folder(place: Path) -> Iterator[tuple[str, bytes]]:
                 yield relative, path.read_bytes()
 
 
-def _in_zip(data: bytes, title: str) -> Iterator[tuple[str, bytes]]:
+def _in_zip(data: bytes, title: str, of_class: bool = False) -> Iterator[tuple[str, bytes]]:
+    """(name, content) of the files in an archive; in one of a whole class the students' archives may be large."""
     try:
         archive = zipfile.ZipFile(io.BytesIO(data))
-    except zipfile.BadZipFile:
+    except Exception:  # of many kinds: what is damaged decides
         raise ValueError(f"{title} is no zip archive, or a damaged one: download it again") from None
     left = TOTAL
     for entry in archive.infolist():
@@ -78,12 +79,13 @@ def _in_zip(data: bytes, title: str) -> Iterator[tuple[str, bytes]]:
             name = _readable(name)
         if entry.is_dir() or not _wanted(name):
             continue
+        archived = of_class and name.lower().endswith(".zip")
         try:
             with archive.open(entry) as file:
-                content = file.read(min(left, LARGEST * 8) + 1)
-        except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, OSError):
+                content = file.read((TOTAL if archived else min(left, LARGEST * 8)) + 1)
+        except Exception:  # zlib's and lzma's own kinds too
             content = b"\0"  # encrypted or damaged: read_source will say that it is no text
-        left -= len(content)
+        left -= 0 if archived else len(content)  # what it unpacks to is counted by itself
         if left <= 0:
             raise ValueError(f"{title} unpacks to more than {TOTAL >> 20} MiB: that is no class's homework")
         yield name, content
@@ -114,7 +116,7 @@ def _add_all(found: dict[str, Submission], files: Iterator[tuple[str, bytes]], s
         student, inner = _student(name)
         if inner.lower().endswith(".zip"):
             try:
-                inside = list(_in_zip(content, name))
+                inside = list(_in_zip(content, name, student is None))
             except ValueError as problem:
                 kept = _kept(found, student) if student else None
                 if kept:
