@@ -5,13 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import random
+import sys
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.exercises.hostile import GOOD
+from tests.exercises.hostile import CALL, GOOD
 from tutorials.exercises import learner
 from tutorials.exercises.classroom import grade_class
 from tutorials.exercises.harvest import harvest
@@ -210,6 +213,17 @@ def test_a_students_archive_may_be_large(tmp_path):
     (tmp_path / "class.zip").write_bytes(zipped({"doejane_101_9001_hw.zip": large}))
     found = read_submissions(tmp_path / "class.zip", SHEETS)["doejane-101"]
     assert found.files["e01_softmax"][0] == GOOD and found.notes == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the folder's name is no UTF-8")
+def test_texts_that_no_file_takes(tmp_path):
+    folder = os.fsencode(tmp_path / "class") + b"/J\xf6rg"  # Latin-1
+    os.makedirs(folder)
+    source = CALL.format(r"raise ValueError('\ud800')")
+    Path(os.fsdecode(folder), "softmax.py").write_text(source, encoding="utf-8")
+    found = grade_class(tmp_path / "class", tmp_path / "out", seed=1, exercises=[1], jobs=1)
+    (record,) = found["records"].values()
+    assert record["name"] == "J?rg" and "ValueError (line 4): ?" in str(record["exercises"][0]["properties"])
 
 
 def test_names_that_spreadsheets_would_run(tmp_path):

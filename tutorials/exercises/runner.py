@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tutorials.exercises.worker import Call, pack, read_message
+from tutorials.exercises.worker import Call, pack, read_message, writable
 
 HERE = Path(__file__).parent
 SECONDS = 5.0  # of computing, for all cases of one exercise together
@@ -126,7 +126,7 @@ class Process:
         if answer is None:
             raise Ended(self._why())
         if isinstance(answer, Exception):
-            raise Ended(f"its answer cannot be read: {answer}")
+            raise Ended(writable(f"its answer cannot be read: {answer}"))
         return answer
 
     def _why(self) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from tutorials.exercises.sheet import Sheet
 from tutorials.exercises.source import LARGEST, read_source
 from tutorials.exercises.variants import letters, variant_in
+from tutorials.exercises.worker import writable
 
 TOTAL = 256 << 20  # bytes that are read from one archive
 IGNORED = ("__MACOSX", ".git", ".ipynb_checkpoints", "__pycache__", ".vscode", ".idea", ".venv", "node_modules")
@@ -58,7 +59,7 @@ def read_submissions(place: Path, sheets: tuple[Sheet, ...]) -> dict[str, Submis
 
 def _in_folder(place: Path) -> Iterator[tuple[str, bytes]]:
     for path in sorted(place.rglob("*")):
-        relative = path.relative_to(place).as_posix()
+        relative = writable(path.relative_to(place).as_posix())
         if _wanted(relative) and path.is_file() and not path.is_symlink():
             if path.stat().st_size > TOTAL:
                 yield relative, b"\0"

@@ -98,6 +98,8 @@ def unpack(data: bytes) -> Any:
         start += count * dtype.itemsize
 
     def decode(item: Any) -> Any:
+        if isinstance(item, str):
+            return writable(item)
         if isinstance(item, list):
             return [decode(part) for part in item]
         if not isinstance(item, dict):
@@ -114,6 +116,11 @@ def unpack(data: bytes) -> Any:
         return {decode(key): decode(part) for key, part in inner}
 
     return decode(header["tree"])
+
+
+def writable(text: str) -> str:
+    """Text without halves of a character, which no file takes."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def read_message(stream: BinaryIO) -> Any:
