@@ -170,6 +170,11 @@ def test_renamed_files_find_their_exercise(name):
     assert exercise_of(name, GOOD, SHEETS) == "e01_softmax"
 
 
+def test_long_names_take_no_longer():
+    assert exercise_of("copy-1" * 1000 + "x.py", GOOD, SHEETS) == "e01_softmax"
+    assert exercise_of("softmax" + " - Copy-1_v2 (3)" * 1000 + ".py", None, SHEETS) == "e01_softmax"
+
+
 def test_encodings():
     text = "# é 中 \nx = 1\n"
     for encoding in ("utf-8", "utf-8-sig", "gb18030", "utf-16"):

@@ -21,7 +21,8 @@ IGNORED = ("__MACOSX", ".git", ".ipynb_checkpoints", "__pycache__", ".vscode", "
 CANVAS = re.compile(r"(?P<name>[^_/]+)_(?:LATE_)?(?P<id>\d+)_\d+_(?P<file>[^/]+)$", re.IGNORECASE)
 # Jane Doe_123_assignsubmission_file_/softmax.py: Moodle makes a folder of name and participant's number.
 MOODLE = re.compile(r"(?P<name>[^/]+)_(?P<id>\d+)_assignsubmission_(?:file|onlinetext)_?/(?P<file>.+)$")
-COPY = re.compile(r"(?:[\s_-]*(?:\(\d+\)|copy(?:[\s_-]*\d+)?|kopie|final\d*|v\d+)|-\d+)+$", re.IGNORECASE)
+# " (1)", "-2", " - Copy 3", "_final", "_v2", one or several: written backwards, as they stand at the end.
+COPY = re.compile(r"(?:(?:\)\d+\(|(?:\d+[\s_-]*)?ypoc|eipok|\d*lanif|\d+v)[\s_-]*|\d+-)+", re.IGNORECASE)
 
 
 CHECKPOINT = ".ckpt"
@@ -168,8 +169,7 @@ def _add(submission: Submission, path: str, data: bytes, sheets: tuple[Sheet, ..
         if re.match(r"(?i)e\d\d", name) or not submission.notes:
             submission.notes.append(f"{name} belongs to no exercise")
         return
-    copy = COPY.search(Path(name).stem)
-    rank = (int(text is not None), *map(int, re.findall(r"\d+", copy[0] if copy else "")))
+    rank = (int(text is not None), *map(int, re.findall(r"\d+", _split(name)[1])))
     if id in submission.files:
         submission.notes.append(f"several files for {id}: the one with the highest number counts")
         if rank < submission._ranks[id]:
@@ -178,9 +178,17 @@ def _add(submission: Submission, path: str, data: bytes, sheets: tuple[Sheet, ..
     submission._ranks[id] = rank
 
 
+def _split(name: str) -> tuple[str, str]:
+    """A file's name without its ending, and what was added when it was copied: ("softmax", " (1)")."""
+    stem = Path(name).stem
+    match = COPY.match(stem[::-1])
+    end = len(stem) - (match.end() if match else 0)
+    return stem[:end], stem[end:]
+
+
 def exercise_of(name: str, text: str | None, sheets: tuple[Sheet, ...]) -> str | None:
     """The exercise that a file answers, by its name ("softmax (1).py", "E01_softmax.py"), else by what it defines."""
-    stem = re.sub(r"[\s-]+", "_", COPY.sub("", Path(name).stem)).lower()
+    stem = re.sub(r"[\s-]+", "_", _split(name)[0]).lower()
     for sheet in sheets:
         if stem in (sheet.id, sheet.id[4:], sheet.id[:3]):
             return sheet.id
