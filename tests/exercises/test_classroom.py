@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 
 from tests.exercises.hostile import CALL, GOOD
-from tutorials.exercises import learner
+from tutorials.exercises import classroom, learner
 from tutorials.exercises.classroom import grade_class
+from tutorials.exercises.grading import grade_source
 from tutorials.exercises.harvest import harvest
 from tutorials.exercises.improve import in_sample
 from tutorials.exercises.paper import tasks, write_papers
@@ -229,6 +230,19 @@ def test_texts_that_no_file_takes(tmp_path):
     found = grade_class(tmp_path / "class", tmp_path / "out", seed=1, exercises=[1], jobs=1)
     (record,) = found["records"].values()
     assert record["name"] == "J?rg" and "ValueError (line 4): ?" in str(record["exercises"][0]["properties"])
+
+
+def test_an_answer_that_cannot_be_graded_costs_only_itself(canvas, tmp_path, monkeypatch):
+    def fails(sheet, text, *others):
+        if text and "- 0" in text:
+            raise KeyError("lines")
+        return grade_source(sheet, text, *others)
+
+    monkeypatch.setattr(classroom, "grade_source", fails)
+    found = grade_class(canvas, tmp_path / "out", seed=4, exercises=[1], jobs=1)
+    records = {r["id"]: r for r in found["records"].values()}
+    assert [records[id]["earned"] for id in ("101", "102", "103")] == [10, 0, 10]
+    assert records["102"]["exercises"][0]["ended"] == "it could not be graded: KeyError('lines')"
 
 
 def test_names_that_spreadsheets_would_run(tmp_path):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.exercises.hostile import CALL, FEW, GOOD, HOSTILE
@@ -41,6 +42,35 @@ def test_an_answer_that_only_waits_is_stopped_too():
     with Process(seconds=1, patience=4) as process:
         result = grade_source(SHEETS[1], CALL.format("import time; time.sleep(10**6)"), process)
     assert "no answer after 1 seconds" in result.ended and result.earned == 0
+
+
+FORGED = (
+    GOOD
+    + """
+import json, struct, sys, time
+frame = sys._getframe()
+while "answers" not in frame.f_locals:
+    frame = frame.f_back
+header = json.dumps({"tree": {"d": TREE}, "arrays": []}).encode()
+frame.f_locals["answers"].write(struct.pack(">QQ", len(header), 0) + header)
+frame.f_locals["answers"].flush()
+time.sleep(10**6)
+"""
+)
+LOADED = '[["error", None], ["patched", []], ["printed", ""], ["missing", []]]'
+
+
+@pytest.mark.parametrize("tree", ["[]", LOADED.replace("None", "1"), LOADED.replace('"patched", []', '"patched", "x"')])
+def test_a_forged_answer_is_read_with_care(process, tree):
+    result = grade_source(SHEETS[1], FORGED.replace("TREE", tree), process)
+    assert "its answer cannot be read" in result.ended and result.earned == 0
+
+
+def test_a_process_that_reads_no_question_is_stopped():
+    calls = [Call("call", "softmax", (np.ones((1, 1 << 17)),))]
+    with Process(seconds=1, patience=2) as process:
+        (outcome,) = process.run("e01", FORGED.replace("TREE", LOADED), ["softmax"], [], [(calls, False)])
+    assert "no answer after 1 seconds" in outcome["error"]
 
 
 def test_nothing_was_written():

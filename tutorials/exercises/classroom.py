@@ -114,7 +114,12 @@ def grade_one(submission: Submission, sheets: tuple[Sheet, ...], seconds: float,
             text, problem = submission.files.get(sheet.id, (None, "no file was handed in"))
             network = submission.networks.get(sheet.id)
             again = sheet.budget is not None and in_sample(f"{submission.key} {sheet.id}", seed)
-            results.append(grade_source(sheet, text, process, problem, network, again))
+            try:
+                result = grade_source(sheet, text, process, problem, network, again)
+            except Exception as failure:  # one answer must not end the grading of a class
+                process.stop()
+                result = grade_source(sheet, None, process, f"it could not be graded: {failure!r}")
+            results.append(result)
         return results
 
 
