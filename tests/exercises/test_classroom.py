@@ -153,6 +153,17 @@ def test_moodle_and_github_classroom(tmp_path):
     assert list(matched) == ["hw1-jdoe"] and found["hw1-jdoe"].name == "Jane Doe" and missing == ["Amy Gone"]
 
 
+def test_folders_belong_to_whom_they_say(tmp_path):
+    for folder in ("hw1-jdoe", "hw1-max-roe", "hw1-roe"):
+        (tmp_path / "class" / folder).mkdir(parents=True)
+        (tmp_path / "class" / folder / "week_1_2_softmax.py").write_text(GOOD, encoding="utf-8")
+    found = read_submissions(tmp_path / "class", SHEETS)
+    assert list(found) == ["hw1-jdoe", "hw1-max-roe", "hw1-roe"]
+    (tmp_path / "roster.csv").write_text("name,login\nAnn Roe,roe\nMax Roe,max-roe\n", encoding="utf-8")
+    matched, _ = match_roster(read_roster(tmp_path / "roster.csv"), found)
+    assert {key: row["name"] for key, row in matched.items()} == {"hw1-max-roe": "Max Roe", "hw1-roe": "Ann Roe"}
+
+
 @pytest.mark.parametrize(
     "name",
     [

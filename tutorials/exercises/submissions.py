@@ -137,8 +137,7 @@ def _student(name: str) -> tuple[tuple[str, str, str] | None, str]:
     """((name, id, system) of the student, the file's own name) from a path in an export."""
     if match := MOODLE.search(name):
         return (match["name"].rpartition("/")[2], match["id"], "moodle"), match["file"]
-    last = name.rpartition("/")[2]
-    if match := CANVAS.fullmatch(last):
+    if match := CANVAS.fullmatch(name):  # Canvas makes no folders
         return (match["name"], match["id"], "canvas"), match["file"]
     if "/" in name:
         return (name.partition("/")[0], "", "folder"), name.partition("/")[2]
@@ -251,7 +250,7 @@ def match_roster(
 ) -> tuple[dict[str, dict[str, str]], list[str]]:
     """({key of a submission: its row}, names of those who handed nothing in)."""
     matched: dict[str, dict[str, str]] = {}
-    for row in roster:
+    for row in sorted(roster, key=lambda row: -len(row["login"])):  # hw1-max-roe is max-roe's, not roe's
         for key, submission in found.items():
             if key not in matched and _belongs(row, submission):
                 matched[key] = row
