@@ -109,6 +109,11 @@ def test_regrading_one_keeps_the_others_and_the_comments(canvas, tmp_path):
     assert [r["earned"] for r in first["records"].values()][-1] == [r["earned"] for r in again["records"].values()][-1]
     with pytest.raises(ValueError, match="nobody is called"):
         grade_class(canvas, out, only="nobody")
+    before = {path: path.read_bytes() for path in out.rglob("*.*")}
+    for other in ({"seed": first["seed"] + 1}, {"exercises": [1]}):
+        with pytest.raises(ValueError, match=f"graded with --seed {first['seed']} --exercises 1 5:"):
+            grade_class(canvas, out, only="roemax-102", **other)
+    assert {path: path.read_bytes() for path in out.rglob("*.*")} == before
 
 
 def test_moodle_and_github_classroom(tmp_path):
