@@ -200,6 +200,17 @@ def test_encodings():
     assert read_source(b"\0\1\2")[0] is None and read_source(b"x" * (2 << 20))[0] is None
 
 
+def test_of_several_checkpoints_the_one_with_the_highest_number_counts(tmp_path):
+    sheets = tuple(e.sheet() for e in exercises() if e.number == 29)
+    names = [
+        f"doejane_101_900{i}_e29_improve_digits{end}" for i, end in enumerate(("-10", "-2", "-" + "0" * 5000 + "3"))
+    ]
+    (tmp_path / "class.zip").write_bytes(zipped({f"{name}.ckpt": name for name in names}))
+    found = read_submissions(tmp_path / "class.zip", sheets)["doejane-101"]
+    assert found.networks == {"e29_improve_digits": names[0].encode()}
+    assert "highest number" in found.notes[0]
+
+
 def test_what_is_no_submission_is_told_in_one_line(tmp_path):
     with pytest.raises(FileNotFoundError):
         read_submissions(tmp_path / "nothing", SHEETS)

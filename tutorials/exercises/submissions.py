@@ -153,13 +153,14 @@ def _kept(found: dict[str, Submission], student: tuple[str, str, str]) -> Submis
 
 
 def _add(submission: Submission, path: str, data: bytes, sheets: tuple[Sheet, ...]) -> None:
-    """Finds the exercise that a file belongs to; of several for one exercise the last counts."""
+    """Finds the exercise that a file belongs to; `_counts` says which of several."""
     name = path.rpartition("/")[2]
     if name.lower() in ("given.py", "__init__.py", "__main__.py", "setup.py", "conftest.py"):
         return
+    rank = tuple(int(number[:18]) for number in re.findall(r"\d+", _split(name)[1]))  # int refuses thousands of them
     if name.lower().endswith(CHECKPOINT):
         id = exercise_of(name, None, sheets)
-        if id is not None:
+        if id is not None and _counts(submission, id + CHECKPOINT, rank):
             submission.networks[id] = data
         return
     text, problem = read_source(data)
@@ -168,13 +169,18 @@ def _add(submission: Submission, path: str, data: bytes, sheets: tuple[Sheet, ..
         if re.match(r"(?i)e\d\d", name) or not submission.notes:
             submission.notes.append(f"{name} belongs to no exercise")
         return
-    rank = (int(text is not None), *map(int, re.findall(r"\d+", _split(name)[1])))
-    if id in submission.files:
-        submission.notes.append(f"several files for {id}: the one with the highest number counts")
-        if rank < submission._ranks[id]:
-            return
-    submission.files[id] = (text, problem)
-    submission._ranks[id] = rank
+    if _counts(submission, id, (int(text is not None), *rank)):
+        submission.files[id] = (text, problem)
+
+
+def _counts(submission: Submission, what: str, rank: tuple[int, ...]) -> bool:
+    """Whether a file counts: of several for the same the one with the highest number does."""
+    if what in submission._ranks:
+        submission.notes.append(f"several files for {what}: the one with the highest number counts")
+        if rank < submission._ranks[what]:
+            return False
+    submission._ranks[what] = rank
+    return True
 
 
 def _split(name: str) -> tuple[str, str]:
