@@ -352,6 +352,28 @@ def test_bugs_and_predictions_are_graded_in_the_variant_that_was_handed_out(tmp_
     assert records["Amy Gone"]["exercises"][0]["earned"] == 0
 
 
+CELL = """
+import numpy as np
+def largest(z):
+    return z.max(axis=1, keepdims=True)
+def shifted(z):
+    return z - largest(z)
+def total(e):
+    return e.sum(axis=1, keepdims=True)
+def softmax(z):
+    (e,) = [np.exp(shifted(x)) for x in [z]]
+    return (lambda: e / total(e))()
+"""
+
+
+def test_a_cell_is_checked_with_its_helpers_and_theirs(tmp_path, capsys):
+    names: dict = {}
+    (tmp_path / "cell.py").write_text(CELL, encoding="utf-8")
+    exec(compile(CELL, tmp_path / "cell.py", "exec"), names)
+    learner.check(names["softmax"])
+    assert capsys.readouterr().out == " 1 Softmax: 10 of 10 points\n"
+
+
 def test_a_network_is_handed_in_as_a_file_beside_its_settings(tmp_path):
     exercise = next(e for e in exercises() if e.number == 29)
     place = tmp_path / "e29_improve_digits.py"
