@@ -312,6 +312,14 @@ def test_viva_asks_about_the_students_own_code_and_keeps_the_key_apart(small_cla
     assert "changed" in key and "jane" in key
 
 
+def test_viva_of_two_students_of_one_name_has_two_keys(tmp_path):
+    names = [f"Jane Doe_{i}_assignsubmission_file_/softmax.py" for i in (5012, 5013)]
+    (tmp_path / "moodle.zip").write_bytes(zipped(dict.fromkeys(names, "def softmax(z):\n    return z\n")))
+    write_viva(tmp_path / "moodle.zip", tmp_path / "viva", 1)
+    key = (tmp_path / "viva" / "key.html").read_text(encoding="utf-8")
+    assert all(f"<h2>Jane Doe, Jane-Doe-{i}.html</h2>" in key for i in (5012, 5013))
+
+
 def test_paper_has_personal_numbers_and_keys_apart(tmp_path):
     (tmp_path / "roster.csv").write_text("name\nJane Doe\nMax Roe\n", encoding="utf-8")
     write_papers(tmp_path / "roster.csv", tmp_path / "paper", 3)
