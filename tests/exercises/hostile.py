@@ -30,6 +30,7 @@ HOSTILE = {
     "import scipy": (CALL.format("from scipy.special import softmax"), "not scipy"),
     "import minnet": ("from minnet.functional import softmax\n", "not minnet"),
     "import sklearn": ("import sklearn\n", "not sklearn"),
+    "import the grader": ("import __main__\n" + GOOD, "not __main__"),
     "import the solutions": ("from tutorials.exercises.solutions.e01_softmax import softmax\n", "not tutorials"),
     "given holds no softmax yet": ("from given import softmax\n", "cannot import name 'softmax'"),
     "subprocess": ("import subprocess\n" + CALL.format("subprocess.run(['true'])"), "refused here"),

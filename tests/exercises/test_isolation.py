@@ -119,6 +119,12 @@ def test_hidden_loops_are_counted(process, loop):
     assert result.mistakes == ["loop"]
 
 
+def test_lines_that_could_not_be_counted_have_no_points(process):
+    result = grade_source(SHEETS[1], CALL.format("import sys; sys.settrace(None)"), process)
+    (problem,) = [v.problem for v in result.verdicts if v.property.name == "lines"]
+    assert problem == "RuntimeError: sys.settrace was called, and the lines could not be counted"
+
+
 def test_expected_values_never_reach_the_process(monkeypatch, process):
     """Every message that goes to the child, searched for the expected numbers."""
     from tutorials.exercises import runner

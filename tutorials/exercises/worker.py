@@ -171,6 +171,8 @@ def play(calls: list[Call], names: dict[str, Any], file: str | None = None) -> d
                     getattr(made, name)(*args)
                 else:
                     results.append(_copied((names[name] if how == "call" else getattr(made, name))(*args)))
+                if file is not None and sys.gettrace() is not trace:
+                    raise RuntimeError("sys.settrace was called, and the lines could not be counted")
             finally:
                 if file is not None:
                     sys.settrace(None)
@@ -381,6 +383,7 @@ def main() -> None:
     limit()
     refuse(sys.argv[1])
     sys.meta_path.insert(0, Gate())  # type: ignore[arg-type]
+    del sys.modules["__main__"]  # this module
     normal = numpy_now()
     errors, filters, depth = np.geterr(), [*warnings.filters], sys.getrecursionlimit()
     names: dict[str, Any] = {}
