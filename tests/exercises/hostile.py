@@ -40,6 +40,19 @@ HOSTILE = {
     "writes elsewhere": (CALL.format("open('/tmp/written-by-an-answer', 'w')"), "refused here"),
     "reads the solutions": (CALL.format(f"open({__file__!r})"), "refused here: reading"),
     "lists folders": ("import os\n" + CALL.format("os.listdir('/')"), "refused here"),
+    "scans folders": ("import os\n" + CALL.format("os.scandir('/')"), "refused here"),
+    "moves away": (
+        CALL.format("import os; open('a', 'w').close(); os.rename('a', '/tmp/written-by-an-answer')"),
+        "refused here",
+    ),
+    "links to elsewhere": (
+        CALL.format("import os; os.symlink('a', '/tmp/written-by-an-answer')"),
+        "refused here",
+    ),
+    "deletes by number": (
+        CALL.format("import os; os.rmdir('a', dir_fd=os.open(os.path.dirname(os.__file__), os.O_RDONLY))"),
+        "refused here",
+    ),
     "deletes": ("import os\n" + CALL.format("os.remove('/tmp/whatever')"), "refused here"),
     "loads a library": (CALL.format("import ctypes; ctypes.CDLL(None)"), "refused here"),
     "returns an object": ("def softmax(z):\n    return object()\n", "a object was returned"),

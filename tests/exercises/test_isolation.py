@@ -78,7 +78,10 @@ def test_nothing_was_written():
 
 
 def test_a_few_prints_and_the_own_folder_are_fine(process):
-    source = CALL.format("print('shape', z.shape); open('notes.txt', 'w').close(); import math, collections")
+    source = CALL.format(
+        "print('shape', z.shape); open('notes.txt', 'w').close(); import math, collections\n"
+        "    import os; os.rename('notes.txt', 'more.txt')"
+    )
     result = grade_source(SHEETS[1], source, process)
     assert result.earned == result.points, [v.problem for v in result.verdicts]
 

@@ -281,20 +281,20 @@ def refuse(scratch: str) -> None:
         "sqlite3",
         "mmap.",
     )
-    changes = {
-        "os.remove",
-        "os.rename",
-        "os.rmdir",
-        "os.mkdir",
-        "os.link",
-        "os.symlink",
-        "os.truncate",
-        "os.chmod",
-        "os.chown",
-        "os.chdir",
-        "os.putenv",
-        "os.unsetenv",
-        "os.utime",
+    changes = {  # how many paths come first among the arguments, and how many dir_fd last
+        "os.remove": (1, 1),
+        "os.rename": (2, 2),
+        "os.rmdir": (1, 1),
+        "os.mkdir": (1, 1),
+        "os.link": (2, 2),
+        "os.symlink": (2, 1),
+        "os.truncate": (1, 0),
+        "os.chmod": (1, 1),
+        "os.chown": (1, 1),
+        "os.chdir": (1, 0),
+        "os.putenv": (1, 0),
+        "os.unsetenv": (1, 0),
+        "os.utime": (1, 1),
     }
 
     def inside(path: Any, folders: tuple[str, ...]) -> bool:
@@ -303,8 +303,11 @@ def refuse(scratch: str) -> None:
     def hook(event: str, args: tuple[Any, ...]) -> None:
         if event.startswith(starts):
             raise PermissionError(f"refused here: {event}")
-        if event in changes and not (isinstance(args[0], (str, bytes)) and inside(args[0], (own,))):
-            raise PermissionError(f"refused here: {event}")
+        if event in changes:
+            paths, numbers = changes[event]
+            own_paths = all(isinstance(path, (str, bytes)) and inside(path, (own,)) for path in args[:paths])
+            if not own_paths or any(number != -1 for number in args[len(args) - numbers :]):
+                raise PermissionError(f"refused here: {event}")
         if event == "open":
             path, _, flags = args
             if isinstance(path, int):
@@ -315,8 +318,8 @@ def refuse(scratch: str) -> None:
                 raise PermissionError(f"refused here: writing {fsdecode(path)[:80]}")
             if not inside(path, readable) or (inside(path, (site,)) and not inside(path, readable[1:])):
                 raise PermissionError(f"refused here: reading {fsdecode(path)[:80]}")
-        if event == "os.listdir" and not (args[0] is not None and inside(args[0], (own, *readable))):
-            raise PermissionError("refused here: os.listdir")
+        if event in ("os.listdir", "os.scandir") and not (args[0] is not None and inside(args[0], (own, *readable))):
+            raise PermissionError(f"refused here: {event}")
 
     sys.addaudithook(hook)
 
