@@ -30,6 +30,7 @@ HOSTILE = {
     "import scipy": (CALL.format("from scipy.special import softmax"), "not scipy"),
     "import minnet": ("from minnet.functional import softmax\n", "not minnet"),
     "import sklearn": ("import sklearn\n", "not sklearn"),
+    "import the grader": ("import __main__\n" + GOOD, "not __main__"),
     "import the solutions": ("from tutorials.exercises.solutions.e01_softmax import softmax\n", "not tutorials"),
     "given holds no softmax yet": ("from given import softmax\n", "cannot import name 'softmax'"),
     "subprocess": ("import subprocess\n" + CALL.format("subprocess.run(['true'])"), "refused here"),
@@ -39,6 +40,19 @@ HOSTILE = {
     "writes elsewhere": (CALL.format("open('/tmp/written-by-an-answer', 'w')"), "refused here"),
     "reads the solutions": (CALL.format(f"open({__file__!r})"), "refused here: reading"),
     "lists folders": ("import os\n" + CALL.format("os.listdir('/')"), "refused here"),
+    "scans folders": ("import os\n" + CALL.format("os.scandir('/')"), "refused here"),
+    "moves away": (
+        CALL.format("import os; open('a', 'w').close(); os.rename('a', '/tmp/written-by-an-answer')"),
+        "refused here",
+    ),
+    "links to elsewhere": (
+        CALL.format("import os; os.symlink('a', '/tmp/written-by-an-answer')"),
+        "refused here",
+    ),
+    "deletes by number": (
+        CALL.format("import os; os.rmdir('a', dir_fd=os.open(os.path.dirname(os.__file__), os.O_RDONLY))"),
+        "refused here",
+    ),
     "deletes": ("import os\n" + CALL.format("os.remove('/tmp/whatever')"), "refused here"),
     "loads a library": (CALL.format("import ctypes; ctypes.CDLL(None)"), "refused here"),
     "returns an object": ("def softmax(z):\n    return object()\n", "a object was returned"),

@@ -5,15 +5,19 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import random
+import sys
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.exercises.hostile import GOOD
-from tutorials.exercises import learner
+from tests.exercises.hostile import CALL, GOOD
+from tutorials.exercises import classroom, learner
 from tutorials.exercises.classroom import grade_class
+from tutorials.exercises.grading import grade_source
 from tutorials.exercises.harvest import harvest
 from tutorials.exercises.improve import in_sample
 from tutorials.exercises.paper import tasks, write_papers
@@ -105,6 +109,11 @@ def test_regrading_one_keeps_the_others_and_the_comments(canvas, tmp_path):
     assert [r["earned"] for r in first["records"].values()][-1] == [r["earned"] for r in again["records"].values()][-1]
     with pytest.raises(ValueError, match="nobody is called"):
         grade_class(canvas, out, only="nobody")
+    before = {path: path.read_bytes() for path in out.rglob("*.*")}
+    for other in ({"seed": first["seed"] + 1}, {"exercises": [1]}):
+        with pytest.raises(ValueError, match=f"graded with --seed {first['seed']} --exercises 1 5:"):
+            grade_class(canvas, out, only="roemax-102", **other)
+    assert {path: path.read_bytes() for path in out.rglob("*.*")} == before
 
 
 def test_moodle_and_github_classroom(tmp_path):
@@ -149,6 +158,17 @@ def test_moodle_and_github_classroom(tmp_path):
     assert list(matched) == ["hw1-jdoe"] and found["hw1-jdoe"].name == "Jane Doe" and missing == ["Amy Gone"]
 
 
+def test_folders_belong_to_whom_they_say(tmp_path):
+    for folder in ("hw1-jdoe", "hw1-max-roe", "hw1-roe"):
+        (tmp_path / "class" / folder).mkdir(parents=True)
+        (tmp_path / "class" / folder / "week_1_2_softmax.py").write_text(GOOD, encoding="utf-8")
+    found = read_submissions(tmp_path / "class", SHEETS)
+    assert list(found) == ["hw1-jdoe", "hw1-max-roe", "hw1-roe"]
+    (tmp_path / "roster.csv").write_text("name,login\nAnn Roe,roe\nMax Roe,max-roe\n", encoding="utf-8")
+    matched, _ = match_roster(read_roster(tmp_path / "roster.csv"), found)
+    assert {key: row["name"] for key, row in matched.items()} == {"hw1-max-roe": "Max Roe", "hw1-roe": "Ann Roe"}
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -167,12 +187,28 @@ def test_renamed_files_find_their_exercise(name):
     assert exercise_of(name, GOOD, SHEETS) == "e01_softmax"
 
 
+def test_long_names_take_no_longer():
+    assert exercise_of("copy-1" * 1000 + "x.py", GOOD, SHEETS) == "e01_softmax"
+    assert exercise_of("softmax" + " - Copy-1_v2 (3)" * 1000 + ".py", None, SHEETS) == "e01_softmax"
+
+
 def test_encodings():
     text = "# é 中 \nx = 1\n"
     for encoding in ("utf-8", "utf-8-sig", "gb18030", "utf-16"):
         assert read_source(text.replace("\n", "\r\n").encode(encoding)) == (text, "")
     assert read_source(b"x = '\xe9\xff'\n")[0]
     assert read_source(b"\0\1\2")[0] is None and read_source(b"x" * (2 << 20))[0] is None
+
+
+def test_of_several_checkpoints_the_one_with_the_highest_number_counts(tmp_path):
+    sheets = tuple(e.sheet() for e in exercises() if e.number == 29)
+    names = [
+        f"doejane_101_900{i}_e29_improve_digits{end}" for i, end in enumerate(("-10", "-2", "-" + "0" * 5000 + "3"))
+    ]
+    (tmp_path / "class.zip").write_bytes(zipped({f"{name}.ckpt": name for name in names}))
+    found = read_submissions(tmp_path / "class.zip", sheets)["doejane-101"]
+    assert found.networks == {"e29_improve_digits": names[0].encode()}
+    assert "highest number" in found.notes[0]
 
 
 def test_what_is_no_submission_is_told_in_one_line(tmp_path):
@@ -183,6 +219,57 @@ def test_what_is_no_submission_is_told_in_one_line(tmp_path):
     (tmp_path / "broken.zip").write_bytes(b"PK\3\4 and then nothing")
     with pytest.raises(ValueError, match="no zip archive"):
         read_submissions(tmp_path / "broken.zip", SHEETS)
+
+
+def test_a_damaged_file_is_its_students_problem(tmp_path):
+    name = "doejane_101_9001_softmax.py"
+    memory = io.BytesIO()
+    with zipfile.ZipFile(memory, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(name, GOOD)
+        archive.writestr("roemax_102_9002_softmax.py", GOOD)
+    data = bytearray(memory.getvalue())
+    data[30 + len(name)] = 0xFF  # no kind of block that deflate knows
+    (tmp_path / "damaged.zip").write_bytes(data)
+    found = read_submissions(tmp_path / "damaged.zip", SHEETS)
+    assert [s.files["e01_softmax"][0] for s in found.values()] == [None, GOOD]
+    newer = bytearray(zipped({"softmax.py": GOOD}))
+    newer[newer.index(b"PK\1\2") + 6] = 99  # the version that is needed to unpack it
+    (tmp_path / "newer.zip").write_bytes(
+        zipped({"doejane_101_9001_hw.zip": bytes(newer), "roemax_102_9002_e01.py": GOOD})
+    )
+    found = read_submissions(tmp_path / "newer.zip", SHEETS)
+    assert "damaged" in found["doejane-101"].notes[0] and found["roemax-102"].files["e01_softmax"][0] == GOOD
+
+
+def test_a_students_archive_may_be_large(tmp_path):
+    large = zipped({"softmax.py": GOOD, "e29_improve_digits.ckpt": b"1" * (5 << 20), "more.ckpt": b"2" * (5 << 20)})
+    (tmp_path / "class.zip").write_bytes(zipped({"doejane_101_9001_hw.zip": large}))
+    found = read_submissions(tmp_path / "class.zip", SHEETS)["doejane-101"]
+    assert found.files["e01_softmax"][0] == GOOD and found.notes == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the folder's name is no UTF-8")
+def test_texts_that_no_file_takes(tmp_path):
+    folder = os.fsencode(tmp_path / "class") + b"/J\xf6rg"  # Latin-1
+    os.makedirs(folder)
+    source = CALL.format(r"raise ValueError('\ud800')")
+    Path(os.fsdecode(folder), "softmax.py").write_text(source, encoding="utf-8")
+    found = grade_class(tmp_path / "class", tmp_path / "out", seed=1, exercises=[1], jobs=1)
+    (record,) = found["records"].values()
+    assert record["name"] == "J?rg" and "ValueError (line 4): ?" in str(record["exercises"][0]["properties"])
+
+
+def test_an_answer_that_cannot_be_graded_costs_only_itself(canvas, tmp_path, monkeypatch):
+    def fails(sheet, text, *others):
+        if text and "- 0" in text:
+            raise KeyError("lines")
+        return grade_source(sheet, text, *others)
+
+    monkeypatch.setattr(classroom, "grade_source", fails)
+    found = grade_class(canvas, tmp_path / "out", seed=4, exercises=[1], jobs=1)
+    records = {r["id"]: r for r in found["records"].values()}
+    assert [records[id]["earned"] for id in ("101", "102", "103")] == [10, 0, 10]
+    assert records["102"]["exercises"][0]["ended"] == "it could not be graded: KeyError('lines')"
 
 
 def test_names_that_spreadsheets_would_run(tmp_path):
@@ -225,6 +312,14 @@ def test_viva_asks_about_the_students_own_code_and_keeps_the_key_apart(small_cla
     assert "changed" in key and "jane" in key
 
 
+def test_viva_of_two_students_of_one_name_has_two_keys(tmp_path):
+    names = [f"Jane Doe_{i}_assignsubmission_file_/softmax.py" for i in (5012, 5013)]
+    (tmp_path / "moodle.zip").write_bytes(zipped(dict.fromkeys(names, "def softmax(z):\n    return z\n")))
+    write_viva(tmp_path / "moodle.zip", tmp_path / "viva", 1)
+    key = (tmp_path / "viva" / "key.html").read_text(encoding="utf-8")
+    assert all(f"<h2>Jane Doe, Jane-Doe-{i}.html</h2>" in key for i in (5012, 5013))
+
+
 def test_paper_has_personal_numbers_and_keys_apart(tmp_path):
     (tmp_path / "roster.csv").write_text("name\nJane Doe\nMax Roe\n", encoding="utf-8")
     write_papers(tmp_path / "roster.csv", tmp_path / "paper", 3)
@@ -263,6 +358,28 @@ def test_bugs_and_predictions_are_graded_in_the_variant_that_was_handed_out(tmp_
     assert f"exercise 22 is variant {jane}, and variant {max_} was handed out to Max Roe" in records["Max Roe"]["notes"]
     assert records["Amy Gone"]["exercises"][0]["mistakes"] == [amys.planted]
     assert records["Amy Gone"]["exercises"][0]["earned"] == 0
+
+
+CELL = """
+import numpy as np
+def largest(z):
+    return z.max(axis=1, keepdims=True)
+def shifted(z):
+    return z - largest(z)
+def total(e):
+    return e.sum(axis=1, keepdims=True)
+def softmax(z):
+    (e,) = [np.exp(shifted(x)) for x in [z]]
+    return (lambda: e / total(e))()
+"""
+
+
+def test_a_cell_is_checked_with_its_helpers_and_theirs(tmp_path, capsys):
+    names: dict = {}
+    (tmp_path / "cell.py").write_text(CELL, encoding="utf-8")
+    exec(compile(CELL, tmp_path / "cell.py", "exec"), names)
+    learner.check(names["softmax"])
+    assert capsys.readouterr().out == " 1 Softmax: 10 of 10 points\n"
 
 
 def test_a_network_is_handed_in_as_a_file_beside_its_settings(tmp_path):

@@ -8,12 +8,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.exercises.hostile import CALL, FEW, GOOD, HOSTILE
 from tutorials.exercises.grading import grade_source
 from tutorials.exercises.runner import HERE, Process
 from tutorials.exercises.specs import exercises
+from tutorials.exercises.worker import Call
 
 SHEETS = {e.number: e.sheet(11) for e in exercises() if e.number in (1, 4)}
 LINEAR = (HERE / "solutions" / "e04_linear.py").read_text(encoding="utf-8")
@@ -42,12 +44,44 @@ def test_an_answer_that_only_waits_is_stopped_too():
     assert "no answer after 1 seconds" in result.ended and result.earned == 0
 
 
+FORGED = (
+    GOOD
+    + """
+import json, struct, sys, time
+frame = sys._getframe()
+while "answers" not in frame.f_locals:
+    frame = frame.f_back
+header = json.dumps({"tree": {"d": TREE}, "arrays": []}).encode()
+frame.f_locals["answers"].write(struct.pack(">QQ", len(header), 0) + header)
+frame.f_locals["answers"].flush()
+time.sleep(10**6)
+"""
+)
+LOADED = '[["error", None], ["patched", []], ["printed", ""], ["missing", []]]'
+
+
+@pytest.mark.parametrize("tree", ["[]", LOADED.replace("None", "1"), LOADED.replace('"patched", []', '"patched", "x"')])
+def test_a_forged_answer_is_read_with_care(process, tree):
+    result = grade_source(SHEETS[1], FORGED.replace("TREE", tree), process)
+    assert "its answer cannot be read" in result.ended and result.earned == 0
+
+
+def test_a_process_that_reads_no_question_is_stopped():
+    calls = [Call("call", "softmax", (np.ones((1, 1 << 17)),))]
+    with Process(seconds=1, patience=2) as process:
+        (outcome,) = process.run("e01", FORGED.replace("TREE", LOADED), ["softmax"], [], [(calls, False)])
+    assert "no answer after 1 seconds" in outcome["error"]
+
+
 def test_nothing_was_written():
     assert not Path("/tmp/written-by-an-answer").exists()
 
 
 def test_a_few_prints_and_the_own_folder_are_fine(process):
-    source = CALL.format("print('shape', z.shape); open('notes.txt', 'w').close(); import math, collections")
+    source = CALL.format(
+        "print('shape', z.shape); open('notes.txt', 'w').close(); import math, collections\n"
+        "    import os; os.rename('notes.txt', 'more.txt')"
+    )
     result = grade_source(SHEETS[1], source, process)
     assert result.earned == result.points, [v.problem for v in result.verdicts]
 
@@ -58,6 +92,18 @@ def test_given_works_for_the_exercises_after(process):
     source += "    assert softmax(dy).shape == s.shape\n    return s * (dy - np.sum(dy * s, 1, keepdims=True))\n"
     result = grade_source(sheet, source, process)
     assert result.earned == result.points, [v.problem for v in result.verdicts]
+
+
+def test_settings_of_the_interpreter_end_with_their_exercise(process):
+    seen = "import sys, warnings\nimport numpy as np\ndef softmax(z):\n"
+    seen += "    return str((np.geterr(), warnings.filters, sys.getrecursionlimit()))\n"
+    sets = 'np.seterr(all="raise")\nwarnings.filterwarnings("error")\nsys.setrecursionlimit(500)\n'
+
+    def run(source):
+        return process.run("e01", source, ["softmax"], [], [([Call("call", "softmax", (0,))], False)])[0]["results"]
+
+    before = run(seen)
+    assert run(seen + sets) != before and run(seen) == before
 
 
 @pytest.mark.parametrize(
@@ -74,6 +120,12 @@ def test_hidden_loops_are_counted(process, loop):
     )
     assert [v.property.name for v in result.verdicts if v.problem] == ["lines"]
     assert result.mistakes == ["loop"]
+
+
+def test_lines_that_could_not_be_counted_have_no_points(process):
+    result = grade_source(SHEETS[1], CALL.format("import sys; sys.settrace(None)"), process)
+    (problem,) = [v.problem for v in result.verdicts if v.property.name == "lines"]
+    assert problem == "RuntimeError: sys.settrace was called, and the lines could not be counted"
 
 
 def test_expected_values_never_reach_the_process(monkeypatch, process):

@@ -42,7 +42,7 @@ def grade_class(
     from tutorials.exercises.specs import exercises as described
     from tutorials.exercises.specs import sheet_of
 
-    settings = _settings(out, seed, exercises)
+    settings = _settings(out, seed, exercises, only)
     chosen = [e for e in described() if not settings["exercises"] or e.number in settings["exercises"]]
     if not chosen:
         raise ValueError(f"there are no exercises {settings['exercises']}")
@@ -114,7 +114,12 @@ def grade_one(submission: Submission, sheets: tuple[Sheet, ...], seconds: float,
             text, problem = submission.files.get(sheet.id, (None, "no file was handed in"))
             network = submission.networks.get(sheet.id)
             again = sheet.budget is not None and in_sample(f"{submission.key} {sheet.id}", seed)
-            results.append(grade_source(sheet, text, process, problem, network, again))
+            try:
+                result = grade_source(sheet, text, process, problem, network, again)
+            except Exception as failure:  # one answer must not end the grading of a class
+                process.stop()
+                result = grade_source(sheet, None, process, f"it could not be graded: {failure!r}")
+            results.append(result)
         return results
 
 
@@ -156,13 +161,20 @@ def as_record(submission: Submission, results: list[Result], seed: int) -> dict[
     }
 
 
-def _settings(out: Path, seed: int | None, exercises: list[int] | None) -> dict[str, Any]:
-    """Seed and exercises: those asked for, else those of an earlier run into the same folder, else drawn."""
+def _settings(out: Path, seed: int | None, exercises: list[int] | None, only: str | None) -> dict[str, Any]:
+    """Seed and exercises: those asked for, else those of an earlier run into the same folder, else drawn.
+
+    ValueError when `only` one is to be graded with others than the rest of the folder.
+    """
     path = out / SETTINGS
     kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     if seed is None:
         seed = kept.get("seed", secrets.randbelow(10**6))
-    return {"seed": seed, "exercises": exercises or kept.get("exercises") or [], "version": VERSION}
+    found = {"seed": seed, "exercises": exercises or kept.get("exercises") or [], "version": VERSION}
+    if only is not None and kept and (seed, {*found["exercises"]}) != (kept["seed"], {*kept["exercises"]}):
+        flags = ["--seed", kept["seed"], *(["--exercises", *kept["exercises"]] if kept["exercises"] else [])]
+        raise ValueError(f"{out} was graded with {' '.join(map(str, flags))}: one student is graded with the same")
+    return found
 
 
 def _comments(path: Path, records: dict[str, Any]) -> dict[str, str]:

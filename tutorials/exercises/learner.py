@@ -92,7 +92,7 @@ def check(answer: Any, example: bool = False, why: bool = False) -> None:
         )
     outside = answer.__globals__ if inspect.isfunction(answer) else vars(inspect.getmodule(answer) or object)
     parts = [answer] + [outside[n] for n in sheet.names if n != name and n in outside]
-    for part in list(parts):  # helpers from the same notebook
+    for part in parts:  # helpers from the same notebook, and theirs: the list grows
         for used in _names_in(part):
             value = outside.get(used)
             ours = inspect.isfunction(value) and value.__globals__ is outside
@@ -120,6 +120,8 @@ def _names_in(part: Any) -> set[str]:
         if inspect.isfunction(part)
         else [f.__code__ for f in vars(part).values() if inspect.isfunction(f)]
     )
+    for code in codes:  # comprehensions, lambdas and inner functions have code of their own
+        codes += [inner for inner in code.co_consts if inspect.iscode(inner)]
     return {name for code in codes for name in code.co_names}
 
 

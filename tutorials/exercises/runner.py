@@ -14,11 +14,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tutorials.exercises.worker import Call, pack, read_message
+from tutorials.exercises.worker import Call, pack, read_message, writable
 
 HERE = Path(__file__).parent
 SECONDS = 5.0  # of computing, for all cases of one exercise together
 PATIENCE = 8.0  # times that, by the clock: a busy machine must not make a right answer late
+# What every answer of the process holds, that to a source and that to calls.
+REPLY: dict[str, Any] = {"error": (str, type(None)), "patched": list, "printed": str}
+LOADED = {**REPLY, "missing": list}
+PLAYED = {**REPLY, "results": list, "changed": list, "lines": int}
 
 
 class Ended(Exception):
@@ -53,14 +57,14 @@ class Process:
             self._start()
             deadline = time.monotonic() + self.seconds * self.patience
             question = {"load": source, "id": id, "names": list(names), "given": list(given), "seconds": self.seconds}
-            loaded = self._ask(question, deadline)
+            loaded = self._ask(question, LOADED, deadline)
             problem = loaded["error"] or (f"it defines no {loaded['missing'][0]}" if loaded["missing"] else "")
             if loaded["patched"]:
                 raise Ended(f"it replaces {loaded['patched'][0]}: leave numpy and Python as they are")
             if problem:
                 return [failed(problem)] * len(plays)
             for calls, count in plays:
-                answer = self._ask({"play": list(calls), "count": count}, deadline)
+                answer = self._ask({"play": list(calls), "count": count}, PLAYED, deadline)
                 if answer["patched"]:
                     raise Ended(f"it replaces {answer['patched'][0]}: leave numpy and Python as they are")
                 if (answer["error"] or "").startswith("Flood"):
@@ -107,27 +111,39 @@ class Process:
         )
         self._answers = queue.Queue()
         threading.Thread(target=_listen, args=(self._child, self._answers), daemon=True).start()
-        self._send({"given": (HERE / "given.py").read_text(encoding="utf-8")})
+        given = {"given": (HERE / "given.py").read_text(encoding="utf-8")}
+        self._send(given, time.monotonic() + self.seconds * self.patience)
 
-    def _send(self, message: Any) -> None:
+    def _send(self, message: Any, deadline: float) -> None:
         assert self._child is not None and self._child.stdin is not None
+        data = pack(message)
+        timer = threading.Timer(max(deadline - time.monotonic(), 0.01), self._child.kill)  # it may never read
+        timer.start()
         try:
-            self._child.stdin.write(pack(message))
+            self._child.stdin.write(data)
             self._child.stdin.flush()
         except OSError:
-            raise Ended(self._why()) from None
+            raise Ended(self._late() if time.monotonic() >= deadline else self._why()) from None
+        finally:
+            timer.cancel()
 
-    def _ask(self, message: Any, deadline: float) -> Any:
-        self._send(message)
+    def _ask(self, message: Any, wanted: dict[str, Any], deadline: float) -> Any:
+        """The answer to a message, with everything in it that is `wanted`: the process may have forged it."""
+        self._send(message, deadline)
         try:
             answer = self._answers.get(timeout=max(deadline - time.monotonic(), 0.01))
         except queue.Empty:
-            raise Ended(f"no answer after {self.seconds:g} seconds: is there an endless loop?") from None
+            raise Ended(self._late()) from None
         if answer is None:
             raise Ended(self._why())
         if isinstance(answer, Exception):
-            raise Ended(f"its answer cannot be read: {answer}")
+            raise Ended(writable(f"its answer cannot be read: {answer}"))
+        if not isinstance(answer, dict) or not all(isinstance(answer.get(k), kind) for k, kind in wanted.items()):
+            raise Ended("its answer cannot be read: something is missing")
         return answer
+
+    def _late(self) -> str:
+        return f"no answer after {self.seconds:g} seconds: is there an endless loop?"
 
     def _why(self) -> str:
         assert self._child is not None
@@ -136,7 +152,7 @@ class Process:
         except subprocess.TimeoutExpired:
             return "its process closed the pipe"
         if code == -getattr(signal, "SIGXCPU", 0):
-            return f"no answer after {self.seconds:g} seconds: is there an endless loop?"
+            return self._late()
         return (
             f"its process ended by itself (exit code {code})" if code >= 0 else f"its process crashed (signal {-code})"
         )

@@ -13,6 +13,7 @@ from pathlib import Path
 from tutorials.exercises.sheet import Sheet
 from tutorials.exercises.source import LARGEST, read_source
 from tutorials.exercises.variants import letters, variant_in
+from tutorials.exercises.worker import writable
 
 TOTAL = 256 << 20  # bytes that are read from one archive
 IGNORED = ("__MACOSX", ".git", ".ipynb_checkpoints", "__pycache__", ".vscode", ".idea", ".venv", "node_modules")
@@ -20,7 +21,8 @@ IGNORED = ("__MACOSX", ".git", ".ipynb_checkpoints", "__pycache__", ".vscode", "
 CANVAS = re.compile(r"(?P<name>[^_/]+)_(?:LATE_)?(?P<id>\d+)_\d+_(?P<file>[^/]+)$", re.IGNORECASE)
 # Jane Doe_123_assignsubmission_file_/softmax.py: Moodle makes a folder of name and participant's number.
 MOODLE = re.compile(r"(?P<name>[^/]+)_(?P<id>\d+)_assignsubmission_(?:file|onlinetext)_?/(?P<file>.+)$")
-COPY = re.compile(r"(?:[\s_-]*(?:\(\d+\)|copy(?:[\s_-]*\d+)?|kopie|final\d*|v\d+)|-\d+)+$", re.IGNORECASE)
+# " (1)", "-2", " - Copy 3", "_final", "_v2", one or several: written backwards, as they stand at the end.
+COPY = re.compile(r"(?:(?:\)\d+\(|(?:\d+[\s_-]*)?ypoc|eipok|\d*lanif|\d+v)[\s_-]*|\d+-)+", re.IGNORECASE)
 
 
 CHECKPOINT = ".ckpt"
@@ -46,7 +48,7 @@ def read_submissions(place: Path, sheets: tuple[Sheet, ...]) -> dict[str, Submis
         raise FileNotFoundError(f"{place} does not exist: name the folder or the zip that the students' work is in")
     found: dict[str, Submission] = {}
     if place.is_file():
-        _add_all(found, _in_zip(place.read_bytes(), place.name), sheets)
+        _add_all(found, _in_zip(place.read_bytes(), place.name, True), sheets)
     else:
         _add_all(found, _in_folder(place), sheets)
     if not found:
@@ -58,7 +60,7 @@ def read_submissions(place: Path, sheets: tuple[Sheet, ...]) -> dict[str, Submis
 
 def _in_folder(place: Path) -> Iterator[tuple[str, bytes]]:
     for path in sorted(place.rglob("*")):
-        relative = path.relative_to(place).as_posix()
+        relative = writable(path.relative_to(place).as_posix())
         if _wanted(relative) and path.is_file() and not path.is_symlink():
             if path.stat().st_size > TOTAL:
                 yield relative, b"\0"
@@ -66,10 +68,11 @@ def _in_folder(place: Path) -> Iterator[tuple[str, bytes]]:
                 yield relative, path.read_bytes()
 
 
-def _in_zip(data: bytes, title: str) -> Iterator[tuple[str, bytes]]:
+def _in_zip(data: bytes, title: str, of_class: bool = False) -> Iterator[tuple[str, bytes]]:
+    """(name, content) of the files in an archive; in one of a whole class the students' archives may be large."""
     try:
         archive = zipfile.ZipFile(io.BytesIO(data))
-    except zipfile.BadZipFile:
+    except Exception:  # of many kinds: what is damaged decides
         raise ValueError(f"{title} is no zip archive, or a damaged one: download it again") from None
     left = TOTAL
     for entry in archive.infolist():
@@ -78,12 +81,13 @@ def _in_zip(data: bytes, title: str) -> Iterator[tuple[str, bytes]]:
             name = _readable(name)
         if entry.is_dir() or not _wanted(name):
             continue
+        archived = of_class and name.lower().endswith(".zip")
         try:
             with archive.open(entry) as file:
-                content = file.read(min(left, LARGEST * 8) + 1)
-        except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, OSError):
+                content = file.read((TOTAL if archived else min(left, LARGEST * 8)) + 1)
+        except Exception:  # zlib's and lzma's own kinds too
             content = b"\0"  # encrypted or damaged: read_source will say that it is no text
-        left -= len(content)
+        left -= 0 if archived else len(content)  # what it unpacks to is counted by itself
         if left <= 0:
             raise ValueError(f"{title} unpacks to more than {TOTAL >> 20} MiB: that is no class's homework")
         yield name, content
@@ -114,7 +118,7 @@ def _add_all(found: dict[str, Submission], files: Iterator[tuple[str, bytes]], s
         student, inner = _student(name)
         if inner.lower().endswith(".zip"):
             try:
-                inside = list(_in_zip(content, name))
+                inside = list(_in_zip(content, name, student is None))
             except ValueError as problem:
                 kept = _kept(found, student) if student else None
                 if kept:
@@ -133,8 +137,7 @@ def _student(name: str) -> tuple[tuple[str, str, str] | None, str]:
     """((name, id, system) of the student, the file's own name) from a path in an export."""
     if match := MOODLE.search(name):
         return (match["name"].rpartition("/")[2], match["id"], "moodle"), match["file"]
-    last = name.rpartition("/")[2]
-    if match := CANVAS.fullmatch(last):
+    if match := CANVAS.fullmatch(name):  # Canvas makes no folders
         return (match["name"], match["id"], "canvas"), match["file"]
     if "/" in name:
         return (name.partition("/")[0], "", "folder"), name.partition("/")[2]
@@ -150,13 +153,14 @@ def _kept(found: dict[str, Submission], student: tuple[str, str, str]) -> Submis
 
 
 def _add(submission: Submission, path: str, data: bytes, sheets: tuple[Sheet, ...]) -> None:
-    """Finds the exercise that a file belongs to; of several for one exercise the last counts."""
+    """Finds the exercise that a file belongs to; `_counts` says which of several."""
     name = path.rpartition("/")[2]
     if name.lower() in ("given.py", "__init__.py", "__main__.py", "setup.py", "conftest.py"):
         return
+    rank = tuple(int(number[:18]) for number in re.findall(r"\d+", _split(name)[1]))  # int refuses thousands of them
     if name.lower().endswith(CHECKPOINT):
         id = exercise_of(name, None, sheets)
-        if id is not None:
+        if id is not None and _counts(submission, id + CHECKPOINT, rank):
             submission.networks[id] = data
         return
     text, problem = read_source(data)
@@ -165,19 +169,31 @@ def _add(submission: Submission, path: str, data: bytes, sheets: tuple[Sheet, ..
         if re.match(r"(?i)e\d\d", name) or not submission.notes:
             submission.notes.append(f"{name} belongs to no exercise")
         return
-    copy = COPY.search(Path(name).stem)
-    rank = (int(text is not None), *map(int, re.findall(r"\d+", copy[0] if copy else "")))
-    if id in submission.files:
-        submission.notes.append(f"several files for {id}: the one with the highest number counts")
-        if rank < submission._ranks[id]:
-            return
-    submission.files[id] = (text, problem)
-    submission._ranks[id] = rank
+    if _counts(submission, id, (int(text is not None), *rank)):
+        submission.files[id] = (text, problem)
+
+
+def _counts(submission: Submission, what: str, rank: tuple[int, ...]) -> bool:
+    """Whether a file counts: of several for the same the one with the highest number does."""
+    if what in submission._ranks:
+        submission.notes.append(f"several files for {what}: the one with the highest number counts")
+        if rank < submission._ranks[what]:
+            return False
+    submission._ranks[what] = rank
+    return True
+
+
+def _split(name: str) -> tuple[str, str]:
+    """A file's name without its ending, and what was added when it was copied: ("softmax", " (1)")."""
+    stem = Path(name).stem
+    match = COPY.match(stem[::-1])
+    end = len(stem) - (match.end() if match else 0)
+    return stem[:end], stem[end:]
 
 
 def exercise_of(name: str, text: str | None, sheets: tuple[Sheet, ...]) -> str | None:
     """The exercise that a file answers, by its name ("softmax (1).py", "E01_softmax.py"), else by what it defines."""
-    stem = re.sub(r"[\s-]+", "_", COPY.sub("", Path(name).stem)).lower()
+    stem = re.sub(r"[\s-]+", "_", _split(name)[0]).lower()
     for sheet in sheets:
         if stem in (sheet.id, sheet.id[4:], sheet.id[:3]):
             return sheet.id
@@ -240,7 +256,7 @@ def match_roster(
 ) -> tuple[dict[str, dict[str, str]], list[str]]:
     """({key of a submission: its row}, names of those who handed nothing in)."""
     matched: dict[str, dict[str, str]] = {}
-    for row in roster:
+    for row in sorted(roster, key=lambda row: -len(row["login"])):  # hw1-max-roe is max-roe's, not roe's
         for key, submission in found.items():
             if key not in matched and _belongs(row, submission):
                 matched[key] = row

@@ -46,7 +46,8 @@ def write_viva(place: Path, out: Path, seed: int) -> str:
         if not asked:
             lead = ["No file that runs was handed in: there is nothing to ask about."]
         (out / f"{name}.html").write_text(page(submission.name, lead, sections), encoding="utf-8")
-        key[submission.name] = "".join(answer for _, answer in asked) or paragraph("Nothing to ask about.")
+        title = f"{submission.name}, {name}.html"  # two students may have one name
+        key[title] = "".join(answer for _, answer in asked) or paragraph("Nothing to ask about.")
     (out / "key.html").write_text(page("Key", [f"For the teacher. Seed {seed}."], key), encoding="utf-8")
     return f"{len(found)} pages and key.html in {out}"
 
