@@ -137,6 +137,8 @@ def test_one_hot():
     assert check_labels([0, 2], 3).tolist() == [0, 2]
     with pytest.raises(ValueError, match="label 3 is outside"):
         check_labels(np.array([3]), 3)
+    with pytest.raises(ValueError, match="label 7 is outside"):
+        check_labels(np.array([7]), 3)
 
 
 # -- the error function and GELU -----------------------------------------------------------------------------------

@@ -807,3 +807,36 @@ def test_only_what_is_known_is_folded():
         x = np.random.default_rng(0).standard_normal((6, 3), dtype=np.float32)
         layers[1].running_mean[...] = 0.5
         assert np.allclose(folded(model).forward(x), model.forward(x), atol=1e-6)
+
+
+@pytest.mark.parametrize("features", [3, 5])
+def test_rows_of_another_length_are_refused(features):
+    x = np.zeros((2, features), np.float32)
+    for layer in (Linear(4, 2), LayerNorm(4)):
+        with pytest.raises(ValueError, match=r"4.*got \(2, [35]\)"):
+            layer.forward(x)
+
+
+@pytest.mark.parametrize("dtype", [bool, int, complex, object])
+def test_what_is_no_floating_point_number_is_refused_by_layers_without_weights(dtype):
+    with pytest.raises(ValueError, match="expects floating-point numbers"):
+        ReLU().forward(np.zeros((2, 3), dtype))
+
+
+def test_the_hint_for_channels_first_is_given_for_these_alone():
+    for shape, said in (((2, 3, 8, 8), "transpose"), ((2, 2, 8, 8), "images are channels-last, \\(N, H, W, 3\\)$")):
+        with pytest.raises(ValueError, match=said):
+            Conv2d(3, 4, 3).forward(np.zeros(shape, np.float32))
+
+
+def test_nobody_reads_what_the_first_learner_would_give_back():
+    model = Sequential(ReLU(), Linear(2, 2), ReLU(), Linear(2, 2))
+    model.need_dx(False)
+    assert [layer.needs_dx for layer in model.layers] == [False, False, True, True]
+    model.need_dx(True)
+    assert all(layer.needs_dx for layer in model.layers)
+
+
+def test_a_summary_is_of_one_example_unless_told_otherwise():
+    model = Sequential(Linear(4, 3))
+    assert model.summary((4,)) == model.summary((4,), batch_size=1) != model.summary((4,), batch_size=2)

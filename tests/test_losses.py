@@ -344,6 +344,13 @@ ZEROS = np.zeros((2, 3))
         (SoftmaxCrossEntropy(), (ZEROS, np.array([0, 1]), [0, 0]), "no example counts"),
         (SoftmaxCrossEntropy(), (ZEROS[:0], np.zeros(0, int)), "no example counts"),
         (SoftmaxCrossEntropy(), (ZEROS, np.array([0, 1]), None, 0.0), "no example counts"),
+        (SoftmaxCrossEntropy(), (ZEROS, np.array([0, 1]), None, -1.0), "no example counts"),
+        (
+            SoftmaxCrossEntropy(),
+            (ZEROS[..., None], np.array([0, 1])),
+            r"floating-point scores \(N, K\), got float64 \(2, 3, 1\)",
+        ),
+        (SoftmaxCrossEntropy(), (ZEROS, np.array([0, 1]), [0.5, -1]), "weights must be at least 0, got -1"),
         (SoftmaxCrossEntropy(class_weights=[1, 2, 3]), (ZEROS, ZEROS + 1 / 3), "class weights need integer labels"),
         (SoftmaxCrossEntropy(class_weights=[1, 2]), (ZEROS, np.array([0, 2])), r"2 class weights for 3 classes"),
         (SoftmaxCrossEntropy(class_weights=[1] * 4), (ZEROS, np.array([0, 2])), r"4 class weights for 3 classes"),
@@ -362,7 +369,7 @@ def test_what_is_refused(criterion, arguments, said):
 
 
 def test_settings_that_make_no_sense():
-    for smoothing in (-0.1, 1.0, np.nan):
+    for smoothing in (-0.1, 1.0, 1.5, np.nan):
         with pytest.raises(ValueError, match=r"label_smoothing must be in \[0, 1\)"):
             SoftmaxCrossEntropy(label_smoothing=smoothing)
     for cls in (SoftmaxCrossEntropy, CrossEntropy):
