@@ -264,3 +264,21 @@ def test_an_array_is_put_back_when_the_function_fails_or_is_interrupted(whole):
     with pytest.raises(KeyboardInterrupt):
         check_gradient(2 * array if whole else 3 * array, stops, array)
     assert calls[-1] and np.array_equal(array, before)
+
+
+def test_the_largest_slope_counts_even_where_a_quick_step_leaves_the_domain():
+    x = np.array([1e-6, 1.0])  # the quick step from 1e-6 ends below 0; a claim is judged by the largest slope, 5e8
+    report = check_gradient(np.array([5e8, 1.01]), lambda x: 1e6 * np.sqrt(x[0]) + x[1], x)
+    assert report.error < 1e-8
+
+
+@pytest.mark.parametrize(("dy", "passes"), [(1.0, True), (1e-6, False)])
+def test_rounding_is_that_of_the_upstream_gradient(dy, passes):
+    def check():
+        return check_gradient(np.array([1e-17]), lambda x: np.zeros(1), np.array([1.0]), dy=np.array([dy]))
+
+    if passes:
+        assert check().entries == 1
+    else:
+        with pytest.raises(GradientError):
+            check()
