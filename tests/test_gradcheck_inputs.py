@@ -217,3 +217,44 @@ def test_rounding_of_a_gradient_whose_terms_cancel_is_no_alarm():
     dy = normal(6, 3)
     dy -= dy.mean(axis=0)
     gradcheck(Dense(2, 3), x, dy=dy)
+
+
+class Through(Plain):
+    """y = slope x (or curve(x)), and dx = terms(x, dy): rounding does what they make it do."""
+
+    def __init__(self, slope, terms, curve=None):
+        self.slope, self.terms, self.curve = slope, terms, curve
+
+    def forward(self, x):
+        self._cache = x
+        return self.slope * x if self.curve is None else self.curve(x)
+
+    def backward(self, dy):
+        return self.terms(self._recall(dy, None if self._cache is None else self._cache.shape), dy)
+
+
+def said_of(layer, x):
+    """What the check complains of, or nothing."""
+    try:
+        gradcheck(layer, x)
+    except (GradientError, ValueError) as error:
+        return str(error)
+    return ""
+
+
+def test_float32_is_seen_where_little_is_left_of_dy():
+    """A slope of 1e-5 as the difference of two terms of dy / 10: its rounding is judged by dy, not by itself."""
+    layer = Through(1e-5, lambda x, dy: rounded(0.1 * dy) - rounded((0.1 - 1e-5) * dy))
+    said = said_of(layer, normal(5, 4))
+    assert "precision is too low" in said and "in dx" in said
+
+
+def test_jumps_are_not_taken_for_float32():
+    """They are far larger than its rounding."""
+    layer = Through(1.0, lambda x, dy: dy, curve=lambda x: x + 1e-3 * np.sin(1e12 * x))
+    assert "precision is too low" not in said_of(layer, normal(5, 4))
+
+
+def test_large_terms_may_leave_their_rounding():
+    layer = Through(1000.0, lambda x, dy: dy * (x**3 - (x**3 - 1000)))
+    assert "precision is too low" not in said_of(layer, 10_000 * (1 + 0.1 * normal(5, 4)))
