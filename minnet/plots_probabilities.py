@@ -15,6 +15,8 @@ from minnet.formatting import count, interval, listing, percent
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+JOINED = 5  # examples: a line through bins of one or two leads up and down where nothing is known
+
 
 @calm
 def reliability(
@@ -40,7 +42,10 @@ def reliability(
     for (name, data), (sign, style), y in zip(found.items(), styles[len(found) - 1 :: -1], at, strict=True):
         accuracy, (low, high) = np.array(data["accuracy"]), np.array(data["interval"]).T
         error = np.maximum([accuracy - low, high - accuracy], 0)
-        axes.errorbar(data["confidence"], accuracy, error, elinewidth=0.8, markersize=5, clip_on=False, **style)
+        points = {**style, "linestyle": "none"}
+        axes.errorbar(data["confidence"], accuracy, error, elinewidth=0.8, markersize=5, clip_on=False, **points)
+        joined = np.array(data["count"]) >= JOINED
+        axes.plot(np.array(data["confidence"])[joined], accuracy[joined], clip_on=False, **{**style, "marker": ""})
         if name:
             axes.text(1.05, y, f"{sign} {shown(name, 18)}", va="center", parse_math=False)
         filled = {"color": PALE, "edgecolor": BLUE} if style["color"] == BLUE else {"fill": False, "edgecolor": ORANGE}
@@ -81,7 +86,8 @@ def _reliability_words(given: Mapping[str, np.ndarray], labels: np.ndarray, bins
     message, k = "; ".join(parts), next(iter(given.values())).shape[1]
     return title, (
         f"{message[0].upper()}{message[1:]}. On the dotted diagonal, probabilities mean what they say. {bins} bins of "
-        f"equal width of the top probability, which is at least 1/{k}; vertical lines are 95 % intervals."
+        f"equal width of the top probability, which is at least 1/{k}; vertical lines are 95 % intervals, and bins of "
+        f"{JOINED} examples or more are joined."
     )
 
 

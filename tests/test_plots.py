@@ -203,6 +203,13 @@ def test_the_best_epoch_is_circled():
         assert (circle.get_xdata()[0], circle.get_ydata()[0]) == pytest.approx((epoch, value))
 
 
+def test_reliability_joins_no_bins_of_a_few_examples():
+    top = np.r_[np.full(30, 0.95), np.full(20, 0.8), np.full(2, 0.6)]
+    axes = plots.reliability(np.stack([top, 1 - top], axis=1), np.zeros(52, int)).axes[0]
+    dots, line = (found.get_xdata() for found in axes.lines if found.get_color() == canvas.BLUE)
+    assert list(dots) == pytest.approx([0.6, 0.8, 0.95]) and list(line) == pytest.approx([0.8, 0.95])
+
+
 def test_examples_refuse_what_are_no_images():
     with pytest.raises(ValueError, match="images"):
         plots.examples(np.zeros((2, 3, 32, 32), np.uint8), np.zeros(2, int), np.full((2, 2), 0.5), ["a", "b"])

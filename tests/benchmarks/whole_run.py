@@ -91,7 +91,7 @@ def trained_by_torch(seed: int, threads: int, limit: int | None) -> dict[str, An
     for epoch in range(epochs):
         if epoch / epochs >= recipe.freeze_at["1.b"]:
             network[0].bias.requires_grad, network[0].bias.grad = False, None  # type: ignore[index]
-        order, correct, started = torch.randperm(len(labels)), 0, time.perf_counter()
+        order, correct = torch.randperm(len(labels)), 0
         for step in range(steps):
             rows = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
             x, y = augmented(images[rows], (rows + epoch) % 2 == 1, recipe.augment.shift), labels[rows]
@@ -109,8 +109,7 @@ def trained_by_torch(seed: int, threads: int, limit: int | None) -> dict[str, An
             correct += int((scores.argmax(1) == y).sum())
             if (epoch * steps + step + 1) % every == 0:
                 pull(1 - slowing**every * progress**3)
-        took = time.perf_counter() - started
-        print(f"epoch {epoch + 1}/{epochs}  accuracy {correct / len(labels):.4f}  {took:.0f} s", file=sys.stderr)
+        print(f"epoch {epoch + 1}/{epochs}  accuracy {correct / len(labels):.4f}", file=sys.stderr)
     pull(0.0)
     network.eval()
     views = []
