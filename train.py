@@ -88,7 +88,7 @@ def train(args: argparse.Namespace) -> str:
     args.out = str(folder)
     with report.prepare(folder) as lock:
         print(f"\n{dataset!r}\n{name} -> {folder}" + (f"\n{lock.note}" if lock.note else ""))
-        vectorizer, inputs = recipe.encode(dataset)
+        vectorizer, inputs = recipe.encode(dataset, args.data)
         model = recipe.build(dataset, vectorizer, args.seed)
         trainer = Trainer(
             model,

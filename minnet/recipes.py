@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from minnet import models
-from minnet.data import Augment, Dataset, Ngrams, TokenIds, channel_statistics
+from minnet.data import Augment, Dataset, Ngrams, TokenIds, channel_statistics, load_lexicon
 from minnet.layers import Sequential
 from minnet.losses import SoftmaxCrossEntropy
 from minnet.optimizers import SGD, Adam, AdamW, Lookahead, Optimizer, RMSProp
@@ -31,7 +33,8 @@ class Recipe:
     schedule: Schedule = field(default_factory=OneCycle)
     batch_size: int = 128
     augment: Augment | None = None
-    encoder: Callable[[], Any] | None = None  # makes the vectorizer of a text model
+    encoder: Callable[..., Any] | None = None  # makes the vectorizer of a text model
+    lexicon: bool = False  # the n-grams stand beside ratings of words, see data.load_lexicon
     label_smoothing: float = 0.0
     balanced: bool = False  # weigh the classes so that each counts alike
     patience: int | None = None
@@ -60,12 +63,15 @@ class Recipe:
                 settings = {"groups": [{"match": "0.W", "weight_decay": 0.0}]}
         return replace(self, optimizer=name, settings=settings, learning_rate=USUAL_RATES[name])
 
-    def encode(self, dataset: Dataset) -> tuple[Any, dict[str, Any]]:
-        """(vectorizer or None, the inputs of each split): images stay as they are, texts become numbers."""
+    def encode(self, dataset: Dataset, folder: str | os.PathLike[str] | None = None) -> tuple[Any, dict[str, Any]]:
+        """(vectorizer or None, the inputs of each split): images stay as they are, texts become numbers.
+
+        `folder` is where data lies, for a recipe with a lexicon.
+        """
         splits = dataset.splits()
         if self.encoder is None:
             return None, {name: split.x for name, split in splits.items()}
-        vectorizer = self.encoder()
+        vectorizer = self.encoder(lexicon=load_lexicon(folder)) if self.lexicon else self.encoder()
         train = vectorizer.fit_transform(dataset.train.x, dataset.train.y)
         others = {name: vectorizer.transform(split.x) for name, split in splits.items() if name != "train"}
         return vectorizer, {"train": train, **others}
@@ -104,7 +110,7 @@ class Recipe:
         return {
             "optimizer": self.optimizer, "learning_rate": self.learning_rate, "optimizer_settings": self.settings,
             "schedule": self.schedule.config(), "label_smoothing": self.label_smoothing, "balanced": self.balanced,
-            "augment": None if self.augment is None else asdict(self.augment),
+            "augment": None if self.augment is None else asdict(self.augment), "lexicon": self.lexicon,
             "lookahead": self.lookahead, "freeze_at": self.freeze_at, "whiten": self.whiten, "views": self.views,
         }  # fmt: skip
 
@@ -146,10 +152,15 @@ IMAGES = {
         lookahead={"every": 5, "slowing": 0.95}, freeze_at={"1.b": 0.3}, whiten=True, views=True,
     ),
 }  # fmt: skip
+NGRAMS = Recipe(
+    models.ngram_softmax, 3, 0.01, "adam", batch_size=64, balanced=True, encoder=partial(Ngrams, negation=True)
+)
+FEW_NGRAMS = {
+    "epochs": 40, "batch_size": 32, "schedule": Constant(), "encoder": partial(Ngrams, min_count=1, negation=True)
+}  # fmt: skip
 TEXT = {
-    "ngrams": Recipe(
-        models.ngram_softmax, 3, 0.01, "adam", batch_size=64, balanced=True, encoder=lambda: Ngrams(negation=True)
-    ),
+    "ngrams": NGRAMS,
+    "lexicon": replace(NGRAMS, lexicon=True),
     "bag": Recipe(
         models.embedding_bag, 3, 2e-3, "adam", batch_size=64, balanced=True,
         encoder=lambda: TokenIds(max_length=128, buckets=2**17, words=(1, 2)),
@@ -173,12 +184,8 @@ CHANGES: dict[tuple[str, str], dict[str, Any]] = {
     ("digits", "mlp"): {"epochs": 30, "augment": None},
     ("digits", "cnn6"): {"epochs": 10, "batch_size": 64, "augment": Augment(flip=False, shift=1), "full_updates": 0},
     ("digits", "resnet"): {"epochs": 10, "batch_size": 64, "augment": Augment(flip=False, shift=1), "full_updates": 0},
-    ("comments", "ngrams"): {
-        "epochs": 40,
-        "batch_size": 32,
-        "schedule": Constant(),
-        "encoder": lambda: Ngrams(min_count=1, negation=True),
-    },
+    ("comments", "ngrams"): FEW_NGRAMS,
+    ("comments", "lexicon"): FEW_NGRAMS,
     ("comments", "bag"): {"epochs": 40, "batch_size": 16},
     ("comments", "cnn"): {"epochs": 15, "batch_size": 16},
     ("comments", "attention"): {"epochs": 40, "batch_size": 16},

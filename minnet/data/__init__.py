@@ -2,7 +2,7 @@
 
 from minnet.data.dataset import Dataset, Split
 from minnet.data.images import Augment, channel_statistics, read_image, test_views
-from minnet.data.loading import load
+from minnet.data.loading import load, load_lexicon
 from minnet.data.own import load_csv, load_images
 from minnet.data.text import Ngrams, TokenIds, vectorizer_from
 from minnet.data.tokens import tokenize
@@ -17,6 +17,7 @@ __all__ = [
     "load",
     "load_csv",
     "load_images",
+    "load_lexicon",
     "read_image",
     "test_views",
     "tokenize",

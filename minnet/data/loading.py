@@ -20,11 +20,12 @@ from minnet.data.readers import (
     read_cifar10,
     read_comments,
     read_digits,
+    read_lexicon,
     read_tweeteval,
     read_vader,
     sentiment_of,
 )
-from minnet.data.sources import CIFAR10, SOURCES, data_folder
+from minnet.data.sources import CIFAR10, SOURCES, VADER, data_folder
 
 
 def load(
@@ -62,6 +63,15 @@ def load(
     if domain:
         dataset = one_group(dataset, domain)
     return limited(dataset, limit, seed)
+
+
+def load_lexicon(folder: str | os.PathLike[str] | None = None) -> dict[str, float]:
+    """How much people think that single words please or displease, {"great": 3.1, "awful": -2.0, ...}, in English.
+
+    The means of ten ratings each, from -4 to 4; they come with vader's sentences, see datasets/vader/README.md. Raises
+    as `load` does.
+    """
+    return read_lexicon(fetch(VADER, data_folder(folder)))
 
 
 # Each reader below returns the dataset as it is distributed, and how many examples `load` holds out for validation

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from minnet.data.dataset import Split
+from minnet.data.tokens import normalise, tokenize
 
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 CIFAR10_TRAIN = tuple(f"data_batch_{index}.bin" for index in range(1, 6))
@@ -19,6 +20,7 @@ VADER_DOMAINS = {
     "amazon": "amazonReviewSnippets_GroundTruth.txt",
     "nyt": "nytEditorialSnippets_GroundTruth.txt",
 }
+VADER_LEXICON = "vader_sentiment_lexicon.txt"
 
 
 def read_cifar10_batch(path: Path) -> Split:
@@ -69,19 +71,19 @@ def read_digits() -> Split:
     return Split(pixels[..., None], digits.target.astype(np.int64))
 
 
-def read_text(path: Path) -> str:
+def read_text(path: Path, encoding: str = "utf-8-sig") -> str:
     """A file's text; raises ValueError with the place of the first byte that is not UTF-8."""
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return path.read_bytes().decode(encoding)
     except UnicodeDecodeError as error:
         raise ValueError(
             f"{path} is not UTF-8 text: byte {error.start:,} is {error.object[error.start]:#04x}"
         ) from None
 
 
-def read_lines(path: Path) -> list[str]:
+def read_lines(path: Path, encoding: str = "utf-8-sig") -> list[str]:
     """The lines of a text file. Only a line feed ends a line: tweets hold other characters that Python counts."""
-    lines = [line.removesuffix("\r") for line in read_text(path).split("\n")]
+    lines = [line.removesuffix("\r") for line in read_text(path, encoding).split("\n")]
     return lines[:-1] if lines[-1] == "" else lines
 
 
@@ -132,6 +134,29 @@ def read_vader(folder: Path) -> tuple[list[str], np.ndarray, np.ndarray]:
     if not texts:
         raise ValueError(f"{folder} holds no sentences")
     return texts, np.array(ratings), np.array(domains, np.int64)
+
+
+def read_lexicon(folder: Path) -> dict[str, float]:
+    """VADER's lexicon: the mean rating in [-4, 4] of each word or emoticon that is one token to us.
+
+    Each line holds term, mean rating and more, separated by tabs. Of terms that are one to us (:P and :p) the mean
+    counts. The file is Latin-1.
+    """
+    path = folder / VADER_LEXICON
+    ratings: dict[str, list[float]] = {}
+    for number, line in enumerate(read_lines(path, "latin-1"), 1):
+        try:
+            term, rating = line.split("\t")[:2]
+            value = float(rating)
+        except ValueError:
+            raise ValueError(
+                f"{path}, line {number}: expected term and rating separated by tabs, got {line[:60]!r}"
+            ) from None
+        if not -4 <= value <= 4:
+            raise ValueError(f"{path}, line {number}: rating {rating} is outside [-4, 4]")
+        if tokenize(term) == [word := normalise(term)]:
+            ratings.setdefault(word, []).append(value)
+    return {word: sum(values) / len(values) for word, values in ratings.items()}
 
 
 def sentiment_of(ratings: np.ndarray) -> np.ndarray:

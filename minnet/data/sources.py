@@ -88,7 +88,7 @@ VADER = Source(
     title="23,703 sentences of four domains with mean human ratings, made three classes at -0.5 and 0.5",
     licence="MIT",
     home="https://github.com/cjhutto/vaderSentiment",
-    size=2_753_794,
+    size=3_187_939,
     folder="vader",
     files={
         "tweets_GroundTruth.txt": "sha256:dfbe7102e2f92579ed8b19df9a3822491880697c67adf712fb66e520cc05102f",
@@ -98,6 +98,7 @@ VADER = Source(
         "11a9807a0974a2506a2d3b4851eaf69b3d6d20688ce4923adda2312a4f6dd6c2",
         "nytEditorialSnippets_GroundTruth.txt": "sha256:"
         "7d8fbcce7dde5d716da53e78f4ef4be6b706e9ef1e1d51887e6d0ad4b69cc27e",
+        "vader_sentiment_lexicon.txt": "sha256:88645aa949987662301d41a3f26b950f41b239a4de4e0d4aee84857bf242e35d",
     },
     also_in=("hutto_ICWSM_2014",),
     package=("vaderSentiment==3.3.2", "sha256:5d7c06e027fc8b99238edb0d53d970cf97066ef97654009890b83703849632f9"),

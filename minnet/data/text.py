@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -17,7 +17,8 @@ class Ngrams:
 
     `words` and `characters` give the shortest and longest n-gram of each kind, None for none of that kind;
     characters never reach across a space. An n-gram counts if at least `min_count` texts of `fit` have it;
-    `max_features` keeps the most frequent of each kind. `negation` marks the words after a negator.
+    `max_features` keeps the most frequent of each kind. `negation` marks the words after a negator. With a `lexicon`
+    (a rating for each of many words, as `data.load_lexicon` gives it) a third kind counts these, see `rated`.
 
     The value of n-gram j in text i is (1 + ln count_ij) * (1 + ln((1 + N) / (1 + n_j))) with n_j of the N fitted
     texts having it; then each kind's part of a row is brought to equal length, and the row to length 1.
@@ -32,6 +33,7 @@ class Ngrams:
         min_count: int = 2,
         max_features: int | None = None,
         negation: bool = False,
+        lexicon: Mapping[str, float] | None = None,
     ) -> None:
         if words is None and characters is None:
             raise ValueError("Ngrams needs words or characters, for example words=(1, 2)")
@@ -43,6 +45,7 @@ class Ngrams:
         self.min_count = min_count
         self.max_features = max_features
         self.negation = negation
+        self.lexicon = lexicon
         self._parts: dict[str, Part] = {}
 
     def fit(self, texts: Sequence[str], labels: np.ndarray | None = None) -> Ngrams:
@@ -76,7 +79,7 @@ class Ngrams:
                 f"Ngrams.fit found no n-gram that {self.min_count} of the {len(texts):,} texts share: "
                 "give it more text, or a smaller min_count"
             )
-        return joined_rows(counts)
+        return self._joined(counts, normalised)
 
     def transform(self, texts: Sequence[str]) -> Any:
         """The texts as CSR float32 (N, features), columns in the order of `features`."""
@@ -88,18 +91,23 @@ class Ngrams:
             from scipy.sparse import csr_matrix
 
             return csr_matrix((0, len(self)), dtype=np.float32)
-        return joined_rows([part.weigh(part.counter.transform(normalised)) for part in self._parts.values()])
+        counts = [part.weigh(part.counter.transform(normalised)) for part in self._parts.values()]
+        return self._joined(counts, normalised)
+
+    def _joined(self, counts: list[Any], normalised: Sequence[str]) -> Any:
+        return joined_rows(counts if self.lexicon is None else [*counts, rated(normalised, self.lexicon)])
 
     @property
     def features(self) -> list[str]:
-        """The n-gram of each column; those of characters are written with their spaces, between bars: "| no|"."""
+        """The n-gram of each column; those of characters are written with their spaces, between bars: "| no|". The
+        columns of a lexicon come last, between angles."""
         names = []
         for kind, part in self._parts.items():
             names += part.terms if kind == "words" else [f"|{term}|" for term in part.terms]
-        return names
+        return names if self.lexicon is None else [*names, *RATED]
 
     def __len__(self) -> int:
-        return sum(len(part.terms) for part in self._parts.values())
+        return sum(len(part.terms) for part in self._parts.values()) + (0 if self.lexicon is None else len(RATED))
 
     def config(self) -> dict[str, Any]:
         """What `vectorizer_from` needs beside `arrays()`, as JSON can hold it."""
@@ -107,14 +115,22 @@ class Ngrams:
         return {"vectorizer": "Ngrams", **{name: getattr(self, name) for name in names}}
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """The fitted state: for each kind its n-grams as bytes and their weights float32."""
+        """The fitted state: for each kind its n-grams as bytes and their weights float32; the lexicon likewise."""
         saved = {}
+        if self.lexicon is not None:
+            saved["lexicon"] = pack(self.lexicon)
+            saved["lexicon_ratings"] = np.array(list(self.lexicon.values()), np.float32)
         for kind, part in self._parts.items():
             saved[kind] = pack(part.terms)
             saved[kind + "_weights"] = part.weights
         return saved
 
     def _restore(self, arrays: dict[str, np.ndarray]) -> None:
+        if "lexicon" in arrays:
+            words, ratings = unpack(arrays["lexicon"]), np.asarray(arrays["lexicon_ratings"], np.float32)
+            if ratings.shape != (len(words),):
+                raise ValueError(f"the saved lexicon is damaged: {len(words):,} words, ratings {ratings.shape}")
+            self.lexicon = dict(zip(words, ratings.tolist(), strict=True))
         for kind in self._kinds():
             if kind in arrays:
                 weights = np.asarray(arrays[kind + "_weights"], np.float32)
@@ -176,6 +192,28 @@ def contrast(counts: Any, labels: np.ndarray, prior: float = 3.0) -> np.ndarray:
     having = (rows @ (counts != 0).astype(np.float32)).toarray()  # (K, features) texts of class k with n-gram j
     sizes = np.bincount(numbered, minlength=len(classes))[:, None] / len(labels)
     return np.log((having + prior * sizes) / ((len(labels) + prior) * sizes)).std(axis=0).astype(np.float32)
+
+
+RATED = ("<positive>", "<negative>", "<not positive>", "<not negative>")
+
+
+def rated(normalised: Sequence[str], lexicon: Mapping[str, float]) -> Any:
+    """How much the words of each text please and displease, CSR float32 (N, 4), rows of length 1 (0: no rated word).
+
+    The columns are the sum of the ratings above 0 and of those below, and both again of words that a negator stands
+    before, whose ratings tell something else. A hashtag has the rating of its word. An n-gram has to be met in
+    training to mean something; these four mean the same in texts about anything.
+    """
+    from scipy.sparse import csr_matrix
+    from sklearn.preprocessing import normalize
+
+    sums = np.zeros((len(normalised), len(RATED)), np.float32)
+    for row, text in zip(sums, normalised, strict=True):
+        for token in split_words(text, negation=True):
+            word = token.removeprefix("not_")
+            rating = lexicon.get(word.removeprefix("#"), 0.0)
+            row[2 * (word != token) + (rating < 0)] += abs(rating)
+    return normalize(csr_matrix(sums), copy=False)
 
 
 def joined_rows(parts: list[Any]) -> Any:

@@ -3,10 +3,11 @@
 python -m tutorials.experiments.sentiment tweeteval     macro-averaged recall, official splits, 3 seeds
 python -m tutorials.experiments.sentiment vader         macro F1, a new 80/20 split for each of 5 seeds
 
-Candidates are the recipes of train.py, the n-grams without weighing the classes, n-grams over longer spans, the same
-with a hidden layer, and the mean probabilities of every group of them. Models that weigh the classes are first brought
-to the mix of classes in training. Then each score is moved by tau times the logarithm of its class's share in training
-("logit adjustment", Menon et al., arXiv 2007.07314): tau = 0 expects the mix of training, tau = 1 all classes alike.
+Candidates are the recipes of train.py, the n-grams (alone and with the lexicon) without weighing the classes, n-grams
+over longer spans, the same with a hidden layer, and the mean probabilities of every group of them. Models that weigh
+the classes are first brought to the mix of classes in training. Then each score is moved by tau times the logarithm of
+its class's share in training ("logit adjustment", Menon et al., arXiv 2007.07314): tau = 0 expects the mix of training,
+tau = 1 all classes alike.
 
 tweeteval: the test tweets are of 2017, those of training and of TweetEval's validation split of 2012 to 2015, so that
 split rewards what a model knows by heart about people and events that the test split does not speak of. The training
@@ -60,16 +61,19 @@ OTHERS = {
     "BERTweet": 0.734,
 }  # fmt: skip
 # the models that share a vectorizer train one after the other, and one family beside the other with --jobs
-FAMILIES = (("cnn", "attention"), ("long n-grams", "with a hidden layer"), ("ngrams", "unweighted"), ("bag",), ("svm",))
-CANDIDATES = ("ngrams", "unweighted", "long n-grams", "with a hidden layer", "bag", "cnn", "attention")
+FAMILIES = (
+    ("cnn", "attention"), ("long n-grams", "with a hidden layer"), ("ngrams", "unweighted"),
+    ("lexicon", "unweighted with lexicon"), ("bag",), ("svm",),
+)  # fmt: skip
+CANDIDATES = tuple(name for names in FAMILIES for name in names if name != "svm")
 
 
 def recipe_of(name: str) -> Recipe:
     """The recipe of a single model."""
     if name in TEXT:
         return TEXT[name]
-    if name == "unweighted":
-        return replace(TEXT["ngrams"], balanced=False)
+    if name in ("unweighted", "unweighted with lexicon"):
+        return replace(TEXT["ngrams" if name == "unweighted" else "lexicon"], balanced=False)
     wide = replace(TEXT["ngrams"], epochs=2, encoder=lambda: Ngrams((1, 3), (2, 6), min_count=3, negation=True))
     return wide if name == "long n-grams" else replace(wide, model=ngram_mlp, learning_rate=3e-3)
 
@@ -104,12 +108,12 @@ def fitted(recipe: Recipe, dataset: Dataset, encoded: Any, seed: int) -> dict[st
 
 
 def family(
-    names: Sequence[str], dataset: Dataset, seeds: Sequence[int], measured: str, costs: Sequence[float] = COSTS
+    names: Sequence[str], dataset: Dataset, seeds: Sequence[int], measured: str, costs: Sequence[float], folder: Any
 ) -> dict[str, list[Any]]:
-    """The probabilities of validation and test examples by model, a list over the seeds."""
+    """The probabilities of validation and test examples by model, a list over the seeds; data lies in `folder`."""
     if tuple(names) == ("svm",):
         return {"svm": [linear_svc(dataset, measured, costs)] * len(seeds)}
-    encoded, found = recipe_of(names[0]).encode(dataset), {}
+    encoded, found = recipe_of(names[0]).encode(dataset, folder), {}
     for name in names:
         found[name] = [fitted(recipe_of(name), dataset, encoded, seed) for seed in seeds]
         if dataset.validation is None:
@@ -154,11 +158,12 @@ def trained(
     together: Sequence[Sequence[int]],
     families: Sequence[tuple[str, ...]],
     measured: str,
-    costs: Sequence[float] = COSTS,
+    costs: Sequence[float],
+    folder: Any,
 ) -> list[dict[str, Any]]:
-    """For each seed its data set, the mix of classes in training, and the probabilities by model."""
+    """For each seed its data set, the mix of classes in training, and the probabilities by model, all for that mix."""
     tasks = [
-        (names, dataset, seeds, measured, costs)
+        (names, dataset, seeds, measured, costs, folder)
         for dataset, seeds in zip(datasets, together, strict=True)
         for names in families
     ]
@@ -168,7 +173,10 @@ def trained(
         prior = np.bincount(dataset.train.y, minlength=len(dataset.classes)) / len(dataset.train)
         mine = [found for task, found in zip(tasks, results, strict=True) if task[1] is dataset]
         for place in range(len(seeds)):
-            probabilities = {model: by_seed[place] for found in mine for model, by_seed in found.items()}
+            probabilities = {
+                model: as_in_training(model, by_seed[place], prior)
+                for found in mine for model, by_seed in found.items()
+            }  # fmt: skip
             runs.append({"probabilities": probabilities, "dataset": dataset, "prior": prior})
     return runs
 
@@ -198,7 +206,9 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     def run(which: Sequence[Dataset], wanted: Sequence[str], costs: Sequence[float] = COSTS) -> list[dict[str, Any]]:
         prepared = [apart(with_texts_of(one, args.more, args.data) if args.more else one) for one in which]
         families = [tuple(n for n in names if n in (*wanted, "svm")) for names in FAMILIES]
-        return trained(args.jobs, prepared, together, [names for names in families if names], measured, costs)
+        return trained(
+            args.jobs, prepared, together, [names for names in families if names], measured, costs, args.data
+        )
 
     runs = run(choices, models)
     best, tau, result = chosen(runs, models, measured)
@@ -222,7 +232,7 @@ def score(runs: list[dict[str, Any]], part: str, group: Sequence[str], tau: floa
     """The measures of the group's mean probabilities on one split, for each run."""
     found = []
     for run in runs:
-        p = np.mean([as_in_training(name, run["probabilities"][name][part], run["prior"]) for name in group], axis=0)
+        p = np.mean([run["probabilities"][name][part] for name in group], axis=0)
         found.append(measure(adjusted(p, run["prior"], tau), getattr(run["dataset"], part).y))
     return found
 
@@ -280,10 +290,12 @@ def tested(runs: list[dict[str, Any]], best: Sequence[str], tau: float) -> dict[
     })  # fmt: skip
 
 
-def as_in_training(name: str, probabilities: np.ndarray, prior: np.ndarray) -> np.ndarray:
+def as_in_training(name: str, found: dict[str, Any], prior: np.ndarray) -> dict[str, Any]:
     """What a model would say if all classes had counted as often as they came: a loss that weighs them alike has
     learned p(class | text) / prior, up to a factor for each text."""
-    return probabilities if name == "unweighted" else adjusted(probabilities, prior, -1.0)
+    if name == "svm" or not recipe_of(name).balanced:
+        return found
+    return {part: adjusted(probabilities, prior, -1.0) for part, probabilities in found.items()}
 
 
 def row_of(name: str, found: list[dict[str, float]]) -> tuple[str, ...]:
