@@ -173,8 +173,12 @@ def test_svm_takes_its_only_cost_or_the_best_on_validation():
 def test_models_that_weigh_the_classes_are_brought_to_the_mix_of_training():
     module = importlib.import_module("tutorials.experiments.sentiment")
     prior, p = np.array([0.2, 0.3, 0.5]), np.array([[0.6, 0.3, 0.1]])
-    assert module.as_in_training("unweighted", p, prior) is p
-    np.testing.assert_allclose(module.as_in_training("ngrams", p, prior), [[0.12 / 0.26, 0.09 / 0.26, 0.05 / 0.26]])
+    for name in ("unweighted", "unweighted with lexicon", "svm"):
+        assert module.as_in_training(name, {"test": p}, prior)["test"] is p
+    for name in ("ngrams", "lexicon", "with a hidden layer", "bag"):
+        brought = module.as_in_training(name, {"validation": p, "test": p}, prior)
+        assert list(brought) == ["validation", "test"]
+        np.testing.assert_allclose(brought["test"], [[0.12 / 0.26, 0.09 / 0.26, 0.05 / 0.26]])
 
 
 def test_moving_the_prior_trades_accuracy_for_recall():

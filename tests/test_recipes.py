@@ -44,6 +44,13 @@ def texts(count=60, classes=3, name="mine"):
     )
 
 
+@pytest.fixture(autouse=True)
+def small_lexicon(monkeypatch):
+    """vader's, whose folder is not needed then."""
+    ratings = {"fine": 0.8, "great": 3.1, "lovely": 2.8, "poor": -2.1, "awful": -2.0, "broken": -2.1}
+    monkeypatch.setattr("minnet.recipes.load_lexicon", lambda folder: ratings)
+
+
 @pytest.mark.parametrize("name", [*IMAGES, *TEXT])
 def test_every_recipe_runs_from_data_to_prediction(name, tmp_path):
     dataset = images() if name in IMAGES else texts()
@@ -205,3 +212,11 @@ def test_every_text_model_learns_from_few_texts(name):
     trainer = Trainer(model, recipe.loss(dataset), recipe.make_optimizer(model), schedule=recipe.schedule, workers=1)
     trainer.fit((inputs["train"], dataset.train.y), epochs=recipe.epochs, batch_size=recipe.batch_size, progress=False)
     assert (trainer.predict(inputs["test"]).argmax(axis=1) == dataset.test.y).mean() > 0.5  # chance: a third
+
+
+def test_a_lexicon_comes_from_the_folder_that_is_asked_for(monkeypatch):
+    asked = []
+    monkeypatch.setattr("minnet.recipes.load_lexicon", lambda folder: asked.append(folder) or {"great": 3.1})
+    alone, beside = (TEXT[name].encode(texts(), "here")[0] for name in ("ngrams", "lexicon"))
+    assert asked == ["here"] and alone.lexicon is None and beside.lexicon == {"great": 3.1}
+    assert len(beside) == len(alone) + 4

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minnet.data import load
+from minnet.data import load, load_lexicon
 from minnet.data.sources import SOURCES, checkout, data_folder
 
 
@@ -120,6 +120,12 @@ def test_real_vader(real_data):
     domains = [load(f"vader/{name}", folder=folder) for name in dataset.groups]
     assert [sum(map(len, part.splits().values())) for part in domains] == [4200, 10605, 3708, 5190]
     assert sorted(text for part in domains for text in part.test.x) == sorted(dataset.test.x)
+
+
+def test_real_lexicon(real_data):
+    ratings = load_lexicon(real_data("vader"))
+    assert len(ratings) == 7332 and all(-4 <= rating <= 4 for rating in ratings.values())
+    assert (ratings["great"], ratings["awful"], ratings[":)"]) == (3.1, -2.0, 2.0)
 
 
 def test_what_has_arrived_of_cifar10_serves_a_limit_that_it_satisfies(cifar_folder, monkeypatch):

@@ -112,6 +112,28 @@ HEADER = "id,split,label,topic,text\n"
 ROWS = '1,train,negative,food,"cold, soggy"\n2,validation,neutral,rain,it rained\n3,test,positive,cat,"she ""purrs"""\n'
 
 
+def test_a_lexicons_terms_are_those_that_are_one_token(tmp_path):
+    lines = [":P\t1.4\t0.8\t[1]", ":p\t1.0", "Good\t2\t0", "two words\t3", ":\xde\t1.1", "d\xe9j\xe0\t-0.5\r"]
+    (tmp_path / readers.VADER_LEXICON).write_bytes("\n".join(lines).encode("latin-1"))
+    assert readers.read_lexicon(tmp_path) == {":p": pytest.approx(1.2), "good": 2.0, "déjà": -0.5}
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("good", "line 2: expected term and rating separated by tabs, got 'good'"),
+        ("good\tvery", "line 2: expected term and rating"),
+        ("", "line 2: expected term and rating"),
+        ("good\t4.5", r"line 2: rating 4.5 is outside \[-4, 4\]"),
+        ("good\tnan", "line 2: rating nan is outside"),
+    ],
+)
+def test_damaged_lexicon(tmp_path, line, message):
+    (tmp_path / readers.VADER_LEXICON).write_text(f"bad\t-2.5\n{line}\nfine\t0.8\n")
+    with pytest.raises(ValueError, match=message):
+        readers.read_lexicon(tmp_path)
+
+
 def test_comments_by_split(tmp_path):
     (tmp_path / "comments.csv").write_text(HEADER + ROWS, encoding="utf-8-sig")
     parts = readers.read_comments(tmp_path / "comments.csv")

@@ -55,7 +55,13 @@ def test_ngrams_fit_transform_is_fit_then_transform():
     np.testing.assert_array_equal(both.toarray(), Ngrams().fit(TEXTS).transform(TEXTS).toarray())
 
 
-@pytest.mark.parametrize("settings", [{}, {"words": None}, {"characters": None}, {"negation": True, "max_features": 7}])
+LEXICON = {"good": 2.0, "fine": 0.5, "bad": -2.5, ":)": 1.5, "not": -0.5}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"words": None}, {"characters": None}, {"negation": True, "max_features": 7}, {"lexicon": LEXICON}],
+)
 def test_ngrams_reload_exactly(settings):
     vectorizer = Ngrams(**settings).fit(TEXTS)
     again = reloaded(vectorizer)
@@ -63,6 +69,34 @@ def test_ngrams_reload_exactly(settings):
     first, second = vectorizer.transform(unseen), again.transform(unseen)
     assert first.shape == second.shape and (first != second).nnz == 0
     assert again.features == vectorizer.features and repr(again) == repr(vectorizer)
+
+
+@pytest.mark.parametrize(
+    ("text", "sums"),
+    [
+        ("a good, fine day", (2.5, 0, 0, 0)),
+        ("bad bad food :)", (1.5, 5, 0, 0)),
+        ("#good #not_known", (2, 0, 0, 0)),  # a hashtag is its word
+        ("not good, bad", (0, 3, 2, 0)),  # the comma ends what the negator stands before; "not" itself is rated
+        ("never bad", (0, 0, 0, 2.5)),
+        ("nothing known", (0, 0, 0, 0)),
+        ("", (0, 0, 0, 0)),
+    ],
+)
+def test_a_lexicon_adds_four_sums_of_length_one(text, sums):
+    vectorizer = Ngrams((1, 1), None, min_count=1, lexicon=LEXICON).fit(["nothing", "else"])
+    assert vectorizer.features == ["else", "nothing", "<positive>", "<negative>", "<not positive>", "<not negative>"]
+    known = np.array([0, "nothing" in text, *np.array(sums) / max(np.linalg.norm(sums), 1e-9)])
+    found = vectorizer.transform([text])
+    assert found.shape == (1, len(vectorizer)) and found.dtype == np.float32
+    np.testing.assert_allclose(found.toarray()[0], known / max(np.linalg.norm(known), 1e-9), atol=1e-6)
+
+
+def test_an_empty_lexicon_and_no_texts_keep_the_columns():
+    vectorizer = Ngrams(lexicon={}).fit(TEXTS)
+    assert vectorizer.transform([]).shape == (0, len(vectorizer)) == (0, len(Ngrams().fit(TEXTS)) + 4)
+    assert not vectorizer.transform(TEXTS)[:, -4:].nnz
+    assert len(reloaded(vectorizer)) == len(vectorizer)
 
 
 def test_min_count_and_max_features_choose_the_columns():
@@ -166,9 +200,9 @@ def test_mistakes_are_named_in_one_line(make, message):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("damage", ["short weights", "no weights", "twice", "not utf-8"])
+@pytest.mark.parametrize("damage", ["short weights", "no weights", "twice", "not utf-8", "no rating", "no ratings"])
 def test_damaged_state_is_refused(damage):
-    vectorizer = Ngrams(characters=None).fit(TEXTS)
+    vectorizer = Ngrams(characters=None, lexicon=LEXICON).fit(TEXTS)
     arrays = vectorizer.arrays()
     if damage == "short weights":
         arrays["words_weights"] = arrays["words_weights"][:-1]
@@ -177,6 +211,10 @@ def test_damaged_state_is_refused(damage):
     elif damage == "twice":
         arrays["words"] = np.frombuffer(b"a\0a", np.uint8)
         arrays["words_weights"] = np.ones(2, np.float32)
+    elif damage == "no rating":
+        arrays["lexicon_ratings"] = arrays["lexicon_ratings"][1:]
+    elif damage == "no ratings":
+        del arrays["lexicon_ratings"]
     else:
         arrays["words"] = np.array([255, 254], np.uint8)
     with pytest.raises(ValueError):
