@@ -393,7 +393,7 @@ def predict(model: Layer, x: Any, workers: int | None = None, batch_size: int = 
         raise ValueError("nothing to predict: the input is empty")
     alone = x.shape[0] == 1  # then there is nothing to plan, and planning costs as much as predicting
     chosen = Plan(1, 1) if alone else plan(model, x[:1], min(batch_size, x.shape[0]), workers)
-    with Crew(model.replica().eval(), None, chosen) as crew:
+    with Crew(model, None, chosen) as crew:
         return crew.predict(x)
 
 

@@ -61,7 +61,8 @@ class Outcome(NamedTuple):
 
 
 class _Replica:
-    """One thread's view of the network: shared parameters; own gradients, caches and workspace."""
+    """One thread's view of the network: shared parameters; own gradients, caches and workspace. Without a loss it is
+    there to predict: in evaluation mode, and nothing is kept for a backward pass."""
 
     def __init__(self, model: Layer, loss: Loss | None) -> None:
         self.model: Layer = model.replica()
@@ -74,8 +75,10 @@ class _Replica:
         for layer in layers:
             if hasattr(layer, "workspace"):
                 layer.workspace = self.workspace  # scratch is shared by all layers of a thread
-            if loss is None and isinstance(layer, Conv2d):
-                layer.kept = [None] * layer.groups  # there will be no backward to keep anything for
+            if loss is None:
+                layer.training = False
+                if isinstance(layer, Conv2d):
+                    layer.kept = [None] * layer.groups
 
     def learners(self) -> Iterator[tuple[str, Layer, str]]:
         yield from learners(self.model, self.loss)
@@ -126,7 +129,9 @@ class Crew:
     def __enter__(self) -> Crew:
         self._stack = ExitStack()
         keep_freed_memory()
-        threads = self.plan.workers if self.plan.workers > 1 else available_cores()  # one worker: for the optimizer
+        threads = self.plan.workers
+        if threads == 1 and self.loss is not None:
+            threads = available_cores()  # for the optimizer
         self.pool = self._stack.enter_context(ThreadPoolExecutor(threads, "minnet")) if threads > 1 else None
         if self.plan.workers > 1:
             self._stack.enter_context(one_blas_thread())

@@ -268,8 +268,11 @@ def test_folding_batch_norm_changes_no_prediction():
 
 
 def test_folding_leaves_what_it_must():
-    training = Sequential(Linear(3, 3, rng=1), BatchNorm(3))
-    assert len(folded(training)) == 2  # its statistics are those of a batch yet to come
+    training, x = Sequential(Linear(3, 3, rng=1), BatchNorm(3)), normal(4, 3).astype(np.float32)
+    training[1].running_mean[...] = 2
+    asked = folded(training)
+    assert len(asked) == 1 and not asked.training and training.training and training[1].training
+    np.testing.assert_allclose(asked.forward(x), training.eval().forward(x), atol=1e-6)
     with pytest.raises(ValueError, match=r"expects \(N, 1\)"):  # an error is not folded away
         folded(Sequential(Linear(3, 3, rng=1), BatchNorm(1)).eval()).forward(normal(2, 3).astype(np.float32))
 

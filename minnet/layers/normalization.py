@@ -145,9 +145,9 @@ class BatchNorm(Layer):
 def folded(model: Layer) -> Layer:
     """A replica for prediction alone, whose convolutions and linear layers do the work of the batch norms behind them.
 
-    Batch norms that still train, and those behind other layers, stay.
+    Batch norms behind other layers stay.
     """
-    twin: Layer = model.replica()
+    twin: Layer = model.replica().eval()
     for _, parent in list(twin.walk()):
         if isinstance(parent, Sequential):
             layers: list[Any] = []
@@ -156,7 +156,6 @@ def folded(model: Layer) -> Layer:
                 if (
                     type(layer) is BatchNorm  # a subclass may compute something else
                     and type(before) in (Conv2d, Linear)
-                    and not layer.training
                     and layer.num_features == before.W.shape[-1]
                 ):
                     scale, shift, _ = layer.affine(layer.running_mean, layer.running_var)

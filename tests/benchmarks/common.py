@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from minnet import doctor
+from minnet.memory import peak_memory
 from minnet.sharing import available_cores
 from minnet.workers import blas_controller
 
@@ -170,16 +171,59 @@ def best_rival(rows: list[dict[str, Any]], kind: str) -> dict[str, Any] | None:
     return max(found, key=lambda row: row["examples_per_second"], default=None)
 
 
-# -- one side alone, in a process of its own: its peak memory ---------------------------------------------------
+# -- one side alone, in a process of its own: its speed and its peak memory -------------------------------------
 
 
-def alone(script: str, *arguments: str) -> dict[str, Any]:
-    """What `python -m script --alone ...` reported."""
-    command = [sys.executable, "-m", script, *arguments]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+def add_alone(parser: argparse.ArgumentParser, rounds: int) -> None:
+    """The options for `apart` and `print_alone`."""
+    parser.add_argument(
+        "--alone-rounds",
+        type=int,
+        default=rounds,
+        help=f"turns in which every side has a process to itself (default {rounds}; 0: none, and no memory)",
+    )
+    parser.add_argument("--alone", metavar="SIDE", help="run one side only, in this process, and print JSON")
+
+
+def apart(rows: list[dict[str, Any]], rounds: int, script: str, *arguments: str) -> None:
+    """Adds to each row its rate and peak memory when it has a process to itself, by turns: what a user would see.
+
+    Such a process is `python -m script *arguments --alone SIDE`, which ends with `print_alone`.
+    """
+    found: dict[str, list[dict[str, float]]] = {row["side"]: [] for row in rows}
+    for turn in range(rounds):
+        for side in list(found)[:: -1 if turn % 2 else 1]:
+            found[side].append(_alone("-m", script, *arguments, "--alone", side))
+    for row in rows if rounds else []:
+        mine, theirs = ([1 / run["examples_per_second"] for run in found[side]] for side in ("minnet", row["side"]))
+        row |= {"peak_mib": max(run["peak_mib"] for run in found[row["side"]]), "alone": 1 / statistics.median(theirs)}
+        if row["side"] != "minnet":
+            row["ratio_alone"] = dict(zip(("median", "min", "max"), ratio(mine, theirs), strict=True))
+
+
+def best_alone(rows: list[dict[str, Any]], kind: str) -> dict[str, float] | None:
+    """minnet's ratio over the fastest of the sides whose name starts with `kind`, each in a process of its own."""
+    found = [row for row in rows if row["side"].startswith(kind) and "ratio_alone" in row]
+    return max(found, key=lambda row: row["alone"])["ratio_alone"] if found else None
+
+
+def _alone(*command: str) -> dict[str, Any]:
+    result = subprocess.run([sys.executable, *command], capture_output=True, text=True, check=False)
     if result.returncode:
         raise RuntimeError(f"{' '.join(command)} failed:\n{result.stderr[-2000:]}")
     return json.loads(result.stdout.strip().splitlines()[-1])
+
+
+def print_alone(opened: Opened, examples: int) -> None:
+    """One side in this process, and nothing of the others: prints its rate, `examples` a step, and peak memory."""
+    with opened() as step:
+        step()
+        start, steps = time.perf_counter(), 0
+        while time.perf_counter() - start < 1.5 or steps < 5:
+            step()
+            steps += 1
+        spent = time.perf_counter() - start
+    print(json.dumps({"peak_mib": peak_memory(), "examples_per_second": steps * examples / spent}))
 
 
 # -- results ---------------------------------------------------------------------------------------------------

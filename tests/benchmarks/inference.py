@@ -11,12 +11,14 @@ import argparse
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from minnet.training import predict
 from tests.benchmarks import common
 from tests.benchmarks.cases import Case, all_cases, inference_flops
 
+SCRIPT = "tests.benchmarks.inference"
 NAMES = ("cnn6", "resnet", "mlp", "speedrun", "bag")
 
 
@@ -42,18 +44,29 @@ def asked_of_torch(case: Case, **settings: bool) -> common.Opened:
     return opened
 
 
+def sides_of(case: Case, threads: int) -> dict[str, Callable[[], common.Opened]]:
+    """Everyone who can answer, by name; each is built when called."""
+    sides: dict[str, Callable[[], common.Opened]] = {"minnet": partial(asked_of_minnet, case, threads)}
+    if common.torch_if_there(threads):
+        sides["torch"] = partial(asked_of_torch, case)
+        if not case.text and case.twin != "mlp":
+            sides["torch channels-last"] = partial(asked_of_torch, case, channels_last=True)
+    return sides
+
+
 def measure(case: Case, args: argparse.Namespace, about: dict[str, Any]) -> dict[str, Any]:
     """One network at one batch size."""
-    sides = {"minnet": asked_of_minnet(case, args.threads)}
-    if "torch" in about:
-        sides["torch"] = asked_of_torch(case)
-        if not case.text and case.twin != "mlp":
-            sides["torch channels-last"] = asked_of_torch(case, channels_last=True)
+    sides = {name: build() for name, build in sides_of(case, args.threads).items()}
     seconds = common.alternate(sides, args.rounds, args.seconds, args.cpu_time)
     flops = inference_flops(case.model(), case.data(1)[0])
     rows = common.summary(seconds, case.batch_size, flops, about)
+    batch = ("--batches", str(case.batch_size), "--threads", str(args.threads))
+    common.apart(rows, args.alone_rounds, SCRIPT, case.name, *batch)
     best = common.best_rival(rows, "torch")
-    return {"case": case.name, "batch": case.batch_size, "sides": rows, "over_torch": best and best["ratio"]}
+    return {
+        "case": case.name, "batch": case.batch_size, "sides": rows, "over_torch": best and best["ratio"],
+        "alone_over_torch": common.best_alone(rows, "torch"),
+    }  # fmt: skip
 
 
 def main() -> None:
@@ -61,9 +74,16 @@ def main() -> None:
     parser = common.arguments(__doc__, seconds=0.5)
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"which (default all): {', '.join(cases)}")
     parser.add_argument("--batches", nargs="+", type=int, default=[1, 32, 128, 512], help="batch sizes")
+    common.add_alone(parser, rounds=1)
     args = common.parse(parser)
     if wrong := [name for name in args.cases if name not in cases]:
         parser.error(f"no case {wrong[0]!r}: choose from {', '.join(cases)}")
+    if args.alone:
+        case = replace(cases[args.cases[0]], batch_size=args.batches[0])
+        mine = args.alone == "minnet"  # then PyTorch is not even imported
+        opened = asked_of_minnet(case, args.threads) if mine else sides_of(case, args.threads)[args.alone]()
+        common.print_alone(opened, case.batch_size)
+        return
     about = common.machine(args.threads)
     common.print_machine(about)
     results = []
@@ -71,11 +91,11 @@ def main() -> None:
         for batch in args.batches:
             results.append(measure(replace(cases[name], batch_size=batch), args, about))
     common.table(
-        ("network", "batch", "minnet, examples/s", "ms a call", "of the ceiling", "PyTorch's best", "ratio"),
+        ("network", "batch", "examples/s", "ms a call", "of the ceiling", "PyTorch's best", "ratio", "both alone"),
         [(r["case"], r["batch"], r["sides"][0]["examples_per_second"],
           1e3 * r["batch"] / r["sides"][0]["examples_per_second"], f"{r['sides'][0]['share_of_ceiling']:.0%}",
           max((s["examples_per_second"] for s in r["sides"][1:]), default=""),
-          common.spread(r["over_torch"]) if r["over_torch"] else "") for r in results],
+          *(common.spread(r[key]) if r[key] else "" for key in ("over_torch", "alone_over_torch"))) for r in results],
     )  # fmt: skip
     common.write(args.out, about, results)
 

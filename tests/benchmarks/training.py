@@ -11,9 +11,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import json
-import statistics
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,7 +19,6 @@ from typing import Any
 
 import numpy as np
 
-from minnet.memory import peak_memory
 from tests.benchmarks import common
 from tests.benchmarks.cases import CLASSES, Case, all_cases, trained_by_minnet, training_flops, tweets
 
@@ -79,7 +75,7 @@ def measure(case: Case, args: argparse.Namespace, about: dict[str, Any]) -> dict
         batches = len(case.data()[1]) // case.batch_size
         seconds["MLPClassifier"] = [took / batches for took in seconds["MLPClassifier"]]
     rows = common.summary(seconds, case.batch_size, flops, about)
-    apart(rows, case, args)
+    common.apart(rows, args.alone_rounds, SCRIPT, case.name, "--threads", str(args.threads))
     spreads = ({key: common.spread(row[key]) for key in ("ratio", "ratio_alone") if key in row} for row in rows)
     common.table(
         ("side", "examples/s", "minnet's ratio", "of the ceiling", "peak MiB", "alone, examples/s", "ratio alone"),
@@ -91,45 +87,23 @@ def measure(case: Case, args: argparse.Namespace, about: dict[str, Any]) -> dict
             "flops": flops, "sides": rows, **verdict(rows)}  # fmt: skip
 
 
-def apart(rows: list[dict[str, Any]], case: Case, args: argparse.Namespace) -> None:
-    """Adds to each row its rate and peak memory when it has a process to itself, by turns: what a user would see."""
-    found: dict[str, list[dict[str, float]]] = {row["side"]: [] for row in rows}
-    for turn in range(args.alone_rounds):
-        for side in list(found)[:: -1 if turn % 2 else 1]:
-            found[side].append(common.alone(SCRIPT, case.name, "--alone", side, "--threads", str(args.threads)))
-    for row in rows if args.alone_rounds else []:
-        mine, theirs = ([1 / run["examples_per_second"] for run in found[side]] for side in ("minnet", row["side"]))
-        row |= {"peak_mib": max(run["peak_mib"] for run in found[row["side"]]), "alone": 1 / statistics.median(theirs)}
-        if row["side"] != "minnet":
-            row["ratio_alone"] = dict(zip(("median", "min", "max"), common.ratio(mine, theirs), strict=True))
-
-
 def verdict(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """minnet over each rival's best way, in speed and in memory."""
     found: dict[str, Any] = {}
     for kind in ("torch", "MLPClassifier"):
         if best := common.best_rival(rows, kind):
             found[f"over_{kind}"] = best["ratio"]
-            if "ratio_alone" in best:
-                alone = max((row for row in rows if row["side"].startswith(kind)), key=lambda row: row["alone"])
-                found[f"alone_over_{kind}"] = alone["ratio_alone"]
+            if alone := common.best_alone(rows, kind):
+                found[f"alone_over_{kind}"] = alone
                 least = min(row["peak_mib"] for row in rows if row["side"].startswith(kind))
                 found[f"memory_over_{kind}"] = rows[0]["peak_mib"] / least
     return found
 
 
 def run_alone(case: Case, side: str, threads: int) -> None:
-    """One side in this process, and nothing of the others: prints its rate and peak memory as JSON."""
+    """One side in this process, and nothing of the others."""
     opened = trained_by_minnet(case, threads) if side == "minnet" else sides_of(case, threads)[side]()
-    with opened() as step:
-        step()
-        start, steps = time.perf_counter(), 0
-        while time.perf_counter() - start < 1.5 or steps < 5:
-            step()
-            steps += 1
-        spent = time.perf_counter() - start
-    examples = steps * (len(case.data()[1]) if side == "MLPClassifier" else case.batch_size)
-    print(json.dumps({"peak_mib": peak_memory(), "examples_per_second": examples / spent}))
+    common.print_alone(opened, len(case.data()[1]) if side == "MLPClassifier" else case.batch_size)
 
 
 def numpy_ml() -> str:
@@ -145,13 +119,7 @@ def main() -> None:
     cases = all_cases()
     parser = common.arguments(__doc__)
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"which (default all): {', '.join(cases)}")
-    parser.add_argument(
-        "--alone-rounds",
-        type=int,
-        default=1,
-        help="turns in which every side has a process to itself (default 1; 0: none, and no memory)",
-    )
-    parser.add_argument("--alone", metavar="SIDE", help="run one side only, in this process, and print JSON")
+    common.add_alone(parser, rounds=1)
     args = common.parse(parser)
     if wrong := [name for name in args.cases if name not in cases]:
         parser.error(f"no case {wrong[0]!r}: choose from {', '.join(cases)}")
