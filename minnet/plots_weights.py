@@ -102,6 +102,11 @@ def telling_words(words: Sequence[str], weights: np.ndarray, classes: Sequence[s
     figure.set_label(
         f"Most telling for {'; for '.join(said)}.{more} Numbers are weights less their mean over the classes: what one "
         "occurrence adds to the class's score. Where one word or piece holds another, the stronger stands for both."
+        + (
+            " In angles: a lexicon's ratings of the words."
+            if any(words[i].startswith("<") and words[i].endswith(">") for k in drawn for i in best[k])
+            else ""
+        )
     )
     return figure
 
@@ -109,10 +114,11 @@ def telling_words(words: Sequence[str], weights: np.ndarray, classes: Sequence[s
 def _strongest(words: Sequence[str], evidence: np.ndarray, top: int) -> np.ndarray:
     """The places of the `top` words with the largest evidence above 0; of "awful", "awfu" and "awf" only one."""
     bare = [word.strip("| ") or word for word in words]  # Ngrams writes pieces of words as |awf|
+    named = [word.startswith("<") and word.endswith(">") for word in words]  # and a lexicon's sums as <positive>
     found: list[int] = []
     for i in np.argsort(-evidence, kind="stable").tolist():
         if evidence[i] <= 0 or len(found) == top:
             break
-        if not any(bare[i] in bare[j] or bare[j] in bare[i] for j in found):
+        if named[i] or not any(bare[i] in bare[j] or bare[j] in bare[i] for j in found if not named[j]):
             found.append(i)
     return np.array(found, int)

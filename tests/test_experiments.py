@@ -122,11 +122,12 @@ def test_the_choice_is_made_on_validation_alone(capsys):
     dataset = Dataset("mine", "text", ("a", "b", "c"), *splits, "made")
     runs = [{"probabilities": parts, "dataset": dataset, "prior": np.full(3, 1 / 3)}]
     for measured, tau in (("macro recall", 1.0), ("macro F1", 0.0)):  # equal classes: every tau is as good as another
-        best, found_tau, found = module.chosen(runs, ["good on validation", "good on test"], measured)
-        assert (best, found_tau) == (("good on validation",), tau)
-        assert found["chosen"] == {"candidate": "good on validation", "tau": tau}
+        choices, found = module.chosen(runs, ["good on validation", "good on test"], measured)
+        assert choices == [(("good on validation",), tau)]
+        assert found["chosen"] == [{"candidate": "good on validation", "tau": tau}]
         assert found["validation"]["good on validation"]["0.0"] == [1.0]
-    found = module.tested(runs, best, tau)
+    found = module.tested(runs, choices)
+    assert found["test"]["standard error"] == [pytest.approx(np.sqrt(3 * 0.5 * 0.5 / 20) / 3, abs=1e-4)]
     assert found["test"]["macro recall"] == [0.5]
     assert found["shares"]["test"] == [pytest.approx(1 / 3, abs=1e-4)] * 3
 
@@ -141,13 +142,29 @@ def test_of_groups_within_a_standard_error_the_smallest_is_chosen(capsys):
     runs = [{"probabilities": {name: {"validation": q} for name, q in {**p, "svm": p["a"]}.items()},
              "dataset": Dataset("mine", "text", ("a", "b", "c"), *[split_of([""] * 300, y)] * 3, "made"),
              "prior": np.full(3, 1 / 3)}]  # fmt: skip
-    scores = {group: module.score(runs, "validation", group, 1.0)[0] for group in (("a",), ("b",), ("a", "b"))}
+    scores = {group: module.score(runs[0], "validation", group, 1.0) for group in (("a",), ("b",), ("a", "b"))}
     assert scores["a",]["macro recall"] == pytest.approx(0.8)
     assert scores["a",]["standard error"] == pytest.approx(np.sqrt(3 * 0.8 * 0.2 / 100) / 3)
     gain = scores["a", "b"]["macro recall"] - scores["a",]["macro recall"]
     assert 0 < gain < scores["a", "b"]["standard error"]
-    assert module.chosen(runs, ["a", "b"], "macro recall")[0] == ("a",)
-    assert module.chosen(runs, ["a", "b"], "macro F1")[0] == ("a", "b")
+    assert module.chosen(runs, ["a", "b"], "macro recall")[0] == [(("a",), 1.0)]
+    assert module.chosen(runs, ["a", "b"], "macro F1")[0][0][0] == ("a", "b")
+
+
+def test_a_split_of_its_own_decides_for_each_run(capsys):
+    module = importlib.import_module("tutorials.experiments.sentiment")
+    y = np.arange(60) % 3
+    right, wrong = np.eye(3)[y] * 0.8 + 0.1, np.eye(3)[(y + 1) % 3] * 0.8 + 0.1
+    dataset = Dataset("mine", "text", ("a", "b", "c"), *[split_of([""] * 60, y)] * 3, "made")
+    runs = []
+    for good, bad in (("a", "b"), ("b", "a")):  # what is right on validation is right on test of the same run
+        p = {good: {"validation": right, "test": right}, bad: {"validation": wrong, "test": wrong}}
+        p["svm"] = p[bad]
+        runs.append({"probabilities": p, "dataset": dataset, "prior": np.full(3, 1 / 3)})
+    choices, found = module.chosen(runs, ["a", "b"], "macro F1")
+    assert [group for group, _ in choices] == [("a",), ("b",)]
+    assert [one["candidate"] for one in found["chosen"]] == ["a", "b"]
+    assert module.tested(runs, choices)["test"]["macro F1"] == [1.0, 1.0]
 
 
 def test_the_last_texts_validate_and_nothing_but_the_test_split_is_left_out_of_the_final_fit():
@@ -173,10 +190,11 @@ def test_svm_takes_its_only_cost_or_the_best_on_validation():
 def test_models_that_weigh_the_classes_are_brought_to_the_mix_of_training():
     module = importlib.import_module("tutorials.experiments.sentiment")
     prior, p = np.array([0.2, 0.3, 0.5]), np.array([[0.6, 0.3, 0.1]])
+    dataset = load("comments")
     for name in ("unweighted", "unweighted with lexicon", "svm"):
-        assert module.as_in_training(name, {"test": p}, prior)["test"] is p
+        assert module.as_in_training(name, {"test": p}, dataset, prior)["test"] is p
     for name in ("ngrams", "lexicon", "with a hidden layer", "bag"):
-        brought = module.as_in_training(name, {"validation": p, "test": p}, prior)
+        brought = module.as_in_training(name, {"validation": p, "test": p}, dataset, prior)
         assert list(brought) == ["validation", "test"]
         np.testing.assert_allclose(brought["test"], [[0.12 / 0.26, 0.09 / 0.26, 0.05 / 0.26]])
 

@@ -285,6 +285,15 @@ def test_telling_words_say_a_thing_once():
     assert "negative: “|fil|” (+4.00), “awful” (+3.00); for positive: “dull” (+1.00)." in caption
 
 
+def test_a_lexicons_sums_stand_beside_the_words_of_their_names():
+    weights = np.array([[4.0, 0], [3, 0], [2, 0], [0, 1]])
+    words = ["<not positive>", "not", "<positive>", "fine"]
+    caption = plots.telling_words(words, weights, ["negative", "positive"]).get_label()
+    assert "negative: “<not positive>” (+2.00), “not” (+1.50), “<positive>” (+1.00)" in caption
+    assert caption.endswith("In angles: a lexicon's ratings of the words.")
+    assert "In angles" not in plots.telling_words(["<3", "not"], weights[:2], ["negative", "positive"]).get_label()
+
+
 def test_telling_words_ignore_what_softmax_ignores():
     weights = np.array([[2.0, 0.0], [0.0, 1.0], [0.0, 0.2]])
     caption = plots.telling_words(["good", "bad", "film"], weights, ["positive", "negative"]).get_label()

@@ -218,5 +218,5 @@ def test_a_lexicon_comes_from_the_folder_that_is_asked_for(monkeypatch):
     asked = []
     monkeypatch.setattr("minnet.recipes.load_lexicon", lambda folder: asked.append(folder) or {"great": 3.1})
     alone, beside = (TEXT[name].encode(texts(), "here")[0] for name in ("ngrams", "lexicon"))
-    assert asked == ["here"] and alone.lexicon is None and beside.lexicon == {"great": 3.1}
+    assert asked == ["here"] and alone.lexicon is None and list(beside.lexicon) == ["great"]
     assert len(beside) == len(alone) + 4

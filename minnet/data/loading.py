@@ -16,6 +16,7 @@ from minnet.data.readers import (
     CIFAR10_TRAIN,
     SENTIMENTS,
     VADER_DOMAINS,
+    VADER_LEXICON,
     check_cifar10_sizes,
     read_cifar10,
     read_comments,
@@ -39,8 +40,9 @@ def load(
 
     `folder` is where data lies and is put (else $MINNET_DATA, the checkout's datasets/, or the user's cache).
     `validation` is how many examples are held out of what is not test: None for the dataset's own choice, 0 for
-    none, a count, or a fraction below 1. `limit` keeps a stratified subset: at most that many training examples,
-    and at most max(limit, 1000) in the other splits. `seed` decides which examples go where; nothing else does.
+    none, a count, or a fraction below 1, of the whole data set also where a domain is asked for. `limit` keeps a
+    stratified subset: at most that many training examples, and at most max(limit, 1000) in the other splits. `seed`
+    decides which examples go where; nothing else does.
 
     Raises ValueError for unknown names and damaged files, OSError when data is missing and cannot be fetched.
     """
@@ -69,9 +71,17 @@ def load_lexicon(folder: str | os.PathLike[str] | None = None) -> dict[str, floa
     """How much people think that single words please or displease, {"great": 3.1, "awful": -2.0, ...}, in English.
 
     The means of ten ratings each, from -4 to 4; they come with vader's sentences, see datasets/vader/README.md. Raises
-    as `load` does.
+    as `load` does; warns when the file is not the official one.
     """
-    return read_lexicon(fetch(VADER, data_folder(folder)))
+    try:
+        place = fetch(VADER, data_folder(folder))
+    except OSError as error:
+        raise OSError(f"the lexicon comes with vader's sentences. {error}, and so does --model ngrams") from None
+    if verify(VADER, place)[VADER_LEXICON]:
+        warnings.warn(
+            f"{place / VADER_LEXICON} is not the official lexicon: results compare only with its own", stacklevel=2
+        )
+    return read_lexicon(place)
 
 
 # Each reader below returns the dataset as it is distributed, and how many examples `load` holds out for validation

@@ -33,7 +33,8 @@ def decoded(path: Path, encoding: str | None) -> tuple[str, str]:
             continue
         except LookupError:
             raise ValueError(f"unknown encoding {encoding!r}: try utf-8, utf-16, cp1252 or gb18030") from None
-        if not CONTROL.search(text) or (candidate == "utf-8-sig" and "\0" not in text):
+        trusted = encoding is not None or candidate == "utf-8-sig"  # no guess
+        if not CONTROL.search(text) or (trusted and "\0" not in text):
             return text, candidate
     raise ValueError(f"{path} cannot be read as {encoding or 'text'}: save it as CSV (UTF-8), or name its encoding")
 

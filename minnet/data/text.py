@@ -40,12 +40,15 @@ class Ngrams:
         for name, span in (("words", words), ("characters", characters)):
             if span is not None and not (len(span) == 2 and 1 <= span[0] <= span[1]):
                 raise ValueError(f"Ngrams: {name} must be the shortest and longest n-gram, as in (1, 2), got {span!r}")
+        for name, least in (("min_count", min_count), ("max_features", 1 if max_features is None else max_features)):
+            if least < 1:
+                raise ValueError(f"Ngrams: {name} must be at least 1, got {least!r}")
         self.words = tuple(words) if words else None
         self.characters = tuple(characters) if characters else None
         self.min_count = min_count
         self.max_features = max_features
         self.negation = negation
-        self.lexicon = lexicon
+        self.lexicon = None if lexicon is None else {word: float(np.float32(r)) for word, r in lexicon.items()}
         self._parts: dict[str, Part] = {}
 
     def fit(self, texts: Sequence[str], labels: np.ndarray | None = None) -> Ngrams:
@@ -130,7 +133,7 @@ class Ngrams:
             words, ratings = unpack(arrays["lexicon"]), np.asarray(arrays["lexicon_ratings"], np.float32)
             if ratings.shape != (len(words),):
                 raise ValueError(f"the saved lexicon is damaged: {len(words):,} words, ratings {ratings.shape}")
-            self.lexicon = dict(zip(words, ratings.tolist(), strict=True))
+            self.lexicon = dict(zip(words, ratings.tolist(), strict=True))  # float32 already: they are as they were
         for kind in self._kinds():
             if kind in arrays:
                 weights = np.asarray(arrays[kind + "_weights"], np.float32)
@@ -198,11 +201,12 @@ RATED = ("<positive>", "<negative>", "<not positive>", "<not negative>")
 
 
 def rated(normalised: Sequence[str], lexicon: Mapping[str, float]) -> Any:
-    """How much the words of each text please and displease, CSR float32 (N, 4), rows of length 1 (0: no rated word).
+    """In what proportion the words of each text please and displease, CSR float32 (N, 4).
 
     The columns are the sum of the ratings above 0 and of those below, and both again of words that a negator stands
-    before, whose ratings tell something else. A hashtag has the rating of its word. An n-gram has to be met in
-    training to mean something; these four mean the same in texts about anything.
+    before, whose ratings tell something else; a row is brought to length 1 (0: no rated word), as n-grams' are. A
+    hashtag has the rating of its word. An n-gram has to be met in training to mean something; these four mean the same
+    in texts about anything.
     """
     from scipy.sparse import csr_matrix
     from sklearn.preprocessing import normalize

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-LINK = re.compile(r"(?:https?://|www\.)\S+")
+LINK = re.compile(r"(?:https?://|www\.)\S+", re.IGNORECASE)
 MENTION = re.compile(r"(?<![\w@])@\w+")
 ELONGATED = re.compile(r"([^\W\d_]|[!?.])\1{3,}")  # a letter or mark four or more times in a row
 ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")  # some corpora of tweets spell characters out: \\u2019
@@ -28,7 +28,7 @@ TOKEN = re.compile(
     rf"""
     @user | http(?!\w)
     | \#\w+                                                   # hashtag
-    | [<>]?[:;=][-o*']?[)\](\[dp/\\}}{{@|*]                   # :) ;-( :'( =d
+    | [<>]?[:;=][-o*']?(?:[)\](\[\\}}{{@|*]|/(?!/)|[dp](?!\w))  # :) ;-( :'( =d, but not 12:dawn or app://
     | (?<!\S)[)\](\[d/\\][-o*']?[:;=](?!\w)                   # (: ]-:
     | </?3 | \^_*\^ | -_+- | (?<!\w)[t;x]_[t;x](?!\w)         # <3 ^_^ -_- t_t
     | [\U0001f1e6-\U0001f1ff]{{2}}                            # flag

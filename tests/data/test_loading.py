@@ -122,6 +122,18 @@ def test_real_vader(real_data):
     assert sorted(text for part in domains for text in part.test.x) == sorted(dataset.test.x)
 
 
+def test_a_lexicon_that_cannot_be_had_or_is_not_the_official_one_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)  # no pip
+    with pytest.raises(OSError, match=r"^the lexicon comes with vader's sentences\. vader comes in.*--model ngrams$"):
+        load_lexicon(tmp_path)
+    folder = tmp_path / "vader"
+    folder.mkdir(exist_ok=True)
+    for name in SOURCES["vader"].files:
+        (folder / name).write_text("great\t3.1\n")
+    with pytest.warns(UserWarning, match="is not the official lexicon"):
+        assert load_lexicon(tmp_path) == {"great": 3.1}
+
+
 def test_real_lexicon(real_data):
     ratings = load_lexicon(real_data("vader"))
     assert len(ratings) == 7332 and all(-4 <= rating <= 4 for rating in ratings.values())

@@ -69,6 +69,15 @@ def test_one_wrong_byte_in_utf8_is_named_and_not_read_as_another_encoding(tmp_pa
         load_csv(tmp_path / "cut.csv", "text", "label")
 
 
+def test_a_control_character_is_no_reason_to_refuse_the_encoding_that_was_named(tmp_path):
+    rows = [f"a\x1fb {index},{index % 2}" for index in range(20)]
+    path = written(tmp_path, "\n".join(["text,label", *rows]))
+    for encoding in (None, "utf-8", "latin-1"):
+        assert len(everything(load_csv(path, "text", "label", encoding=encoding))) == 20
+    with pytest.raises(ValueError, match="cannot be read as utf-8"):
+        load_csv(written(tmp_path, "text,label\na\0b,0\nc,1"), "text", "label", encoding="utf-8")
+
+
 def test_a_named_encoding_is_used(tmp_path):
     content = "text,label\n" + "".join(f"привет {index},{index % 2}\n" for index in range(12))
     path = written(tmp_path, content, "cp1251")

@@ -55,7 +55,7 @@ def test_ngrams_fit_transform_is_fit_then_transform():
     np.testing.assert_array_equal(both.toarray(), Ngrams().fit(TEXTS).transform(TEXTS).toarray())
 
 
-LEXICON = {"good": 2.0, "fine": 0.5, "bad": -2.5, ":)": 1.5, "not": -0.5}
+LEXICON = {"good": 2.0, "fine": 0.5, "great": 3.1, "okay": 0.9, "bad": -2.5, ":)": 1.5, "not": -0.5}
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ LEXICON = {"good": 2.0, "fine": 0.5, "bad": -2.5, ":)": 1.5, "not": -0.5}
 def test_ngrams_reload_exactly(settings):
     vectorizer = Ngrams(**settings).fit(TEXTS)
     again = reloaded(vectorizer)
-    unseen = [*TEXTS, "a new good film 今天", ""]
+    unseen = [*TEXTS, "a new good film 今天", "great okay and bad", ""]
     first, second = vectorizer.transform(unseen), again.transform(unseen)
     assert first.shape == second.shape and (first != second).nnz == 0
     assert again.features == vectorizer.features and repr(again) == repr(vectorizer)
@@ -177,6 +177,8 @@ def test_any_texts_vectorize_and_reload(texts):
     [
         (lambda: Ngrams(words=None, characters=None), "needs words or characters"),
         (lambda: Ngrams(words=(2, 1)), "words must be the shortest and longest"),
+        (lambda: Ngrams(min_count=0), "min_count must be at least 1, got 0"),
+        (lambda: Ngrams(max_features=0), "max_features must be at least 1, got 0"),
         (lambda: Ngrams(characters=(0, 3)), "characters must be the shortest and longest"),
         (lambda: Ngrams().transform(["a"]), "transform before fit"),
         (lambda: Ngrams().fit([]), "at least one text"),

@@ -21,6 +21,8 @@ from minnet.data.tokens import normalise, pack, unpack
         ("see you soon, 10000 times", ["see", "you", "soon", "10000", "times"]),
         ("what?! no...", ["what", "?!", "no", "..."]),
         (":) :-( ;D =P :'( <3 </3 ^_^ -_- T_T", [":)", ":-(", ";d", "=p", ":'(", "<3", "</3", "^_^", "-_-", "t_t"]),
+        ("2011:Death, app://x :/ :D", ["2011", "death", "app", "x", ":/", ":d"]),  # marks, not faces
+        ("HTTPS://T.CO/aB WWW.x.org", ["http", "http"]),
         ("a note (in brackets): here", ["a", "note", "in", "brackets", "here"]),
         ("👍👍🏽 ❤️ 👩‍👩‍👧 🇩🇪🇫🇷", ["👍", "👍", "❤", "👩‍👩‍👧", "🇩🇪", "🇫🇷"]),
         ("今天天气真好！", ["今", "天", "天", "气", "真", "好", "!"]),

@@ -26,7 +26,7 @@ from tutorials.experiments.record import Record, parser, rounded, show
 def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     from sklearn.model_selection import StratifiedKFold
 
-    args = parser(__doc__).parse_args(argv)
+    args = parser(__doc__, seeds=(usual := 3)).parse_args(argv)
     record = Record("crossvalidation", args, argv)
     dataset = load("comments")
     parts = list(dataset.splits().values())
@@ -68,7 +68,8 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
                 "intervals": [list(m["intervals"]["macro_f1"]) for m in measured],
                 "accuracy": [m["accuracy"] for m in measured],
             }
-        )
+        ),
+        whole=args.seeds == usual,
     )
 
 

@@ -120,13 +120,14 @@ def multi_label(args: Any, epochs: int) -> Found:
 
 
 def near_one(args: Any, epochs: int) -> Found:
-    """Top probability above 0.95: on test digits, on test digits turned upside down, and on noise."""
+    """Top probability above 0.95: on test digits, on those turned upside down (not 6 and 9: each turns into the other),
+    and on noise."""
     rows: dict[str, dict[str, list[float]]] = {}
     for seed in range(args.seeds):
         model, data = digits(seed, SoftmaxCrossEntropy(), epochs)
         x, y = data.test.x, data.test.y
-        noise = np.random.default_rng(seed).integers(0, 256, x.shape, dtype=np.uint8)
-        for name, inputs, known in (("test digits", x, y), ("turned by 180 degrees", x[:, ::-1, ::-1], y),
+        noise, same = np.random.default_rng(seed).integers(0, 256, x.shape, dtype=np.uint8), (y != 6) & (y != 9)
+        for name, inputs, known in (("test digits", x, y), ("turned by 180 degrees", x[same, ::-1, ::-1], y[same]),
                                     ("noise, no digit at all", noise, None)):  # fmt: skip
             p = softmax(predict(model, np.ascontiguousarray(inputs)))
             sure = p.max(axis=1) > 0.95

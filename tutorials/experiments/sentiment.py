@@ -21,11 +21,11 @@ proportional to p(k | text) / p(k)). Of what validation cannot tell apart the sm
 fewest members among those within one standard error of the best (Breiman et al., Classification and Regression Trees,
 1984, section 3.4.3).
 
-vader: model and tau are decided on a validation split drawn like training, by the mean over the seeds; macro F1 has no
-such rule.
+vader: for each seed, model and tau are decided on its own validation split, drawn like training; macro F1 has no such
+rule.
 
-The test split is seen once, by what was chosen and by scikit-learn's LinearSVC on n-grams. --more vader lets all
-sentences of vader train as well, --more vader/tweets its tweets.
+The test split is seen at the end, by what was chosen and by scikit-learn's LinearSVC on n-grams, without the lexicon.
+--more vader lets all sentences of vader train as well, --more vader/tweets its tweets.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from minnet.data.dataset import joined
 from minnet.functional import softmax
 from minnet.intervals import rates
 from minnet.models import ngram_mlp
-from minnet.recipes import TEXT, Recipe
+from minnet.recipes import TEXT, Recipe, choose
 from minnet.training import Trainer
 from tutorials.experiments.apart import apart, with_texts_of
 from tutorials.experiments.record import Record, parser, rounded, show, side_by_side, spread
@@ -68,12 +68,12 @@ FAMILIES = (
 CANDIDATES = tuple(name for names in FAMILIES for name in names if name != "svm")
 
 
-def recipe_of(name: str) -> Recipe:
-    """The recipe of a single model."""
+def recipe_of(name: str, dataset: Dataset) -> Recipe:
+    """The recipe of a single model for this data set."""
     if name in TEXT:
-        return TEXT[name]
+        return choose(dataset, name)[1]
     if name in ("unweighted", "unweighted with lexicon"):
-        return replace(TEXT["ngrams" if name == "unweighted" else "lexicon"], balanced=False)
+        return replace(choose(dataset, "ngrams" if name == "unweighted" else "lexicon")[1], balanced=False)
     wide = replace(TEXT["ngrams"], epochs=2, encoder=lambda: Ngrams((1, 3), (2, 6), min_count=3, negation=True))
     return wide if name == "long n-grams" else replace(wide, model=ngram_mlp, learning_rate=3e-3)
 
@@ -101,9 +101,9 @@ def fitted(recipe: Recipe, dataset: Dataset, encoded: Any, seed: int) -> dict[st
     vectorizer, inputs = encoded
     model = recipe.build(dataset, vectorizer, seed)
     trainer = Trainer(model, recipe.loss(dataset), recipe.make_optimizer(model), schedule=recipe.schedule, seed=seed)
-    validation = (inputs["validation"], dataset.validation.y) if dataset.validation else None
+    # no validation here: it would choose the epoch, which a fit on all texts could not do again
     train = (inputs["train"], dataset.train.y)
-    trainer.fit(train, validation, epochs=recipe.epochs, batch_size=recipe.batch_size, progress=False)
+    trainer.fit(train, epochs=recipe.epochs, batch_size=recipe.batch_size, progress=False)
     return {part: softmax(trainer.predict(x)) for part, x in inputs.items() if part != "train"}
 
 
@@ -113,9 +113,9 @@ def family(
     """The probabilities of validation and test examples by model, a list over the seeds; data lies in `folder`."""
     if tuple(names) == ("svm",):
         return {"svm": [linear_svc(dataset, measured, costs)] * len(seeds)}
-    encoded, found = recipe_of(names[0]).encode(dataset, folder), {}
+    encoded, found = recipe_of(names[0], dataset).encode(dataset, folder), {}
     for name in names:
-        found[name] = [fitted(recipe_of(name), dataset, encoded, seed) for seed in seeds]
+        found[name] = [fitted(recipe_of(name, dataset), dataset, encoded, seed) for seed in seeds]
         if dataset.validation is None:
             continue
         values = [measure(run["validation"], dataset.validation.y)[measured] for run in found[name]]
@@ -174,7 +174,7 @@ def trained(
         mine = [found for task, found in zip(tasks, results, strict=True) if task[1] is dataset]
         for place in range(len(seeds)):
             probabilities = {
-                model: as_in_training(model, by_seed[place], prior)
+                model: as_in_training(model, by_seed[place], dataset, prior)
                 for found in mine for model, by_seed in found.items()
             }  # fmt: skip
             runs.append({"probabilities": probabilities, "dataset": dataset, "prior": prior})
@@ -193,7 +193,8 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     options.add_argument("--more", help="a data set whose texts train as well, such as vader")
     options.add_argument("--first", type=int, default=0, help="the first seed (default: %(default)s)")
     args = options.parse_args(argv)
-    args.seeds = args.seeds or (1 if args.quick else {"tweeteval": 3, "vader": 5}[args.dataset])
+    usual = {"tweeteval": 3, "vader": 5}[args.dataset]
+    args.seeds = args.seeds or (1 if args.quick else usual)
     named = "-".join(["sentiment", args.dataset, *([f"with-{args.more.replace('/', '-')}"] if args.more else [])])
     record, measured = Record(named, args, argv), MEASURE[args.dataset]
     models = args.models or (["ngrams", "attention"] if args.quick else list(CANDIDATES))
@@ -201,7 +202,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     together = [[seed] for seed in seeds] if args.dataset == "vader" else [list(seeds)]  # its seed decides the split
     name = "comments" if args.quick else args.dataset
     datasets = [load(name, folder=args.data, seed=some[0]) for some in together]
-    choices, wholes = zip(*map(by_time, datasets), strict=True) if args.dataset == "tweeteval" else (datasets, [])
+    earlier, wholes = zip(*map(by_time, datasets), strict=True) if args.dataset == "tweeteval" else (datasets, [])
 
     def run(which: Sequence[Dataset], wanted: Sequence[str], costs: Sequence[float] = COSTS) -> list[dict[str, Any]]:
         prepared = [apart(with_texts_of(one, args.more, args.data) if args.more else one) for one in which]
@@ -210,12 +211,12 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
             args.jobs, prepared, together, [names for names in families if names], measured, costs, args.data
         )
 
-    runs = run(choices, models)
-    best, tau, result = chosen(runs, models, measured)
+    runs = run(earlier, models)
+    choices, result = chosen(runs, models, measured)
     if wholes:
         print("\nTrained again, on all that is not test:")
-        runs = run(wholes, best, [runs[0]["probabilities"]["svm"]["C"]])
-    result |= tested(runs, best, tau)
+        runs = run(wholes, choices[0][0], [runs[0]["probabilities"]["svm"]["C"]])
+    result |= tested(runs, choices)
     dataset = runs[0]["dataset"]
     result["dataset"] = {
         "name": dataset.name, "fingerprint": dataset.fingerprint, "train": len(dataset.train), "test": len(dataset.test)
@@ -225,56 +226,62 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
         show([(name, f"{value:.3f}") for name, value in OTHERS.items()])
         what = f"texts, {args.more} among them" if args.more else "tweets"
         print(f"Ours was trained on {len(dataset.train):,} {what}; TweetEval's own train file has 45,615 tweets.")
-    return record.save(result)
+    return record.save(result, whole=args.models is None and args.seeds == usual)
 
 
-def score(runs: list[dict[str, Any]], part: str, group: Sequence[str], tau: float) -> list[dict[str, float]]:
-    """The measures of the group's mean probabilities on one split, for each run."""
-    found = []
-    for run in runs:
-        p = np.mean([run["probabilities"][name][part] for name in group], axis=0)
-        found.append(measure(adjusted(p, run["prior"], tau), getattr(run["dataset"], part).y))
-    return found
+def score(run: dict[str, Any], part: str, group: Sequence[str], tau: float) -> dict[str, float]:
+    """The measures of the group's mean probabilities on one split."""
+    p = np.mean([run["probabilities"][name][part] for name in group], axis=0)
+    return measure(adjusted(p, run["prior"], tau), getattr(run["dataset"], part).y)
 
 
 def chosen(
     runs: list[dict[str, Any]], names: Sequence[str], measured: str
-) -> tuple[tuple[str, ...], float, dict[str, Any]]:
-    """(group, tau, result): what validation prefers; its table is printed."""
-    validation = {(group, tau): [row[measured] for row in score(runs, "validation", group, tau)]
+) -> tuple[list[tuple[tuple[str, ...], float]], dict[str, Any]]:
+    """([(group, tau) of each run], result): what validation prefers; its table is printed.
+
+    Where the runs share one validation split, the smallest group that it cannot tell from the best; where each has a
+    split of its own, the best there.
+    """
+    allowed = ALLOWED[measured]
+    validation = {(group, tau): [score(run, "validation", group, tau)[measured] for run in runs]
                   for group in groups(names) for tau in TAUS}  # fmt: skip
-    ranked = sorted(validation, key=lambda choice: -np.mean(validation[choice]))
-    ranked = [choice for choice in ranked if choice[1] in ALLOWED[measured]]
-    top = ranked[0]
-    slack = np.mean([row["standard error"] for row in score(runs, "validation", *top)]) if measured in SMALLEST else 0.0
-    near = [choice for choice in ranked if np.mean(validation[choice]) >= np.mean(validation[top]) - slack]
-    best, tau = min(near, key=lambda choice: len(choice[0]))
+    ranked = sorted((choice for choice in validation if choice[1] in allowed), key=lambda c: -np.mean(validation[c]))
+    if shared := measured in SMALLEST:
+        slack = np.mean([score(run, "validation", *ranked[0])["standard error"] for run in runs])
+        near = [choice for choice in ranked if np.mean(validation[choice]) >= np.mean(validation[ranked[0]]) - slack]
+        choices = [min(near, key=lambda choice: len(choice[0]))] * len(runs)
+    else:
+        choices = [max(ranked, key=lambda choice: validation[choice][place]) for place in range(len(runs))]
     tops = {group: [choice for choice in ranked if choice[0] == group] for group, _ in ranked}  # best tau first
-    shown = [group for rank, group in enumerate(tops) if rank < 8 or len(group) in (1, len(names)) or group == best]
+    kept = {group for group, _ in choices}
+    shown = [group for rank, group in enumerate(tops) if rank < 8 or len(group) in (1, len(names)) or group in kept]
     print(f"\nValidation, {measured}, mean and standard deviation of {len(runs)} seeds:")
     show([("candidate", "tau", measured, *(f"at {tau}" for tau in TAUS)),
           *((" + ".join(group), f"{tops[group][0][1]:.2f}", spread(validation[tops[group][0]]),
              *(f"{np.mean(validation[group, tau]):.3f}" for tau in TAUS)) for group in shown)])  # fmt: skip
     svm = [measure(run["probabilities"]["svm"]["validation"], run["dataset"].validation.y)[measured] for run in runs]
     print(f"LinearSVC there: {spread(svm)}")
-    if slack:
-        print(f"The smallest within a standard error ({slack:.4f}) of the best: {' + '.join(best)}")
-    return best, tau, rounded({
+    if shared:
+        print(f"The smallest within a standard error ({slack:.4f}) of the best: {' + '.join(choices[0][0])}")
+    return choices, rounded({
         "measure": measured,
         "validation": {" + ".join(group): {tau: validation[group, tau] for tau in TAUS} for group in shown},
         "validation_linear_svc": svm,
-        "standard_error": slack,
-        "chosen": {"candidate": " + ".join(best), "tau": tau},
+        "chosen": [{"candidate": " + ".join(group), "tau": tau} for group, tau in choices],
     })  # fmt: skip
 
 
-def tested(runs: list[dict[str, Any]], best: Sequence[str], tau: float) -> dict[str, Any]:
-    """The single look at the test split."""
-    test = score(runs, "test", best, tau)
+def tested(runs: list[dict[str, Any]], choices: Sequence[tuple[Sequence[str], float]]) -> dict[str, Any]:
+    """The look at the test split."""
+    pairs = list(zip(runs, choices, strict=True))
+    test = [score(run, "test", *choice) for run, choice in pairs]
     svm = [measure(run["probabilities"]["svm"]["test"], run["dataset"].test.y) for run in runs]
-    print(f"\nTest, {' + '.join(best)} with tau {tau:.2f}:")
-    show([("", *KEYS), row_of("chosen", test), row_of("LinearSVC, same texts", svm)])
-    moved = {t: score(runs, "test", best, t) for t in TAUS}
+    print("\nTest, by " + "; ".join(dict.fromkeys(f"{' + '.join(group)} with tau {tau:.2f}" for group, tau in choices)))
+    show([("", *KEYS), row_of("chosen", test), row_of("LinearSVC, same texts, no lexicon", svm)])
+    error = np.mean([row["standard error"] for row in test])
+    print(f"± is the spread of the seeds; another test set of this size would move macro recall by about {error:.4f}.")
+    moved = {t: [score(run, "test", group, t) for run, (group, _) in pairs] for t in TAUS}
     priors = [np.bincount(getattr(runs[0]["dataset"], part).y) / len(getattr(runs[0]["dataset"], part))
               for part in ("train", "test")]  # fmt: skip
     shares = (" / ".join(f"{100 * share:.1f}" for share in prior) + " %" for prior in priors)
@@ -282,7 +289,7 @@ def tested(runs: list[dict[str, Any]], best: Sequence[str], tau: float) -> dict[
     print("What the adjustment does on test (shown after the choice, not used for it):")
     show([("tau", *KEYS), *(row_of(f"{t:.2f}", moved[t]) for t in TAUS)])
     return rounded({
-        "test": {key: [row[key] for row in test] for key in KEYS},
+        "test": {key: [row[key] for row in test] for key in (*KEYS, "standard error")},
         "test_mean": {key: np.mean([row[key] for row in test]) for key in KEYS},
         "linear_svc": {key: [row[key] for row in svm] for key in KEYS},
         "shares": {"train": priors[0], "test": priors[1]},
@@ -290,10 +297,10 @@ def tested(runs: list[dict[str, Any]], best: Sequence[str], tau: float) -> dict[
     })  # fmt: skip
 
 
-def as_in_training(name: str, found: dict[str, Any], prior: np.ndarray) -> dict[str, Any]:
+def as_in_training(name: str, found: dict[str, Any], dataset: Dataset, prior: np.ndarray) -> dict[str, Any]:
     """What a model would say if all classes had counted as often as they came: a loss that weighs them alike has
     learned p(class | text) / prior, up to a factor for each text."""
-    if name == "svm" or not recipe_of(name).balanced:
+    if name == "svm" or not recipe_of(name, dataset).balanced:
         return found
     return {part: adjusted(probabilities, prior, -1.0) for part, probabilities in found.items()}
 

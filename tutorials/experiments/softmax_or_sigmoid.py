@@ -5,10 +5,11 @@ python -m tutorials.experiments.softmax_or_sigmoid digits pictures    what needs
 
 One label an example: accuracy, macro recall and macro F1 of the largest score; log loss and calibration error (ece) of
 the probabilities, where sigmoids are divided by their sum; `sum` is what a row of sigmoids sums to before that, mean
-over the test examples. Of CIFAR-10, 10,000 images train. "pictures" are 16 x 16 with one to four of scikit-learn's
-digits in a grid: several labels. Here an output says yes above a threshold, one for all classes, chosen on validation;
-`exact` is the share of pictures with all ten answers right, `recall` the share of the digits that are found, `ece` the
-calibration error of the outputs read as probabilities that a digit is there.
+over the test examples. Of CIFAR-10, 10,000 images train; no network trains for more than 10 epochs. "pictures" are
+16 x 16 with one to four of scikit-learn's digits in a grid: several labels. Here an output says yes above a threshold,
+one for all classes, chosen on validation; `exact` is the share of pictures with all ten answers right, `recall` the
+share of the digits that are found, `ece` the calibration error of the outputs read as probabilities that a digit is
+there.
 """
 
 from __future__ import annotations
