@@ -53,6 +53,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--text", help="csv: the column with the text")
     parser.add_argument("--label", help="csv: the column with the class")
     parser.add_argument("--hide-text", action="store_true", help="keep texts out of the report")
+    parser.set_defaults(touring=False)
     return parser.parse_args()
 
 
@@ -151,7 +152,7 @@ def seen(trainer: Trainer, recipe: Recipe, inputs: Any) -> np.ndarray:
 
 def resuming(args: argparse.Namespace, folder: Path) -> str:
     """What to type to go on with an interrupted run."""
-    typed = sys.argv[1:] if args.task in sys.argv else [args.task, *sys.argv[1:]]  # the tour names no task
+    typed = [args.task, *sys.argv[1:]] if args.touring else sys.argv[1:]  # the tour names no task
     if "--out" in typed:  # the folder that was asked for; the tour's runs lie inside it
         del typed[typed.index("--out") : typed.index("--out") + 2]
     flags = [] if args.resume else ["--resume"]
@@ -162,11 +163,13 @@ def tour(args: argparse.Namespace) -> None:
     """Two networks from nothing but what is installed: pictures of digits, and short comments."""
     if args.model or args.resume:
         raise ValueError("--model and --resume need a data set: python train.py digits --model mlp")
-    out, results = args.out, []
-    for args.task in ("digits", "comments"):
-        args.out = None if out is None else str(Path(out) / args.task)
-        results.append(train(args))
-    print("\n".join(results))
+    args.touring, out, results = True, args.out, []
+    try:
+        for args.task in ("digits", "comments"):
+            args.out = None if out is None else str(Path(out) / args.task)
+            results.append(train(args))
+    finally:  # what is done is told, whatever happened to the other
+        print(*results, sep="\n")
     print(
         "\nWhat next?\n"
         "  open the pages above in a browser\n"

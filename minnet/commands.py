@@ -41,7 +41,10 @@ def one_line_errors(command: Callable[[], Any]) -> Callable[[], None]:
                 warnings.showwarning = _one_line_warning
                 # of numbers that overflow: the Trainer checks every step itself, and names the layer
                 warnings.filterwarnings("ignore", category=RuntimeWarning, module="minnet")
-                command()
+                try:
+                    command()
+                finally:
+                    sys.stdout.flush()  # here, where a reader that left is no error
         except KeyboardInterrupt:
             print("\nstopped", file=sys.stderr)
             raise SystemExit(130) from None
@@ -51,9 +54,9 @@ def one_line_errors(command: Callable[[], Any]) -> Callable[[], None]:
                 raise SystemExit(1) from None
             if os.environ.get("MINNET_DEBUG"):
                 raise
-            said = (
-                str(error) if not isinstance(error, MemoryError) else f"out of memory: {error}; use a smaller --limit"
-            )
+            said = str(error)
+            if isinstance(error, MemoryError):
+                said = f"out of memory: {said}; take less data at a time (train.py: --limit)"
             print("error: " + " ".join(said.split()), file=sys.stderr)
             raise SystemExit(1) from None
 
@@ -70,7 +73,7 @@ def seen_on_validation(scores: np.ndarray, labels: np.ndarray) -> dict[str, Any]
     """What the validation examples tell about later predictions, from their scores (N, K): which classes are taken for
     which (`validation_confusion`, truth in the rows), and the temperature at which the probabilities fit best."""
     k = scores.shape[1]
-    confusion = np.bincount(labels * k + scores.argmax(axis=1), minlength=k * k).reshape(k, k)
+    confusion = np.bincount(labels.astype(np.int64) * k + scores.argmax(axis=1), minlength=k * k).reshape(k, k)
     return {"validation_confusion": confusion.tolist(), "temperature": round(fit_temperature(scores, labels), 4)}
 
 

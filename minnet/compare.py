@@ -22,6 +22,7 @@ from minnet.run_folder import prepare, save, to_json
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+KEPT = ("accuracy", "macro", "weighted", "log_loss", "brier", "intervals", "calibration")  # of a run's metrics
 MEASURES = (
     ("accuracy", "accuracy"),
     ("macro_recall", "macro recall"),
@@ -58,13 +59,15 @@ def load(folder: str | Path) -> Run:
             probabilities, labels, indices = (arrays[name] for name in ("probabilities", "labels", "indices"))
     except FileNotFoundError:
         raise FileNotFoundError(f"{folder} has no predictions.npz: it is no finished run") from None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path} cannot be read ({one_line(str(error), 100)}): repeat that run") from None
     n = len(labels)
     if probabilities.ndim != 2 or len(probabilities) != n or labels.shape != (n,) or indices.shape != (n,) or n == 0:
         shapes = f"probabilities {probabilities.shape}, labels {labels.shape}, indices {indices.shape}"
         raise ValueError(f"{path} does not fit together ({shapes}): repeat that run")
-    if metrics.get("examples") != n or len(metrics.get("classes", ())) != probabilities.shape[1]:
+    if any(key not in metrics for key in KEPT):
+        raise ValueError(f"{folder / 'metrics.json'} is not that of a finished run: repeat that run")
+    if metrics.get("examples") != n or len(metrics.get("classes") or ()) != probabilities.shape[1]:
         raise ValueError(f"{folder}: metrics.json and predictions.npz are of different runs: repeat that run")
     order = np.argsort(indices, kind="stable")
     return Run(
@@ -81,8 +84,6 @@ def compare(folders: Sequence[str | Path], bootstrap: int = 1000, seed: int = 0)
     right and a has wrong, `lost` the other way round; mcnemar's "p_holm" is p corrected for the number of pairs.
     Raises ValueError when the runs were not evaluated on the same examples.
     """
-    if bootstrap < 1:
-        raise ValueError(f"bootstrap must be at least 1 resample, got {bootstrap}")
     runs = _same_examples([load(folder) for folder in folders])
     names = _distinct_names(runs)
     pairs = []
@@ -98,12 +99,11 @@ def compare(folders: Sequence[str | Path], bootstrap: int = 1000, seed: int = 0)
     corrected = _holm([pair["mcnemar"]["p"] for pair in pairs])
     for pair, p in zip(pairs, corrected, strict=True):
         pair["mcnemar"]["p_holm"] = p
-    kept = ("accuracy", "macro", "weighted", "log_loss", "brier", "intervals", "calibration")
     result = {
         "examples": len(runs[0].labels),
         "fingerprint": runs[0].fingerprint,
         "runs": [
-            {"name": name, "folder": str(run.folder), **{key: run.metrics[key] for key in kept}}
+            {"name": name, "folder": str(run.folder), **{key: run.metrics[key] for key in KEPT}}
             for name, run in zip(names, runs, strict=True)
         ],
         "pairs": pairs,
@@ -144,6 +144,8 @@ def add_arguments(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """The command: prints the table, writes the files that were asked for, returns the exit status."""
+    if args.show < 0:
+        raise ValueError(f"--show must be at least 0, got {args.show}")
     result, figure = compare(args.runs, args.bootstrap, args.seed)
     print(table(result, args.show))
     if args.out:

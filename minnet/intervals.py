@@ -115,7 +115,7 @@ def paired_bootstrap(
             "paired_bootstrap expects two (N, K) arrays and (N,) labels of the same examples, got "
             f"{probabilities_a.shape}, {probabilities_b.shape} and {labels.shape}"
         )
-    compared = {}
+    compared, labels = {}, labels.astype(np.int64)  # small integers would overflow in the confusion matrix
     a, b = (resample(p, labels, bootstrap, seed) for p in (probabilities_a, probabilities_b))
     whole_a, whole_b = (_once(p, labels) for p in (probabilities_a, probabilities_b))
     for name in a:
@@ -204,6 +204,8 @@ def _once(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
 
 def _draws(n: int, bootstrap: int, seed: int, wide: int) -> Iterator[np.ndarray]:
     """Yields index arrays (R, n) until `bootstrap` rows are drawn; R keeps R * max(n, wide) near WORK."""
+    if bootstrap < 1:
+        raise ValueError(f"bootstrap must be at least 1 resample, got {bootstrap}")
     rng = np.random.default_rng(seed)
     size = max(1, WORK // max(n, wide))
     for start in range(0, bootstrap, size):

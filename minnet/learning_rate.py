@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minnet.functional import NoDistribution
-from minnet.optimizers import gradient_norm
+from minnet.optimizers import clip_factor, gradient_norm
 from minnet.sharing import plan
 from minnet.training import Trainer
 from minnet.workers import SHUFFLE, Batch, Crew
@@ -56,24 +56,31 @@ def find_learning_rate(
     model, loss, optimizer = copy.deepcopy((trainer.model, trainer.loss, trainer.optimizer))  # they know each other
     size = min(batch_size, len(y))
     chosen = plan(model, x[:1], size, trainer.workers, trainer.piece)
-    tried, losses, mean = np.geomspace(lowest, highest, steps), [], 0.0
-    with Crew(model.train(), loss, chosen, trainer.exact_batch_norm) as crew, np.errstate(all="ignore"):
-        for step, (rate, rows) in enumerate(zip(tried, _batches(len(y), size, trainer.seed), strict=False)):
+    losses: list[float] = []
+    taken: list[float] = []
+    mean = 0.0
+    with Crew(model.train(), loss, chosen, trainer.exact_batch_norm) as crew:
+        tried = zip(np.geomspace(lowest, highest, steps), _batches(len(y), size, trainer.seed), strict=False)
+        for step, (rate, rows) in enumerate(tried):
             batch = Batch(x, rows, y[rows], None if weights is None else weights[rows], trainer.augment)
+            if loss.denominator(batch.y, batch.weights) == 0:  # nothing in it counts
+                continue
             try:
                 found = crew.step(batch, (trainer.seed, 0, step)).loss
+                norm = gradient_norm(model, loss)
             except NoDistribution:  # every score is -inf
                 break
-            if not (math.isfinite(found) and math.isfinite(gradient_norm(model, loss))):
+            if not (math.isfinite(found) and math.isfinite(norm)):
                 break
-            optimizer.step(float(rate))
+            optimizer.step(float(rate), 1.0 if trainer.clip_norm is None else clip_factor(norm, trainer.clip_norm))
             mean = smoothing * mean + (1 - smoothing) * found
-            losses.append(mean / (1 - smoothing ** (step + 1)))
+            losses.append(mean / (1 - smoothing ** (len(losses) + 1)))
+            taken.append(rate)
             if losses[-1] > 4 * min(losses):
                 break
     if len(losses) < 2:
         raise ValueError(f"the loss is not finite from the start on: lower lowest={lowest:g}, or mend the data")
-    return RateTest(tried[: len(losses)], np.array(losses), float(tried[int(np.argmin(losses))]) / 10)
+    return RateTest(np.array(taken), np.array(losses), float(taken[int(np.argmin(losses))]) / 10)
 
 
 def _batches(examples: int, size: int, seed: int) -> Iterator[np.ndarray]:

@@ -32,6 +32,13 @@ class Loss(Layer):
         """D: the sum of the weights that count (class weights and ignored examples included)."""
         return float(self._weights(np.asarray(targets), weights).sum(dtype=np.float64))
 
+    def hits(self, scores: np.ndarray, targets: Any) -> tuple[int, int]:
+        """(right, counted): of how many examples the largest score stands where the label says, and of how many asked.
+
+        (0, 0) where that is no question: the scores are not one a class, or the targets are numbers or several labels.
+        """
+        return 0, 0
+
     def _weights(self, targets: np.ndarray, weights: Any) -> np.ndarray:
         """One weight an example, (N,)."""
         if weights is None:
@@ -80,6 +87,13 @@ class _OverClasses(Loss):
             counted = counted * table[check_labels(targets, len(table))]
         return counted
 
+    def hits(self, scores: np.ndarray, targets: Any) -> tuple[int, int]:
+        targets = np.asarray(targets)
+        if targets.ndim == 2:
+            return _hits(scores, targets.argmax(axis=1))
+        counted = np.ones(len(targets), bool) if self.ignore_index is None else targets != self.ignore_index
+        return _hits(scores[counted], targets[counted])
+
     def _distribution(self, targets: np.ndarray, classes: int, dtype: Any) -> np.ndarray:
         """The targets as rows of probabilities t, (N, K)."""
         if self.class_weights is not None and len(self.class_weights) != classes:
@@ -96,6 +110,10 @@ class _OverClasses(Loss):
         if not (targets >= 0).all() or np.abs(targets.sum(axis=1) - 1).max(initial=0) > 1e-4:
             raise ValueError(f"{self!r}: each row of soft targets must be >= 0 and sum to 1")
         return targets.astype(dtype, copy=False)
+
+
+def _hits(scores: np.ndarray, labels: np.ndarray) -> tuple[int, int]:
+    return int((scores.argmax(axis=1) == labels).sum()), len(labels)
 
 
 def _expected(t: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -179,7 +197,8 @@ class CrossEntropy(_OverClasses):
     ) -> float:
         targets, p = np.asarray(targets), scores
         self._expect_scores(p, targets)
-        if not (p >= 0).all() or np.abs(p.sum(axis=1) - 1).max(initial=0) > 1e-3:
+        # NaN passes: the Trainer finds out where it came from
+        if (p < 0).any() or (np.abs(p.sum(axis=1) - 1) > 1e-3).any():
             raise ValueError(f"{self!r} expects probabilities (rows >= 0 that sum to 1): put Softmax() in front")
         t = self._distribution(targets, p.shape[1], p.dtype)
         with np.errstate(divide="ignore"):
@@ -211,6 +230,10 @@ class SigmoidCrossEntropy(_OverOutputs):
     For several labels at once (targets (N, K) of numbers in [0, 1]), or one versus the rest (labels (N,)).
     Shapes: scores z (N, K), backward (N, K). The mean over k is PyTorch's BCEWithLogitsLoss convention.
     """
+
+    def hits(self, scores: np.ndarray, targets: Any) -> tuple[int, int]:
+        targets = np.asarray(targets)
+        return _hits(scores, targets) if targets.ndim == 1 else (0, 0)
 
     # -log s(z) = log(1 + e^-z) and -log(1 - s(z)) = z + log(1 + e^-z), so
     #   l = (1 - t) z + log(1 + e^-z) = d |z| + log(1 + e^-|z|)   with d = 1 - t where z > 0, else t:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from minnet.functional import NoDistribution
 from minnet.layers.base import Layer, RowGradient
 from minnet.losses import Loss
 from minnet.workers import Batch, learners, seed_layers
@@ -18,9 +19,11 @@ class NonFiniteError(ArithmeticError):
 def find_nonfinite(model: Layer, loss: Loss, batch: Batch, key: tuple[int, int, int]) -> str:
     """One sentence on the first thing in this step that was not finite.
 
-    The step is replayed as one piece on a replica: weights are untouched, and the randomness is keyed.
+    The step is replayed on a replica, so that weights are untouched, and as one piece: dropout, augmentation and the
+    statistics of batch norm are then those of another division into pieces.
     """
-    for place, array in model.named_parameters().items():
+    owned = {"loss." + place: array for place, array in loss.named_parameters().items()}
+    for place, array in (model.named_parameters() | owned).items():
         if not np.isfinite(array).all():
             return f"The parameter {place} is not finite: an earlier step broke it."
     rows = slice(0, len(batch.y))
@@ -32,14 +35,20 @@ def find_nonfinite(model: Layer, loss: Loss, batch: Batch, key: tuple[int, int, 
     parts = [*twin.walk(), *criterion.walk()]
     seed_layers([layer for _, layer in parts if hasattr(layer, "rng")], key, 0)
     with np.errstate(all="ignore"):
-        scores, steps = twin.trace(x)
+        try:
+            scores, steps = twin.trace(x)
+        except NoDistribution as error:
+            return f"In the forward pass: {error}. Lower the learning rate, or normalise the input."
         for step in steps:
             if not np.isfinite(step.y).all():
                 return (
                     f"First not finite: the output of layer {step.place or '0'}, {step.layer!r}, in the forward pass. "
                     "Lower the learning rate, normalise the input, or clip the gradient."
                 )
-        value = criterion.forward(scores, y, weights)
+        try:
+            value = criterion.forward(scores, y, weights)
+        except NoDistribution as error:
+            return f"In {loss!r}: {error}."
         if not np.isfinite(value):
             return f"First not finite: {loss!r}, from scores up to {np.abs(scores).max():.3g}: is a label impossible?"
         twin.backward(criterion.backward())
@@ -51,7 +60,10 @@ def find_nonfinite(model: Layer, loss: Loss, batch: Batch, key: tuple[int, int, 
     if broken:  # the walk back ends at the first layer, so the last one in order broke first
         place, layer = broken[-1]
         return f"First not finite: the gradient of {place}, {layer!r}, in the backward pass. Lower the learning rate."
-    return "Replayed as one piece, the step is finite: the pieces' sum overflowed. Lower the learning rate."
+    return (
+        "Replayed as one piece, the step is finite: it broke in a piece, or where the pieces were summed. Lower the "
+        "learning rate."
+    )
 
 
 def _finite(gradient: Any) -> bool:

@@ -15,9 +15,10 @@ class Progress:
 
     epoch: int = 0  # epochs that are complete
     step: int = 0  # updates in the epoch that is under way
-    loss: float = 0.0  # the sum over its examples so far
-    correct: int = 0  # how many of them were right
-    seen: int = 0  # how many there were, without batches in which no example counts
+    loss: float = 0.0  # the weighted sum over its examples so far
+    weight: float = 0.0  # the sum of their weights
+    correct: int = 0  # how many of them were right, see Loss.hits
+    counted: int = 0  # of how many that can be asked
     rate: float = 0.0  # the last learning rate
     seconds: float = 0.0  # of training, all parts of the run together
     best_loss: float | None = None  # the lowest validation loss

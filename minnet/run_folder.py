@@ -24,7 +24,7 @@ _held: dict[str, Lock] = {}
 
 
 class Lock:
-    """The claim of this process on a folder, until `release`, the end of a `with` block, or the process's end.
+    """The claim of this process on a folder, until `release`, the end of the `with` blocks, or the process's end.
 
     The claim is a lock of the operating system on the file `.lock`, which holds the process's number for the reader.
     The system drops it however the process ends, so a killed run never blocks its folder. `note` says when the file
@@ -34,6 +34,7 @@ class Lock:
     def __init__(self, folder: Path, handle: int, note: str = "") -> None:
         self.folder, self.note = folder, note
         self._handle: int | None = handle
+        self._blocks = 0  # `with` blocks that hold it: the last to end gives the folder free
 
     def release(self) -> None:
         """Gives the folder free; doing so twice does no harm."""
@@ -53,10 +54,13 @@ class Lock:
                 os.close(handle)
 
     def __enter__(self) -> Lock:
+        self._blocks += 1
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.release()
+        self._blocks -= 1
+        if not self._blocks:
+            self.release()
 
     def __repr__(self) -> str:
         return f"Lock({str(self.folder)!r}, {'held' if self._handle is not None else 'released'})"
@@ -185,7 +189,7 @@ def _holds_run(folder: Path) -> bool:
 def new_folder(wanted: str | None, name: str, resume: bool) -> Path:
     """Where a run goes: `wanted`, or runs/NAME, runs/NAME-2, ... , the first that holds no run yet.
 
-    With `resume`, the last of them that holds one. Raises ValueError when `wanted` holds a run already.
+    With `resume`, the one among them that was trained last. Raises ValueError when `wanted` holds a run already.
     """
     if wanted is not None:
         if _holds_run(Path(wanted)) and not resume:
@@ -197,4 +201,4 @@ def new_folder(wanted: str | None, name: str, resume: bool) -> Path:
     begun = [path for path in numbered if (path / "last.ckpt").exists()]
     if not begun:
         raise FileNotFoundError(f"nothing to resume: there is no run {numbered[0]}. Give the run's folder by --out.")
-    return begun[-1]
+    return max(begun, key=lambda path: (path / "last.ckpt").stat().st_mtime)

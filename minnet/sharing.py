@@ -22,7 +22,7 @@ def available_cores() -> int:
 
 
 class Plan(NamedTuple):
-    """How a batch is spread: `workers` threads, at most `piece` examples at a time each."""
+    """How a batch is spread: `workers` threads, about `piece` examples at a time each (two at least, see `shares`)."""
 
     workers: int
     piece: int

@@ -7,29 +7,31 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
-from minnet import checkpoint, run_folder
+from minnet.checks import check_parts, check_run
 from minnet.functional import NoDistribution
 from minnet.interrupt import Interrupt
+from minnet.keeper import Keeper
 from minnet.layers.base import Layer
-from minnet.losses import Loss, SoftmaxCrossEntropy
+from minnet.losses import Loss
 from minnet.nonfinite import NonFiniteError, find_nonfinite
 from minnet.optimizers import Lookahead, Optimizer, clip_factor, gradient_norm
-from minnet.progress import Progress, as_json, differences, progress_from
+from minnet.progress import Progress, as_json
 from minnet.sharing import Plan, plan
 from minnet.workers import SHUFFLE, Batch, Crew, Outcome
 
 
 class Updated(NamedTuple):
-    """What one step found, and the learning rate of its update."""
+    """What one step found, what it divided by, and the learning rate of its update."""
 
     loss: float
+    weight: float
     correct: int
+    counted: int
     rate: float
 
 
@@ -37,7 +39,7 @@ class Trainer:
     """Fits a model: `Trainer(model, loss, optimizer).fit((x, y), validation=(x, y), epochs=10)`.
 
     `schedule` maps progress in [0, 1] to a factor on the optimizer's learning rate. `workers` threads share each
-    batch, in pieces of at most `piece` examples (None: chosen by a fixed rule on sizes, see sharing.plan).
+    batch, in pieces of about `piece` examples (None: chosen by a fixed rule on sizes, see sharing.plan).
     `augment(x, rng, epoch, indices)` changes training inputs. `freeze_at` {"1.b": 0.3} stops a parameter's learning
     at the first epoch that begins after that part of the run. Batch norm uses the statistics of each piece, or with
     `exact_batch_norm` those of the whole batch, for which the workers wait for each other.
@@ -59,17 +61,7 @@ class Trainer:
         freeze_at: dict[str, float] | None = None,
         exact_batch_norm: bool = False,
     ) -> None:
-        last = getattr(model, "layers", [None])[-1]
-        if isinstance(loss, SoftmaxCrossEntropy) and type(last).__name__ == "Softmax":
-            raise ValueError(
-                "the model ends in Softmax and the loss is SoftmaxCrossEntropy, which applies softmax itself: twice "
-                "would flatten every probability. Leave the Softmax layer out, or use CrossEntropy."
-            )
-        updates = optimizer.optimizer if isinstance(optimizer, Lookahead) else optimizer
-        if all(updates.model is not layer for _, layer in model.walk()):
-            raise ValueError("the optimizer was made for another model, which it would go on updating: make it anew")
-        if next(loss.trainable(), None) is not None and updates.loss is not loss:
-            raise ValueError(f"{loss!r} has parameters that nobody would update: pass loss=... to the optimizer")
+        check_parts(model, loss, optimizer)
         self.model, self.loss, self.optimizer = model, loss, optimizer
         self.schedule, self.seed, self.workers, self.piece = schedule, seed, workers, piece
         self.clip_norm, self.augment, self.freeze_at = clip_norm, augment, freeze_at or {}
@@ -102,7 +94,9 @@ class Trainer:
         """
         x, y = train[0], np.asarray(train[1])
         weights = np.asarray(train[2], dtype=np.float64) if len(train) > 2 else None
-        self._check(x, y, weights, validation, epochs, batch_size, patience)
+        check_run(
+            self.model, self.loss, self.freeze_at, (x, y, weights), validation, epochs, batch_size, patience
+        )  # fmt: skip
         epochs, batch_size, examples = int(epochs), int(batch_size), len(y)
         # a rest of one example joins the last batch: batch statistics need two
         self.steps = examples // batch_size + (examples % batch_size > 1 or examples < batch_size)
@@ -111,33 +105,31 @@ class Trainer:
             "examples": examples, "epochs": epochs, "batch_size": batch_size, "steps": self.steps, "seed": self.seed,
             "workers": chosen.workers, "piece": chosen.piece, "exact_batch_norm": self.exact_batch_norm,
         }  # fmt: skip
-        self.settings = as_json(
+        settings = as_json(
             self.run | {
                 "model": self.model, "loss": self.loss, "optimizer": self.optimizer, "schedule": self.schedule,
                 "augment": self.augment, "clip_norm": self.clip_norm, "freeze_at": self.freeze_at, "patience": patience,
                 "data": about[1].get("fingerprint"),
             }
         )  # fmt: skip
-        self.folder, self.about, self.save_every = None if folder is None else _writable(folder), about, save_every
-        self.history = []
-        self.best: dict[str, np.ndarray] | None = None
-        self.interrupted = False
-        state = self._restore() if resume else Progress()
+        self.keeper = Keeper(self.model, self.loss, self.optimizer, folder, about, settings)
+        self.history, self.save_every, self.interrupted = self.keeper.history, save_every, False
+        state = self.keeper.restore() if resume else Progress()
         self._started = time.perf_counter() - state.seconds
 
         def more() -> bool:
             return state.epoch < epochs and (patience is None or state.waited < patience)
 
-        then = "finishing this step" + (" and saving" if self.folder is not None else "")
+        then = "finishing this step" + (" and saving" if folder is not None else "")
         with self._crew(chosen) as crew, Interrupt(then) as interrupt:
             while more() and not self.interrupted:
                 if self._epoch(crew, (x, y, weights), state, interrupt, progress):
                     self._close_epoch(crew, validation, state, progress)
                 self.interrupted = interrupt.asked and more()
-        if self.interrupted and self.folder is None:
+        if self.interrupted and folder is None:
             raise KeyboardInterrupt
-        if not self.interrupted and self.best is not None:
-            self._set_weights(self.best)
+        if not self.interrupted:
+            self.keeper.put_back_best()
         return self.history
 
     def _epoch(self, crew: Crew, data: tuple[Any, ...], state: Progress, interrupt: Interrupt, progress: bool) -> bool:
@@ -156,17 +148,19 @@ class Trainer:
                 updated = self._step(crew, batch, done, (self.seed, state.epoch, step))
                 state.step = step + 1
                 if updated is not None:
-                    state.loss += updated.loss * len(rows)
+                    state.loss += updated.loss * updated.weight
+                    state.weight += updated.weight
                     state.correct += updated.correct
-                    state.seen += len(rows)
+                    state.counted += updated.counted
                     state.rate = updated.rate
-                    bar.set_postfix(loss=f"{state.loss / state.seen:.3f}", accuracy=f"{state.correct / state.seen:.3f}")
+                    shown = {"loss": state.loss / state.weight, "accuracy": _share(state.correct, state.counted)}
+                    bar.set_postfix({k: f"{v:.3f}" for k, v in shown.items() if v is not None}, refresh=False)
                 bar.update(len(rows))
                 due = interrupt.asked or time.perf_counter() - saved > self.save_every
                 if due and state.step < self.steps:
                     saved = time.perf_counter()
                     state.seconds = saved - self._started
-                    self._save("last.ckpt", state)
+                    self.keeper.save("last.ckpt", state)
                     if interrupt.asked:
                         return False
         return True
@@ -180,24 +174,24 @@ class Trainer:
             self.optimizer.pull(0.0)  # the run ends on the slow weights
         row: dict[str, Any] = {
             "epoch": state.epoch, "step": state.epoch * self.steps, "learning_rate": state.rate,
-            "train_loss": state.loss / max(1, state.seen), "train_accuracy": state.correct / max(1, state.seen),
+            "train_loss": state.loss / state.weight, "train_accuracy": _share(state.correct, state.counted),
             "validation_loss": None, "validation_accuracy": None,
         }  # fmt: skip
         if validation is not None:
             scores = self.predict(validation[0], crew)
             row["validation_loss"], row["validation_accuracy"] = self._score(scores, validation[1])
-        state.step, state.loss, state.correct, state.seen = 0, 0.0, 0, 0
+        state.step, state.loss, state.weight, state.correct, state.counted = 0, 0.0, 0.0, 0, 0
         state.seconds = time.perf_counter() - self._started
         row |= {"seconds": state.seconds, "examples_per_second": examples / spent}
         self.history.append(row)
-        self._remember(state, row)
-        self._save("last.ckpt", state)
-        self._log(row, progress)
+        self.keeper.remember(state, row)
+        self.keeper.save("last.ckpt", state)
+        self.keeper.log(row, self.run["epochs"], progress)
 
     @contextmanager
     def _crew(self, chosen: Plan) -> Iterator[Crew]:
         """The workers; the optimizer may use their threads as long as they are there."""
-        with _mode(self.model, training=True), Crew(self.model, self.loss, chosen, self.exact_batch_norm) as crew:
+        with _in_training(self.model), Crew(self.model, self.loss, chosen, self.exact_batch_norm) as crew:
             self.optimizer.pool = crew.pool
             try:
                 yield crew
@@ -216,7 +210,8 @@ class Trainer:
 
         A batch in which no example counts (weights of zero, labels to ignore) changes nothing, and gives None.
         """
-        if self.loss.denominator(batch.y, batch.weights) == 0:
+        weight = self.loss.denominator(batch.y, batch.weights)
+        if weight == 0:
             return None
         buffers = list(self.model.named_buffers().values())
         before = [array.copy() for array in buffers]  # batch norm's statistics; weights only change in the update
@@ -225,7 +220,7 @@ class Trainer:
             outcome = crew.step(batch, key)
             norm = gradient_norm(self.model, self.loss, self.optimizer.pool)
         except NoDistribution:  # every score is -inf
-            outcome, norm = Outcome(math.nan, 0), math.nan
+            outcome, norm = Outcome(math.nan, 0, 0), math.nan
         if not (math.isfinite(outcome.loss) and math.isfinite(norm)):
             for array, old in zip(buffers, before, strict=True):
                 array[...] = old
@@ -237,10 +232,10 @@ class Trainer:
         if isinstance(self.optimizer, Lookahead):
             self.optimizer.progress = progress
         self.optimizer.step(rate, 1.0 if self.clip_norm is None else clip_factor(norm, self.clip_norm))
-        return Updated(outcome.loss, outcome.correct, rate)
+        return Updated(outcome.loss, weight, outcome.correct, outcome.counted, rate)
 
     def _rate(self, progress: float) -> float:
-        return self.optimizer.learning_rate * (1.0 if self.schedule is None else self.schedule(progress))
+        return float(self.optimizer.learning_rate * (1.0 if self.schedule is None else self.schedule(progress)))
 
     # -- evaluation ----------------------------------------------------------------------------------------
 
@@ -255,133 +250,12 @@ class Trainer:
             replica.model.train()
         return scores
 
-    def evaluate(self, x: Any, y: Any) -> tuple[float, float]:
-        """(loss, accuracy) on the examples given."""
+    def evaluate(self, x: Any, y: Any) -> tuple[float, float | None]:
+        """(loss, accuracy) on the examples given; no accuracy (None) where the loss knows none, see Loss.hits."""
         return self._score(self.predict(x), y)
 
-    def _score(self, scores: np.ndarray, y: Any) -> tuple[float, float]:
-        y = np.asarray(y)
-        labels = y if y.ndim == 1 else y.argmax(axis=1)
-        return self.loss.replica().eval().forward(scores, y), float((scores.argmax(axis=1) == labels).mean())
-
-    # -- memory --------------------------------------------------------------------------------------------
-
-    def _remember(self, state: Progress, row: dict[str, Any]) -> None:
-        """Keeps the weights of the epoch with the lowest validation loss."""
-        loss = row["validation_loss"]
-        if loss is None:
-            return
-        if loss < (math.inf if state.best_loss is None else state.best_loss):  # a NaN never is the best
-            state.best_loss, state.best_epoch, state.waited = loss, row["epoch"], 0
-            self.best = {key: array.copy() for key, array in self._weights().items()}
-            self._save("best.ckpt", state)
-        else:
-            state.waited += 1
-
-    def _save(self, name: str, state: Progress) -> None:
-        """Model, optimizer, progress and all that a prediction needs, in one file, atomically."""
-        if self.folder is None:
-            return
-        arrays, header = self.about
-        header = {
-            **checkpoint.model_to(self.model)[1], "about": header, "settings": self.settings,
-            "progress": state.to_json(), "history": self.history, "steps": self.optimizer.steps,
-        }  # fmt: skip
-        arrays = _prefixed("about/", arrays) | _prefixed("optimizer/", self.optimizer.state_arrays()) | self._weights()
-        checkpoint.save(self.folder / name, arrays, header)
-        if self.best is None:  # then a best.ckpt is that of an earlier run here
-            (self.folder / "best.ckpt").unlink(missing_ok=True)
-
-    def _weights(self) -> dict[str, np.ndarray]:
-        """Every parameter and buffer of the model and of the loss, under the names that checkpoints use."""
-        return checkpoint.model_to(self.model)[0] | _prefixed("loss/", self.loss.named_parameters())
-
-    def _set_weights(self, arrays: dict[str, np.ndarray]) -> None:
-        checkpoint.load_model(self.model, arrays)
-        for key, array in _prefixed("loss/", self.loss.named_parameters()).items():
-            if key not in arrays or arrays[key].shape != array.shape:
-                raise ValueError(f"the weights do not fit the loss: '{key}' is missing or of another shape")
-            array[...] = arrays[key]
-
-    def _restore(self) -> Progress:
-        """How far the interrupted run in the folder had come; model, optimizer and history are as they were then."""
-        path = Path() if self.folder is None else self.folder / "last.ckpt"
-        if self.folder is None or not path.exists():
-            raise FileNotFoundError(f"nothing to resume: {self.folder} has no last.ckpt. Start without resume.")
-        arrays, header = checkpoint.load(path)
-        try:
-            state, steps = progress_from(header.get("progress")), header.get("steps")
-            history = header.get("history")
-            if not isinstance(history, list) or len(history) != state.epoch or type(steps) is not int:
-                raise ValueError("its history is not that of its progress")
-        except ValueError as error:
-            raise ValueError(f"cannot resume {path}: {error}. Was it saved by a run of training?") from None
-        changed = differences(header.get("settings"), self.settings)
-        if changed:
-            more = f"; and {len(changed) - 3} more" if len(changed) > 3 else ""
-            raise ValueError(
-                f"cannot resume {self.folder}: {'; '.join(changed[:3])}{more}. Use the settings of that run."
-            )
-        prefix = "optimizer/"
-        flat = {key[len(prefix) :]: array for key, array in arrays.items() if key.startswith(prefix)}
-        best = checkpoint.load(self.folder / "best.ckpt")[0] if state.best_epoch else None
-        self.optimizer.load_state_arrays(flat)
-        if best is not None:
-            self._set_weights(best)  # makes sure that they fit
-            self.best = {key: best[key] for key in self._weights()}
-        self._set_weights(arrays)
-        self.optimizer.steps, self.history = steps, history
-        return state
-
-    def _log(self, row: dict[str, Any], progress: bool) -> None:
-        if self.folder is not None:
-            run_folder.save(self.folder / "history.csv", run_folder.to_csv(self.history))
-        if progress:
-            line = (
-                f"epoch {row['epoch']:>2}/{self.run['epochs']}  loss {row['train_loss']:.4f}  "
-                f"accuracy {row['train_accuracy']:.4f}"
-            )
-            if row["validation_loss"] is not None:
-                line += f"   validation: loss {row['validation_loss']:.4f}  accuracy {row['validation_accuracy']:.4f}"
-            tqdm.write(f"{line}   {row['examples_per_second']:,.0f} examples/s  {row['seconds']:.0f} s")
-
-    def _check(
-        self, x: Any, y: np.ndarray, weights: Any, validation: Any, epochs: int, batch_size: int, patience: int | None
-    ) -> None:
-        """Raises before any work is done."""
-        waits = () if patience is None else (("patience", patience),)
-        for name, value in (("epochs", epochs), ("batch_size", batch_size), *waits):
-            if not isinstance(value, (int, np.integer)) or value < 1:
-                raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
-        learning = [place for place, _, _ in self.model.trainable()]
-        if unknown := [place for place in self.freeze_at if place not in learning]:
-            raise ValueError(f"freeze_at names {unknown[0]!r}; what learns is {', '.join(learning)}")
-        for name, inputs, targets in (("training", x, y), ("validation", *(validation or ([0], [0])))):
-            count = inputs.shape[0] if hasattr(inputs, "shape") else len(inputs)
-            if count != len(targets):
-                raise ValueError(f"the {name} data has {count} inputs but {len(targets)} targets")
-            if count == 0:
-                raise ValueError(f"the {name} data is empty")
-        if weights is not None and weights.shape != (len(y),):
-            raise ValueError(f"example weights must be {len(y)} numbers, one an example, got shape {weights.shape}")
-        if weights is not None and not ((weights >= 0) & (weights < math.inf)).all():
-            wrong = weights[~((weights >= 0) & (weights < math.inf))][0]
-            raise ValueError(f"example weights must be finite and at least 0, got {wrong:g}")
-        for name, inputs, targets in (("training", x, y), *([("validation", *validation)] if validation else [])):
-            with _mode(self.model, training=False):
-                scores = self.model.forward(inputs[:1])  # raises for a wrong shape or dtype
-            targets = np.asarray(targets)
-            if targets.ndim == 1 and targets.dtype.kind in "iu":
-                counted = targets[targets != getattr(self.loss, "ignore_index", None)]
-                classes: Any = getattr(self.loss, "classes", scores.shape[1])  # a loss may own the last layer
-                if counted.size and not (counted.min() >= 0 and counted.max() < classes):
-                    raise ValueError(
-                        f"the {name} labels run from {counted.min()} to {counted.max()}, but the model gives "
-                        f"{classes} scores: labels must be 0..{classes - 1}"
-                    )
-            self.loss.replica().forward(scores, targets[:1], None, 1.0)  # raises for targets of another kind
-            if self.loss.denominator(targets, weights if name == "training" else None) == 0:
-                raise ValueError(f"no example of the {name} data counts: all have the weight 0, or labels to ignore")
+    def _score(self, scores: np.ndarray, y: Any) -> tuple[float, float | None]:
+        return self.loss.replica().eval().forward(scores, y), _share(*self.loss.hits(scores, y))
 
 
 def predict(model: Layer, x: Any, workers: int | None = None, batch_size: int = 512) -> np.ndarray:
@@ -398,29 +272,17 @@ def predict(model: Layer, x: Any, workers: int | None = None, batch_size: int = 
 
 
 @contextmanager
-def _mode(model: Layer, training: bool) -> Iterator[None]:
-    """Training (where nobody reads the first layer's dx) or evaluation; afterwards all is as it was found."""
+def _in_training(model: Layer) -> Iterator[None]:
+    """Training mode, where nobody reads the first layer's dx; afterwards all is as it was found."""
     found = [(layer, layer.training, layer.frozen, layer.needs_dx) for _, layer in model.walk()]
     try:
-        model.train(training)
-        model.need_dx(not training)
+        model.train()
+        model.need_dx(False)
         yield
     finally:
         for layer, was_training, frozen, needs_dx in found:
             layer.training, layer.frozen, layer.needs_dx = was_training, frozen, needs_dx
 
 
-def _writable(folder: str | os.PathLike[str]) -> Path:
-    """The folder, made if it is not there. Raises OSError before an hour of training, not after it."""
-    folder = Path(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise checkpoint.os_error(error, f"cannot write into {folder}: {error.strerror or error}") from None
-    if not os.access(folder, os.W_OK):
-        raise PermissionError(f"cannot write into {folder}: choose another folder, or make this one writable")
-    return folder
-
-
-def _prefixed(prefix: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {prefix + key: array for key, array in arrays.items()}
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None

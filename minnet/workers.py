@@ -57,7 +57,8 @@ class Outcome(NamedTuple):
     """What one step's forward and backward passes found."""
 
     loss: float
-    correct: int
+    correct: int  # see Loss.hits
+    counted: int
 
 
 class _Replica:
@@ -66,7 +67,7 @@ class _Replica:
 
     def __init__(self, model: Layer, loss: Loss | None) -> None:
         self.model: Layer = model.replica()
-        self.loss: Any = None if loss is None else loss.replica()
+        self.loss: Any = None if loss is None else loss.replica().train()
         self.workspace = Workspace()
         layers = [layer for _, layer in self.model.walk()]
         owned = [] if self.loss is None else [layer for _, layer in self.loss.walk()]
@@ -116,7 +117,8 @@ class Crew:
     """The replicas and their threads. Use it in a `with` block: leaving it ends the threads and frees the workspace."""
 
     def __init__(self, model: Layer, loss: Loss | None, plan: Plan, exact_batch_norm: bool = False) -> None:
-        self.model, self.loss, self.plan = model, loss, plan
+        self.model, self.plan = model, plan
+        self.loss: Any = loss  # None: it is there to predict
         source = folded(model) if loss is None and plan.piece > 1 else model  # folding costs one image's worth
         self.replicas = [_Replica(source, loss) for _ in range(plan.workers)]
         self.meeting = _Meeting() if exact_batch_norm else None
@@ -177,12 +179,12 @@ class Crew:
 
         `key` is (seed, epoch, step).
         """
-        denominator = self.loss.denominator(batch.y, batch.weights) if self.loss is not None else 1.0
+        denominator = self.loss.denominator(batch.y, batch.weights)
         # workers that meet take one piece each, so that all stand at the same layer at the same time
         piece = self.plan.piece if self.meeting is None else len(batch.y)
         results = self._each(functools.partial(self._work, batch, key, denominator), len(batch.y), piece)
         total = results[0][1]
-        for _, gradients, _ in results[1:]:
+        for _, gradients in results[1:]:
             total = {place: add_gradients(total[place], gradients[place]) for place in total}
         for place, layer, name in learners(self.model, self.loss):
             setattr(layer, "d" + name, total[place])
@@ -193,7 +195,7 @@ class Crew:
                 replica.noting[index].notes = []
             if notes:
                 master.update_running(notes)
-        return Outcome(sum(result[0].loss for result in results), sum(result[0].correct for result in results))
+        return Outcome(*(sum(numbers) for numbers in zip(*(found for found, _ in results), strict=True)))
 
     def _work(
         self,
@@ -203,8 +205,8 @@ class Crew:
         replica: _Replica,
         pieces: list[slice],
         first: int,
-    ) -> tuple[Outcome, dict[str, Any], int]:
-        value, correct = 0.0, 0
+    ) -> tuple[Outcome, dict[str, Any]]:
+        value, correct, counted = 0.0, 0, 0
         total: dict[str, Any] = {}
         for number, piece in enumerate(pieces, start=first):
             if self._failed:
@@ -214,11 +216,12 @@ class Crew:
             scores = replica.model.forward(x)
             value += replica.loss.forward(scores, y, weights, denominator)
             replica.model.backward(replica.loss.backward())
-            correct += right(scores, y)
+            hits = replica.loss.hits(scores, y)
+            correct, counted = correct + hits[0], counted + hits[1]
             for place, layer, name in replica.learners():
                 gradient = getattr(layer, "d" + name)
                 total[place] = add_gradients(total[place], gradient) if place in total else gradient
-        return Outcome(value, correct), total, len(pieces)
+        return Outcome(value, correct, counted), total
 
     def freeze(self, places: list[str]) -> None:
         """Stops the learning of the parameters at these places, in the model and in every replica."""
@@ -262,13 +265,6 @@ def seed_layers(drawing: list[Any], key: tuple[int, int, int], number: int) -> N
     seed, epoch, step = key
     for index, layer in enumerate(drawing):
         layer.rng = np.random.default_rng((seed, DROPOUT, epoch, step, number, index))
-
-
-def right(scores: np.ndarray, targets: np.ndarray) -> int:
-    """How many rows have their largest score where the target says (0 for targets that name no class)."""
-    if targets.ndim == 2:
-        targets = targets.argmax(axis=1)
-    return int((scores.argmax(axis=1) == targets).sum())
 
 
 def add_gradients(a: Any, b: Any) -> Any:

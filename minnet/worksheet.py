@@ -55,6 +55,11 @@ def calculate(layers: list[int], seed: int = 0, examples: int = 1, learning_rate
         z, steps = model.trace(x)
         if _interesting([step.y for step in steps if isinstance(step.layer, Linear)], labels):
             break
+    else:
+        raise ValueError(
+            f"no sheet of the widths {','.join(map(str, layers))} with {examples} examples came out worth calculating: "
+            "take narrower layers or fewer examples"
+        )
 
     t, p = one_hot(labels, layers[-1], np.float64), softmax(z)
     criterion = SoftmaxCrossEntropy()

@@ -94,6 +94,11 @@ def test_a_reader_who_leaves_gets_no_traceback():
     command = f'{sys.executable} -c "{code}" | head -1'
     ran = subprocess.run(command, shell=True, cwd=REPOSITORY, capture_output=True, text=True, timeout=300)
     assert ran.stdout == "x" * 99 + "\n" and ran.stderr == ""
+    code = code.replace("print('x' * 99) for _ in range(9999)", "print('x'), __import__('time').sleep(1)")
+    ran = subprocess.run(
+        f'{sys.executable} -c "{code}" | true', shell=True, cwd=REPOSITORY, capture_output=True, text=True, timeout=300
+    )
+    assert ran.stderr == ""  # what stood in the buffer when the command ended
 
 
 def test_every_command_explains_itself_and_a_wrong_one_is_one_line():

@@ -96,6 +96,12 @@ def test_runs_on_other_examples_are_refused(tmp_path, other, says):
     assert "not evaluated on the same examples" in str(error.value) and "\n" not in str(error.value)
 
 
+def npy_of(array):
+    content = io.BytesIO()
+    np.save(content, array)
+    return content.getvalue()
+
+
 def test_what_is_no_finished_run_is_refused_in_one_line(tmp_path):
     a = run(tmp_path / "a", saying(FIRST), LABELS)
     with pytest.raises(ValueError, match="at least two"):
@@ -108,9 +114,11 @@ def test_what_is_no_finished_run_is_refused_in_one_line(tmp_path):
         ("config.json", None, "no finished run"),
         ("metrics.json", b"{", "cannot be read"),
         ("metrics.json", b"[]", "does not hold"),
+        ("metrics.json", b'{"examples": 8, "classes": ["a", "b"]}', "not that of a finished run"),
         ("predictions.npz", None, "no finished run"),
         ("predictions.npz", b"PK\x03\x04 broken", "cannot be read"),
         ("predictions.npz", b"", "cannot be read"),
+        ("predictions.npz", npy_of(LABELS), "cannot be read"),
         ("predictions.npz", to_npz(labels=LABELS), "cannot be read"),
         ("predictions.npz", to_npz(labels=LABELS, indices=LABELS, probabilities=LABELS), "does not fit"),
         (

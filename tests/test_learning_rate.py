@@ -103,3 +103,19 @@ def test_scores_of_minus_infinity_end_it():
     points, labels = np.full((20, 4), 9, np.float32), np.arange(20) % 3
     with pytest.raises(ValueError, match="not finite from the start on"):
         find_learning_rate(trainer, (points, labels), batch_size=10)
+
+
+def test_it_takes_the_trainers_steps_clipped_and_without_batches_that_do_not_count():
+    def tried(clip_norm=None, weights=None, steps=6):
+        model = Sequential(Linear(4, 3, rng=0))
+        it = Trainer(model, SoftmaxCrossEntropy(), SGD(model, 0.1), workers=1, clip_norm=clip_norm)
+        train = (POINTS, LABELS) if weights is None else (POINTS, LABELS, weights)
+        return find_learning_rate(it, train, lowest=1, highest=100, steps=steps, batch_size=5)
+
+    assert tried(clip_norm=1e-9).losses[-1] != tried().losses[-1]
+    assert np.array_equal(tried(clip_norm=1e9).losses, tried().losses)
+    weights = np.zeros(45)
+    weights[:15] = 1  # some batches of 5 hold none of these
+    found = tried(weights=weights, steps=18)
+    assert 2 <= len(found.rates) == len(found.losses) < 18 and (np.diff(found.rates) > 0).all()
+    assert np.isfinite(found.losses).all()

@@ -391,3 +391,14 @@ def test_repr_and_numpy_tables():
     assert repr(SoftmaxCrossEntropy()) == "SoftmaxCrossEntropy()"
     criterion = SoftmaxCrossEntropy(0.1, np.array([1, 2], np.float32), ignore_index=-1)
     assert repr(criterion) == "SoftmaxCrossEntropy(label_smoothing=0.1, class_weights=[1.0, 2.0], ignore_index=-1)"
+
+
+def test_hits():
+    scores, labels = np.array([[1.0, 5], [4, 2], [0, 3]]), np.array([1, 1, 1])
+    assert SoftmaxCrossEntropy().hits(scores, labels) == (2, 3)
+    assert SoftmaxCrossEntropy().hits(scores, [[0.2, 0.8], [0.9, 0.1], [0.9, 0.1]]) == (2, 3)
+    assert SoftmaxCrossEntropy(ignore_index=-100).hits(scores, [1, -100, 0]) == (1, 2)
+    assert SoftmaxCrossEntropy(ignore_index=-100).hits(scores, [-100] * 3) == (0, 0)
+    assert CrossEntropy().hits(softmax(scores), labels) == SigmoidCrossEntropy().hits(scores, labels) == (2, 3)
+    assert SigmoidCrossEntropy().hits(scores, np.ones((3, 2))) == MeanSquaredError().hits(scores, scores) == (0, 0)
+    assert SoftmaxCrossEntropy().hits(np.zeros((0, 2)), np.zeros(0, int)) == (0, 0)

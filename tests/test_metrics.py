@@ -513,3 +513,14 @@ def test_tables_letter_by_letter():
         "cat                        25.0 % (12.5 to 37.5 %)   10.0 % (0.0 to 37.5 %)",
         "dog with a name of more…   75.0 % (50.0 to 87.5 %)   90.0 % (50.0 to 100.0 %)",
     ]
+
+
+def test_small_integers_are_labels_as_well():
+    p, labels = simulated(300, 100, seed=1)
+    for found, kept in zip(
+        metrics.paired_bootstrap(p, p[::-1], labels.astype(np.uint8), 20).values(),
+        metrics.paired_bootstrap(p, p[::-1], labels, 20).values(), strict=True,
+    ):  # fmt: skip
+        assert found == kept
+    with pytest.raises(ValueError, match="bootstrap must be at least 1 resample, got 0"):
+        metrics.evaluate(p, labels, [str(k) for k in range(100)], bootstrap=0)

@@ -343,7 +343,9 @@ def test_the_folder_of_a_killed_process_is_taken_over(other):
 
 def test_a_folder_is_free_after_release_and_held_once_by_one_process(tmp_path):
     with report.prepare(tmp_path / "run") as lock:
-        assert report.prepare(tmp_path / "run") is lock
+        with report.prepare(tmp_path / "run") as inner:
+            assert inner is lock
+        assert "held" in repr(lock) and (tmp_path / "run" / ".lock").exists()  # until the outer block ends
         assert f"process {os.getpid()}" in (tmp_path / "run" / ".lock").read_text() and lock.note == ""
         assert "held" in repr(lock)
     lock.release()

@@ -4,6 +4,7 @@ import argparse
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -182,6 +183,28 @@ def test_a_stopped_tour_names_the_task(elsewhere, unwritten, monkeypatch):
     stopping(1, monkeypatch)
     said = call(train.main, "--limit", 60, "--epochs", 2)
     assert said.status == 130 and f"train.py digits --limit 60 --epochs 2 --out {Path('runs')}" in said.out
+
+
+def test_a_folder_named_like_a_task_is_not_taken_for_it(elsewhere, unwritten, monkeypatch):
+    stopping(1, monkeypatch)
+    said = call(train.main, "--limit", 60, "--epochs", 2, "--out", "digits")
+    assert said.out.strip().endswith(f"train.py digits --limit 60 --epochs 2 --out {Path('digits/digits')} --resume")
+
+
+def test_what_the_tour_has_done_is_told_when_the_rest_fails(elsewhere, unwritten):
+    said = call(train.main, *QUICK, "--optimizer", "rmsprop", "--out", "here")
+    assert said.status == 1 and "cnn6 on digits" in said.out and "error: rmsprop cannot update" in said.err
+
+
+def test_resume_takes_the_run_that_was_trained_last(elsewhere, unwritten, monkeypatch):
+    for _ in range(2):
+        assert call(train.main, "comments", *QUICK).status == 0
+    shutil.rmtree(Path("runs") / "comments-ngrams")
+    with monkeypatch.context() as patched:
+        stopping(2, patched)
+        assert call(train.main, "comments", "--limit", 60, "--epochs", 2).status == 130
+    said = call(train.main, "comments", "--limit", 60, "--epochs", 2, "--resume")
+    assert f"-> {Path('runs') / 'comments-ngrams'}\n" in said.out
 
 
 def test_resuming_what_is_not_there_or_another_run(elsewhere, unwritten):
@@ -409,5 +432,5 @@ def test_damaged_data_is_named(elsewhere):
 
 def test_what_to_type_names_the_folder_once(monkeypatch):
     monkeypatch.setattr("sys.argv", ["train.py", "digits", "--out", "runs/a", "--epochs", "9"])
-    said = train.resuming(argparse.Namespace(task="digits", resume=False), Path("runs/a"))
+    said = train.resuming(argparse.Namespace(task="digits", resume=False, touring=False), Path("runs/a"))
     assert said == "python train.py digits --epochs 9 --out runs/a --resume"

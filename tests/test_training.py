@@ -15,7 +15,7 @@ from minnet import checkpoint
 from minnet.data import Augment
 from minnet.large_vocabulary import SampledSoftmaxCrossEntropy
 from minnet.layers import BatchNorm, Conv2d, Dropout, Embedding, Flatten, Linear, Normalize, ReLU, Sequential, Softmax
-from minnet.losses import CrossEntropy, MeanSquaredError, SoftmaxCrossEntropy
+from minnet.losses import CrossEntropy, MeanSquaredError, SigmoidCrossEntropy, SoftmaxCrossEntropy
 from minnet.nonfinite import NonFiniteError
 from minnet.optimizers import SGD, Adam, Lookahead
 from minnet.schedules import OneCycle
@@ -395,6 +395,15 @@ def test_softmax_before_softmax_cross_entropy_is_refused():
     Trainer(model, CrossEntropy(), SGD(model, 0.1))
 
 
+def test_softmax_at_the_end_is_found_inside_containers_and_an_empty_model_is_no_crash():
+    nested = Sequential(Sequential(Linear(4, 3, rng=0), Softmax()))
+    with pytest.raises(ValueError, match="applies softmax itself"):
+        plain(nested)
+    plain(nested, CrossEntropy())
+    empty = Sequential()
+    Trainer(empty, SoftmaxCrossEntropy(), SGD(empty, 0.1))
+
+
 def test_an_optimizer_of_another_model_is_refused():
     model, other = (Sequential(Linear(4, 3, rng=0)) for _ in range(2))
     for wrong in (SGD(other, 0.1), Lookahead(SGD(other, 0.1))):
@@ -412,11 +421,16 @@ def test_a_loss_with_parameters_that_nobody_updates_is_refused():
     Trainer(model, loss, Adam(model))
 
 
-def test_numpys_numbers_are_numbers():
+def test_numpys_numbers_are_numbers(tmp_path):
     model = Sequential(Linear(np.int64(4), LABELS.max() + 1, rng=0))
     it = Trainer(model, SoftmaxCrossEntropy(), SGD(model, np.float32(0.1)), seed=np.int64(3), clip_norm=np.float32(1))
-    it.fit((POINTS, LABELS), epochs=np.int64(2), batch_size=np.int64(9), patience=np.int64(5), progress=False)
-    assert json.loads(json.dumps(it.settings))["seed"] == 3 and len(it.history) == 2
+    it.schedule = lambda done: np.float32(1 - done)
+    it.fit(
+        (POINTS, LABELS), epochs=np.int64(2), batch_size=np.int64(9), patience=np.int64(5), progress=False,
+        folder=tmp_path,
+    )  # fmt: skip
+    assert json.loads(json.dumps(it.keeper.settings))["seed"] == 3 and len(it.history) == 2
+    assert checkpoint.load(tmp_path / "last.ckpt")[1]["history"] == it.history
 
 
 def test_an_epoch_whose_loss_is_not_a_number_is_never_the_best():
@@ -511,6 +525,8 @@ def test_targets_that_are_numbers():
     targets = POINTS[:, :2] * np.float32(3)
     history = plain(model, MeanSquaredError()).fit((POINTS, targets), epochs=20, batch_size=9, progress=False)
     assert history[-1]["train_loss"] < 0.05 * history[0]["train_loss"]
+    with pytest.raises(ValueError, match=r"targets must have the scores' shape \(1, 2\), got \(1,\)"):
+        plain(model, MeanSquaredError()).fit((POINTS, np.arange(45)), epochs=1)
 
 
 def test_a_file_where_the_folder_should_be(tmp_path):
@@ -658,3 +674,77 @@ def test_a_run_with_lookahead_ends_on_the_slow_weights():
     it = Trainer(model, SoftmaxCrossEntropy(), Lookahead(SGD(model, 0.5), every=4), workers=1)
     it.fit((POINTS, LABELS), epochs=1, batch_size=15, progress=False)
     assert bits(model) == start
+
+
+def test_where_nothing_can_be_right_no_accuracy_is_told(tmp_path, capsys):
+    targets = np.random.default_rng(0).standard_normal((45, 1))
+    yes = (targets > 0).astype(float)
+    for loss, y in ((MeanSquaredError(), targets), (SigmoidCrossEntropy(), yes)):
+        it = plain(Sequential(Linear(4, 1, rng=0)), loss, 0.01)
+        it.fit((POINTS, y), (POINTS, y), epochs=1, folder=tmp_path / type(loss).__name__)
+        assert it.history[0]["train_accuracy"] is it.history[0]["validation_accuracy"] is None
+        assert it.evaluate(POINTS, y) == (pytest.approx(it.history[0]["validation_loss"]), None)
+        assert "accuracy" not in capsys.readouterr().out
+    features = Sequential(Linear(4, 8, rng=0))
+    sampled = SampledSoftmaxCrossEntropy(8, 30, samples=5, rng=0)
+    it = Trainer(features, sampled, SGD(features, 0.1, loss=sampled), workers=1)
+    sampled.eval().forward(features.forward(POINTS), LABELS)  # fit puts the loss back into training itself
+    assert it.fit((POINTS, LABELS), epochs=1, progress=False)[0]["train_accuracy"] is None
+
+
+def test_ignored_labels_are_neither_right_nor_wrong():
+    labels = np.where(np.arange(45) % 2, LABELS, -100)
+    it = plain(loss=SoftmaxCrossEntropy(ignore_index=-100), rate=0.0)
+    row = it.fit((POINTS, labels), (POINTS, labels), epochs=1, batch_size=45, progress=False)[0]
+    counted = labels != -100
+    right = (it.model.forward(POINTS[counted]).argmax(axis=1) == labels[counted]).mean()
+    assert row["train_accuracy"] == row["validation_accuracy"] == pytest.approx(right)
+
+
+def test_the_loss_of_an_epoch_weighs_examples_and_not_batches():
+    weights = np.array([100.0] * 5 + [1.0] * 40)
+    for loss, extra in ((SoftmaxCrossEntropy(), (weights,)), (SoftmaxCrossEntropy(class_weights=[5, 1, 0.1]), ())):
+        it = plain(loss=loss, rate=0.0)
+        row = it.fit((POINTS, LABELS, *extra), epochs=1, batch_size=8, progress=False)[0]
+        assert row["train_loss"] == pytest.approx(loss.forward(it.model.forward(POINTS), LABELS, *extra), rel=1e-6)
+
+
+def test_a_checkpoint_does_not_keep_what_freeze_at_froze(tmp_path):
+    it = plain(Sequential(Linear(4, 5, rng=0).freeze("b"), ReLU(), Linear(5, 3, rng=1)), freeze_at={"2.b": 0.0})
+    it.fit((POINTS, LABELS), epochs=1, folder=tmp_path, progress=False)
+    model = checkpoint.model_from(*checkpoint.load(tmp_path / "last.ckpt"))
+    assert model[0].frozen == ("b",) and model[2].frozen == () == it.model[2].frozen
+
+
+def test_after_the_best_weights_are_back_lookahead_starts_from_them():
+    model = Sequential(Linear(4, 3, rng=0))
+    it = Trainer(model, SoftmaxCrossEntropy(), Lookahead(SGD(model, 50.0), every=2), workers=1)
+    it.fit((POINTS, LABELS), (POINTS, LABELS), epochs=3, batch_size=9, progress=False)
+    best = model[0].W.copy()
+    it.optimizer.optimizer.learning_rate = 0.0
+    it.fit((POINTS, LABELS), epochs=1, batch_size=9, progress=False)
+    assert np.array_equal(model[0].W, best)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_softmax_layer_does_not_hide_what_broke():
+    x = POINTS.copy()
+    x[5, 0] = np.nan
+    it = plain(Sequential(Linear(4, 3, rng=0), Softmax()), CrossEntropy())
+    with pytest.raises(NonFiniteError, match=r"epoch 1, step 1.*clean the data"):
+        it.fit((x, LABELS), epochs=1, batch_size=45, progress=False)
+    it.model[0].W[...] = -3e38  # every score is -inf, but for the first example
+    rows = np.full((45, 4), 9, np.float32)
+    rows[0] = 0
+    with pytest.raises(NonFiniteError, match=r"epoch 1, step 1.*In the forward pass: "):
+        it.fit((rows, LABELS), epochs=1, batch_size=45, progress=False)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_broken_parameter_of_the_loss_is_named():
+    model, loss = Sequential(Linear(4, 8, rng=0)), SampledSoftmaxCrossEntropy(8, 30, samples=5, rng=0)
+    it = Trainer(model, loss, SGD(model, 0.1, loss=loss), workers=1)
+    loss.b[...] = np.nan
+    it.loss.eval()
+    with pytest.raises(NonFiniteError, match=r"The parameter loss\.b is not finite"):
+        it.fit((POINTS, LABELS), epochs=1, progress=False)

@@ -125,6 +125,7 @@ def test_the_command_writes_the_page(tmp_path, monkeypatch, capsys):
         (["--layers", "2,9,2"], "from 1 to 6"),
         (["--examples", "9"], "from 1 to 4"),
         (["--learning-rate", "0"], "positive"),
+        (["--layers", "6,6,6,6,6", "--examples", "4"], "take narrower layers or fewer examples"),
     ],
 )
 def test_mistakes_are_named(words, said):

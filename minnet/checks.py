@@ -1,0 +1,76 @@
+"""What a training run is refused for, before any work is done."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from minnet.layers.base import Layer
+from minnet.layers.softmax import Softmax
+from minnet.losses import Loss, MeanSquaredError, SoftmaxCrossEntropy
+from minnet.optimizers import Lookahead, Optimizer
+
+
+def check_parts(model: Layer, loss: Loss, optimizer: Optimizer | Lookahead) -> None:
+    """Raises ValueError when model, loss and optimizer do not belong together."""
+    last: Any = model
+    while getattr(last, "layers", ()):
+        last = last.layers[-1]
+    if isinstance(loss, SoftmaxCrossEntropy) and isinstance(last, Softmax):
+        raise ValueError(
+            "the model ends in Softmax and the loss is SoftmaxCrossEntropy, which applies softmax itself: twice "
+            "would flatten every probability. Leave the Softmax layer out, or use CrossEntropy."
+        )
+    updates = optimizer.optimizer if isinstance(optimizer, Lookahead) else optimizer
+    if all(updates.model is not layer for _, layer in model.walk()):
+        raise ValueError("the optimizer was made for another model, which it would go on updating: make it anew")
+    if next(loss.trainable(), None) is not None and updates.loss is not loss:
+        raise ValueError(f"{loss!r} has parameters that nobody would update: pass loss=... to the optimizer")
+
+
+def check_run(
+    model: Layer,
+    loss: Loss,
+    freeze_at: dict[str, float],
+    train: tuple[Any, np.ndarray, np.ndarray | None],
+    validation: tuple[Any, Any] | None,
+    epochs: int,
+    batch_size: int,
+    patience: int | None,
+) -> None:
+    """Raises ValueError for settings, data or labels that do not fit each other, the model or the loss."""
+    x, y, weights = train
+    waits = () if patience is None else (("patience", patience),)
+    for name, value in (("epochs", epochs), ("batch_size", batch_size), *waits):
+        if not isinstance(value, (int, np.integer)) or value < 1:
+            raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
+    learning = [place for place, _, _ in model.trainable()]
+    if unknown := [place for place in freeze_at if place not in learning]:
+        raise ValueError(f"freeze_at names {unknown[0]!r}; what learns is {', '.join(learning)}")
+    for name, inputs, targets in (("training", x, y), ("validation", *(validation or ([0], [0])))):
+        count = inputs.shape[0] if hasattr(inputs, "shape") else len(inputs)
+        if count != len(targets):
+            raise ValueError(f"the {name} data has {count} inputs but {len(targets)} targets")
+        if count == 0:
+            raise ValueError(f"the {name} data is empty")
+    if weights is not None and weights.shape != (len(y),):
+        raise ValueError(f"example weights must be {len(y)} numbers, one an example, got shape {weights.shape}")
+    if weights is not None and not ((weights >= 0) & (weights < math.inf)).all():
+        wrong = weights[~((weights >= 0) & (weights < math.inf))][0]
+        raise ValueError(f"example weights must be finite and at least 0, got {wrong:g}")
+    for name, inputs, targets in (("training", x, y), *([("validation", *validation)] if validation else [])):
+        scores = model.replica().eval().forward(inputs[:1])  # raises for a wrong shape or dtype
+        targets = np.asarray(targets)
+        if targets.ndim == 1 and targets.dtype.kind in "iu" and not isinstance(loss, MeanSquaredError):
+            counted = targets[targets != getattr(loss, "ignore_index", None)]
+            classes: Any = getattr(loss, "classes", scores.shape[1])  # a loss may own the last layer
+            if counted.size and not (counted.min() >= 0 and counted.max() < classes):
+                raise ValueError(
+                    f"the {name} labels run from {counted.min()} to {counted.max()}, but the model gives "
+                    f"{classes} scores: labels must be 0..{classes - 1}"
+                )
+        loss.replica().forward(scores, targets[:1], None, 1.0)  # raises for targets of another kind
+        if loss.denominator(targets, weights if name == "training" else None) == 0:
+            raise ValueError(f"no example of the {name} data counts: all have the weight 0, or labels to ignore")

@@ -1,0 +1,148 @@
+"""What a run remembers: the best weights in memory; history.csv, best.ckpt and last.ckpt in its folder."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from minnet import checkpoint, run_folder
+from minnet.layers.base import Layer
+from minnet.losses import Loss
+from minnet.optimizers import Lookahead, Optimizer
+from minnet.progress import Progress, differences, progress_from
+
+
+class Keeper:
+    """The memory of one call of `Trainer.fit`. Without a folder it writes no file.
+
+    `about` (arrays, header) goes into the checkpoints: what a prediction needs beside the model. `settings` are those
+    of the run, as JSON can hold them; a run of other settings may not go on from its checkpoints.
+    """
+
+    def __init__(
+        self,
+        model: Layer,
+        loss: Loss,
+        optimizer: Optimizer | Lookahead,
+        folder: str | os.PathLike[str] | None,
+        about: tuple[dict[str, np.ndarray], dict[str, Any]],
+        settings: dict[str, Any],
+    ) -> None:
+        self.model, self.loss, self.optimizer = model, loss, optimizer
+        self.folder = None if folder is None else _writable(folder)
+        self.about, self.settings = about, settings
+        self.history: list[dict[str, Any]] = []
+        self.best: dict[str, np.ndarray] | None = None
+
+    def remember(self, state: Progress, row: dict[str, Any]) -> None:
+        """Keeps the weights of the epoch with the lowest validation loss."""
+        loss = row["validation_loss"]
+        if loss is None:
+            return
+        if loss < (math.inf if state.best_loss is None else state.best_loss):  # a NaN never is the best
+            state.best_loss, state.best_epoch, state.waited = loss, row["epoch"], 0
+            self.best = {key: array.copy() for key, array in self._weights().items()}
+            self.save("best.ckpt", state)
+        else:
+            state.waited += 1
+
+    def put_back_best(self) -> None:
+        """Gives the model the weights of its best epoch, if there was validation to tell."""
+        if self.best is None:
+            return
+        self._set_weights(self.best)
+        if isinstance(self.optimizer, Lookahead):
+            self.optimizer.slow = {}  # those of the last epoch would pull the model back to it
+
+    def save(self, name: str, state: Progress) -> None:
+        """Model, optimizer, progress and all that a prediction needs, in one file, atomically."""
+        if self.folder is None:
+            return
+        arrays, header = self.about
+        header = {
+            **checkpoint.model_to(self.model)[1],
+            "model": self.settings["model"],  # as it was before freeze_at froze parts of it
+            "about": header, "settings": self.settings,
+            "progress": state.to_json(), "history": self.history, "steps": self.optimizer.steps,
+        }  # fmt: skip
+        arrays = _prefixed("about/", arrays) | _prefixed("optimizer/", self.optimizer.state_arrays()) | self._weights()
+        checkpoint.save(self.folder / name, arrays, header)
+        if self.best is None:  # then a best.ckpt is that of an earlier run here
+            (self.folder / "best.ckpt").unlink(missing_ok=True)
+
+    def restore(self) -> Progress:
+        """How far the interrupted run in the folder had come; model, optimizer and history are as they were then."""
+        path = Path() if self.folder is None else self.folder / "last.ckpt"
+        if self.folder is None or not path.exists():
+            raise FileNotFoundError(f"nothing to resume: {self.folder} has no last.ckpt. Start without resume.")
+        arrays, header = checkpoint.load(path)
+        try:
+            state, steps = progress_from(header.get("progress")), header.get("steps")
+            history = header.get("history")
+            if not isinstance(history, list) or len(history) != state.epoch or type(steps) is not int:
+                raise ValueError("its history is not that of its progress")
+        except ValueError as error:
+            raise ValueError(f"cannot resume {path}: {error}. Was it saved by a run of training?") from None
+        changed = differences(header.get("settings"), self.settings)
+        if changed:
+            more = f"; and {len(changed) - 3} more" if len(changed) > 3 else ""
+            raise ValueError(
+                f"cannot resume {self.folder}: {'; '.join(changed[:3])}{more}. Use the settings of that run."
+            )
+        prefix = "optimizer/"
+        flat = {key[len(prefix) :]: array for key, array in arrays.items() if key.startswith(prefix)}
+        best = checkpoint.load(self.folder / "best.ckpt")[0] if state.best_epoch else None
+        self.optimizer.load_state_arrays(flat)
+        if best is not None:
+            self._set_weights(best)  # makes sure that they fit
+            self.best = {key: best[key] for key in self._weights()}
+        self._set_weights(arrays)
+        self.optimizer.steps, self.history[:] = steps, history
+        return state
+
+    def log(self, row: dict[str, Any], epochs: int, progress: bool) -> None:
+        """A row of history, into the folder and, with `progress`, onto the screen."""
+        if self.folder is not None:
+            run_folder.save(self.folder / "history.csv", run_folder.to_csv(self.history))
+        if progress:
+            line = f"epoch {row['epoch']:>2}/{epochs}  {_measured(row, 'train')}"
+            if row["validation_loss"] is not None:
+                line += f"   validation: {_measured(row, 'validation')}"
+            tqdm.write(f"{line}   {row['examples_per_second']:,.0f} examples/s  {row['seconds']:.0f} s")
+
+    def _weights(self) -> dict[str, np.ndarray]:
+        """Every parameter and buffer of the model and of the loss, under the names that checkpoints use."""
+        return checkpoint.model_to(self.model)[0] | _prefixed("loss/", self.loss.named_parameters())
+
+    def _set_weights(self, arrays: dict[str, np.ndarray]) -> None:
+        checkpoint.load_model(self.model, arrays)
+        for key, array in _prefixed("loss/", self.loss.named_parameters()).items():
+            if key not in arrays or arrays[key].shape != array.shape:
+                raise ValueError(f"the weights do not fit the loss: '{key}' is missing or of another shape")
+            array[...] = arrays[key]
+
+
+def _measured(row: dict[str, Any], part: str) -> str:
+    accuracy = row[f"{part}_accuracy"]
+    return f"loss {row[f'{part}_loss']:.4f}" + ("" if accuracy is None else f"  accuracy {accuracy:.4f}")
+
+
+def _writable(folder: str | os.PathLike[str]) -> Path:
+    """The folder, made if it is not there. Raises OSError before an hour of training, not after it."""
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise checkpoint.os_error(error, f"cannot write into {folder}: {error.strerror or error}") from None
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(f"cannot write into {folder}: choose another folder, or make this one writable")
+    return folder
+
+
+def _prefixed(prefix: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {prefix + key: array for key, array in arrays.items()}
