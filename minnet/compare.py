@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from minnet.formatting import count, encodable, interval, number, one_line, p_value, percent, width_of
+from minnet.formatting import aligned, count, encodable, interval, number, one_line, p_value, percent
 from minnet.intervals import mcnemar, paired_bootstrap
 from minnet.run_folder import prepare, save, to_json
 
@@ -125,7 +125,7 @@ def table(result: dict[str, Any], show: int = 10, stream: Any = None) -> str:
             cells.append(f"{whole} ({interval(bounds, 1, True) if key == 'accuracy' else interval(bounds)})")
         rows.append((one_line(run["name"], 32), *cells))
     lines = [f"{count(result['examples'], 'test example')}, the same for all; in brackets: 95 % intervals", ""]
-    lines += _aligned(rows)
+    lines += aligned(rows)
     for pair in result["pairs"]:
         lines += ["", *_pair(pair, show)]
     return encodable("\n".join(lines), stream)
@@ -220,7 +220,7 @@ def _pair(pair: dict[str, Any], show: int) -> list[str]:
             continue
         bounds = interval([factor * bound for bound in found["interval"]], digits) if found["interval"] else "–"
         rows.append((f"  {title}", f"{factor * found['difference']:+.{digits}f}{unit}", f"({bounds})"))
-    lines += _aligned(rows)
+    lines += aligned(rows)
     verdict = "more than chance" if test["p_holm"] < 0.05 else "not told apart from chance"
     corrected = "" if test["p_holm"] == test["p"] else f", corrected for all pairs {p_value(test['p_holm'])}"
     lines.append(f"  McNemar's exact test: {p_value(test['p'])}{corrected}: {verdict}")
@@ -231,14 +231,6 @@ def _pair(pair: dict[str, Any], show: int) -> list[str]:
             f"  only {name} is right: {count(len(pair[kind]), 'example')}{': ' if places else ''}{places}{rest}"
         )
     return lines
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(width_of(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return [
-        "  ".join(cell + " " * (width - width_of(cell)) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -106,3 +106,12 @@ def _carries(character: str, stream: Any) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines in which the cells of each column begin below each other, however wide their characters are."""
+    widths = [max(width_of(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return [
+        "  ".join(cell + " " * (width - width_of(cell)) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]

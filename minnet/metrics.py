@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minnet.calibration import calibrated_ece, coverage, entropies, fit_temperature, reliability
-from minnet.formatting import encodable, interval, number, one_line, percent, width_of
+from minnet.formatting import aligned, encodable, interval, number, one_line, percent, width_of
 from minnet.intervals import class_shares, losses, mcnemar, middle, paired_bootstrap, resample
 
 __all__ = [
@@ -112,12 +112,7 @@ def shares_table(shares: dict[str, dict[str, list]], classes: Sequence[str], str
     for name, found in shares.items():
         pairs = zip(found["shares"], found["intervals"], strict=True)
         columns.append([titles[name], *(f"{percent(s, 1):>7} ({interval(bounds, 1, True)})" for s, bounds in pairs)])
-    widths = [max(map(width_of, column)) for column in columns]
-    lines = [
-        "  ".join(cell + " " * (width - width_of(cell)) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in zip(*columns, strict=True)
-    ]
-    return encodable("\n".join(lines), stream)
+    return encodable("\n".join(aligned(list(zip(*columns, strict=True)))), stream)
 
 
 def _checked(probabilities: Any, labels: Any, classes: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:

@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minnet import checkpoint, metrics, report
+from minnet import checkpoint, metrics
 from minnet.data import read_image, vectorizer_from
 from minnet.data.tables import column_of, decoded, table_of
+from minnet.formatting import bars, one_line
 from minnet.functional import softmax
 from minnet.layers import Layer
 from minnet.training import predict
@@ -126,7 +127,7 @@ def run_command(args: argparse.Namespace) -> int:
         print(f"{len(inputs):,} predictions: {out}")
         return 0
     for item, row in zip(inputs, probabilities, strict=True):
-        print(f"\n{report.one_line(str(item))}\n{report.bars(row, run.classes, top=args.top)}")
+        print(f"\n{one_line(str(item))}\n{bars(row, run.classes, top=args.top)}")
     return 0
 
 
