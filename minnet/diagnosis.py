@@ -113,7 +113,7 @@ def _meanings(factor: float, batch: int | None, context: Mapping[str, np.ndarray
         if number > 1 and math.isclose(factor, number, rel_tol=1e-5):
             found.append(f"{name} (a division by it is missing)" if name else "a 2 too many, or a 1/2 forgotten")
         if number > 1 and math.isclose(factor, 1 / number, rel_tol=1e-5):
-            found.append(f"1 / {name} (divided once too often)" if name else "a 1/2 too many, or a 2 forgotten")
+            found.append(f"divided once too often by {name}" if name else "a 1/2 too many, or a 2 forgotten")
     return found
 
 

@@ -24,7 +24,7 @@ def test_what_is_the_same_gradient():
         (2, "2 times the right one: a 2 too many, or a 1/2 forgotten"),
         (0.5, "0.5 times the right one: a 1/2 too many, or a 2 forgotten"),
         (7, "7 times the right one: N = 7, the batch size (a division by it is missing)"),
-        (1 / 7, "0.142857 times the right one: 1 / N = 7, the batch size (divided once too often)"),
+        (1 / 7, "0.142857 times the right one: divided once too often by N = 7, the batch size"),
         (5, "5 times the right one: 5, the size of the output's last axis (a division by it is missing)"),
         (35, "35 times the right one: 35, the number of outputs of the whole batch (a division by it is missing)"),
         (1.3, "1.3 times the right one"),

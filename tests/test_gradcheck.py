@@ -142,7 +142,7 @@ SQUARE = normal(4, 4)
 # (kind of mistake, layer with the mistake, input, what the message must say)
 PLANTED = [
     ("times N", planted(Dense, set_dW(lambda s, x, dy: 5 * x.T @ dy))(4, 3), X, "constant factor: 5 times.*N = 5"),
-    ("over N", planted(Dense, set_dW(lambda s, x, dy: x.T @ dy / 5))(4, 3), X, "1 / N = 5, the batch size"),
+    ("over N", planted(Dense, set_dW(lambda s, x, dy: x.T @ dy / 5))(4, 3), X, "too often by N = 5, the batch size"),
     ("twice", planted(Dense, set_dW(lambda s, x, dy: 2 * x.T @ dy))(4, 3), X, "constant factor: 2 times.*a 2 too many"),
     ("half", planted(Dense, set_dW(lambda s, x, dy: x.T @ dy / 2))(4, 3), X, "constant factor: 0.5 times.*2 forgotten"),
     ("sign", planted(Dense, set_dW(lambda s, x, dy: -x.T @ dy))(4, 3), X, r"dW: its sign is wrong"),

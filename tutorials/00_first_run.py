@@ -18,8 +18,8 @@
 # ## Run it
 #
 # The smallest data set at hand is 1,797 pictures of handwritten digits, 8 by 8 pixels. The next cell trains a
-# network on 1,257 of them. It takes less than a second. You need not understand a line of it yet: by lesson 4 you
-# will have written all of it yourself.
+# network on 1,257 of them. It takes less than a second. You need not understand a line of it yet: by lesson 6 you
+# will have written its parts yourself.
 #
 # Three helpers, from the small file `lesson.py`, occur everywhere: `check(claim, condition)` prints a claim that holds
 # and stops with an error at one that does not; `panels` makes the axes of a figure, `show` shows it with its caption.
@@ -109,9 +109,9 @@ print("rows sum to", wrong.sum(axis=1))
 off = abs(wrong.sum(axis=1) - 1).max()
 check("without keepdims a square array is divided wrongly, and nothing complains", off > 0.3)
 # %% [markdown]
-# Nothing complains: each *column* was divided by the sum of a *row*. The code runs, is wrong only when $N$ equals
-# the number of columns, and no test with two examples would have found it. That is why shapes stand beside every
-# line of this course, and why we check numbers instead of looking at them.
+# Nothing complains, and each *column* was divided by the sum of a *row*. With two examples the same line stopped with
+# an error; with three it runs and is wrong, because $N$ happens to equal the number of columns. That is why shapes
+# stand beside every line of this course, and why we check numbers instead of looking at them.
 #
 # ## 3. The sum sign, and the matrix product
 #

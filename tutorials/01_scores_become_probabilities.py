@@ -104,7 +104,7 @@ print("naive softmax of (1000, 999):", broken[0])
 
 # %% [markdown]
 # A score of 89 is enough, and a network whose learning runs away has it soon. The cure is shift invariance: subtract
-# the largest score $m$ of the row. Then the largest exponent is $e^0 = 1$, nothing overflows, and the sum is at
+# the largest score $m$ of the row. Then the largest exponential is $e^0 = 1$, nothing overflows, and the sum is at
 # least 1. Small ones may become 0 (**underflow**): those classes are then impossible as far as float64 can tell,
 # whose smallest number is $5 \cdot 10^{-324}$.
 #
@@ -142,9 +142,9 @@ check("with the maximum of each row, both rows are right", np.allclose(softmax(p
 
 
 # %% [markdown]
-# The second example did nothing wrong: its neighbour's 1000 pushed all its exponents to $e^{-997} = 0$, and $0/0$ is
-# `nan`. A network with this line works until one day, in one batch, it does not. Which is why we test with ordinary
-# *and* with extreme neighbours.
+# The second example did nothing wrong: its neighbour's 1000 pushed all its exponentials to $e^{-997}$ and less. They
+# underflow to 0, and $0/0$ is `nan`. A network with this line works until one day, in one batch, it does not. Which is
+# why we test with ordinary *and* with extreme neighbours.
 #
 # ## Logarithms of probabilities
 #
@@ -248,7 +248,8 @@ check("at T = 50 the winner of none of the 1,000 rows has changed", (winners == 
 # - **Softmax over the wrong axis.** With `axis=0`, each *class* sums to 1 over the examples. Check that
 #   `p.sum(axis=1)` is 1.
 # - **Softmax twice.** Probabilities fed into softmax again are squeezed: the largest possible result for $K = 10$ is
-#   $e/(e + 9) = 23\,\%$. minnet refuses it: a `Softmax` layer before a loss that has its own softmax (lesson 3).
+#   $e/(e + 9) = 23\,\%$. minnet's Trainer refuses it: a `Softmax` layer before a loss that has its own softmax
+#   (lesson 3).
 # - **A row of only $-\infty$.** Every class is impossible: there is no distribution. minnet raises an error.
 # - **Adding a small number** such as `1e-7` inside the logarithm, against `log(0)`. It hides the problem and changes
 #   the result. Take the logarithm on paper, as above.
@@ -303,5 +304,6 @@ check("at T = 50 the winner of none of the 1,000 rows has changed", (winners == 
 #
 # `tutorials/exercises/e01_softmax.py`: write softmax yourself, safe for any scores, and have it graded: `python -m
 # tutorials.exercises check 1`. In all exercises, arguments come as NumPy arrays of float64 (labels and ids as whole
-# numbers), and a result may be of any floating-point kind; the examples are written as lists to save space. `from
-# given import softmax` gives later exercises what earlier ones built: `given` is a small module of finished pieces.
+# numbers; in exercise 1 scores may be whole numbers too), and a result may be float64 or float32; the examples are
+# written as lists to save space. `from given import softmax` gives later exercises what earlier ones built: `given` is
+# a small module of finished pieces.

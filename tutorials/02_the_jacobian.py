@@ -128,7 +128,8 @@ for panel, T in zip(axes, (10.0, 1.0, 0.25), strict=True):
     panel.title.set_fontsize(8)
 show(
     figure,
-    "The Jacobian at the temperatures 10, 1 and 0.25. Its largest entry falls from "
+    "The table diag(s) - s s' of the s that z has at the temperatures T = 10, 1 and 0.25: the slopes by z / T (by z "
+    "itself they are 1/T of these, question 4). Its largest entry falls from "
     f"{jacobian(softmax(z / 10)).max():.2f} to 0.21 and {jacobian(softmax(z / 0.25)).max():.3f}: near certainty, "
     "pushing scores moves almost nothing.",
 )

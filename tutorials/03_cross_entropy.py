@@ -166,7 +166,8 @@ check("in one step the loss is 200 where the long way has infinity", one_step ==
 
 # %% [markdown]
 # The probability has underflowed to 0 and its logarithm is gone; $dz$ is $0 \cdot \infty$. That is why minnet's loss
-# takes scores, and why networks that end in softmax do not contain softmax.
+# takes scores, and why a network that is trained with it ends in scores, without a softmax layer: the softmax is in
+# the loss.
 #
 # ## An experiment that surprises: the stuck network starts to move
 #

@@ -243,7 +243,7 @@ try:
     gradcheck(Forgetful(5, 3, rng=0), x)
 except GradientError as error:
     print(said := str(error))
-check("gradcheck says that the batch size of 12 was divided once too often", "N = 12" in said)
+check("gradcheck says that there is one division by the batch size of 12 too many", "too often by N = 12" in said)
 
 
 # %% [markdown]

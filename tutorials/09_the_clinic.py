@@ -269,7 +269,8 @@ check("step 3: 50 labels from a hat are learned by heart", right(memory, x50, ha
 # - **Judging by one number at the end.** The curve of the first hundred steps says more.
 # - **A loss that is printed as the mean of the epoch so far** hides jumps.
 # - **Copies**: the same picture twice, once in training and once in the test. Splitting by chance then leaks.
-# - **minnet refuses** some of these for you (softmax twice, a loss that is not finite). Your next tool may not.
+# - **minnet's Trainer refuses** some of these for you (softmax twice, a loss that is not finite). Our own loop above
+#   does not, and your next tool may not.
 #
 # ## Check yourself
 #

@@ -174,11 +174,11 @@ show(figure, f"A two as written, three of its {kinds - 1} shifts by up to a pixe
 # ## What each is worth: a measurement
 #
 # `python -m tutorials.experiments.generalisation` trains a small convolutional network on 100 digits, with each
-# switch alone, five seeds each, and tests on 1,597 other digits. A seed decides the 100 digits, the start and the
-# order; for one seed all variants get the same 100. So differences are taken seed by seed, and the bars are 95 %
-# intervals over the seeds: mean $\pm\,2.78$ standard deviations$\,/\sqrt5$, where many seeds would have 1.96 (lesson
-# 13). 2.78 is *Student's factor* for five: a deviation that is itself estimated from so few may well be too small. We
-# read the saved results.
+# switch alone, five seeds each, and tests on 1,597 other digits. (The one-cycle schedule is lesson 6's half cosine wave
+# with a short rise before it.) A seed decides the 100 digits, the start and the order; for one seed all variants get
+# the same 100. So differences are taken seed by seed, and the bars are 95 % intervals over the seeds: mean $\pm\,2.78$
+# standard deviations$\,/\sqrt5$, where many seeds would have 1.96 (lesson 13). 2.78 is *Student's factor* for five: a
+# deviation that is itself estimated from so few may well be too small. We read the saved results.
 # %%
 saved = json.loads((ROOT / "tutorials" / "results" / "10.json").read_text(encoding="utf-8"))
 rows = saved["variants"]
@@ -227,8 +227,8 @@ show(
 # of accuracy more or less would hide in them. But *together* they are worth four points, as much as twice the data,
 # and there is no doubt about it. They need each other: batch normalisation steadies the steps that dropout and shifts
 # make restless, the schedule lets all of it settle. That is a guess, by the way; what was measured is the sum. And
-# read single intervals with care: each misses its truth once in twenty, so of ten such intervals at least one does in
-# four tables out of ten ($1 - 0.95^{10} = 0.40$).
+# read single intervals with care: each misses its truth once in twenty, so of ten independent ones at least one does
+# in four tables out of ten ($1 - 0.95^{10} = 0.40$; ours share the plain runs, so this is rough).
 #
 # Augmentation, the remedy with the best name for photographs, does not shine here, and mirrors do harm. The digits
 # stand in the middle of their pictures, in training as in the test: whoever trains on shifted ones solves a harder

@@ -86,7 +86,8 @@ check("softmax of two scores is the sigmoid of their difference, to 1e-12", diff
 # ## Sentence 2: "Softmax cannot be used for multi-label." Nearly.
 #
 # It can be trained on rows such as $t = (\frac12, \frac12, 0)$, and learns to share. What it cannot do is to say
-# "both" differently from "one of the two, I don't know which", nor "none". The sigmoids of by-hand scores can:
+# "both" differently from "one of the two, I don't know which", nor "none". Sigmoids can, as two rows of scores made by
+# hand show:
 # %%
 both, unsure = np.array([[4.0, 4.0, -4.0]]), np.array([[0.0, 0.0, -8.0]])
 for name, scores in (("both", both), ("one of two", unsure)):
@@ -198,10 +199,10 @@ show(figure, f"Mean cost {at_tenth:.2f} at the threshold 0.1 and {at_half:.2f} a
 # The formula needs probabilities that can be believed (lesson 13). If they cannot, choose the threshold on validation
 # examples, one for each class.
 #
-# ## Sentence 6: "Softmax outputs are a confidence: low for things the network has never seen." False. The surprise.
+# ## Sentence 6: "Softmax outputs are a confidence: low for what was never seen." Not to be relied on. The surprise.
 #
 # We show the softmax network noise, and digits with light and dark exchanged. It has seen neither. And we show it
-# what is not in the sentence: the *same* noise, four and sixteen times as strong.
+# the *same* noise, four and sixteen times as strong.
 # %%
 noise = np.hstack([rng.random((1000, 64)), np.ones((1000, 1))])  # (1000, 65)
 shown = {"digits": x[rest], "negatives": np.hstack([1 - x[rest][:, :64], np.ones((len(rest), 1))])}
@@ -210,9 +211,16 @@ confidence = {name: softmax(pictures @ kept["softmax"]).max(axis=1).mean() for n
 for name, value in confidence.items():
     print(f"{name}: mean largest probability {value:.2f}")
 strong = [confidence[f"noise x {f}"] for f in (1, 4, 16)]
+check(
+    "of plain noise and of negatives the network is less sure than of digits",
+    max(strong[0], confidence["negatives"]) < confidence["digits"],
+)
 check("the stronger the noise, the surer the network", strong[0] < strong[1] < strong[2])
 check("of noise sixteen times as strong the network is surer than of digits", strong[2] > confidence["digits"])
 # %% [markdown]
+# Of plain noise and of negatives the network is indeed less sure than of digits (0.41 and 0.63 against 0.85). But the
+# same noise sixteen times as strong gets 0.95, more than digits.
+#
 # Scores grow with the input, and softmax of grown scores is an arg max (temperature, lesson 1). Softmax compares
 # classes *with each other*; none of its outputs says "this looks like nothing I know". Sigmoids can say no ten times,
 # but in places where they were never trained they do not have to either.

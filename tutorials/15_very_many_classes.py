@@ -127,7 +127,7 @@ for name, p in learned.items():
         f"{name}: most frequent class {p[0]:.2f} (truth {shares[0]:.2f}), its ratio to the tenth {p[0] / p[9]:.1f} (10)"
     )
 check(
-    "with the correction the most frequent class is learned to a third of its share",
+    "with the correction the most frequent class is learned to within a third of its share",
     abs(learned["corrected"][0] / shares[0] - 1) < 1 / 3,
 )
 check("without it the most frequent class gets less than half of its share", learned["forgotten"][0] < shares[0] / 2)

@@ -80,6 +80,7 @@ def test_bundle_checks_without_the_teachers_side(bundle):
     unknown = run(bundle, "check", "77")
     assert unknown.returncode == 2 and "there is no exercise 77" in unknown.stderr and unknown.stderr.count("\n") == 1
     assert run(bundle, "grade", ".").returncode == 2
+    assert "train 29" in (bundle / "README.md").read_text(encoding="utf-8")
 
 
 def test_everybody_on_the_roster_has_an_archive_of_their_own(tmp_path):

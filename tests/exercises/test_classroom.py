@@ -382,6 +382,35 @@ def test_a_cell_is_checked_with_its_helpers_and_theirs(tmp_path, capsys):
     assert capsys.readouterr().out == " 1 Softmax: 10 of 10 points\n"
 
 
+def test_a_notebook_is_told_its_own_words_and_every_check_counts(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def said(shift, **more):
+        names: dict = {}
+        text, place = CELL.replace("z - largest(z)", shift), tmp_path / f"{shift}.py"
+        place.write_text(text, encoding="utf-8")
+        exec(compile(text, place, "exec"), names)
+        learner.check(names["softmax"], **more)
+        return capsys.readouterr().out
+
+    first = said("z - 0")
+    assert "check(softmax, example=True) shows the smallest case" in first and "--" not in first
+    early = said("z - 0", why=True)
+    assert "check(softmax, why=True) answers after one more attempt" in early and "overflow" not in early
+    said("z - 0.0")
+    assert "The exponentials overflow" in said("z - 0.0", why=True)
+    assert "see check(softmax, example=True), and compare by hand" in said("z * 0.3", why=True)
+
+
+def test_without_minnet_nothing_is_trained_and_that_is_said(tmp_path, monkeypatch):
+    (tmp_path / "e29_improve_digits.py").write_text("", encoding="utf-8")
+    monkeypatch.setitem(sys.modules, "minnet", None)
+    monkeypatch.delitem(sys.modules, "tutorials.exercises.improve", raising=False)
+    monkeypatch.delattr("tutorials.exercises.improve", raising=False)
+    with pytest.raises(ValueError, match="minnet is needed to train the network: run this in a checkout"):
+        learner.train(tmp_path, 29)
+
+
 def test_a_network_is_handed_in_as_a_file_beside_its_settings(tmp_path):
     exercise = next(e for e in exercises() if e.number == 29)
     place = tmp_path / "e29_improve_digits.py"

@@ -203,6 +203,8 @@ def test_a_network_is_held_to_its_budget_and_to_its_config(process, monkeypatch)
         "another-network"
     ]
     assert problem(source, b"PK no checkpoint")[2] == ["another-network"]
+    weak = grade_source(sheet, source, process, network=untrained(source)).verdicts
+    assert [v.problem.rpartition(", ")[2] for v in weak[1:4]] == [f"{p}% is wanted" for p in ("94.0", "95.5", "97.0")]
     other = problem(
         source.replace('"learning_rate": 0.02', '"learning_rate": 0.0001'), network(exercise.number), again=True
     )

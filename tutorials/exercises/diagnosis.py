@@ -14,9 +14,9 @@ from tutorials.exercises.worker import play
 
 FACTS = {
     "in-place": "It writes into its arguments: whoever called it finds them changed. Work on new arrays.",
-    "loop": "The values are right, but Python walks over the batch one by one: use operations on whole arrays.",
+    "loop": "Python walks over the batch one by one: use operations on whole arrays.",
     "over-epochs": "The training takes more epochs than the budget has.",
-    "over-multiply-adds": "The network costs more multiply-adds an image than the budget has: count with summary().",
+    "over-multiply-adds": "The network costs more multiply-adds an image than the budget has: `train` prints how many.",
     "no-checkpoint": "The checkpoint that `train` writes beside the file was not handed in.",
     "another-network": "The checkpoint belongs to another network than config() describes: train again, then hand in.",
     "not-reproduced": "Training with this config() does not lead to this checkpoint.",

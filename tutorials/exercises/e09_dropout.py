@@ -25,8 +25,10 @@ class Dropout:
         raise NotImplementedError("exercise 9: Dropout.forward")
 
     def backward(self, dy):
-        """dx: dy goes the way that x went in the last forward pass, in training.
+        """dx: dy goes the way that x went in the last forward pass, of either mode.
 
-        Example: after the forward pass above, dy = [[1, 1, 1]] gives [[2, 0, 2]].
+        After one in training: through that pass's mask and factor; after one in evaluation: unchanged.
+
+        Example: after the forward pass of the example above, dy = [[1, 1, 1]] gives [[2, 0, 2]].
         """
         raise NotImplementedError("exercise 9: Dropout.backward")

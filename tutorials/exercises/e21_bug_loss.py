@@ -1,7 +1,8 @@
 """Exercise 21. Find the bug: a weighted loss (20 minutes, medium).
 
-One line of the code below does not do what its docstring says. Find it with small inputs of your own, by printing
-shapes and numbers, and mend it; there are no points before the bug is gone. Students have different bugs.
+One thing in the code below is not as its docstring says (mostly one line, at most two that belong together). Find it
+with small inputs of your own, by printing shapes and numbers, and mend it; there are no points before the bug is gone.
+Students have different bugs.
 Check with: python -m tutorials.exercises check 21
 """
 
@@ -17,7 +18,7 @@ def weighted_loss(x, W, b, labels, weights):
     the result is the tuple loss (one number), dW (like W), db (like b).
     Formula: p_n = softmax of the scores x_n W + b; loss = sum_n weights_n (-log p_n,label_n) / sum_n weights_n.
     Example: x = [[0], [0]], W = [[0, 0]], b = [ln 3, 0], labels [0, 1], weights [1, 3]: p = [0.75, 0.25] twice,
-    loss = (0.2877 + 3 * 1.3863) / 4 = 1.1117, dW = [[0, 0]], db = [0.5, -0.5].
+    loss = (0.2877 + 3 * 1.3863) / 4 = 1.1116, dW = [[0, 0]], db = [0.5, -0.5].
 
     Scores of 10,000 are ordinary input. The arguments stay as they were.
     """

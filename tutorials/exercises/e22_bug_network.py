@@ -1,7 +1,8 @@
 """Exercise 22. Find the bug: a network's gradients (25 minutes, medium).
 
-One line of the code below does not do what its docstring says. Find it with small inputs of your own, by printing
-shapes and numbers, and mend it; there are no points before the bug is gone. Students have different bugs.
+One thing in the code below is not as its docstring says (mostly one line, at most two that belong together). Find it
+with small inputs of your own, by printing shapes and numbers, and mend it; there are no points before the bug is gone.
+Students have different bugs.
 Check with: python -m tutorials.exercises check 22
 """
 
@@ -15,21 +16,21 @@ def network_gradients(x, labels, W1, b1, W2, b2):
 
     Shapes: x (N, D), labels (N,) integers, W1 (D, H), b1 (H,), W2 (H, K), b2 (K,);
     the result is the tuple dW1, db1, dW2, db2, each like its parameter.
-    Formula: h = x W1 + b1; a = max(h, 0); z = a W2 + b2; the loss is the mean over the N examples of -log softmax(z)
-    at the label. The gradient of ReLU is 1 where h > 0, else 0.
-    Example: x = [[1]], labels [0], W1 = [[2]], b1 = [0], W2 = [[0, 0]], b2 = [0, 0]: h = 2, p = [0.5, 0.5],
+    Formula: a = x W1 + b1; h = max(a, 0); z = h W2 + b2; the loss is the mean over the N examples of -log softmax(z)
+    at the label. The gradient of ReLU is 1 where a > 0, else 0.
+    Example: x = [[1]], labels [0], W1 = [[2]], b1 = [0], W2 = [[0, 0]], b2 = [0, 0]: a = 2, p = [0.5, 0.5],
     dW2 = [[-1, 1]], db2 = [-0.5, 0.5], dW1 = [[0]], db1 = [0].
     """
-    h = x @ W1 + b1
-    a = np.maximum(h, 0)
-    z = a @ W2 + b2
+    a = x @ W1 + b1
+    h = np.maximum(a, 0)
+    z = h @ W2 + b2
     p = np.exp(z - z.max(axis=1, keepdims=True))
     p = p / p.sum(axis=1, keepdims=True)
     dz = (p - np.eye(W2.shape[1])[labels]) / len(x)
-    dW2 = a.T @ dz
+    dW2 = h.T @ dz
     db2 = dz.sum(axis=0)
-    da = -dz @ W2.T
-    dh = da * (h > 0)
-    dW1 = x.T @ dh
-    db1 = dh.sum(axis=0)
+    dh = -dz @ W2.T
+    da = dh * (a > 0)
+    dW1 = x.T @ da
+    db1 = da.sum(axis=0)
     return dW1, db1, dW2, db2

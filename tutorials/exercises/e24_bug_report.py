@@ -1,7 +1,8 @@
 """Exercise 24. Find the bug: a classification report (15 minutes, easy).
 
-One line of the code below does not do what its docstring says. Find it with small inputs of your own, by printing
-shapes and numbers, and mend it; there are no points before the bug is gone. Students have different bugs.
+One thing in the code below is not as its docstring says (mostly one line, at most two that belong together). Find it
+with small inputs of your own, by printing shapes and numbers, and mend it; there are no points before the bug is gone.
+Students have different bugs.
 Check with: python -m tutorials.exercises check 24
 """
 

@@ -20,7 +20,9 @@ def config():
     }
 
     layers: ["conv", K] (3x3, padding 1), ["linear", K], "relu", "batch_norm", "max_pool" (2x2), ["dropout", share]; a
-    linear layer to the ten classes is added at the end. optimizer: "sgd" or "adamw". schedule: "constant" or
-    "onecycle". shift: by how many pixels training images are moved about. Multiply-adds are what summary() counts.
+    linear layer to the ten classes is added at the end. optimizer: "sgd" or "adamw" (Adam of lesson 6, whose weight
+    decay shrinks the weights directly; it takes no momentum). schedule: "constant" or "onecycle" (the rate rises for
+    the first 30 % of the steps, then falls along a half cosine wave to almost 0). shift: by how many pixels training
+    images are moved about. Multiply-adds are the number that `train` prints.
     """
     raise NotImplementedError("exercise 30: config")

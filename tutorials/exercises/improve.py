@@ -181,7 +181,7 @@ def judge_network(
         return all_wrong(f"the checkpoint is not that of config(): {problem}", "another-network")
     reached = accuracy(model, dataset, budget["split"])
     levels = [
-        _outcome("" if reached >= level else f"{reached:.1%} of the {budget['split']} images, {level:.0%} is wanted")
+        _outcome("" if reached >= level else f"{reached:.1%} of the {budget['split']} images, {level:.1%} is wanted")
         for level in budget["levels"]
     ]
     repeated = _outcome("")

@@ -54,11 +54,13 @@ def check_folder(folder: Path, number: int | None, example: bool = False, why: b
 
 def train(folder: Path, number: int) -> str:
     """Trains the network of exercise `number` as its config() says, and writes the checkpoint beside the file."""
-    from tutorials.exercises import improve
-
     sheet = find(number, public_sheets())
     if sheet.budget is None:
         raise ValueError(f"exercise {number} asks for no network")
+    try:
+        from tutorials.exercises import improve
+    except ImportError:
+        raise ValueError("minnet is needed to train the network: run this in a checkout") from None
     path = folder / f"{sheet.id}.py"
     source, problem = read_source(path.read_bytes())
     if source is None:
@@ -82,7 +84,8 @@ def train(folder: Path, number: int) -> str:
 def check(answer: Any, example: bool = False, why: bool = False) -> None:
     """`check(softmax)` in a notebook cell: finds the exercise by the function's or class's name and checks it.
 
-    The function's own source is what runs, with `import numpy as np` before it.
+    The function's own source is what runs, with `import numpy as np` before it. `example=True` and `why=True` do what
+    --example and --why do on the command line.
     """
     name = answer.__name__
     sheet = next((s for s in public_sheets() if name in s.names), None)
@@ -110,8 +113,8 @@ def check(answer: Any, example: bool = False, why: bool = False) -> None:
         result, outcomes = grade_with_outcomes(sheet, source, process)
     print(line(result))
     if result.broken:
-        attempts = _note(Path.cwd(), sheet, source, True) if why else 1
-        print(details(sheet, result, outcomes, example, why, attempts))
+        attempts = _note(Path.cwd(), sheet, source, True)
+        print(details(sheet, result, outcomes, example, why, attempts, f"check({name}, {{}}=True)"))
 
 
 def _names_in(part: Any) -> set[str]:
@@ -136,9 +139,18 @@ def line(result: Result, short: bool = False) -> str:
 
 
 def details(
-    sheet: Sheet, result: Result, outcomes: list[dict[str, Any]], example: bool, why: bool, attempts: int
+    sheet: Sheet,
+    result: Result,
+    outcomes: list[dict[str, Any]],
+    example: bool,
+    why: bool,
+    attempts: int,
+    asked: str = "--{}",
 ) -> str:
-    """The broken properties in order; with `example` the smallest case of the first; with `why` the diagnosis."""
+    """The broken properties in order; with `example` the smallest case of the first; with `why` the diagnosis.
+
+    asked: how the learner asks for more, with {} for the word "example" or "why".
+    """
     lines = []
     for verdict in result.verdicts:
         lines.append(f"   {'not yet' if verdict.problem else 'holds  '}  {verdict.property.sentence}")
@@ -149,15 +161,15 @@ def details(
     if example and broken.case is not None:
         lines += ["", shown(sheet, broken.case, outcomes[broken.case])]
     elif not example:
-        lines.append("   --example shows the smallest case with its numbers")
+        lines.append(f"   {asked.format('example')} shows the smallest case with its numbers")
     if why:
         if attempts < 2:
-            lines.append("   --why answers after one more attempt: change something, and ask again")
+            lines.append(f"   {asked.format('why')} answers after one more attempt: change something, and ask again")
         else:
-            lines.append(
-                "   "
-                + (result.diagnosis or "None of the known mistakes gives these numbers: compare --example by hand.")
+            unknown = (
+                f"None of the known mistakes gives these numbers: see {asked.format('example')}, and compare by hand."
             )
+            lines.append("   " + (result.diagnosis or unknown))
     return "\n".join(lines)
 
 

@@ -11,7 +11,7 @@ PLANTED = [
     ("a factor of 2 gives a relative error of 1", "return 2 * dy * self.on", "return 3 * dy * self.on"),
     ("the wrong mask gives a relative error above 0.1", "return dy * (dy > 0)", "return dy * self.on"),
     ("minnet's dW of the first layer is ours", "= ours.W, ours.b", "= ours.W, ours.b + 1"),
-    ("gradcheck says that the batch size of 12 was divided once too often", "self.db = dy.mean(axis=0)",
+    ("gradcheck says that there is one division by the batch size of 12 too many", "self.db = dy.mean(axis=0)",
      "self.db = dy.sum(axis=0) / 7"),
     ("with a random matrix in the backward pass more than 90 % are right", '== "fixed" else net, 0.5)',
      '== "fixed" else net[:1], 0.5)'),

@@ -32,6 +32,11 @@ PLANTED = [
         "np.where(eight, -9 * ((s",
     ),
     (
+        "of plain noise and of negatives the network is less sure than of digits",
+        'max(strong[0], confidence["negatives"])',
+        'max(strong[2], confidence["negatives"])',
+    ),
+    (
         "the stronger the noise, the surer the network",
         "np.array([f] * 64 + [1]) for f",
         "np.array([1 / f] * 64 + [1]) for f",

@@ -12,7 +12,7 @@ PLANTED = [
         "gaps = tried.mean(axis=1) - exact",
     ),
     (
-        "with the correction the most frequent class is learned to a third of its share",
+        "with the correction the most frequent class is learned to within a third of its share",
         "(np.log(S * shares[s]) if corrected else 0)",
         "(np.log(S * shares[s]) if not corrected else 0)",
     ),

@@ -268,7 +268,7 @@ EXERCISE = Exercise(
         Mistake("mean-term-missing", "dx lacks the way through the mean: - mean of dy.", "a term lost", "backward"),
         Mistake(
             "variance-term-missing",
-            "dx lacks the way through the variance: - u times the mean of dy u.",
+            "dx lacks the way through the variance: - xhat times the mean of dy xhat.",
             "a term lost",
             "backward",
         ),
@@ -282,7 +282,7 @@ EXERCISE = Exercise(
         Mistake(
             "dx-scale-missing", "dx lacks the division by sqrt(var + eps).", "tests with unit variance", "backward"
         ),
-        Mistake("dgamma-of-x", "dgamma uses x: it needs the normalised u.", "x for u", "backward"),
+        Mistake("dgamma-of-x", "dgamma uses x: it needs the normalised xhat.", "x for xhat", "backward"),
         Mistake(
             "parameters-mean", "dgamma and dbeta are means over the batch: they are sums.", "mean for sum", "backward"
         ),

@@ -16,19 +16,19 @@ def truth(x, labels, W1, b1, W2, b2):
     (D, H), K, N = W1.shape, len(b2), len(x)
     dW1, db1, dW2, db2 = np.zeros(W1.shape), np.zeros(H), np.zeros(W2.shape), np.zeros(K)
     for n in range(N):
-        h = [sum(x[n, i] * W1[i, j] for i in range(D)) + b1[j] for j in range(H)]
-        z = [sum(max(h[j], 0) * W2[j, k] for j in range(H)) + b2[k] for k in range(K)]
+        a = [sum(x[n, i] * W1[i, j] for i in range(D)) + b1[j] for j in range(H)]
+        z = [sum(max(a[j], 0) * W2[j, k] for j in range(H)) + b2[k] for k in range(K)]
         e = [math.exp(v - max(z)) for v in z]
         dz = [(e[k] / sum(e) - (k == labels[n])) / N for k in range(K)]
         for k in range(K):
             db2[k] += dz[k]
             for j in range(H):
-                dW2[j, k] += max(h[j], 0) * dz[k]
+                dW2[j, k] += max(a[j], 0) * dz[k]
         for j in range(H):
-            dh = sum(dz[k] * W2[j, k] for k in range(K)) if h[j] > 0 else 0.0
-            db1[j] += dh
+            da = sum(dz[k] * W2[j, k] for k in range(K)) if a[j] > 0 else 0.0
+            db1[j] += da
             for i in range(D):
-                dW1[i, j] += x[n, i] * dh
+                dW1[i, j] += x[n, i] * da
     return dW1, db1, dW2, db2
 
 
@@ -67,27 +67,27 @@ EXERCISE = find_the_bug(
     [
         Planted(
             "before-relu",
-            "dW2 is made with h, the values before ReLU: W2 met a.",
+            "dW2 is made with a, the values before ReLU: W2 met h.",
             "two names that differ by one letter",
             "inactive",
-            "dW2 = a.T @ dz",
             "dW2 = h.T @ dz",
+            "dW2 = a.T @ dz",
         ),
         Planted(
             "mask-of-gradient",
-            "ReLU's mask is taken from the gradient: it is where h was positive.",
+            "ReLU's mask is taken from the gradient: it is where a was positive.",
             "the mask taken of what is at hand",
             "alone",
-            "(h > 0)",
-            "(da > 0)",
+            "(a > 0)",
+            "(dh > 0)",
         ),
         Planted(
             "mask-missing",
             "The gradient passes ReLU as if all units were active.",
             "a layer left out of the backward pass",
             "inactive",
-            "dh = da * (h > 0)",
-            "dh = da",
+            "da = dh * (a > 0)",
+            "da = dh",
         ),
         Planted(
             "not-divided",
@@ -99,19 +99,19 @@ EXERCISE = find_the_bug(
         ),
         Planted(
             "bias-before-mask",
-            "db1 sums what reaches a, not what reaches h: inactive units take part.",
+            "db1 sums what reaches h, not what reaches a: inactive units take part.",
             "two names that differ by one letter",
             "inactive",
-            "db1 = dh.sum(axis=0)",
             "db1 = da.sum(axis=0)",
+            "db1 = dh.sum(axis=0)",
         ),
         Planted(
             "weights-negated",
             "What goes back to the hidden layer has the wrong sign.",
             "a sign slip that the output layer does not show",
             "alone",
-            "da = dz @ W2.T",
-            "da = -dz @ W2.T",
+            "dh = dz @ W2.T",
+            "dh = -dz @ W2.T",
         ),
     ],
 )

@@ -13,8 +13,9 @@ from tutorials.exercises.variants import VARIANTS
 
 HEAD = '''"""Exercise {number}. Find the bug: {title} ({minutes} minutes, {difficulty}).
 
-One line of the code below does not do what its docstring says. Find it with small inputs of your own, by printing
-shapes and numbers, and mend it; there are no points before the bug is gone. Students have different bugs.
+One thing in the code below is not as its docstring says (mostly one line, at most two that belong together). Find it
+with small inputs of your own, by printing shapes and numbers, and mend it; there are no points before the bug is gone.
+Students have different bugs.
 Check with: python -m tutorials.exercises check {number}
 """
 
