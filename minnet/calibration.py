@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from minnet.functional import check_labels, entropy
 from minnet.intervals import middle, wilson
 
 BINS = 15
@@ -88,8 +89,7 @@ def coverage(probabilities: np.ndarray, labels: np.ndarray, points: int = 20) ->
 
 def entropies(probabilities: np.ndarray) -> np.ndarray:
     """(N,) the entropy of each row in nats: 0 for a certain prediction, log K for a uniform one."""
-    p = probabilities.astype(np.float64)
-    return -(p * np.log(np.where(p > 0, p, 1.0))).sum(axis=1) + 0.0
+    return entropy(probabilities.astype(np.float64))
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray, low: float = 0.01, high: float = 100.0) -> float:
@@ -101,6 +101,7 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray, low: float = 0.01, h
     z = np.asarray(logits, dtype=np.float64)
     if z.ndim != 2 or len(z) == 0 or labels.shape != (len(z),):
         raise ValueError(f"fit_temperature expects logits (N, K) and labels (N,), got {z.shape} and {labels.shape}")
+    labels = check_labels(labels, z.shape[1])
     if np.isnan(z).any() or not np.isfinite(z.max(axis=1)).all():
         raise ValueError("fit_temperature expects logits without NaN or +inf, and a possible class in every row")
     of_truth = z[np.arange(len(z)), labels]

@@ -53,6 +53,7 @@ class Probe:
         self.array = array
         self.dy = np.asarray(dy, np.float64)
         self.y = self._evaluate()
+        self.dy = np.broadcast_to(self.dy, self.y.shape)
         self._grain: float | None = None
 
     def _evaluate(self) -> np.ndarray:

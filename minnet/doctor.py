@@ -110,7 +110,7 @@ def warnings(libraries: list[dict[str, Any]], cores: int, one: float, all_cores:
     if not libraries:
         found.append("no optimised BLAS was found, so matrix products are slow: install NumPy from its wheels (pip)")
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-        if os.environ.get(name) and os.environ[name] != str(cores):
+        if os.environ.get(name, "").isdigit() and int(os.environ[name]) < cores:
             found.append(f"{name}={os.environ[name]} limits the BLAS, and {cores} cores are there: unset it")
     if libraries and max(library["num_threads"] for library in libraries) == 1 < cores:
         found.append(f"the BLAS uses one thread of {cores} cores: look for a *_NUM_THREADS variable and unset it")

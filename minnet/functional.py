@@ -13,8 +13,6 @@ class NoDistribution(ValueError):
 
 def _row_maximum(z: np.ndarray, axis: int) -> np.ndarray:
     """The maximum along `axis`, kept as an axis of length 1; raises where no score is possible."""
-    if not isinstance(z, np.ndarray) or z.dtype.kind != "f":
-        raise ValueError(f"scores must be a floating-point array, got {getattr(z, 'dtype', type(z).__name__)}")
     if z.ndim == 0 or z.shape[axis] == 0:
         raise ValueError(f"scores need at least one entry along axis {axis}, got shape {z.shape}")
     top = z.max(axis=axis, keepdims=True, initial=-np.inf)
@@ -26,8 +24,10 @@ def _row_maximum(z: np.ndarray, axis: int) -> np.ndarray:
 
 
 def _scale(z: np.ndarray, temperature: float) -> np.ndarray:
-    if not temperature > 0:
-        raise ValueError(f"temperature must be positive, got {temperature}: near 0 it gives the arg max")
+    if not isinstance(z, np.ndarray) or z.dtype.kind != "f":
+        raise ValueError(f"scores must be a floating-point array, got {getattr(z, 'dtype', type(z).__name__)}")
+    if not z.dtype.type(temperature) > 0:
+        raise ValueError(f"temperature must be positive in {z.dtype}, got {temperature}: near 0 it gives the arg max")
     return z if temperature == 1 else z / z.dtype.type(temperature)
 
 
@@ -71,7 +71,7 @@ def entropy(p: np.ndarray, axis: int = -1) -> np.ndarray:
     """H(p) = -sum_i p_i log p_i in nats along `axis`: 0 when sure, log K when uniform. 0 log 0 counts as 0."""
     with np.errstate(divide="ignore", invalid="ignore"):
         terms = np.where(p > 0, p * np.log(p), np.where(p == 0, 0, np.nan))
-    return -terms.sum(axis=axis)
+    return 0.0 - terms.sum(axis=axis)  # not -0.0 when sure
 
 
 # With s_i = e^(z_i) / S and S = sum_j e^(z_j), the quotient rule gives

@@ -26,6 +26,7 @@ def gradcheck(
     ones in every evaluation. Returns what was checked by name ("x", "0.W", ...); raises GradientError.
     """
     layer = copy.deepcopy(layer).astype(np.float64)
+    layer.need_dx(True)
     name = _short(layer)
     x = _as_float64(x)
     restart = restarter(layer)

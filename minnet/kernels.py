@@ -162,7 +162,7 @@ def max_pool_backward(
     dy: np.ndarray, x: np.ndarray, y: np.ndarray, geometry: Geometry, out: tuple[int, int], workspace: Workspace
 ) -> np.ndarray:
     """dy goes to the place in the window where the maximum stood, the first in reading order if there are several."""
-    xp = _pool_input(x, geometry, out, -np.inf, workspace)
+    xp = _pool_input(x, geometry, out, np.nan, workspace)  # equal to nothing, an image's own -inf included
     dy, y = positions(dy), positions(y)
     dxp = np.zeros(xp.shape, dy.dtype)
     missing = np.ones(y.shape, bool)  # windows whose maximum has not been met yet

@@ -14,7 +14,7 @@ import numpy as np
 from minnet.functional import check_labels, log_softmax
 from minnet.initializers import normal
 from minnet.layers.base import RowGradient
-from minnet.losses import Loss
+from minnet.losses import Loss, shares, total
 
 CHUNK = 1 << 24  # scores held at a time where all classes are asked for
 
@@ -101,7 +101,7 @@ class SampledSoftmaxCrossEntropy(Loss):
         if not self.training:
             self._cache = None
             losses = [-log_p[np.arange(len(log_p)), y[rows]] for rows, log_p in _in_parts(self, x)]
-            return float(np.concatenate(losses) @ w)
+            return total(np.concatenate([np.zeros(0, x.dtype), *losses]), w)
         s, times = np.unique(self.proposal.draw(self.samples, self.rng), return_counts=True)
         correction = np.log(times / self.samples) - self.proposal.log_q(s)
         of_y = np.einsum("nd,nd->n", x, self.W[y]) + self.b[y]
@@ -109,14 +109,16 @@ class SampledSoftmaxCrossEntropy(Loss):
         of_s[y[:, None] == s] = -np.inf  # drawn, but the truth is counted already
         log_p = log_softmax(np.column_stack([of_y, of_s]))  # (N, 1 + S): the truth first
         self._cache = x, y, s, np.exp(log_p), w
-        return float(-log_p[:, 0] @ w)
+        return total(-log_p[:, 0], w)
 
     # l = log(e^(o_y) + sum_s e^(o_s + c_s)) - o_y is a softmax cross-entropy over the truth and what was drawn, and the
     # correction c does not depend on x or W. So with p = softmax over these: dl/do_y = p_y - 1, dl/do_s = p_s, and from
     # o_k = x . W_k + b_k:   dW_k = sum_n do_nk x_n,   db_k = sum_n do_nk,   dx_n = sum_k do_nk W_k
     def backward(self) -> np.ndarray:  # type: ignore[override]
+        if not self.training and self._cache is None:
+            raise RuntimeError(f"{self!r}: in evaluation the loss is exact and has no backward: call train() first")
         x, y, s, p, w = self._recall(np.empty(0))
-        do = p * w[:, None].astype(p.dtype)
+        do = shares(p, w)
         do_y, do_s = do[:, 0] - w.astype(p.dtype), do[:, 1:]
         rows, place = np.unique(np.concatenate([s, y]), return_inverse=True)
         into = _csr(do_y, place[len(s) :], np.arange(len(y) + 1), len(rows))  # (N, rows): column of the truth
@@ -169,20 +171,21 @@ class HierarchicalSoftmax(Loss):
         x, y, w = _checked(self, scores, targets, weights, denominator)
         lengths = self.starts[y + 1] - self.starts[y]
         ends = np.cumsum(lengths)
-        steps = np.arange(ends[-1]) + np.repeat(self.starts[y] - (ends - lengths), lengths)  # (M,) all paths, in a row
+        steps = np.arange(lengths.sum())  # (M,) all paths, in a row
+        steps += np.repeat(self.starts[y] - (ends - lengths), lengths)
         nodes, a = self.nodes[steps], self.answers[steps].astype(x.dtype)
         example = np.repeat(np.arange(len(y)), lengths)
         z = np.einsum("md,md->m", x[example], self.W[nodes]) + self.b[nodes]
         losses = np.logaddexp(x.dtype.type(0), -a * z)
         self._cache = x, w, nodes, a, z, example, np.append(0, ends)
-        return float(losses @ w[example])
+        return total(losses, w[example])
 
     # dl/dz = -a s(-a z): for left s(z) - 1, for right s(z): again probability minus truth. Then, summing over the
     # steps m that ask node j:   dW_j = sum_m dz_m x_n(m),   db_j = sum_m dz_m
     # and over the steps of example n:   dx_n = sum_m dz_m W_j(m)
     def backward(self) -> np.ndarray:  # type: ignore[override]
         x, w, nodes, a, z, example, starts = self._recall(np.empty(0))
-        dz = (-a * np.exp(-np.logaddexp(0, a * z)) * w[example]).astype(x.dtype)
+        dz = shares((-a * np.exp(-np.logaddexp(0, a * z)))[:, None], w[example])[:, 0].astype(x.dtype)
         rows, place = np.unique(nodes, return_inverse=True)
         asked = _csr(dz, place, starts, len(rows))  # (N, rows)
         if self._learns("W"):
@@ -249,7 +252,7 @@ def _checked(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(features, labels, w_n / D), after making sure that they fit the loss."""
     loss._expect(x, features=loss.features)
-    y = check_labels(targets, loss.classes)
+    y = check_labels(targets, loss.classes).astype(np.int64)  # y + 1 has to fit
     if y.shape != (len(x),):
         raise ValueError(f"{loss!r}: {len(x)} rows of features but targets of shape {y.shape}: labels (N,) are needed")
     return x, y, loss._normalised(y, weights, denominator)

@@ -46,8 +46,9 @@ class Loss(Layer):
         weights = np.asarray(weights, dtype=np.float64)
         if weights.shape != (len(targets),):
             raise ValueError(f"{self!r}: weights must be {len(targets)} numbers, one an example, got {weights.shape}")
-        if not (weights >= 0).all():
-            raise ValueError(f"{self!r}: weights must be at least 0, got {weights[~(weights >= 0)][0]:g}")
+        fine = (weights >= 0) & (weights < np.inf)
+        if not fine.all():
+            raise ValueError(f"{self!r}: weights must be finite and at least 0, got {weights[~fine][0]:g}")
         return weights
 
     def _normalised(self, targets: np.ndarray, weights: Any, denominator: float | None) -> np.ndarray:
@@ -129,15 +130,21 @@ def _table(class_weights: Any) -> list[float] | None:
     if class_weights is None:
         return None
     table = [float(weight) for weight in class_weights]
-    if not all(weight >= 0 for weight in table) or not sum(table) > 0:
-        raise ValueError(f"class_weights must be numbers >= 0, one a class and not all 0, got {table}")
+    if not all(0 <= weight < np.inf for weight in table) or not sum(table) > 0:
+        raise ValueError(f"class_weights must be finite numbers >= 0, one a class and not all 0, got {table}")
     return table
 
 
-def _total(losses: np.ndarray, w: np.ndarray) -> float:
+def total(losses: np.ndarray, w: np.ndarray) -> float:
     """sum_n w_n l_n, where an example of weight 0 does not count whatever it costs."""
     counted = w > 0
     return float(losses[counted] @ w[counted])
+
+
+def shares(rows: np.ndarray, w: np.ndarray) -> np.ndarray:
+    """w_n times row n, (N, K); an example of weight 0 gets zeros, whatever its row is (0 times infinity is NaN)."""
+    w = w[:, None].astype(rows.dtype)
+    return np.multiply(rows, w, out=np.zeros_like(rows), where=w > 0)
 
 
 class SoftmaxCrossEntropy(_OverClasses):
@@ -154,7 +161,7 @@ class SoftmaxCrossEntropy(_OverClasses):
     ) -> None:
         if not 0 <= label_smoothing < 1:
             raise ValueError(f"label_smoothing must be in [0, 1), got {label_smoothing}")
-        self.label_smoothing = label_smoothing
+        self.label_smoothing = float(label_smoothing)  # a NumPy number would make float32 scores float64
         self.class_weights = _table(class_weights)
         self.ignore_index = ignore_index
 
@@ -171,7 +178,7 @@ class SoftmaxCrossEntropy(_OverClasses):
         losses = -_expected(t, log_p)
         w = self._normalised(targets, weights, denominator)
         self._cache = np.exp(log_p), t, w
-        return _total(losses, w)
+        return total(losses, w)
 
     # l = -sum_k t_k log p_k with p = softmax(z), and d log p_k / dz_i = delta_ki - p_i, so
     #   dl/dz_i = -sum_k t_k (delta_ki - p_i) = p_i sum_k t_k - t_i = p_i - t_i      because sum_k t_k = 1
@@ -179,7 +186,7 @@ class SoftmaxCrossEntropy(_OverClasses):
     # The long way, Softmax's Jacobian times CrossEntropy's -t / p, arrives at the same, less exactly.
     def backward(self) -> np.ndarray:  # type: ignore[override]
         p, t, w = self._recall(np.empty(0))
-        return (p - t) * w[:, None].astype(p.dtype)
+        return shares(p - t, w)
 
 
 class CrossEntropy(_OverClasses):
@@ -205,14 +212,14 @@ class CrossEntropy(_OverClasses):
             losses = -_expected(t, np.log(p))
         w = self._normalised(targets, weights, denominator)
         self._cache = p, t, w
-        return _total(losses, w)
+        return total(losses, w)
 
     # l = -sum_k t_k log p_k:   dl/dp_k = -t_k / p_k
     def backward(self) -> np.ndarray:  # type: ignore[override]
         p, t, w = self._recall(np.empty(0))
         with np.errstate(divide="ignore"):
             ratio = np.divide(t, p, out=np.zeros_like(p), where=t > 0)
-        return -ratio * w[:, None].astype(p.dtype)
+        return -shares(ratio, w)
 
 
 class _OverOutputs(Loss):
@@ -252,14 +259,14 @@ class SigmoidCrossEntropy(_OverOutputs):
         losses = (_expected(np.where(z > 0, 1 - t, t), size) + np.log1p(np.exp(-size)).sum(axis=1)) / z.shape[1]
         w = self._normalised(targets, weights, denominator)
         self._cache = z, t, w
-        return _total(losses, w)
+        return total(losses, w)
 
     # dl/dz = s(z) - t for each output: the same "probability minus truth" as with softmax; / K for the mean
     def backward(self) -> np.ndarray:  # type: ignore[override]
         z, t, w = self._recall(np.empty(0))
         e = np.exp(-np.abs(z))
         s = np.where(z >= 0, 1, e) / (1 + e)
-        return (s - t) * (w[:, None] / z.shape[1]).astype(z.dtype)
+        return shares(s - t, w / z.shape[1])
 
 
 class MeanSquaredError(_OverOutputs):
@@ -273,9 +280,9 @@ class MeanSquaredError(_OverOutputs):
         difference = scores - targets.astype(scores.dtype, copy=False)
         w = self._normalised(targets, weights, denominator)
         self._cache = difference, w
-        return _total(np.square(difference).mean(axis=1), w)
+        return total(np.square(difference).mean(axis=1), w)
 
     # dl/dy_k = 2 (y_k - t_k) / K
     def backward(self) -> np.ndarray:  # type: ignore[override]
         difference, w = self._recall(np.empty(0))
-        return difference * (2 * w[:, None] / difference.shape[1]).astype(difference.dtype)
+        return shares(difference, 2 * w / difference.shape[1])

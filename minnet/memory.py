@@ -87,7 +87,7 @@ def pad(
     n, height, width, channels = x.shape
     top, left = padding
     xp = workspace.array("padded", (bottom, right, n, channels), x.dtype)
-    height, width = min(height, bottom - top), min(width, right - left)  # windows may leave a rest unseen
+    height, width = max(0, min(height, bottom - top)), max(0, min(width, right - left))  # a rest may stay unseen
     xp[:top] = fill
     xp[top + height :] = fill
     xp[top : top + height, :left] = fill

@@ -193,8 +193,7 @@ class Lookahead:
 
     def step(self, learning_rate: float | None = None, scale: float = 1.0, alpha: float | None = None) -> None:
         """One step of the optimizer; after every `every`-th, `pull(alpha)` (a schedule passes its alpha here)."""
-        if not self.slow:
-            self.slow = {place: array.copy() for place, array in self._fast().items()}
+        self._start()
         self.optimizer.step(learning_rate, scale)
         if self.steps % self.every == 0:
             self.pull(alpha)
@@ -205,12 +204,17 @@ class Lookahead:
         if alpha is None:
             alpha = self.alpha if self.slowing is None else 1 - self.slowing**self.every * self.progress**3
         in_range("alpha", alpha, most=1)
+        self._start()
         for place, fast in self._fast().items():
             slow = self.slow[place]
             fast -= slow
             fast *= alpha
             slow += fast
             fast[...] = slow
+
+    def _start(self) -> None:
+        if not self.slow:
+            self.slow = {place: array.copy() for place, array in self._fast().items()}
 
     def _fast(self) -> dict[str, np.ndarray]:
         buffers = self.optimizer.model.named_buffers()

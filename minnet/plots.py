@@ -108,10 +108,9 @@ def _curves_caption(epochs: np.ndarray, series: Mapping[str, np.ndarray]) -> str
         known = series["train_loss"][np.isfinite(series["train_loss"])]
         parts.append(f"training loss went from {known[0]:.3f} to {known[-1]:.3f}")
     message = "; ".join(parts) or "no finite value was recorded"
-    return (
-        f"Loss and accuracy over {count(len(epochs), 'epoch')}: {message}. "
-        "Solid: validation, its best value circled; dashed: training."
-    )
+    known = np.isfinite(loss).any() or np.isfinite(accuracy).any()
+    lines = "Solid: validation, its best value circled; dashed: training." if known else "Dashed: training."
+    return f"Loss and accuracy over {count(len(epochs), 'epoch')}: {message}. {lines}"
 
 
 @calm

@@ -99,7 +99,7 @@ def examples(
             axes.imshow(
                 image,
                 extent=(x, x + picture, top - picture, top),
-                cmap="gray_r",
+                cmap="gray",
                 vmin=0,
                 vmax=255,
                 interpolation=smooth,

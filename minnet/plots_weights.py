@@ -100,8 +100,9 @@ def telling_words(words: Sequence[str], weights: np.ndarray, classes: Sequence[s
     said = [f"{classes[k]}: " + ", ".join(f"“{words[i]}” ({evidence[i, k]:+.2f})" for i in best[k][:3]) for k in drawn]
     more = f" The first {len(drawn)} of {len(classes)} classes." if len(drawn) < len(classes) else ""
     figure.set_label(
-        f"Most telling for {'; for '.join(said)}.{more} Numbers are weights less their mean over the classes: what one "
-        "occurrence adds to the class's score. Where one word or piece holds another, the stronger stands for both."
+        f"Most telling for {'; for '.join(said)}.{more} Numbers are weights less their mean over the classes: "
+        "times the word's value in a text, what it adds to the class's score. Where one word or piece holds another, "
+        "the stronger stands for both."
         + (
             " In angles: a lexicon's ratings of the words."
             if any(words[i].startswith("<") and words[i].endswith(">") for k in drawn for i in best[k])

@@ -93,7 +93,8 @@ def cross_entropy(
     for n, label in enumerate(labels):
         w = 1.0 if class_weights is None else class_weights[label]
         for k, t in enumerate(_smoothed(label, z.shape[1], label_smoothing)):
-            total -= w * t * log_s[n, k]
+            if t:  # 0 log 0 counts as 0
+                total -= w * t * log_s[n, k]
         counted += w
     return total / counted
 

@@ -5,7 +5,8 @@ A schedule takes the part of the run that is done, from 0 to 1, and gives a fact
     rate = learning_rate * schedule(step / steps)
 
 Nothing is remembered between calls, so a run can stop, resume, or be drawn at any point. PyTorch's schedulers count
-steps instead; with `steps` in all, a step number of theirs divided by `steps` is a progress here.
+steps instead; with `steps` in all, a step number of theirs divided by `steps` is a progress here (OneCycleLR alone ends
+on its last step, `steps` - 1, and peaks one step earlier).
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ class OneCycle(Schedule):
     """Half a cosine wave up from `start` to 1 at `peak_at`, then one down to `end` (Smith, arXiv 1708.07120).
 
     The rise lets a network start where gradients are wild, the top explores, the long fall settles. The form and
-    the defaults are those of PyTorch's OneCycleLR.
+    the defaults are those of PyTorch's OneCycleLR, which changes the momentum as well; this one does not.
     """
 
     peak_at: float = 0.3
@@ -139,7 +140,7 @@ class Warmup(Schedule):
 
     def factor(self, progress: float) -> float:
         if progress < self.length:
-            return _line(self.start, 1, progress / self.length) * self.of(0.0)
+            return _line(self.start, self.of(0.0), progress / self.length)
         return self.of((progress - self.length) / (1 - self.length) if self.length < 1 else 0.0)
 
 

@@ -183,3 +183,15 @@ def test_gelu_in_float32():
         np.testing.assert_array_equal(y, again)
         np.testing.assert_array_equal(slope, again_slope)
     assert gelu(np.zeros((0, 3), np.float32))[0].shape == (0, 3)
+
+
+def test_a_temperature_is_one_in_the_scores_own_numbers():
+    for function in (softmax, logsumexp, log_softmax):
+        with pytest.raises(ValueError, match="scores must be a floating-point array, got int64"):
+            function(np.array([1, 2, 3]), temperature=1.5)
+        with pytest.raises(ValueError, match="temperature must be positive in float32, got 1e-50"):
+            function(np.array([1, 2, 3], np.float32), temperature=1e-50)
+
+
+def test_the_entropy_of_certainty_is_zero_without_a_sign():
+    assert not np.signbit(entropy(np.array([1.0, 0.0])))

@@ -8,6 +8,7 @@ import scipy.sparse
 
 from minnet.gradcheck import GradientError, check_gradient, gradcheck, gradcheck_loss
 from minnet.layers.base import Layer, RowGradient, Sequential
+from minnet.layers.linear import Linear
 from minnet.losses import SoftmaxCrossEntropy
 from tests.tiny_layers import Dense, Drop, Lookup, Peaks, Rectifier, Shares, Sliding, Squash, Standardize
 
@@ -365,3 +366,17 @@ def test_a_loss_that_gives_nothing_back_is_told_so():
 
     with pytest.raises(GradientError, match="backward set no dW"):
         gradcheck_loss(Forgetful(), np.zeros((2, 3)), np.array([0, 1]))
+
+
+def test_a_layer_whose_dx_nobody_needs_is_checked_all_the_same():
+    layer = Linear(3, 2, rng=0)
+    layer.need_dx(False)
+    assert set(gradcheck(layer, np.random.default_rng(0).standard_normal((4, 3)))) == {"x", "W", "b"}
+    assert not layer.needs_dx
+
+
+def test_an_array_of_results_is_summed_by_default():
+    x = np.array([1.0, 2.0, 3.0])
+    check_gradient(2 * x, lambda a: a**2, x)
+    with pytest.raises(GradientError):
+        check_gradient(3 * x, lambda a: a**2, x)

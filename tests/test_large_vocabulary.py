@@ -108,7 +108,9 @@ def test_the_sampled_loss_is_exact_in_evaluation_mode():
     loss = SampledSoftmaxCrossEntropy(D, K, samples=2, rng=0).astype(np.float64).eval()
     x, y, w = batch()
     assert loss.forward(x, y, w) == pytest.approx(SoftmaxCrossEntropy().forward(x @ loss.W.T + loss.b, y, w))
-    with pytest.raises(RuntimeError, match="backward before forward"):
+    with pytest.raises(
+        RuntimeError, match=r"in evaluation the loss is exact and has no backward: call train\(\) first"
+    ):
         loss.backward()
 
 
@@ -209,3 +211,29 @@ def test_the_trainer_fits_them_reproducibly_whatever_the_threads(kind):
 def test_errors_name_the_cause(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: SampledSoftmaxCrossEntropy(D, 300, samples=5, rng=0),
+        lambda: HierarchicalSoftmax(D, np.arange(300) + 1, rng=0),
+    ],
+)
+def test_narrow_labels_empty_batches_and_examples_that_do_not_count(make):
+    x = np.random.default_rng(0).standard_normal((3, D)).astype(np.float32)
+    found = []
+    for dtype in (np.int64, np.uint8, np.uint64):
+        loss = make()
+        found.append((loss.forward(x, np.array([255, 0, 7], dtype)), loss.backward()))
+        assert loss.dW.rows.dtype.kind == "i" and loss.dW.dense(loss.W.shape).shape == loss.W.shape
+        assert found[-1][0] == found[0][0] and np.array_equal(found[-1][1], found[0][1])
+    for mode in (True, False):
+        loss = make()
+        loss.train(mode)
+        assert loss.forward(x[:0], np.zeros(0, int), None, 3.0) == 0.0
+        loss = make()
+        loss.train(mode)
+        broken = np.where(np.arange(3)[:, None] == 1, np.inf, x).astype(np.float32)
+        with np.errstate(all="ignore"):
+            assert np.isfinite(loss.forward(broken, np.array([1, 2, 3]), [1, 0, 1]))

@@ -5,7 +5,7 @@ import pytest
 
 from minnet.gradcheck import GradientError
 from minnet.layercheck import ContractError, check_layer
-from minnet.layers.base import Sequential
+from minnet.layers.base import Layer, Sequential
 from tests.test_layercheck import X
 from tests.tiny_layers import Dense, Lookup, Plain, Squash, Standardize
 
@@ -255,3 +255,19 @@ class UndefinedInEvaluation(Dense):
 
 def test_what_is_undefined_twice_does_not_differ():
     check_layer(UndefinedInEvaluation(4, 3), X, gradients=False)
+
+
+def test_a_draw_from_the_global_generator_is_seen_whatever_was_drawn_before():
+    class Noisy(Layer):
+        def forward(self, x):
+            np.random.rand()  # noqa: NPY002
+            self._cache = x
+            return x.copy()
+
+        def backward(self, dy):
+            self._recall(dy)
+            return dy.copy()
+
+    np.random.seed(0), np.random.rand()  # noqa: NPY002
+    with pytest.raises(ContractError, match="draws from NumPy's global generator"):
+        check_layer(Noisy(), np.random.default_rng(0).standard_normal((4, 3)))

@@ -843,3 +843,38 @@ def test_nobody_reads_what_the_first_learner_would_give_back():
 def test_a_summary_is_of_one_example_unless_told_otherwise():
     model = Sequential(Linear(4, 3))
     assert model.summary((4,)) == model.summary((4,), batch_size=1) != model.summary((4,), batch_size=2)
+
+
+def test_a_layer_that_learns_again_gets_its_gradient():
+    model = Sequential(Linear(3, 4, rng=0).freeze(), ReLU(), Linear(4, 2, rng=1))
+    model.need_dx(False)
+    model[0].unfreeze()
+    model.forward(normal(5, 3).astype(np.float32))
+    assert model.backward(np.ones((5, 2), np.float32)) is None and np.abs(model[0].dW).max() > 0
+
+
+def test_pooling_over_all_places_wants_places():
+    for layer in (GlobalAvgPool(), GlobalMaxPool()):
+        assert layer.forward(np.zeros((0, 5, 3), np.float32)).shape == (0, 3)
+        with pytest.raises(ValueError, match=r"expects \(N, H, W, C\) or \(N, L, C\), got \(2, 3\): was it flattened"):
+            layer.forward(np.ones((2, 3), np.float32))
+
+
+def test_an_empty_batch_is_reshaped_like_any_other():
+    assert Reshape(-1, 1, 64).forward(np.zeros((0, 48, 64))).shape == (0, 48, 1, 64)
+    with pytest.raises(ValueError, match=r"cannot give \(5, 3\) another shape"):
+        Reshape(-1, 4).forward(np.zeros((0, 5, 3)))
+
+
+def test_a_window_wider_apart_than_the_image():
+    layer = Conv2d(1, 1, 1, stride=8, padding=2, rng=0)
+    layer.b[...] = 7
+    assert layer.forward(np.ones((1, 4, 4, 1), np.float32)).tolist() == [[[[7]]]]
+    assert layer.backward(np.ones((1, 1, 1, 1), np.float32)).tolist() == np.zeros((1, 4, 4, 1)).tolist()
+
+
+def test_padding_never_gets_a_gradient():
+    layer, x = MaxPool2d(2, padding=1), np.ones((1, 2, 2, 1))
+    x[0, 0, 0] = -np.inf  # with padding around it, the largest of its window
+    layer.forward(x)
+    assert layer.backward(np.array([5.0, 1, 1, 1]).reshape(1, 2, 2, 1))[0, :, :, 0].tolist() == [[5, 1], [1, 1]]

@@ -338,8 +338,17 @@ ZEROS = np.zeros((2, 3))
         (SoftmaxCrossEntropy(), (ZEROS, np.ones((2, 1))), r"probabilities \(N, 3\), got float64 \(2, 1\)"),
         (SoftmaxCrossEntropy(), (ZEROS, np.eye(3, dtype=int)[:2]), r"probabilities \(N, 3\), got int64 \(2, 3\)"),
         (SoftmaxCrossEntropy(), (ZEROS, np.zeros((2, 3, 1))), r"got float64 \(2, 3, 1\)"),
-        (SoftmaxCrossEntropy(), (ZEROS, np.array([0, 1]), [1, -1]), "weights must be at least 0, got -1"),
-        (SoftmaxCrossEntropy(), (ZEROS, np.array([0, 1]), [1, np.nan]), "weights must be at least 0, got nan"),
+        (SoftmaxCrossEntropy(), (ZEROS, np.array([0, 1]), [1, -1]), "weights must be finite and at least 0, got -1"),
+        (
+            SoftmaxCrossEntropy(),
+            (ZEROS, np.array([0, 1]), [1, np.nan]),
+            "weights must be finite and at least 0, got nan",
+        ),
+        (
+            SoftmaxCrossEntropy(),
+            (ZEROS, np.array([0, 1]), [np.inf, 1]),
+            "weights must be finite and at least 0, got inf",
+        ),
         (SoftmaxCrossEntropy(), (ZEROS, np.array([0, 1]), [1]), r"must be 2 numbers, one an example, got \(1,\)"),
         (SoftmaxCrossEntropy(), (ZEROS, np.array([0, 1]), [0, 0]), "no example counts"),
         (SoftmaxCrossEntropy(), (ZEROS[:0], np.zeros(0, int)), "no example counts"),
@@ -350,7 +359,7 @@ ZEROS = np.zeros((2, 3))
             (ZEROS[..., None], np.array([0, 1])),
             r"floating-point scores \(N, K\), got float64 \(2, 3, 1\)",
         ),
-        (SoftmaxCrossEntropy(), (ZEROS, np.array([0, 1]), [0.5, -1]), "weights must be at least 0, got -1"),
+        (SoftmaxCrossEntropy(), (ZEROS, np.array([0, 1]), [0.5, -1]), "weights must be finite and at least 0, got -1"),
         (SoftmaxCrossEntropy(class_weights=[1, 2, 3]), (ZEROS, ZEROS + 1 / 3), "class weights need integer labels"),
         (SoftmaxCrossEntropy(class_weights=[1, 2]), (ZEROS, np.array([0, 2])), r"2 class weights for 3 classes"),
         (SoftmaxCrossEntropy(class_weights=[1] * 4), (ZEROS, np.array([0, 2])), r"4 class weights for 3 classes"),
@@ -373,8 +382,8 @@ def test_settings_that_make_no_sense():
         with pytest.raises(ValueError, match=r"label_smoothing must be in \[0, 1\)"):
             SoftmaxCrossEntropy(label_smoothing=smoothing)
     for cls in (SoftmaxCrossEntropy, CrossEntropy):
-        for table in ([1, -2], [1, -0.5], [1, np.nan], [0, 0], []):
-            with pytest.raises(ValueError, match="class_weights must be numbers >= 0, one a class"):
+        for table in ([1, -2], [1, -0.5], [1, np.nan], [1, np.inf], [0, 0], []):
+            with pytest.raises(ValueError, match="class_weights must be finite numbers >= 0, one a class"):
                 cls(class_weights=table)
 
 
@@ -402,3 +411,26 @@ def test_hits():
     assert CrossEntropy().hits(softmax(scores), labels) == SigmoidCrossEntropy().hits(scores, labels) == (2, 3)
     assert SigmoidCrossEntropy().hits(scores, np.ones((3, 2))) == MeanSquaredError().hits(scores, scores) == (0, 0)
     assert SoftmaxCrossEntropy().hits(np.zeros((0, 2)), np.zeros(0, int)) == (0, 0)
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_does_not_count_leaves_no_trace_in_the_gradient():
+    """0 times infinity is NaN, and one NaN stops a run."""
+    for criterion, scores, targets, kept in (
+        (MeanSquaredError(), [[1.0], [2.0]], [[np.nan], [3.0]], [[0], [-2]]),
+        (MeanSquaredError(), [[1.0], [2.0]], [[np.inf], [3.0]], [[0], [-2]]),
+        (CrossEntropy(), [[1.0, 0.0], [0.5, 0.5]], [1, 0], [[0, 0], [-2, 0]]),
+        (SoftmaxCrossEntropy(), [[np.nan, 0.0], [0.0, 0.0]], [1, 0], [[0, 0], [-0.5, 0.5]]),
+        (SigmoidCrossEntropy(), [[np.nan, 0.0], [0.0, 0.0]], [1, 0], [[0, 0], [-0.25, 0.25]]),
+    ):
+        assert np.isfinite(criterion.forward(np.array(scores), np.array(targets), [0, 1]))
+        near(criterion.backward(), kept)
+    criterion = CrossEntropy(class_weights=[1, 0])
+    criterion.forward(np.array([[1.0, 0.0], [0.5, 0.5]]), np.array([1, 0]))
+    near(criterion.backward(), [[0, 0], [-2, 0]])
+
+
+def test_numpys_label_smoothing_keeps_float32():
+    criterion = SoftmaxCrossEntropy(np.float64(0.1))
+    criterion.forward(Z.astype(np.float32), np.array([0, 1]))
+    assert criterion.backward().dtype == np.float32 and criterion.config()["label_smoothing"] == 0.1

@@ -16,6 +16,7 @@ from minnet import large_vocabulary, losses
 from minnet.functional import softmax
 from minnet.gradcheck import gradcheck_loss, restarter
 from minnet.large_vocabulary import HierarchicalSoftmax, LogUniform, SampledSoftmaxCrossEntropy, Unigram
+from minnet.layercheck import _global_generator
 from minnet.layers import RowGradient, rebuild
 from minnet.losses import CrossEntropy, Loss, MeanSquaredError, SigmoidCrossEntropy, SoftmaxCrossEntropy
 from tests.drawing import SEEDS, normal, rows, steady
@@ -138,14 +139,14 @@ def check_dtypes_and_arguments(loss, z, targets, weights):
         criterion = fresh(loss, dtype)
         given_to_it = [scores, targets, weights, *criterion.named_parameters().values()]
         before = copy.deepcopy(given_to_it)
-        global_state = np.random.get_state()[1].copy()  # noqa: NPY002
+        global_state = _global_generator()
         value = criterion.forward(scores, targets, weights)
         dz = criterion.backward()
         assert isinstance(value, float) and np.isfinite(value) and dz.dtype == dtype and dz.shape == z.shape
         for name in criterion.parameters:
             assert getattr(criterion, "d" + name).values.dtype == dtype
         assert all(np.array_equal(a, b) for a, b in zip(given_to_it, before, strict=True))
-        assert np.array_equal(np.random.get_state()[1], global_state)  # noqa: NPY002
+        assert _global_generator() == global_state
         kept = dz.copy()
         dz[...] = 7
         np.testing.assert_array_equal(criterion.backward(), kept)  # once more, whatever the caller did with the first

@@ -524,3 +524,10 @@ def test_small_integers_are_labels_as_well():
         assert found == kept
     with pytest.raises(ValueError, match="bootstrap must be at least 1 resample, got 0"):
         metrics.evaluate(p, labels, [str(k) for k in range(100)], bootstrap=0)
+
+
+def test_a_temperature_is_fitted_to_labels_that_there_are():
+    z = np.random.default_rng(0).standard_normal((3, 3))
+    for labels in ([0, -1, 2], [0, 3, 2]):
+        with pytest.raises(ValueError, match=r"outside 0\.\.2"):
+            metrics.fit_temperature(z, np.array(labels))

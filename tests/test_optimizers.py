@@ -7,6 +7,7 @@ import pytest
 
 from minnet import optimizers, updates
 from minnet.layers.base import Layer, RowGradient
+from minnet.layers.linear import Linear
 from minnet.optimizers import SGD, Adam, AdamW, Lookahead, RMSProp, clip_factor, gradient_norm, optimizer_from
 
 
@@ -679,3 +680,10 @@ def test_values_of_another_shape_than_the_rows(shape):
     layer.dW = RowGradient(np.array([1, 4]), np.ones(shape))
     with pytest.raises(ValueError, match=r"expects rows .R,. and values"):
         SGD(layer, 0.1).step()
+
+
+def test_lookahead_pulled_before_its_first_step_changes_nothing():
+    model = Linear(3, 2, rng=0)
+    before = model.W.copy()
+    Lookahead(SGD(model, 0.1)).pull(0.0)
+    assert np.array_equal(model.W, before)

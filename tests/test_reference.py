@@ -266,3 +266,7 @@ def test_embeddings_like_the_loops(ids, width, seed, mode, padding):
     like_the_loops("embedding_backward", dy, ids, W)
     like_the_loops("embedding_bag", ids, W, mode, padding)
     like_the_loops("embedding_bag_backward", dy[:, 0], ids, W, mode, padding)
+
+
+def test_an_impossible_class_that_is_not_the_label_costs_nothing():
+    assert reference.cross_entropy(np.array([[0.0, -np.inf]]), [0]) == 0.0

@@ -86,3 +86,8 @@ def test_settings_that_make_no_sense(build, said):
 def test_a_schedule_without_a_formula():
     with pytest.raises(NotImplementedError, match="Schedule has no factor"):
         Schedule()(0.5)
+
+
+def test_a_warmup_starts_at_its_start_wherever_it_leads():
+    warmup = Warmup(Triangular(), 0.5, 0.1)
+    assert [warmup(at) for at in (0.0, 0.25, 0.5)] == pytest.approx([0.1, 0.15, 0.2])

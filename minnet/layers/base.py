@@ -347,6 +347,7 @@ class Sequential(Layer):
         return x, steps
 
     def backward(self, dy: np.ndarray) -> Any:
+        self.need_dx(self.needs_dx)  # what learns may have changed since it was said
         first = 0 if self.needs_dx else self._first_learner()
         for layer in reversed(self.layers[first:]):
             dy = layer.backward(dy)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -92,6 +93,11 @@ class AvgPool2d(_Pool2d):
         return np.multiply.outer(*sides)[..., None].astype(x.dtype)
 
 
+def _expect_places(layer: Layer, x: np.ndarray) -> None:
+    if x.ndim not in (3, 4):
+        raise ValueError(f"{layer!r} expects (N, H, W, C) or (N, L, C), got {x.shape}: was it flattened before?")
+
+
 class GlobalAvgPool(Layer):
     """The average over all places. Shapes: x (N, H, W, C) or (N, L, C), y (N, C).
 
@@ -102,6 +108,7 @@ class GlobalAvgPool(Layer):
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         self._expect(x)
+        _expect_places(self, x)
         places = tuple(range(1, x.ndim - 1))
         if self.mask is None:
             weights = np.full((1,) * x.ndim, 1 / np.prod(x.shape[1:-1]), x.dtype)
@@ -129,7 +136,8 @@ class GlobalMaxPool(Layer):
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         self._expect(x)
-        flat = x.reshape(len(x), -1, x.shape[-1])  # (N, L, C)
+        _expect_places(self, x)
+        flat = x.reshape(len(x), math.prod(x.shape[1:-1]), x.shape[-1])  # (N, L, C)
         if self.mask is not None:
             there = np.repeat(self.mask, flat.shape[1] // self.mask.shape[1], axis=1)  # a token may have several places
             flat = np.where(there[..., None], flat, flat.dtype.type(-np.inf))

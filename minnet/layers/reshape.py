@@ -28,9 +28,10 @@ class Reshape(Layer):
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         try:
-            y = x.reshape(len(x), *self.shape)
+            shape = np.empty(x.shape[1:], bool).reshape(self.shape).shape  # says what -1 is, for N = 0 as well
         except ValueError:
             raise ValueError(f"{self!r} cannot give {x.shape[1:]} another shape of as many numbers") from None
+        y = x.reshape(len(x), *shape)
         self._cache = x.shape, y.shape
         return y
 

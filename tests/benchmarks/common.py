@@ -39,15 +39,20 @@ def arguments(doc: str | None, *, rounds: int = 7, seconds: float = 1.0) -> argp
 
 
 def parse(parser: argparse.ArgumentParser) -> argparse.Namespace:
-    """The arguments. Starts the script again without variables that would hold the BLAS of one side back."""
+    """The arguments; the BLAS of this process is held to --threads for good."""
     args = parser.parse_args()
+    unbound()
+    blas_controller().limit(limits=args.threads, user_api="blas")
+    return args
+
+
+def unbound() -> None:
+    """Starts the script again without the variables that would hold one side's BLAS back, if there are any."""
     held = [name for name in ("OPENBLAS_CORETYPE", *_THREAD_VARIABLES) if name in os.environ]
     if held:
         print(f"started again without {', '.join(held)}: it would bind the BLAS", file=sys.stderr)
         environment = {name: value for name, value in os.environ.items() if name not in held}
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)
-    blas_controller().limit(limits=args.threads, user_api="blas")  # NumPy's, for the rest of the process
-    return args
 
 
 _THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")

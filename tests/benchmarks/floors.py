@@ -55,17 +55,19 @@ def winograd_flops(model: Layer, x: np.ndarray) -> float:
 
 
 def moved(case: Case, model: Layer, x: np.ndarray) -> float:
-    """Bytes a step: every activation written and read forward, its gradient written and read back, and the update."""
+    """Bytes a step: every activation written and read forward, its gradient written and read back, and the update. Of a
+    table the rows that occur are updated, and gathered as often as they occur."""
     activations = sum(step.y.nbytes for step in model.eval().trace(x[:1])[1]) * case.batch_size
     learned = sum(
         getattr(layer, name).nbytes for _, layer, name in model.trainable() if not isinstance(layer, Embedding)
     )
-    touched = 0
+    touched = gathered = 0
     for _, layer in model.walk():
         if isinstance(layer, Embedding):
             ids = case.data(1)[0][: case.batch_size]
-            touched += len(np.unique(ids)) * layer.embedding_dim * 4 + int((ids != 0).sum()) * layer.embedding_dim * 4
-    return 4.0 * activations + PASSES[case.rule] * (learned + touched)
+            touched += len(np.unique(ids)) * layer.embedding_dim * 4
+            gathered += int((ids != 0).sum()) * layer.embedding_dim * 4
+    return 4.0 * activations + PASSES[case.rule] * (learned + touched) + gathered
 
 
 def floors(case: Case, peak: float, rate: float) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from tests.benchmarks import common
 from tests.benchmarks.cases import CLASSES, MEAN, STD, all_cases, images, trained_by_minnet
 from tests.benchmarks.workers import limited
 
+SHARED = 512  # the batch that the workers share
 WHAT = {
     "batch": "seconds a cnn6 step against batch size",
     "image": "seconds a cnn6 step against pixels of a batch of 64",
@@ -74,10 +75,10 @@ def _products(widths: tuple[int, ...]) -> float:
 
 
 def by_workers(args: argparse.Namespace) -> tuple[dict[float, list[float]], list[float]]:
-    """As `stepped`, one side for each number of workers up to the threads allowed; batch 512."""
+    """As `stepped`, one side for each number of workers up to the threads allowed."""
     counts = [n for n in (1, 2, 3, 4, 6, 8, 12, 16, 24, 32) if n <= args.threads]
     case = all_cases()["cnn6"]
-    cases = {str(n): replace(case, workers=n, piece=32, batch_size=512) for n in counts}
+    cases = {str(n): replace(case, workers=n, piece=32, batch_size=SHARED) for n in counts}
     sides = {n: limited(trained_by_minnet(way, int(n)), threads=1) for n, way in cases.items()}
     found = common.alternate(sides, args.rounds, args.seconds, args.cpu_time)
     return {float(n): times for n, times in found.items()}, [statistics.median(times) for times in found.values()]
@@ -111,7 +112,7 @@ def main() -> None:
     for name in args.sizes or WHAT:
         if name == "workers":
             times, medians = by_workers(args)
-            work = [256.0] * len(times)
+            work = [float(SHARED)] * len(times)
         elif name == "examples":
             times, medians = by_examples(args)
             work = list(times)

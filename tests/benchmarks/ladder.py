@@ -71,6 +71,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("runs/ladder"), help="where the runs lie (%(default)s)")
     parser.add_argument("--out", type=Path, help="write everything measured here, as JSON")
     args = parser.parse_args()
+    common.unbound()
     if wrong := [name for name in args.models if name not in IMAGES]:
         parser.error(f"no model {wrong[0]!r}: choose from {', '.join(IMAGES)}")
     rungs = {name: [run(args.folder / f"{name}-{s}", name, s) for s in args.seeds] for name in args.models or IMAGES}

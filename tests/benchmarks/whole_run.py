@@ -169,6 +169,7 @@ def main() -> None:
     parser.add_argument("--torch-alone", action="store_true", help=argparse.SUPPRESS)  # the other process
     parser.add_argument("--out", type=Path, help="write the results here, as JSON")
     args = parser.parse_args()
+    common.unbound()
     threads = common.available_cores()
     if args.torch_alone:
         print(json.dumps(trained_by_torch(args.seed, threads, args.limit)))
