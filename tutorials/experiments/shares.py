@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     args = options.parse_args(argv)
     whole = all(getattr(args, name) == options.get_default(name) for name in ("seeds", "size", "repeats"))
     if args.quick:
-        args.dataset, args.seeds, args.repeats, args.size = "comments", 1, 2, 100
+        args.dataset, args.seeds, args.repeats, args.size = "comments", 1, 2, 40
     record = Record(f"shares-{args.dataset}", args, argv)
     errors: dict[str, dict[tuple[float, ...], list[float]]] = {}
     held: dict[str, list[bool]] = {}
@@ -49,9 +49,16 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
         rng = np.random.default_rng(seed)
         for mix in MIXES:
             for _ in range(args.repeats):
-                y = rng.choice(k, size=args.size, p=mix)
-                drawn = np.array([rng.choice(np.flatnonzero(dataset.test.y == label)) for label in y])
-                true = np.bincount(y, minlength=k) / len(y)
+                counts = rng.multinomial(args.size, mix)
+                # no example twice: a sample of a sample is a sample, while drawing with replacement would let the
+                # chance of the test split itself count again
+                drawn = np.concatenate(
+                    [
+                        rng.choice(np.flatnonzero(dataset.test.y == label), n, replace=False)
+                        for label, n in enumerate(counts)
+                    ]
+                )
+                true = counts / args.size
                 for name, found in class_shares(p["test"][drawn], confusion, bootstrap=200, seed=seed).items():
                     errors.setdefault(name, {}).setdefault(mix, []).append(np.abs(found["shares"] - true).mean())
                     low, high = np.array(found["intervals"]).T
