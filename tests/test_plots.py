@@ -310,7 +310,9 @@ def test_curves_with_holes():
     del rows[2]["validation_loss"]
     canvas.png(plots.curves(rows))
     no_validation = [{"epoch": 1, "train_loss": 2.0, "train_accuracy": 0.2, "validation_loss": None}]
-    assert "no finite value" not in plots.curves(no_validation).get_label()
+    caption = plots.curves(no_validation).get_label()
+    assert "no finite value" not in caption and caption.endswith(". Dashed: training.")
+    assert "Solid: validation, its best value circled" in plots.curves(rows).get_label()
     canvas.png(plots.curves([{"epoch": 1, "train_loss": float("inf")}]))
     with pytest.raises(ValueError, match="at least one row"):
         plots.curves([])
