@@ -20,7 +20,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from minnet.layers.base import Layer, rebuild
+from minnet.layers.base import Layer
+from minnet.layers.description import rebuild
 
 FORMAT, VERSION = "minnet checkpoint", 1
 HEADER = "header.json"

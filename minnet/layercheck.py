@@ -13,7 +13,8 @@ import numpy as np
 import scipy.sparse
 
 from minnet.gradcheck import gradcheck, restarter
-from minnet.layers.base import Layer, RowGradient, rebuild
+from minnet.layers.base import Layer, RowGradient
+from minnet.layers.description import rebuild
 
 
 class ContractError(ValueError):

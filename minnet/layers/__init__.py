@@ -2,9 +2,10 @@
 
 from minnet.layers.activations import GELU, LeakyReLU, ReLU, Scale, Sigmoid, Tanh
 from minnet.layers.attention import AttentionPool
-from minnet.layers.base import Layer, RowGradient, Sequential, rebuild
+from minnet.layers.base import Layer, RowGradient, Sequential
 from minnet.layers.containers import MaskedSequential, Parallel, Residual
 from minnet.layers.conv import Conv2d
+from minnet.layers.description import rebuild
 from minnet.layers.dropout import Dropout
 from minnet.layers.embedding import Embedding, EmbeddingBag
 from minnet.layers.linear import Linear

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import copy
-import inspect
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from minnet.layers import description
 from minnet.summary import summary
 
 
@@ -231,18 +231,7 @@ class Layer:
 
     def config(self) -> dict[str, Any]:
         """The class and its constructor arguments, as JSON can hold them; `rebuild` turns it into a layer."""
-        described: dict[str, Any] = {"layer": type(self).__name__}
-        for name, parameter in inspect.signature(type(self).__init__).parameters.items():
-            if name in ("self", "rng"):
-                continue
-            value = getattr(self, name)
-            if parameter.kind is parameter.VAR_POSITIONAL or isinstance(value, (list, tuple)):
-                described[name] = [_described(item) for item in value]
-            else:
-                described[name] = _described(value)
-        if self.frozen:
-            described["frozen"] = list(self.frozen)
-        return described
+        return description.config(self)
 
     # -- what a pass costs ---------------------------------------------------------------------------------
 
@@ -260,56 +249,7 @@ class Layer:
         return summary(self, input_shape, batch_size)
 
     def __repr__(self) -> str:
-        shown = []
-        for name, parameter in inspect.signature(type(self).__init__).parameters.items():
-            if name in ("self", "rng") or not hasattr(self, name):
-                continue
-            value = getattr(self, name)
-            if parameter.kind is parameter.VAR_POSITIONAL:
-                shown += [repr(item) for item in value]
-            elif parameter.default is parameter.empty:
-                shown.append(repr(value))
-            elif value is not parameter.default and value != parameter.default:
-                shown.append(f"{name}={value!r}")
-        return f"{type(self).__name__}({', '.join(shown)})"
-
-
-def _described(value: Any) -> Any:
-    """One constructor argument as JSON can hold it: layers by their config, NumPy's numbers as plain ones."""
-    if isinstance(value, Layer):
-        return value.config()
-    return value.item() if isinstance(value, np.generic) else value
-
-
-def rebuild(config: dict[str, Any], classes: dict[str, type[Layer]]) -> Layer:
-    """The layer that a `config()` describes, with fresh parameters; only `classes` are ever constructed.
-
-    Raises ValueError for an unknown class or arguments that the class does not take.
-    """
-    if not isinstance(config, dict) or "layer" not in config:
-        raise ValueError(f"a layer's description is a dictionary with the key 'layer', got {str(config)[:80]}")
-    arguments = dict(config)
-    name = arguments.pop("layer")
-    frozen = tuple(arguments.pop("frozen", ()))
-    if name not in classes:
-        raise ValueError(f"unknown layer {str(name)[:80]!r}: known are {', '.join(sorted(classes))}")
-
-    def build(value: Any) -> Any:
-        if isinstance(value, dict) and "layer" in value:
-            return rebuild(value, classes)
-        return tuple(build(item) for item in value) if isinstance(value, list) else value
-
-    signature = inspect.signature(classes[name].__init__)
-    positional: list[Any] = []
-    for parameter in signature.parameters.values():
-        if parameter.kind is parameter.VAR_POSITIONAL:
-            positional = build(arguments.pop(parameter.name, []))
-    try:
-        layer = classes[name](*positional, **{key: build(value) for key, value in arguments.items()})
-    except TypeError as error:
-        raise ValueError(f"cannot rebuild {name} from {str(arguments)[:200]}: {error}") from None
-    layer.frozen = frozen
-    return layer
+        return description.shown(self)
 
 
 class Sequential(Layer):

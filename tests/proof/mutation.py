@@ -58,6 +58,7 @@ TARGETS = {
     "layers/activations": ["tests/test_layers.py", *contract("ReLU", "LeakyReLU", "Sigmoid", "Tanh", "GELU", "Scale")],
     "layers/attention": ["tests/test_layers.py", *contract("AttentionPool", "MaskedSequential")],
     "layers/base": ["tests/test_layers.py", *contract("Sequential", "Linear", "Linear on CSR")],
+    "layers/description": ["tests/test_layers.py", *contract("Sequential", "Linear", "Linear on CSR")],
     "layers/containers": ["tests/test_layers.py", *contract("Residual", "Parallel", "MaskedSequential")],
     "layers/conv": ["tests/test_layers.py", "tests/test_kernels.py", *contract("Conv2d", "Conv2d by Winograd")],
     "layers/dropout": ["tests/test_layers.py", *contract("Dropout")],

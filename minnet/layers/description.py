@@ -1,0 +1,85 @@
+"""A layer as plain data and back: what repr, checkpoints and rebuilding know of it are its constructor's arguments."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from minnet.layers.base import Layer
+
+
+def _parameters(layer: Layer) -> list[inspect.Parameter]:
+    """Those of the constructor, but for the random generator."""
+    parameters = inspect.signature(type(layer).__init__).parameters
+    return [parameter for name, parameter in parameters.items() if name not in ("self", "rng")]
+
+
+def config(layer: Layer) -> dict[str, Any]:
+    """The class and its constructor arguments, as JSON can hold them."""
+    described: dict[str, Any] = {"layer": type(layer).__name__}
+    for parameter in _parameters(layer):
+        value = getattr(layer, parameter.name)
+        if parameter.kind is parameter.VAR_POSITIONAL or isinstance(value, (list, tuple)):
+            described[parameter.name] = [_described(item) for item in value]
+        else:
+            described[parameter.name] = _described(value)
+    if layer.frozen:
+        described["frozen"] = list(layer.frozen)
+    return described
+
+
+def _described(value: Any) -> Any:
+    """One constructor argument: layers by their config, NumPy's numbers as plain ones."""
+    if hasattr(value, "config"):
+        return value.config()
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def shown(layer: Layer) -> str:
+    """The layer as its constructor would be written, without what is the default anyway."""
+    parts = []
+    for parameter in _parameters(layer):
+        if not hasattr(layer, parameter.name):  # a constructor that refuses its arguments names itself
+            continue
+        value = getattr(layer, parameter.name)
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            parts += [repr(item) for item in value]
+        elif parameter.default is parameter.empty:
+            parts.append(repr(value))
+        elif value is not parameter.default and value != parameter.default:
+            parts.append(f"{parameter.name}={value!r}")
+    return f"{type(layer).__name__}({', '.join(parts)})"
+
+
+def rebuild(config: dict[str, Any], classes: dict[str, type[Layer]]) -> Layer:
+    """The layer that a `config()` describes, with fresh parameters; only `classes` are ever constructed.
+
+    Raises ValueError for an unknown class or arguments that the class does not take.
+    """
+    if not isinstance(config, dict) or "layer" not in config:
+        raise ValueError(f"a layer's description is a dictionary with the key 'layer', got {str(config)[:80]}")
+    arguments = dict(config)
+    name = arguments.pop("layer")
+    frozen = tuple(arguments.pop("frozen", ()))
+    if name not in classes:
+        raise ValueError(f"unknown layer {str(name)[:80]!r}: known are {', '.join(sorted(classes))}")
+
+    def build(value: Any) -> Any:
+        if isinstance(value, dict) and "layer" in value:
+            return rebuild(value, classes)
+        return tuple(build(item) for item in value) if isinstance(value, list) else value
+
+    signature = inspect.signature(classes[name].__init__)
+    positional: list[Any] = []
+    for parameter in signature.parameters.values():
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            positional = build(arguments.pop(parameter.name, []))
+    try:
+        layer = classes[name](*positional, **{key: build(value) for key, value in arguments.items()})
+    except TypeError as error:
+        raise ValueError(f"cannot rebuild {name} from {str(arguments)[:200]}: {error}") from None
+    layer.frozen = frozen
+    return layer
