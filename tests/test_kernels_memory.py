@@ -316,3 +316,10 @@ def test_the_peak_of_memory_where_no_file_tells(system, mib, monkeypatch):
     monkeypatch.setitem(sys.modules, "resource", None)  # as on Windows
     with mock.patch.object(Path, "read_text", side_effect=OSError):
         assert memory.peak_memory() == 0
+
+
+@pytest.mark.parametrize("sides", [(4, 4), (4, 1), (1, 4)])
+def test_padding_of_which_only_the_border_is_seen(sides):
+    """One window that lies in the padding above and left: of the image itself nothing is copied."""
+    x = laid(2, *sides, 3)
+    assert memory.pad(x, 1, 1, (2, 2), Workspace(), 7.0).tolist() == np.full((1, 1, 2, 3), 7.0).tolist()

@@ -434,3 +434,24 @@ def test_numpys_label_smoothing_keeps_float32():
     criterion = SoftmaxCrossEntropy(np.float64(0.1))
     criterion.forward(Z.astype(np.float32), np.array([0, 1]))
     assert criterion.backward().dtype == np.float32 and criterion.config()["label_smoothing"] == 0.1
+
+
+@pytest.mark.parametrize("index", [-100, 0, 1, 2, 7])
+def test_only_the_ignored_label_is_ignored(index):
+    z, labels, counted = normal(4, 3), np.array([2, 0, 1, 2]), np.array([True, True, False, True])
+    given = np.where(counted, labels, index)
+    counted = given != index  # an index that is a class takes all of its examples
+    alone = SoftmaxCrossEntropy(class_weights=[2, 3, 4]).forward(z[counted], labels[counted])
+    ignoring = SoftmaxCrossEntropy(class_weights=[2, 3, 4], ignore_index=index)
+    near(ignoring.forward(z, given), alone)
+    assert ignoring.denominator(given) == np.array([2, 3, 4])[labels[counted]].sum()
+
+
+def test_the_first_wrong_weight_is_told():
+    with pytest.raises(ValueError, match=r"finite and at least 0, got -1$"):
+        SoftmaxCrossEntropy().forward(Z, np.array([0, 1]), [-1, np.inf])
+
+
+def test_one_number_is_no_target_of_a_sigmoid():
+    with pytest.raises(ValueError, match="expects one target a row of scores, got the number 1"):
+        SigmoidCrossEntropy().forward(Z, 1)

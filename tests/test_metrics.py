@@ -531,3 +531,11 @@ def test_a_temperature_is_fitted_to_labels_that_there_are():
     for labels in ([0, -1, 2], [0, 3, 2]):
         with pytest.raises(ValueError, match=r"outside 0\.\.2"):
             metrics.fit_temperature(z, np.array(labels))
+
+
+def test_every_confidence_has_its_bin():
+    """Rounding takes probabilities a little above 1; 15 bins unless others are asked for."""
+    p = np.array([[1 + 1e-7, 0], [0.5, 0.5], [0.71, 0.29]])
+    found = metrics.reliability(p, np.array([0, 0, 0]), bins=10)
+    assert found["low"] == [0.4, 0.7, 0.9] and found["high"] == [0.5, 0.8, 1.0]
+    assert metrics.reliability(p, np.array([0, 0, 0]))["bins"] == 15

@@ -91,3 +91,9 @@ def test_a_schedule_without_a_formula():
 def test_a_warmup_starts_at_its_start_wherever_it_leads():
     warmup = Warmup(Triangular(), 0.5, 0.1)
     assert [warmup(at) for at in (0.0, 0.25, 0.5)] == pytest.approx([0.1, 0.15, 0.2])
+
+
+def test_a_warmup_without_another_schedule_comes_back():
+    assert schedule_from({"schedule": "Warmup", "length": 0.1}) == Warmup(length=0.1)
+    with pytest.raises(ValueError, match="Cosine cannot be made from"):
+        schedule_from({"schedule": "Cosine", "of": 3})
