@@ -212,6 +212,8 @@ def _check_frozen(run: _Run, x: Any) -> None:
         run.same({name: array for name, array in free.items() if name in found}, found, when)
         if "dx" in free:
             run.expect("dx" in found, f"dx is missing {when}")
+        for place, inner, name in layer.trainable():
+            run.expect(getattr(inner, "d" + name, None) is not None, f"the gradient of {place} is missing {when}")
         for place, inner in layer.walk():
             for name in inner.frozen:
                 run.expect(getattr(inner, "d" + name, None) is None, f"a gradient of {place + name} appears {when}")

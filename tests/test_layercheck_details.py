@@ -6,6 +6,7 @@ import pytest
 from minnet.gradcheck import GradientError
 from minnet.layercheck import ContractError, check_layer
 from minnet.layers.base import Layer, Sequential
+from minnet.layers.linear import Linear
 from tests.test_layercheck import X
 from tests.tiny_layers import Dense, Lookup, Plain, Squash, Standardize
 
@@ -271,3 +272,15 @@ def test_a_draw_from_the_global_generator_is_seen_whatever_was_drawn_before():
     np.random.seed(0), np.random.rand()  # noqa: NPY002
     with pytest.raises(ContractError, match="draws from NumPy's global generator"):
         check_layer(Noisy(), np.random.default_rng(0).standard_normal((4, 3)))
+
+
+def test_what_still_learns_beside_a_frozen_parameter_has_a_gradient():
+    class Hasty(Linear):
+        def backward(self, dy):
+            dx = super().backward(dy)
+            if not self._learns("W") and self._learns("b"):
+                del self.db
+            return dx
+
+    with pytest.raises(ContractError, match="the gradient of b is missing when W is frozen"):
+        check_layer(Hasty(3, 2, rng=0), np.random.default_rng(0).standard_normal((4, 3)))

@@ -62,7 +62,12 @@ def test_killed_at_random_moments_and_resumed_it_ends_on_the_same_bits(tmp_path)
     began = time.perf_counter()
     assert ended(child(tmp_path / "whole")) == 0
     length = time.perf_counter() - began
-    rng, folder, kills = np.random.default_rng(), tmp_path / "killed", 0
+    rng, folder, kills = np.random.default_rng(0), tmp_path / "killed", 0
+
+    def same_bits():
+        for name in ("last.ckpt", "best.ckpt"):
+            assert saved_bits(folder / name)[0] == saved_bits(tmp_path / "whole" / name)[0]
+
     while kills < KILLS:
         number = child(folder)
         time.sleep(rng.uniform(0, length / 2))
@@ -75,10 +80,10 @@ def test_killed_at_random_moments_and_resumed_it_ends_on_the_same_bits(tmp_path)
             with open(folder / "history.csv", newline="") as file:
                 assert all(len(row) == 9 for row in csv.reader(file))
         if (folder / "last.ckpt").exists() and checkpoint.load(folder / "last.ckpt")[1]["progress"]["epoch"] == 6:
-            folder = tmp_path / f"killed{kills}"  # it got to its end: the next kills are another run's
+            same_bits()  # it got to its end: the next kills are another run's
+            folder = tmp_path / f"killed{kills}"
     assert ended(child(folder)) == 0
-    for name in ("last.ckpt", "best.ckpt"):
-        assert saved_bits(folder / name)[0] == saved_bits(tmp_path / "whole" / name)[0]
+    same_bits()
 
 
 @pytest.mark.parametrize("failing", [1, 2, 5, 9])

@@ -114,8 +114,9 @@ def test_two_workers_with_an_odd_last_batch_give_the_weights_of_one():
 # The plain run stands for a run of its own; `stops` says at which call of the augmentation Ctrl-C is pressed.
 @pytest.mark.parametrize("kind", ["sgd", "adam", "lookahead"])
 @pytest.mark.parametrize("stops", [(3,), (5, 2), (1, 1, 7), (16,)])
-def test_ctrl_c_and_resume_give_the_bits_of_a_run_never_stopped(tmp_path, kind, stops):
-    settings = {"workers": 1, "piece": 100, "freeze_at": {"1.b": 0.3}, "seed": 5}
+@pytest.mark.parametrize("workers, piece", [(1, 100), (2, 4)])
+def test_ctrl_c_and_resume_give_the_bits_of_a_run_never_stopped(tmp_path, kind, stops, workers, piece):
+    settings = {"workers": workers, "piece": piece, "freeze_at": {"1.b": 0.3}, "seed": 5}
     whole = trainer(kind, augment=CtrlC(), **settings)
     history = fit(whole, tmp_path / "whole", epochs=4, patience=3)
     for number, at in enumerate(stops):
@@ -174,9 +175,16 @@ def test_resuming_a_finished_run_changes_nothing(tmp_path):
     assert bits(again.model) == bits(first.model)
 
 
-def test_every_step_may_be_saved(tmp_path):
-    first, second = trainer(), trainer()
+def test_every_step_may_be_saved(tmp_path, monkeypatch):
+    first, second, steps = trainer(), trainer(), []
+    save = checkpoint.save
+    monkeypatch.setattr(
+        checkpoint, "save", lambda path, arrays, header: (
+            steps.append(header["progress"]["step"]) if path.name == "last.ckpt" else None, save(path, arrays, header)
+        ),
+    )  # fmt: skip
     fit(first, tmp_path, save_every=0.0), fit(second)
+    assert steps == 3 * [1, 2, 3, 4, 5, 0]
     assert bits(first.model) == bits(second.model)
 
 
@@ -550,6 +558,8 @@ def test_a_file_where_the_folder_should_be(tmp_path):
         ({"freeze_at": {"1.b": 0.5}}, "freeze_at"),
         ({"kind": "adam"}, "optimizer.optimizer was SGD, now Adam"),
         ({"model": network(dropout=0.25)}, r"model\.layers\.5\.p was 0.5, now 0.25"),
+        ({"workers": 1}, "workers was 2, now 1"),
+        ({"exact_batch_norm": True}, "exact_batch_norm was False, now True"),
     ],
 )
 def test_other_settings_are_not_resumed(tmp_path, settings, said):
@@ -559,6 +569,26 @@ def test_other_settings_are_not_resumed(tmp_path, settings, said):
         fit(trainer(**settings), tmp_path, epochs=1, resume=True)
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 600
     assert (tmp_path / "last.ckpt").read_bytes() == kept
+
+
+@pytest.mark.parametrize(
+    "settings, said",
+    [
+        ({"epochs": 2}, "epochs was 1, now 2"),
+        ({"batch_size": 9}, "batch_size was 8, now 9"),
+        ({"patience": 3}, "patience was None, now 3"),
+    ],
+)
+def test_other_ways_to_fit_are_not_resumed(tmp_path, settings, said):
+    fit(trainer(), tmp_path, epochs=1)
+    with pytest.raises(ValueError, match=said):
+        fit(trainer(), tmp_path, **{"epochs": 1, **settings}, resume=True)
+
+
+def test_another_loss_is_not_resumed(tmp_path):
+    plain().fit((POINTS, LABELS), epochs=1, folder=tmp_path, progress=False)
+    with pytest.raises(ValueError, match=r"loss\.label_smoothing was 0.0, now 0.1"):
+        plain(loss=SoftmaxCrossEntropy(0.1)).fit((POINTS, LABELS), epochs=1, folder=tmp_path, resume=True)
 
 
 def test_other_data_is_not_resumed(tmp_path):
@@ -748,3 +778,67 @@ def test_a_broken_parameter_of_the_loss_is_named():
     it.loss.eval()
     with pytest.raises(NonFiniteError, match=r"The parameter loss\.b is not finite"):
         it.fit((POINTS, LABELS), epochs=1, progress=False)
+
+
+def test_examples_come_in_a_new_order_in_every_epoch():
+    def orders(seed):
+        seen = {}
+
+        def augment(x, rng, epoch, indices):
+            seen.setdefault(epoch, []).extend(indices.tolist())
+            return x
+
+        plain(augment=augment, seed=seed).fit((POINTS, LABELS), epochs=3, batch_size=8, progress=False)
+        return list(seen.values())
+
+    first = orders(0)
+    assert all(sorted(order) == list(range(45)) for order in first)
+    assert len({tuple(order) for order in [*first, range(45), *orders(1)]}) == 7
+    assert orders(0) == first
+
+
+class Breaking(Linear):
+    """Gives a gradient, or an output, that is not finite: in the backward pass, or for few examples only."""
+
+    fails = ""
+
+    def forward(self, x):
+        y = super().forward(x)
+        return y * np.float32(np.nan) if self.fails == "few" and len(x) < 45 else y
+
+    def backward(self, dy):
+        dx = super().backward(dy)
+        if self.fails == "backward":
+            self.dW = self.dW * np.float32(np.inf)
+            dx = None if dx is None else dx * np.float32(np.inf)
+        return dx
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_where_a_step_broke_behind_the_scores():
+    model = Sequential(Linear(4, 5, rng=0), ReLU(), Breaking(5, 4, rng=1), ReLU(), Linear(4, 3, rng=2))
+    model[2].fails = "backward"
+    with pytest.raises(NonFiniteError, match=r"First not finite: the gradient of 2\.b|the gradient of 2\.W, Breaking"):
+        plain(model).fit((POINTS, LABELS), epochs=1, progress=False)
+    few = Sequential(Breaking(4, 3, rng=0))
+    few[0].fails = "few"
+    it = Trainer(few, SoftmaxCrossEntropy(), SGD(few, 0.1), workers=2, piece=10)
+    with pytest.raises(NonFiniteError, match="Replayed as one piece, the step is finite: it broke in a piece"):
+        it.fit((POINTS, LABELS), epochs=1, batch_size=45, progress=False)
+    impossible = Sequential(Linear(4, 3, rng=0))
+    impossible[0].b[2] = -np.inf
+    with pytest.raises(NonFiniteError, match=r"The parameter 0\.b is not finite"):
+        plain(impossible).fit((POINTS, LABELS), epochs=1, progress=False)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_label_that_was_masked_away_is_asked_for():
+    class Masked(Linear):
+        def forward(self, x):
+            y = super().forward(x)
+            y[:, 2] = -np.inf
+            return y
+
+    assert (LABELS == 2).any()
+    with pytest.raises(NonFiniteError, match=r"First not finite: (the output of layer 0|.*is a label impossible\?)"):
+        plain(Sequential(Masked(4, 3, rng=0))).fit((POINTS, LABELS), epochs=1, batch_size=45, progress=False)

@@ -1,5 +1,6 @@
 """Many workers give what one gives: the same gradient, the same statistics, and the same bits when run again."""
 
+import signal
 import threading
 import time
 import traceback
@@ -168,18 +169,20 @@ def test_running_statistics_are_those_of_the_whole_batch(chosen):
 # -- the same bits -------------------------------------------------------------------------------------------------
 
 
-def trained(seed, chosen, steps=3):
+def trained(seed, chosen, steps=3, exact=False, late=()):
     model = Sequential(
         Conv2d(2, 16, 3, padding=1, rng=0), BatchNorm(16), ReLU(), Dropout(0.3), Flatten(), Dropout(0.2),
         Linear(16 * 30, 3, rng=2),
     )  # fmt: skip
     x, y = normal(13, 6, 5, 2).astype(np.float32), labels(13)
 
-    def augment(x, rng, *_):
+    def augment(x, rng, epoch, indices):
+        if indices[0] in late:
+            time.sleep(0.02)
         return x + rng.standard_normal(x.shape, np.float32)
 
     losses = []
-    with Crew(model, SoftmaxCrossEntropy(), chosen) as crew:
+    with Crew(model, SoftmaxCrossEntropy(), chosen, exact) as crew:
         for step in range(steps):
             losses.append(crew.step(Batch(x, np.arange(13), y, None, augment), (seed, 0, step)).loss)
             for place, array in model.named_parameters().items():
@@ -198,6 +201,16 @@ def test_same_seed_same_bits(chosen):
     assert other != losses and (different["0.W"] != arrays["0.W"]).any()
 
 
+@pytest.mark.parametrize("exact", [False, True])
+def test_the_bits_do_not_depend_on_who_is_late(exact):
+    """Three workers, whose sums depend on their order; the first, the last or nobody is late."""
+    ways = [trained(1, Plan(3, 5), exact=exact, late=late) for late in ((), (0, 1, 2), (8, 9, 10, 11, 12))]
+    for losses, arrays in ways[1:]:
+        assert losses == ways[0][0]
+        for place, array in arrays.items():
+            np.testing.assert_array_equal(array, ways[0][1][place])
+
+
 def test_every_piece_of_every_step_draws_its_own_numbers():
     seen = {}
 
@@ -210,6 +223,13 @@ def test_every_piece_of_every_step_draws_its_own_numbers():
         with Crew(model, SoftmaxCrossEntropy(), Plan(1, 2)) as crew:
             crew.step(Batch(np.ones((6, 2), "f4"), np.arange(6), labels(6, 2), None, augment), (seed, epoch, step))
     assert len(seen) == len(set(seen.values())) == 12
+    alone, drawn = set(list(seen.values())[:3]), []  # of (0, 0, 0): the same pieces draw the same, whoever takes them
+    with Crew(model, SoftmaxCrossEntropy(), Plan(3, 2)) as crew:
+        crew.step(
+            Batch(np.ones((6, 2), "f4"), np.arange(6), labels(6, 2), None,
+                  lambda x, rng, *_: (drawn.append(rng.integers(2**60)), x)[1]), (0, 0, 0)
+        )  # fmt: skip
+    assert set(drawn) == alone and len(drawn) == 3
     layers = [Dropout(), Dropout()]
     drawn = set()
     for key, number in (((0, 0, 0), 0), ((0, 0, 0), 1), ((0, 0, 1), 0), ((0, 1, 0), 0), ((1, 0, 0), 0)):
@@ -240,6 +260,27 @@ class Nervous(Linear):
             raise ZeroDivisionError("thirteen")
         time.sleep(0.01)
         return super().forward(x)
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="Windows sends no signal to a thread")
+def test_a_second_ctrl_c_does_not_wait_for_the_other_pieces():
+    model, pressed = Sequential(Nervous(2, 2)), []
+    model[0].counted = []
+
+    def augment(x, rng, epoch, indices):
+        if indices[0] == 4:
+            pressed.append(True)
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        return x
+
+    x = np.zeros((400, 2), np.float32)
+    found = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt), Crew(model, SoftmaxCrossEntropy(), Plan(2, 2)) as crew:
+            crew.step(Batch(x, np.arange(400), labels(400, 2), None, augment), KEY)
+    finally:
+        signal.signal(signal.SIGINT, found)
+    assert pressed and len(model[0].counted) < 100  # of 200 pieces
 
 
 @pytest.mark.parametrize("place", [0, 60, 119])
