@@ -12,15 +12,10 @@ from typing import Any
 
 from tutorials.exercises.grading import grade_source
 from tutorials.exercises.improve import in_sample
+from tutorials.exercises.roster import match_roster, read_roster
 from tutorials.exercises.runner import SECONDS, Process
 from tutorials.exercises.sheet import VERSION, Result, Sheet
-from tutorials.exercises.submissions import (
-    Submission,
-    as_handed_out,
-    match_roster,
-    read_roster,
-    read_submissions,
-)
+from tutorials.exercises.submissions import Submission, as_handed_out, read_submissions
 from tutorials.exercises.variants import variant_in, variant_of
 
 SETTINGS = "grading.json"
