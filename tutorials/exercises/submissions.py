@@ -156,27 +156,29 @@ def _add(submission: Submission, path: str, data: bytes, sheets: tuple[Sheet, ..
     name = path.rpartition("/")[2]
     if name.lower() in ("given.py", "__init__.py", "__main__.py", "setup.py", "conftest.py"):
         return
-    rank = tuple(int(number[:18]) for number in re.findall(r"\d+", _split(name)[1]))  # int refuses thousands of them
+    numbers = [int(number[:18]) for number in re.findall(r"\d+", _split(name)[1])]  # int refuses thousands of them
     if name.lower().endswith(CHECKPOINT):
-        id = exercise_of(name, None, sheets)
-        if id is not None and _counts(submission, id + CHECKPOINT, rank):
+        id, likeness = exercise_of(name, None, sheets)
+        if id is not None and _counts(submission, id + CHECKPOINT, (likeness, *numbers)):
             submission.networks[id] = data
         return
     text, problem = read_source(data)
-    id = exercise_of(name, text, sheets)
+    id, likeness = exercise_of(name, text, sheets)
     if id is None:
         if re.match(r"(?i)e\d\d", name) or not submission.notes:
             submission.notes.append(f"{name} belongs to no exercise")
         return
-    if _counts(submission, id, (int(text is not None), *rank)):
+    if _counts(submission, id, (int(text is not None), likeness, *numbers)):
         submission.files[id] = (text, problem)
 
 
 def _counts(submission: Submission, what: str, rank: tuple[int, ...]) -> bool:
-    """Whether a file counts: of several for the same the one with the highest number does."""
+    """Whether a file counts: of several for the same the one with the highest rank does, and of equals the first."""
     if what in submission._ranks:
-        submission.notes.append(f"several files for {what}: the one with the highest number counts")
-        if rank < submission._ranks[what]:
+        submission.notes.append(
+            f"several files for {what}: the one named most like it counts, then the highest number, then the first"
+        )
+        if rank <= submission._ranks[what]:
             return False
     submission._ranks[what] = rank
     return True
@@ -190,19 +192,25 @@ def _split(name: str) -> tuple[str, str]:
     return stem[:end], stem[end:]
 
 
-def exercise_of(name: str, text: str | None, sheets: tuple[Sheet, ...]) -> str | None:
-    """The exercise that a file answers, by its name ("softmax (1).py", "E01_softmax.py"), else by what it defines."""
+def exercise_of(name: str, text: str | None, sheets: tuple[Sheet, ...]) -> tuple[str | None, int]:
+    """(the exercise that a file answers, how much its name says so).
+
+    2: it has the exercise's name ("softmax (1).py", "E01_softmax.py"); 1: the name is part of it; 0: only what the
+    file defines says so, and that counts for no file that has another exercise's number ("e02.py").
+    """
     stem = re.sub(r"[\s-]+", "_", _split(name)[0]).lower()
     for sheet in sheets:
         if stem in (sheet.id, sheet.id[4:], sheet.id[:3]):
-            return sheet.id
+            return sheet.id, 2
     for sheet in sheets:
         if sheet.id in stem:
-            return sheet.id
+            return sheet.id, 1
+    numbered = re.match(r"e\d\d(?!\d)", stem)
     for sheet in sheets:
-        if text and all(re.search(rf"^(?:def|class)\s+{wanted}\b", text, re.MULTILINE) for wanted in sheet.names):
-            return sheet.id
-    return None
+        mine = numbered is None or numbered[0] == sheet.id[:3]
+        if mine and text and all(re.search(rf"^(?:def|class)\s+{n}\b", text, re.MULTILINE) for n in sheet.names):
+            return sheet.id, 0
+    return None, 0
 
 
 def as_handed_out(
