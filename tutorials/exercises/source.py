@@ -9,6 +9,11 @@ def read_source(data: bytes) -> tuple[str | None, str]:
     """(text, "") of the file, or (None, why it cannot be read)."""
     if len(data) > LARGEST:
         return None, f"the file has {len(data):,} bytes: an answer has a few thousand"
+    return decoded(data)
+
+
+def decoded(data: bytes) -> tuple[str | None, str]:
+    """(text, "") of any text file, or (None, why it cannot be read)."""
     utf_16 = data[:2] in (b"\xff\xfe", b"\xfe\xff")
     encodings = ["utf-16"] if utf_16 else ["utf-8-sig", "gb18030", "cp1252"]
     if b"\0" in data and not utf_16:
