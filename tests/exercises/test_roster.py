@@ -68,3 +68,18 @@ def test_of_two_students_of_one_name_the_number_decides(tmp_path):
     (tmp_path / "roster.csv").write_text("name,id,login\nJane Doe,5013,b\nJane Doe,,c\n", encoding="utf-8")
     matched, _ = match_roster(read_roster(tmp_path / "roster.csv"), found)
     assert {key: row["login"] for key, row in matched.items()} == {"Jane-Doe-5013": "b", "Jane-Doe-5012": "c"}
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-8", "utf-8-sig", "utf-16"])
+def test_western_names_are_not_read_as_chinese(encoding, tmp_path):
+    names = ["Jörg Müller", "Zoë Ünal", "Größer, Anaïs", "Müller"]
+    for some in (names[:1], names):
+        text = "name\n" + "".join(f'"{name}"\n' for name in some)
+        (tmp_path / "roster.csv").write_bytes(text.encode(encoding))
+        assert [row["name"] for row in read_roster(tmp_path / "roster.csv")] == some
+
+
+@pytest.mark.parametrize("encoding", ["gbk", "gb18030", "utf-8"])
+def test_chinese_names_are(encoding, tmp_path):
+    (tmp_path / "roster.csv").write_bytes("name\n李小明\n王芳\n张喆\n".encode(encoding))
+    assert [row["name"] for row in read_roster(tmp_path / "roster.csv")] == ["李小明", "王芳", "张喆"]

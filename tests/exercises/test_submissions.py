@@ -51,3 +51,15 @@ def test_of_copies_the_highest_number_counts_and_the_note_says_how(tmp_path):
     assert found.notes[0] == (
         "several files for e01_softmax: the one named most like it counts, then the highest number, then the first"
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "encoding"),
+    [("Jörg", "cp437"), ("Größer", "cp850"), ("李小明", "gbk"), ("李小明", "utf-8"), ("Zoë", "utf-8")],
+)
+def test_names_in_archives_whose_encoding_is_not_said(name, encoding, tmp_path):
+    raw = name.encode(encoding)
+    mark = "x" * len(raw)  # ASCII, so that zipfile does not say UTF-8
+    data = zipped({f"{mark}/softmax.py": GOOD}).replace(mark.encode() + b"/", raw + b"/")
+    (tmp_path / "class.zip").write_bytes(data)
+    assert [s.name for s in read_submissions(tmp_path / "class.zip", SHEETS).values()] == [name]

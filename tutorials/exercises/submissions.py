@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tutorials.exercises.sheet import Sheet
-from tutorials.exercises.source import LARGEST, read_source
+from tutorials.exercises.source import LARGEST, chinese, read_source
 from tutorials.exercises.variants import variant_in
 from tutorials.exercises.worker import writable
 
@@ -97,7 +97,7 @@ def _readable(name: str) -> str:
         raw = name.encode("cp437")
     except UnicodeEncodeError:
         return name
-    for encoding in ("utf-8", "gb18030"):
+    for encoding in ("utf-8", "gb18030") if chinese(raw) else ("utf-8",):
         try:
             return raw.decode(encoding)
         except UnicodeDecodeError:
