@@ -34,9 +34,9 @@ RELU = (HERE / "solutions" / "e05_relu.py").read_text(encoding="utf-8")
 SHEETS = tuple(e.sheet() for e in exercises() if e.number in (1, 5))
 
 
-def zipped(files: dict[str, str | bytes]) -> bytes:
+def zipped(files: dict[str, str | bytes], how: int = zipfile.ZIP_STORED) -> bytes:
     memory = io.BytesIO()
-    with zipfile.ZipFile(memory, "w") as archive:
+    with zipfile.ZipFile(memory, "w", how) as archive:
         for name, content in files.items():
             archive.writestr(name, content)
     return memory.getvalue()

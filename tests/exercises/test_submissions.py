@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
+import zipfile
+
 import pytest
 
 from tests.exercises.hostile import GOOD
 from tests.exercises.test_classroom import SHEETS, WRONG, zipped
+from tutorials.exercises import submissions
 from tutorials.exercises.specs import exercises
 from tutorials.exercises.submissions import exercise_of, read_submissions
 
@@ -63,3 +67,79 @@ def test_names_in_archives_whose_encoding_is_not_said(name, encoding, tmp_path):
     data = zipped({f"{mark}/softmax.py": GOOD}).replace(mark.encode() + b"/", raw + b"/")
     (tmp_path / "class.zip").write_bytes(data)
     assert [s.name for s in read_submissions(tmp_path / "class.zip", SHEETS).values()] == [name]
+
+
+MOODLES = "Jane Doe_5012_assignsubmission_file_/softmax-9.py"
+
+
+def test_a_repository_cannot_write_into_another_students_submission(tmp_path):
+    files = {"hw1-eve/relu.py": "", f"hw1-eve/{MOODLES}": WRONG, "hw1-max/softmax.py": GOOD, MOODLES: GOOD}
+    found = read_submissions(handed_in(tmp_path, files), SHEETS)
+    assert {key: s.files["e01_softmax"][0] for key, s in found.items()} == {
+        "hw1-eve": WRONG,
+        "hw1-max": GOOD,
+        "Jane-Doe-5012": GOOD,
+    }
+    canvas = {f"hw1-eve/{name}": WRONG for name in ("doejane_101_9001_softmax.py", "roemax_102_9001_softmax.py")}
+    found = read_submissions(handed_in(tmp_path / "more", canvas | {"hw1-max/softmax.py": GOOD}), SHEETS)
+    assert list(found) == ["hw1-eve", "hw1-max"] and submissions.ALONE in found["hw1-eve"].notes
+
+
+def test_long_folders_take_no_longer():
+    for name in ("a_1" * 20_000, "_" * 60_000, "_" + "1" * 60_000):
+        start = time.process_time()
+        assert submissions._student(f"{name}/softmax.py")[0] == (name, "", "folder")
+        assert time.process_time() - start < 1
+
+
+CANVAS = {"doejane_101_9001_softmax.py": GOOD, "roemax_102_9002_softmax.py": WRONG}
+MOODLE = {MOODLES: GOOD, "Max Roe_5013_assignsubmission_file_/softmax.py": WRONG}
+
+
+@pytest.mark.parametrize("export", [CANVAS, MOODLE])
+def test_an_export_may_lie_in_a_folder_of_its_own(export, tmp_path):
+    unpacked = handed_in(tmp_path / "in" / "submissions", export)
+    handed_in(tmp_path / "both", {"class.zip": zipped(export), "hw1-amy/softmax.py": GOOD})
+    (tmp_path / "class.zip").write_bytes(zipped({f"submissions/{name}": text for name, text in export.items()}))
+    wanted = {key: s.files for key, s in read_submissions(unpacked, SHEETS).items()}
+    assert len(wanted) == 2
+    for place in ("in", "class.zip", "both"):
+        found = read_submissions(tmp_path / place, SHEETS)
+        assert {key: s.files for key, s in found.items() if key != "hw1-amy"} == wanted
+
+
+def test_a_students_archive_is_that_students(tmp_path):
+    stubs = {"tutorials/__init__.py": "", "tutorials/exercises/e05_relu.py": "", "tutorials/exercises/e01.py": GOOD}
+    files = {
+        "jane.zip": zipped({"e01_softmax.py": GOOD, "helpers.py": ""}),
+        "joe.zip": zipped({"e01_softmax.py": WRONG}),
+        "amy.zip": zipped(stubs),
+        "sam.zip": zipped({"answers.pdf": ""}),
+        "export.zip": b"PK",
+        "class.zip": zipped(CANVAS),
+    }
+    found = read_submissions(handed_in(tmp_path, files), SHEETS)
+    sources = {key: s.files.get("e01_softmax", ("",))[0] for key, s in found.items()}
+    assert sources == {
+        "jane": GOOD,
+        "joe": WRONG,
+        "amy": GOOD,
+        "sam": "",
+        "export": "",
+        "doejane-101": GOOD,
+        "roemax-102": WRONG,
+    }
+    assert found["export"].notes == ["export.zip is no zip archive, or a damaged one: download it again"]
+
+
+@pytest.mark.parametrize("named", ["evil_103_{}_softmax-{}.py", "evil_{}/softmax-{}.py", "evil_103_{}_x-{}.ckpt"])
+def test_one_student_cannot_use_up_what_the_class_may_unpack_to(named, tmp_path, monkeypatch):
+    monkeypatch.setattr(submissions, "TOTAL", 1 << 20)
+    files = {named.format(i, i): b"\0" * (1 << 19) for i in range(4)} | CANVAS
+    (tmp_path / "class.zip").write_bytes(zipped(files))
+    found = read_submissions(tmp_path / "class.zip", SHEETS)
+    assert found["doejane-101"].files["e01_softmax"][0] == GOOD and found["roemax-102"].notes == []
+    (tmp_path / "class.zip").write_bytes(zipped({"evil_103_1_hw.zip": zipped(files, zipfile.ZIP_DEFLATED)} | CANVAS))
+    found = read_submissions(tmp_path / "class.zip", SHEETS)
+    assert "evil_103_1_hw.zip unpacks to more than 1 MiB: that is no homework" in found["evil-103"].notes
+    assert found["doejane-101"].files["e01_softmax"][0] == GOOD
