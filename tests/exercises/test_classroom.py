@@ -16,13 +16,14 @@ import pytest
 
 from tests.exercises.hostile import CALL, GOOD
 from tutorials.exercises import classroom, learner
+from tutorials.exercises.__main__ import main
 from tutorials.exercises.classroom import grade_class
 from tutorials.exercises.grading import grade_source
 from tutorials.exercises.harvest import harvest
 from tutorials.exercises.improve import in_sample
 from tutorials.exercises.paper import tasks, write_papers
 from tutorials.exercises.roster import match_roster, read_roster
-from tutorials.exercises.runner import HERE
+from tutorials.exercises.runner import HERE, SECONDS
 from tutorials.exercises.source import read_source
 from tutorials.exercises.specs import exercises
 from tutorials.exercises.submissions import exercise_of, read_submissions
@@ -338,6 +339,14 @@ def test_harvest_groups_answers_without_a_diagnosis_and_names_nobody(small_class
     found = harvest(small_class, 3, [1])
     assert found.startswith("2 answers to e01_softmax") and "\n" not in found
     assert not any(name in found for name in ("jane", "'sam'", "sam:"))
+
+
+def test_harvest_looks_at_what_was_graded(small_class, tmp_path, monkeypatch):
+    looked = []
+    monkeypatch.setattr("tutorials.exercises.harvest.harvest", lambda *asked: looked.append(asked) or "")
+    grade = ["grade", str(small_class), "--out", str(tmp_path / "out"), "--jobs", "2"]
+    assert main([*grade, "--seed", "3", "--exercises", "1"]) == main([*grade, "--harvest"]) == 0
+    assert looked == [(small_class, 3, [1], SECONDS)]
 
 
 def test_bugs_and_predictions_are_graded_in_the_variant_that_was_handed_out(tmp_path):

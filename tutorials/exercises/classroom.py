@@ -77,6 +77,7 @@ def grade_class(
     _tables(out, records, matched, found, missing, comments, sheets, assignment)
     return {
         "seed": settings["seed"],
+        "exercises": settings["exercises"],
         "students": len(records),
         "graded": len(todo),
         "missing": missing,
