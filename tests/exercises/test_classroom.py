@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import linecache
 import os
 import random
 import sys
@@ -390,6 +391,35 @@ def test_a_cell_is_checked_with_its_helpers_and_theirs(tmp_path, capsys):
     exec(compile(CELL, tmp_path / "cell.py", "exec"), names)
     learner.check(names["softmax"])
     assert capsys.readouterr().out == " 1 Softmax: 10 of 10 points\n"
+
+
+NOTEBOOK = """
+START, MOST, TITLE = 0, float("inf"), "Adam's step"
+class Adam: pass
+def keep(value, most=MOST):
+    return min(value, most)
+def as_it_is(kept):
+    return kept
+@as_it_is
+class Adam:"""
+
+
+def test_a_class_in_a_cell_is_found_with_what_it_uses(capsys):
+    solution = (HERE / "solutions" / "e10_adam.py").read_text(encoding="utf-8")
+    cell = solution.replace("class Adam:", NOTEBOOK).replace("self.t = 0", "self.t = keep(START, len(TITLE))")
+    linecache.cache["<cell 3>"] = (len(cell), None, cell.splitlines(keepends=True), "<cell 3>")  # as Jupyter does
+    names = {"__name__": "__main__"}
+    exec(compile(cell, "<cell 3>", "exec"), names)
+    learner.check(names["Adam"])
+    assert capsys.readouterr().out == "10 Adam: 9 of 9 points\n"
+
+
+def test_a_config_in_a_cell_is_told_what_to_run():
+    def config():
+        return {}
+
+    with pytest.raises(ValueError, match=r"file of exercise 29 or 30, and run `python -m tutorials.exercises train"):
+        learner.check(config)
 
 
 def test_a_notebook_is_told_its_own_words_and_every_check_counts(tmp_path, capsys, monkeypatch):
