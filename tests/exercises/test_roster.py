@@ -62,6 +62,15 @@ def test_names_decide_where_the_roster_does_not_have_the_systems_numbers(text, t
     assert missing == ["Amy Gone"]
 
 
+@pytest.mark.parametrize("names", [("Max Roe", "Jan van Dyke"), ('"Roe, Max"', '"van Dyke, Jan"')])
+def test_names_are_found_as_canvas_writes_them(names, tmp_path):
+    files = {"roemax_101_9001_softmax.py": GOOD, "vandykejan_102_9002_softmax.py": GOOD}
+    found = read_submissions(handed_in(tmp_path / "class", files), SHEETS)
+    (tmp_path / "roster.csv").write_text("\n".join(["name", *names]), encoding="utf-8")
+    matched, missing = match_roster(read_roster(tmp_path / "roster.csv"), found)
+    assert list(matched) == ["roemax-101", "vandykejan-102"] and missing == []
+
+
 def test_of_two_students_of_one_name_the_number_decides(tmp_path):
     files = {f"Jane Doe_{n}_assignsubmission_file_/softmax.py": GOOD for n in (5012, 5013)}
     found = read_submissions(handed_in(tmp_path / "class", files), SHEETS)

@@ -79,4 +79,6 @@ def _belongs(row: dict[str, str], submission: Submission, known: set[str]) -> bo
     login = row["login"].lower()
     if login and (folder == login or folder.endswith(f"-{login}")):
         return True
-    return letters(row["name"]) == letters(submission.name)
+    parts = [letters(part) for part in row["name"].split()]
+    joined = ["".join(parts[i:] + parts[:i]) for i in range(len(parts))]  # Canvas writes "Roe, Max" as roemax
+    return folder in joined or letters(row["name"]) == letters(submission.name)
