@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import linecache
 import os
 import random
 import sys
@@ -16,15 +17,17 @@ import pytest
 
 from tests.exercises.hostile import CALL, GOOD
 from tutorials.exercises import classroom, learner
+from tutorials.exercises.__main__ import main
 from tutorials.exercises.classroom import grade_class
 from tutorials.exercises.grading import grade_source
 from tutorials.exercises.harvest import harvest
 from tutorials.exercises.improve import in_sample
 from tutorials.exercises.paper import tasks, write_papers
-from tutorials.exercises.runner import HERE
+from tutorials.exercises.roster import match_roster, read_roster
+from tutorials.exercises.runner import HERE, SECONDS
 from tutorials.exercises.source import read_source
 from tutorials.exercises.specs import exercises
-from tutorials.exercises.submissions import exercise_of, match_roster, read_roster, read_submissions
+from tutorials.exercises.submissions import exercise_of, read_submissions
 from tutorials.exercises.variants import variant_of
 from tutorials.exercises.viva import write_viva
 
@@ -33,9 +36,9 @@ RELU = (HERE / "solutions" / "e05_relu.py").read_text(encoding="utf-8")
 SHEETS = tuple(e.sheet() for e in exercises() if e.number in (1, 5))
 
 
-def zipped(files: dict[str, str | bytes]) -> bytes:
+def zipped(files: dict[str, str | bytes], how: int = zipfile.ZIP_STORED) -> bytes:
     memory = io.BytesIO()
-    with zipfile.ZipFile(memory, "w") as archive:
+    with zipfile.ZipFile(memory, "w", how) as archive:
         for name, content in files.items():
             archive.writestr(name, content)
     return memory.getvalue()
@@ -184,12 +187,12 @@ def test_folders_belong_to_whom_they_say(tmp_path):
     ],
 )
 def test_renamed_files_find_their_exercise(name):
-    assert exercise_of(name, GOOD, SHEETS) == "e01_softmax"
+    assert exercise_of(name, GOOD, SHEETS)[0] == "e01_softmax"
 
 
 def test_long_names_take_no_longer():
-    assert exercise_of("copy-1" * 1000 + "x.py", GOOD, SHEETS) == "e01_softmax"
-    assert exercise_of("softmax" + " - Copy-1_v2 (3)" * 1000 + ".py", None, SHEETS) == "e01_softmax"
+    assert exercise_of("copy-1" * 1000 + "x.py", GOOD, SHEETS)[0] == "e01_softmax"
+    assert exercise_of("softmax" + " - Copy-1_v2 (3)" * 1000 + ".py", None, SHEETS)[0] == "e01_softmax"
 
 
 def test_encodings():
@@ -339,6 +342,14 @@ def test_harvest_groups_answers_without_a_diagnosis_and_names_nobody(small_class
     assert not any(name in found for name in ("jane", "'sam'", "sam:"))
 
 
+def test_harvest_looks_at_what_was_graded(small_class, tmp_path, monkeypatch):
+    looked = []
+    monkeypatch.setattr("tutorials.exercises.harvest.harvest", lambda *asked: looked.append(asked) or "")
+    grade = ["grade", str(small_class), "--out", str(tmp_path / "out"), "--jobs", "2"]
+    assert main([*grade, "--seed", "3", "--exercises", "1"]) == main([*grade, "--harvest"]) == 0
+    assert looked == [(small_class, 3, [1], SECONDS)]
+
+
 def test_bugs_and_predictions_are_graded_in_the_variant_that_was_handed_out(tmp_path):
     jane, max_ = variant_of("Jane Doe"), variant_of("Max Roe")
     assert jane != max_
@@ -380,6 +391,35 @@ def test_a_cell_is_checked_with_its_helpers_and_theirs(tmp_path, capsys):
     exec(compile(CELL, tmp_path / "cell.py", "exec"), names)
     learner.check(names["softmax"])
     assert capsys.readouterr().out == " 1 Softmax: 10 of 10 points\n"
+
+
+NOTEBOOK = """
+START, MOST, TITLE = 0, float("inf"), "Adam's step"
+class Adam: pass
+def keep(value, most=MOST):
+    return min(value, most)
+def as_it_is(kept):
+    return kept
+@as_it_is
+class Adam:"""
+
+
+def test_a_class_in_a_cell_is_found_with_what_it_uses(capsys):
+    solution = (HERE / "solutions" / "e10_adam.py").read_text(encoding="utf-8")
+    cell = solution.replace("class Adam:", NOTEBOOK).replace("self.t = 0", "self.t = keep(START, len(TITLE))")
+    linecache.cache["<cell 3>"] = (len(cell), None, cell.splitlines(keepends=True), "<cell 3>")  # as Jupyter does
+    names = {"__name__": "__main__"}
+    exec(compile(cell, "<cell 3>", "exec"), names)
+    learner.check(names["Adam"])
+    assert capsys.readouterr().out == "10 Adam: 9 of 9 points\n"
+
+
+def test_a_config_in_a_cell_is_told_what_to_run():
+    def config():
+        return {}
+
+    with pytest.raises(ValueError, match=r"file of exercise 29 or 30, and run `python -m tutorials.exercises train"):
+        learner.check(config)
 
 
 def test_a_notebook_is_told_its_own_words_and_every_check_counts(tmp_path, capsys, monkeypatch):

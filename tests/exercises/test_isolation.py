@@ -5,6 +5,7 @@ A sample runs; MINNET_FULL=1 runs every hostile answer.
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from tests.exercises.hostile import CALL, FEW, GOOD, HOSTILE
 from tutorials.exercises.grading import grade_source
 from tutorials.exercises.runner import HERE, Process
 from tutorials.exercises.specs import exercises
-from tutorials.exercises.worker import Call
+from tutorials.exercises.worker import Call, pack, play, read_message, unpack
 
 SHEETS = {e.number: e.sheet(11) for e in exercises() if e.number in (1, 4)}
 LINEAR = (HERE / "solutions" / "e04_linear.py").read_text(encoding="utf-8")
@@ -92,6 +93,56 @@ def test_given_works_for_the_exercises_after(process):
     source += "    assert softmax(dy).shape == s.shape\n    return s * (dy - np.sum(dy * s, 1, keepdims=True))\n"
     result = grade_source(sheet, source, process)
     assert result.earned == result.points, [v.problem for v in result.verdicts]
+
+
+DATACLASS = """
+from __future__ import annotations
+from dataclasses import dataclass
+import sys
+import numpy as np
+assert "e00" not in sys.modules
+@dataclass
+class Scores:
+    z: np.ndarray
+    shift: float = 0.0
+__name__ = []
+def softmax(z):
+    e = np.exp(Scores(z).z - z.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
+"""
+
+
+def test_an_answer_may_define_a_dataclass(process):
+    process.run("e00", GOOD, ["softmax"], [], [])
+    for _ in range(2):
+        result = grade_source(SHEETS[1], DATACLASS, process)
+    assert result.earned == result.points, [v.problem for v in result.verdicts]
+
+
+def test_an_array_that_is_there_many_times_counts_as_often():
+    once = np.zeros((1000, 1000))
+    assert len(unpack(pack([once] * 8), 1 << 26)) == 8
+    message = pack([once] * 9)
+    assert len(message) < 9e6 and len(unpack(message)) == 9  # sheets are ours
+    for many in (message, pack([np.zeros(0)] * (1 << 20))):
+        with pytest.raises(ValueError, match="an answer of more than 64 MiB"):
+            read_message(io.BytesIO(many))
+
+
+def test_an_answer_of_many_equal_arrays_is_refused(process):
+    many = "def softmax(z):\n    import numpy as np\n    return [np.zeros((1000, 1000))] * 20\n"
+    result = grade_source(SHEETS[1], many, process)
+    assert result.ended == "its answer cannot be read: an answer of more than 64 MiB"
+
+
+def test_who_stops_the_grader_is_heard(process):
+    def stops():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        play([Call("call", "stops")], {"stops": stops})
+    result = grade_source(SHEETS[1], CALL.format("raise KeyboardInterrupt"), process)
+    assert "KeyboardInterrupt" in result.broken.problem and not result.ended
 
 
 def test_settings_of_the_interpreter_end_with_their_exercise(process):

@@ -136,7 +136,7 @@ def _grade(args: argparse.Namespace) -> int:
     if args.harvest:
         from tutorials.exercises.harvest import harvest
 
-        print(harvest(args.place, found["seed"], args.exercises, args.seconds))
+        print(harvest(args.place, found["seed"], found["exercises"], args.seconds))
     return 0
 
 

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tutorials.exercises.frame import PUBLIC
+from tutorials.exercises.roster import read_roster
 from tutorials.exercises.runner import HERE
 from tutorials.exercises.sheet import VERSION, Sheet, to_bytes
 from tutorials.exercises.shelf import PUBLIC_FILE
 from tutorials.exercises.specs import exercises, sheet_of
-from tutorials.exercises.submissions import read_roster
 from tutorials.exercises.variants import VARIANTS, variant_of
 
 COMMON = (

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import secrets
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from tutorials.exercises.grading import grade_source
 from tutorials.exercises.improve import in_sample
+from tutorials.exercises.roster import match_roster, read_roster, read_table
 from tutorials.exercises.runner import SECONDS, Process
 from tutorials.exercises.sheet import VERSION, Result, Sheet
-from tutorials.exercises.submissions import (
-    Submission,
-    as_handed_out,
-    match_roster,
-    read_roster,
-    read_submissions,
-)
+from tutorials.exercises.submissions import Submission, as_handed_out, read_submissions
 from tutorials.exercises.variants import variant_in, variant_of
 
 SETTINGS = "grading.json"
@@ -55,6 +52,7 @@ def grade_class(
         raise ValueError(f"nobody is called {only!r}: the keys are {', '.join(found)}")
     students = out / "students"
     students.mkdir(parents=True, exist_ok=True)
+    comments = _comments(out / "comments.csv", found)
     (out / SETTINGS).write_text(json.dumps(settings, indent=1), encoding="utf-8")
     todo = [s for key, s in found.items() if only in (None, key) or not (students / f"{key}.json").exists()]
 
@@ -69,7 +67,6 @@ def grade_class(
                 json.dumps(record, indent=1, ensure_ascii=False), encoding="utf-8"
             )
     records = {key: json.loads((students / f"{key}.json").read_text(encoding="utf-8")) for key in found}
-    comments = _comments(out / "comments.csv", records)
     for key, record in records.items():
         page = pages.student_page(record, comments.get(key, ""), settings["seed"])
         (students / f"{key}.html").write_text(page, encoding="utf-8")
@@ -80,6 +77,7 @@ def grade_class(
     _tables(out, records, matched, found, missing, comments, sheets, assignment)
     return {
         "seed": settings["seed"],
+        "exercises": settings["exercises"],
         "students": len(records),
         "graded": len(todo),
         "missing": missing,
@@ -177,16 +175,23 @@ def _settings(out: Path, seed: int | None, exercises: list[int] | None, only: st
     return found
 
 
-def _comments(path: Path, records: dict[str, Any]) -> dict[str, str]:
+def _comments(path: Path, keys: Iterable[str]) -> dict[str, str]:
     """The teacher's comments by key: the file is theirs, and only gains lines for students who are new."""
-    rows: dict[str, str] = {}
-    if path.exists():
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            rows = {row["key"]: row.get("comment") or "" for row in csv.DictReader(file) if row.get("key")}
-    new = [key for key in records if key not in rows]
-    if new or not path.exists():
-        _write(path, ["key", "comment"], [[key, rows.get(key, "")] for key in [*rows, *new]])
-    return rows
+    if not path.exists():
+        _write(path, ["key", "comment"], [])
+    text, delimiter, header, rows = read_table(path)
+    if "key" not in header:
+        raise ValueError(f"{path} has no column key: its first line is {text.partition(chr(10))[0][:80]!r}")
+    lines = [dict(zip(header, row, strict=False)) for row in rows]
+    comments = {line["key"]: line.get("comment", "") for line in lines if line.get("key")}
+    new = [key for key in keys if key not in comments]
+    if new:
+        added = io.StringIO()
+        writer = csv.writer(added, delimiter=delimiter, lineterminator="\n")
+        writer.writerows([key if name == "key" else "" for name in header] for key in new)
+        kept = text if text.endswith("\n") else text + "\n"
+        path.write_text(kept + added.getvalue(), encoding="utf-8-sig")
+    return comments
 
 
 def _tables(

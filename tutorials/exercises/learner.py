@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import inspect
 import json
+import linecache
 import textwrap
 from contextlib import suppress
 from pathlib import Path
@@ -84,31 +86,41 @@ def train(folder: Path, number: int) -> str:
 def check(answer: Any, example: bool = False, why: bool = False) -> None:
     """`check(softmax)` in a notebook cell: finds the exercise by the function's or class's name and checks it.
 
-    The function's own source is what runs, with `import numpy as np` before it. `example=True` and `why=True` do what
-    --example and --why do on the command line.
+    Its own source is what runs, after `import numpy as np` and the functions, numbers and texts of the notebook that
+    it uses. `example=True` and `why=True` do what --example and --why do on the command line.
     """
     name = answer.__name__
-    sheet = next((s for s in public_sheets() if name in s.names), None)
-    if sheet is None:
+    asking = [s for s in public_sheets() if name in s.names]
+    if not asking:
         raise ValueError(
             f"no exercise asks for {name}: they ask for {', '.join(n for s in public_sheets() for n in s.names)}"
         )
-    outside = answer.__globals__ if inspect.isfunction(answer) else vars(inspect.getmodule(answer) or object)
+    sheet = asking[0]
+    if sheet.budget is not None:
+        raise ValueError(
+            f"{name} is handed in with a checkpoint: write it into the file of exercise "
+            f"{' or '.join(str(s.number) for s in asking)}, and run `python -m tutorials.exercises train NUMBER`, then "
+            "`check NUMBER`"
+        )
+    outside = next((function.__globals__ for function in _functions(answer)), {})
     parts = [answer] + [outside[n] for n in sheet.names if n != name and n in outside]
-    for part in parts:  # helpers from the same notebook, and theirs: the list grows
-        for used in _names_in(part):
-            value = outside.get(used)
-            ours = inspect.isfunction(value) and value.__globals__ is outside
-            if ours and value not in parts:
-                parts.append(value)
     given = ", ".join(sheet.given)
-    head = "import numpy as np\n" + (f"from given import {given}\n" if given else "")
+    head, body = "import numpy as np\n" + (f"from given import {given}\n" if given else ""), ""
     try:
-        source = head + "\n".join(textwrap.dedent(inspect.getsource(part)) for part in parts)
-    except OSError:
+        for part in parts:  # helpers from the same notebook, and theirs: the list grows
+            text = _source(part)
+            for used in sorted({node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}):
+                value = outside.get(used)
+                if inspect.isfunction(value) and value.__globals__ is outside and value not in parts:
+                    parts.append(value)
+                elif type(value) in (int, float, str):  # the notebook's constants
+                    head += f"{used} = {type(value).__name__}({str(value)!r})\n"
+            body = f"{text}\n{body}"  # what it uses comes before it
+    except (OSError, SyntaxError):
         raise ValueError(f"the source of {name} is not to be had: define it in a cell or a file") from None
     missing = [n for n in sheet.names if n not in (p.__name__ for p in parts)]
-    source += "".join(f"\ndef {n}(*a):\n    raise NotImplementedError('{n} is not defined yet')\n" for n in missing)
+    body += "".join(f"\ndef {n}(*a):\n    raise NotImplementedError('{n} is not defined yet')\n" for n in missing)
+    source = head + body
     with Process() as process:
         result, outcomes = grade_with_outcomes(sheet, source, process)
     print(line(result))
@@ -117,15 +129,23 @@ def check(answer: Any, example: bool = False, why: bool = False) -> None:
         print(details(sheet, result, outcomes, example, why, attempts, f"check({name}, {{}}=True)"))
 
 
-def _names_in(part: Any) -> set[str]:
-    codes = (
-        [part.__code__]
-        if inspect.isfunction(part)
-        else [f.__code__ for f in vars(part).values() if inspect.isfunction(f)]
-    )
-    for code in codes:  # comprehensions, lambdas and inner functions have code of their own
-        codes += [inner for inner in code.co_consts if inspect.iscode(inner)]
-    return {name for code in codes for name in code.co_names}
+def _functions(part: Any) -> list[Any]:
+    """A function itself, or the methods of a class."""
+    return [part] if inspect.isfunction(part) else [f for f in vars(part).values() if inspect.isfunction(f)]
+
+
+def _source(part: Any) -> str:
+    """The text of a function or class; OSError where it is not to be had."""
+    if inspect.isfunction(part):
+        return textwrap.dedent(inspect.getsource(part))
+    for method in _functions(part):  # a notebook's class does not know its cell: its methods do
+        lines = linecache.getlines(method.__code__.co_filename)
+        for node in ast.walk(ast.parse("".join(lines))):
+            if isinstance(node, ast.ClassDef) and node.name == part.__name__:
+                first, last = min(n.lineno for n in (node, *node.decorator_list)), node.end_lineno or 0
+                if first <= method.__code__.co_firstlineno <= last:
+                    return textwrap.dedent("".join(lines[first - 1 : last]))
+    raise OSError(f"no cell or file defines {part.__name__}")
 
 
 def line(result: Result, short: bool = False) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 
 from minnet import reference
 from minnet.page import page, paragraph, table
-from tutorials.exercises.submissions import read_roster
+from tutorials.exercises.roster import read_roster
 
 
 def write_papers(roster: Path, out: Path, seed: int) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 LARGEST = 1 << 20
 
 
@@ -9,8 +11,14 @@ def read_source(data: bytes) -> tuple[str | None, str]:
     """(text, "") of the file, or (None, why it cannot be read)."""
     if len(data) > LARGEST:
         return None, f"the file has {len(data):,} bytes: an answer has a few thousand"
+    return decoded(data)
+
+
+def decoded(data: bytes) -> tuple[str | None, str]:
+    """(text, "") of any text file, or (None, why it cannot be read)."""
     utf_16 = data[:2] in (b"\xff\xfe", b"\xfe\xff")
-    encodings = ["utf-16"] if utf_16 else ["utf-8-sig", "gb18030", "cp1252"]
+    guesses = ["gb18030", "cp1252"] if chinese(data) else ["cp1252", "gb18030"]
+    encodings = ["utf-16"] if utf_16 else ["utf-8-sig", *guesses]
     if b"\0" in data and not utf_16:
         return None, "the file is no text: is it the .py file that was written?"
     for encoding in encodings:
@@ -20,3 +28,9 @@ def read_source(data: bytes) -> tuple[str | None, str]:
             continue
         return text.replace("\r\n", "\n").replace("\r", "\n"), ""
     return None, "the file's encoding is unknown: save it as UTF-8"
+
+
+def chinese(data: bytes) -> bool:
+    """Whether high bytes come in the pairs of Chinese characters; in western encodings most stand alone."""
+    paired = sum(map(len, re.findall(rb"(?:[\xa1-\xf7][\xa1-\xfe])+", data)))
+    return 2 * paired > len(re.findall(rb"[\x80-\xff]", data))

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import re
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tutorials.exercises.sheet import Sheet
-from tutorials.exercises.source import LARGEST, read_source
-from tutorials.exercises.variants import letters, variant_in
+from tutorials.exercises.source import LARGEST, chinese, read_source
+from tutorials.exercises.variants import variant_in
 from tutorials.exercises.worker import writable
 
 TOTAL = 256 << 20  # bytes that are read from one archive
@@ -23,9 +23,8 @@ CANVAS = re.compile(r"(?P<name>[^_/]+)_(?:LATE_)?(?P<id>\d+)_\d+_(?P<file>[^/]+)
 MOODLE = re.compile(r"(?P<name>[^/]+)_(?P<id>\d+)_assignsubmission_(?:file|onlinetext)_?/(?P<file>.+)$")
 # " (1)", "-2", " - Copy 3", "_final", "_v2", one or several: written backwards, as they stand at the end.
 COPY = re.compile(r"(?:(?:\)\d+\(|(?:\d+[\s_-]*)?ypoc|eipok|\d*lanif|\d+v)[\s_-]*|\d+-)+", re.IGNORECASE)
-
-
 CHECKPOINT = ".ckpt"
+ALONE = "files here are named as in a class's export: if the folder is one, grade it alone"
 
 
 @dataclass
@@ -59,38 +58,64 @@ def read_submissions(place: Path, sheets: tuple[Sheet, ...]) -> dict[str, Submis
 
 
 def _in_folder(place: Path) -> Iterator[tuple[str, bytes]]:
-    for path in sorted(place.rglob("*")):
-        relative = writable(path.relative_to(place).as_posix())
-        if _wanted(relative) and path.is_file() and not path.is_symlink():
-            if path.stat().st_size > TOTAL:
-                yield relative, b"\0"
-            else:
-                yield relative, path.read_bytes()
+    paths = [(writable(path.relative_to(place).as_posix()), path) for path in sorted(place.rglob("*"))]
+    for name, path in _unwrapped([(n, p) for n, p in paths if _wanted(n) and p.is_file() and not p.is_symlink()]):
+        if path.stat().st_size > TOTAL:
+            yield name, b"\0"
+        else:
+            yield name, path.read_bytes()
 
 
 def _in_zip(data: bytes, title: str, of_class: bool = False) -> Iterator[tuple[str, bytes]]:
     """(name, content) of the files in an archive; in one of a whole class the students' archives may be large."""
+    archive, entries = _entries(data, title)
+    left: dict[Any, int] = {}  # bytes by student
+    for name, entry in _unwrapped(entries) if of_class else entries:
+        student = _student(name)[0] if of_class else None
+        archived = of_class and name.lower().endswith(".zip")  # what it unpacks to is counted by itself
+        room = left.setdefault(student, TOTAL)
+        try:
+            with archive.open(entry) as file:
+                content = file.read((TOTAL if archived else min(room, LARGEST * 8)) + 1)
+        except Exception:  # zlib's and lzma's own kinds too
+            content = b"\0"  # encrypted or damaged: read_source will say that it is no text
+        left[student] = max(room - (0 if archived else len(content)), 0)
+        if not left[student] and not of_class:
+            raise ValueError(f"{title} unpacks to more than {TOTAL >> 20} MiB: that is no homework")
+        yield name, content if left[student] else b"\0"
+
+
+def _entries(data: bytes, title: str) -> tuple[zipfile.ZipFile, list[tuple[str, zipfile.ZipInfo]]]:
+    """An archive, and its entries that may be an answer with their names."""
     try:
         archive = zipfile.ZipFile(io.BytesIO(data))
     except Exception:  # of many kinds: what is damaged decides
         raise ValueError(f"{title} is no zip archive, or a damaged one: download it again") from None
-    left = TOTAL
+    entries = []
     for entry in archive.infolist():
         name = entry.filename.replace("\\", "/")
         if not entry.flag_bits & 0x800:  # the archive does not say that the name is UTF-8
             name = _readable(name)
-        if entry.is_dir() or not _wanted(name):
-            continue
-        archived = of_class and name.lower().endswith(".zip")
-        try:
-            with archive.open(entry) as file:
-                content = file.read((TOTAL if archived else min(left, LARGEST * 8)) + 1)
-        except Exception:  # zlib's and lzma's own kinds too
-            content = b"\0"  # encrypted or damaged: read_source will say that it is no text
-        left -= 0 if archived else len(content)  # what it unpacks to is counted by itself
-        if left <= 0:
-            raise ValueError(f"{title} unpacks to more than {TOTAL >> 20} MiB: that is no class's homework")
-        yield name, content
+        if not entry.is_dir() and _wanted(name):
+            entries.append((name, entry))
+    return archive, entries
+
+
+def _unwrapped(files: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """The files with their names, without the one folder that an export of several students was unpacked into.
+
+    Beside other folders a student could have made it: it stays, and `_add_all` notes it.
+    """
+    folders = {name.partition("/")[0] for name, _ in files}
+    inner = [(name.partition("/")[2], file) for name, file in files]
+    wrapped = len(folders) == 1 and not _exported(files) and len(_exported(inner)) > 1
+    return inner if wrapped else files
+
+
+def _exported(files: list[tuple[str, Any]]) -> set[tuple[str, str, str]]:
+    """The students of Canvas' or Moodle's export; nobody where a file has another name than those give."""
+    students = {_student(name)[0] for name, _ in files}
+    return students if all(system != "folder" for _, _, system in students) else set()
 
 
 def _readable(name: str) -> str:
@@ -98,7 +123,7 @@ def _readable(name: str) -> str:
         raw = name.encode("cp437")
     except UnicodeEncodeError:
         return name
-    for encoding in ("utf-8", "gb18030"):
+    for encoding in ("utf-8", "gb18030") if chinese(raw) else ("utf-8",):
         try:
             return raw.decode(encoding)
         except UnicodeDecodeError:
@@ -116,33 +141,30 @@ def _wanted(name: str) -> bool:
 def _add_all(found: dict[str, Submission], files: Iterator[tuple[str, bytes]], sheets: tuple[Sheet, ...]) -> None:
     for name, content in files:
         student, inner = _student(name)
-        if inner.lower().endswith(".zip"):
-            try:
-                inside = list(_in_zip(content, name, student is None))
-            except ValueError as problem:
-                kept = _kept(found, student) if student else None
-                if kept:
-                    kept.notes.append(str(problem))
+        try:
+            if inner == name and name.lower().endswith(".zip") and _exported(_entries(content, name)[1]):
+                _add_all(found, _in_zip(content, name, True), sheets)  # a whole class's export lies in the folder
                 continue
-            if student is None:  # a whole class's export lies in the folder
-                _add_all(found, iter(inside), sheets)
+            mine = _kept(found, student)
+            if student[2] == "folder" and inner != name and _exported([(inner, None)]) and ALONE not in mine.notes:
+                mine.notes.append(ALONE)
+            if inner.lower().endswith(".zip"):
+                for path, data in _in_zip(content, name):
+                    _add(mine, path, data, sheets)
             else:
-                for path, data in inside:
-                    _add(_kept(found, student), path, data, sheets)
-        elif student is not None:
-            _add(_kept(found, student), inner, content, sheets)
+                _add(mine, inner, content, sheets)
+        except ValueError as problem:
+            _kept(found, student).notes.append(str(problem))
 
 
-def _student(name: str) -> tuple[tuple[str, str, str] | None, str]:
+def _student(name: str) -> tuple[tuple[str, str, str], str]:
     """((name, id, system) of the student, the file's own name) from a path in an export."""
-    if match := MOODLE.search(name):
-        return (match["name"].rpartition("/")[2], match["id"], "moodle"), match["file"]
+    if match := MOODLE.match(name):  # only in front: a repository may hold any folders
+        return (match["name"], match["id"], "moodle"), match["file"]
     if match := CANVAS.fullmatch(name):  # Canvas makes no folders
         return (match["name"], match["id"], "canvas"), match["file"]
     if "/" in name:
         return (name.partition("/")[0], "", "folder"), name.partition("/")[2]
-    if name.lower().endswith(".zip"):
-        return None, name
     return (Path(name).stem, "", "folder"), name
 
 
@@ -157,27 +179,29 @@ def _add(submission: Submission, path: str, data: bytes, sheets: tuple[Sheet, ..
     name = path.rpartition("/")[2]
     if name.lower() in ("given.py", "__init__.py", "__main__.py", "setup.py", "conftest.py"):
         return
-    rank = tuple(int(number[:18]) for number in re.findall(r"\d+", _split(name)[1]))  # int refuses thousands of them
+    numbers = [int(number[:18]) for number in re.findall(r"\d+", _split(name)[1])]  # int refuses thousands of them
     if name.lower().endswith(CHECKPOINT):
-        id = exercise_of(name, None, sheets)
-        if id is not None and _counts(submission, id + CHECKPOINT, rank):
+        id, likeness = exercise_of(name, None, sheets)
+        if id is not None and _counts(submission, id + CHECKPOINT, (likeness, *numbers)):
             submission.networks[id] = data
         return
     text, problem = read_source(data)
-    id = exercise_of(name, text, sheets)
+    id, likeness = exercise_of(name, text, sheets)
     if id is None:
         if re.match(r"(?i)e\d\d", name) or not submission.notes:
             submission.notes.append(f"{name} belongs to no exercise")
         return
-    if _counts(submission, id, (int(text is not None), *rank)):
+    if _counts(submission, id, (int(text is not None), likeness, *numbers)):
         submission.files[id] = (text, problem)
 
 
 def _counts(submission: Submission, what: str, rank: tuple[int, ...]) -> bool:
-    """Whether a file counts: of several for the same the one with the highest number does."""
+    """Whether a file counts: of several for the same the one with the highest rank does, and of equals the first."""
     if what in submission._ranks:
-        submission.notes.append(f"several files for {what}: the one with the highest number counts")
-        if rank < submission._ranks[what]:
+        submission.notes.append(
+            f"several files for {what}: the one named most like it counts, then the highest number, then the first"
+        )
+        if rank <= submission._ranks[what]:
             return False
     submission._ranks[what] = rank
     return True
@@ -191,19 +215,25 @@ def _split(name: str) -> tuple[str, str]:
     return stem[:end], stem[end:]
 
 
-def exercise_of(name: str, text: str | None, sheets: tuple[Sheet, ...]) -> str | None:
-    """The exercise that a file answers, by its name ("softmax (1).py", "E01_softmax.py"), else by what it defines."""
+def exercise_of(name: str, text: str | None, sheets: tuple[Sheet, ...]) -> tuple[str | None, int]:
+    """(the exercise that a file answers, how much its name says so).
+
+    2: it has the exercise's name ("softmax (1).py", "E01_softmax.py"); 1: the name is part of it; 0: only what the
+    file defines says so, and that counts for no file that has another exercise's number ("e02.py").
+    """
     stem = re.sub(r"[\s-]+", "_", _split(name)[0]).lower()
     for sheet in sheets:
         if stem in (sheet.id, sheet.id[4:], sheet.id[:3]):
-            return sheet.id
+            return sheet.id, 2
     for sheet in sheets:
         if sheet.id in stem:
-            return sheet.id
+            return sheet.id, 1
+    numbered = re.match(r"e\d\d(?!\d)", stem)
     for sheet in sheets:
-        if text and all(re.search(rf"^(?:def|class)\s+{wanted}\b", text, re.MULTILINE) for wanted in sheet.names):
-            return sheet.id
-    return None
+        mine = numbered is None or numbered[0] == sheet.id[:3]
+        if mine and text and all(re.search(rf"^(?:def|class)\s+{n}\b", text, re.MULTILINE) for n in sheet.names):
+            return sheet.id, 0
+    return None, 0
 
 
 def as_handed_out(
@@ -215,62 +245,3 @@ def as_handed_out(
         variant = variant_in(submission.files.get(sheet.id, (None, ""))[0]) if sheet.personal else 0
         found.append((find(sheet.number, variant) or sheet) if variant else sheet)
     return tuple(found)
-
-
-def read_roster(path: Path) -> list[dict[str, str]]:
-    """Rows of a roster with name, id, login: from a CSV with any of the columns that the systems use."""
-    text, problem = read_source(path.read_bytes())
-    if text is None:
-        raise ValueError(f"{path}: {problem}")
-    rows = []
-    for row in csv.DictReader(io.StringIO(text)):
-        lower = {(k or "").strip().lower(): (v or "").strip() for k, v in row.items() if isinstance(v, str)}
-        name = lower.get("full name") or lower.get("student") or lower.get("name") or ""
-        name = name or " ".join(filter(None, [lower.get("first name"), lower.get("surname") or lower.get("last name")]))
-        id = lower.get("identifier") or lower.get("id") or lower.get("id number") or ""
-        login = (
-            lower.get("github_username")
-            or lower.get("sis login id")
-            or lower.get("login")
-            or lower.get("username")
-            or ""
-        )
-        if name or id or login:
-            rows.append(
-                {
-                    "name": name or login or id,
-                    "id": id.removeprefix("Participant "),
-                    "login": login,
-                    "sis": lower.get("sis user id", ""),
-                    "section": lower.get("section", ""),
-                    "email": lower.get("email address", ""),
-                }
-            )
-    if not rows:
-        raise ValueError(f"{path} lists nobody: a first line with name, id or github_username is expected")
-    return rows
-
-
-def match_roster(
-    roster: list[dict[str, str]], found: dict[str, Submission]
-) -> tuple[dict[str, dict[str, str]], list[str]]:
-    """({key of a submission: its row}, names of those who handed nothing in)."""
-    matched: dict[str, dict[str, str]] = {}
-    for row in sorted(roster, key=lambda row: -len(row["login"])):  # hw1-max-roe is max-roe's, not roe's
-        for key, submission in found.items():
-            if key not in matched and _belongs(row, submission):
-                matched[key] = row
-                submission.name = row["name"]
-                break
-    taken = {id(row) for row in matched.values()}
-    return matched, [row["name"] for row in roster if id(row) not in taken]
-
-
-def _belongs(row: dict[str, str], submission: Submission) -> bool:
-    if submission.id:
-        return row["id"] == submission.id
-    folder = submission.name.lower()
-    login = row["login"].lower()
-    if login and (folder == login or folder.endswith(f"-{login}")):
-        return True
-    return letters(row["name"]) == letters(submission.name)

@@ -19,7 +19,8 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 FLOOD = 100_000  # printed characters that one exercise may need
-LARGEST = 1 << 26  # bytes of one message
+LARGEST = 1 << 26  # bytes of one message, and of the arrays in it
+TOO_LARGE = "an answer of more than 64 MiB"
 KINDS = "biufcUS"
 ALLOWED = ("numpy", "given")
 
@@ -82,8 +83,8 @@ def pack(value: Any) -> bytes:
     return struct.pack(">QQ", len(header), len(body)) + header + body
 
 
-def unpack(data: bytes) -> Any:
-    """What `pack` packed; ValueError when it is something else."""
+def unpack(data: bytes, most: float = float("inf")) -> Any:
+    """What `pack` packed; ValueError when it is something else, or has arrays of more than so many bytes."""
     size, rest = struct.unpack(">QQ", data[:16])
     if len(data) != 16 + size + rest:
         raise ValueError("a message of another length than it says")
@@ -96,8 +97,10 @@ def unpack(data: bytes) -> Any:
             raise ValueError(f"an array of {dtype}")
         arrays.append(np.frombuffer(data, dtype, count, start).reshape(shape) if count else np.zeros(shape, dtype))
         start += count * dtype.itemsize
+    total = 0
 
     def decode(item: Any) -> Any:
+        nonlocal total
         if isinstance(item, str):
             return writable(item)
         if isinstance(item, list):
@@ -106,7 +109,11 @@ def unpack(data: bytes) -> Any:
             return item
         ((kind, inner),) = item.items()
         if kind == "a":
-            return arrays[inner].copy()
+            array = arrays[inner].copy()
+            total += sys.getsizeof(array)  # an array is sent once, and may be there many times
+            if total > most:
+                raise ValueError(TOO_LARGE)
+            return array
         if kind == "r":
             return Seed(inner)
         if kind == "c":
@@ -130,8 +137,8 @@ def read_message(stream: BinaryIO) -> Any:
         return None
     size, rest = struct.unpack(">QQ", start)
     if size + rest > LARGEST:
-        raise ValueError("an answer of more than 64 MiB")
-    return unpack(start + stream.read(size + rest))
+        raise ValueError(TOO_LARGE)
+    return unpack(start + stream.read(size + rest), LARGEST)
 
 
 # -- playing calls -------------------------------------------------------------------------------------------------
@@ -179,6 +186,8 @@ def play(calls: list[Call], names: dict[str, Any], file: str | None = None) -> d
             if how in ("call", "method", "do") and before != [_bytes(a) for a in args]:
                 changed.append(name)
     except BaseException as problem:
+        if isinstance(problem, KeyboardInterrupt) and __name__ != "__main__":
+            raise  # not in a student's process: somebody wants to stop the grader
         error = _described(problem, file)
     return {"results": results, "error": error, "changed": changed, "lines": counter[0]}
 
@@ -390,7 +399,7 @@ def main() -> None:
     normal = numpy_now()
     errors, filters, depth = np.geterr(), [*warnings.filters], sys.getrecursionlimit()
     names: dict[str, Any] = {}
-    file = ""
+    file = loaded = ""
     while (question := read_message(questions)) is not None:
         printed = sys.stdout = sys.stderr = Printed()  # type: ignore[assignment]
         if "load" in question:
@@ -401,7 +410,9 @@ def main() -> None:
             warnings.filters.extend(filters)  # type: ignore[attr-defined]
             sys.setrecursionlimit(depth)
             sys.modules["given"] = _given(given_code, question["given"])
-            module = types.ModuleType(question["id"])
+            sys.modules.pop(loaded, None)
+            loaded = question["id"]
+            module = sys.modules[loaded] = types.ModuleType(loaded)  # dataclasses look for it there
             names, error = vars(module), None
             try:
                 exec(compile(question["load"], file, "exec"), names)

@@ -1,0 +1,145 @@
+"""Which file counts, whose it is, and what one student's files cannot do to the others'."""
+
+from __future__ import annotations
+
+import time
+import zipfile
+
+import pytest
+
+from tests.exercises.hostile import GOOD
+from tests.exercises.test_classroom import SHEETS, WRONG, zipped
+from tutorials.exercises import submissions
+from tutorials.exercises.specs import exercises
+from tutorials.exercises.submissions import exercise_of, read_submissions
+
+CONFIG = "def config():\n    return {}\n"
+NETWORKS = tuple(e.sheet() for e in exercises() if e.number in (29, 30))
+
+
+def handed_in(place, files):
+    """A folder with these files in it."""
+    for name, content in files.items():
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    return place
+
+
+@pytest.mark.parametrize("other", ["helpers.py", "e02_softmax_backward.py", "e01_softmax_backup.py"])
+def test_a_file_with_the_exercises_own_name_counts(other, tmp_path):
+    files = [("jane/e01_softmax.py", GOOD), (f"jane/{other}", WRONG)]
+    for ordered in (files, files[::-1]):
+        (tmp_path / "class.zip").write_bytes(zipped(dict(ordered)))
+        found = read_submissions(tmp_path / "class.zip", SHEETS)["jane"]
+        assert found.files["e01_softmax"][0] == GOOD
+
+
+def test_of_equals_the_first_counts(tmp_path):
+    files = {"jane/softmax.py": GOOD, "jane/zzz/softmax.py": WRONG}
+    assert read_submissions(handed_in(tmp_path, files), SHEETS)["jane"].files["e01_softmax"][0] == GOOD
+
+
+def test_a_file_named_as_another_exercise_is_not_matched_by_what_it_defines(tmp_path):
+    files = {"jane/e29_improve_digits.py": CONFIG + "# 29\n", "jane/e30_improve_few.py": CONFIG + "# 30\n"}
+    found = read_submissions(handed_in(tmp_path, files), NETWORKS[:1])["jane"]
+    assert found.files == {"e29_improve_digits": (CONFIG + "# 29\n", "")}
+    assert exercise_of("E30.py", CONFIG, NETWORKS[:1])[0] is None
+    assert exercise_of("e29_mine.py", CONFIG, NETWORKS[1:])[0] is None
+    assert exercise_of("e30_mine.py", CONFIG, NETWORKS)[0] == "e30_improve_few"
+
+
+def test_of_copies_the_highest_number_counts_and_the_note_says_how(tmp_path):
+    files = {"jane/softmax (2).py": WRONG, "jane/softmax (10).py": GOOD, "jane/softmax.py": WRONG}
+    found = read_submissions(handed_in(tmp_path, files), SHEETS)["jane"]
+    assert found.files["e01_softmax"][0] == GOOD
+    assert found.notes[0] == (
+        "several files for e01_softmax: the one named most like it counts, then the highest number, then the first"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "encoding"),
+    [("Jörg", "cp437"), ("Größer", "cp850"), ("李小明", "gbk"), ("李小明", "utf-8"), ("Zoë", "utf-8")],
+)
+def test_names_in_archives_whose_encoding_is_not_said(name, encoding, tmp_path):
+    raw = name.encode(encoding)
+    mark = "x" * len(raw)  # ASCII, so that zipfile does not say UTF-8
+    data = zipped({f"{mark}/softmax.py": GOOD}).replace(mark.encode() + b"/", raw + b"/")
+    (tmp_path / "class.zip").write_bytes(data)
+    assert [s.name for s in read_submissions(tmp_path / "class.zip", SHEETS).values()] == [name]
+
+
+MOODLES = "Jane Doe_5012_assignsubmission_file_/softmax-9.py"
+
+
+def test_a_repository_cannot_write_into_another_students_submission(tmp_path):
+    files = {"hw1-eve/relu.py": "", f"hw1-eve/{MOODLES}": WRONG, "hw1-max/softmax.py": GOOD, MOODLES: GOOD}
+    found = read_submissions(handed_in(tmp_path, files), SHEETS)
+    assert {key: s.files["e01_softmax"][0] for key, s in found.items()} == {
+        "hw1-eve": WRONG,
+        "hw1-max": GOOD,
+        "Jane-Doe-5012": GOOD,
+    }
+    canvas = {f"hw1-eve/{name}": WRONG for name in ("doejane_101_9001_softmax.py", "roemax_102_9001_softmax.py")}
+    found = read_submissions(handed_in(tmp_path / "more", canvas | {"hw1-max/softmax.py": GOOD}), SHEETS)
+    assert list(found) == ["hw1-eve", "hw1-max"] and submissions.ALONE in found["hw1-eve"].notes
+
+
+def test_long_folders_take_no_longer():
+    for name in ("a_1" * 20_000, "_" * 60_000, "_" + "1" * 60_000):
+        start = time.process_time()
+        assert submissions._student(f"{name}/softmax.py")[0] == (name, "", "folder")
+        assert time.process_time() - start < 1
+
+
+CANVAS = {"doejane_101_9001_softmax.py": GOOD, "roemax_102_9002_softmax.py": WRONG}
+MOODLE = {MOODLES: GOOD, "Max Roe_5013_assignsubmission_file_/softmax.py": WRONG}
+
+
+@pytest.mark.parametrize("export", [CANVAS, MOODLE])
+def test_an_export_may_lie_in_a_folder_of_its_own(export, tmp_path):
+    unpacked = handed_in(tmp_path / "in" / "submissions", export)
+    handed_in(tmp_path / "both", {"class.zip": zipped(export), "hw1-amy/softmax.py": GOOD})
+    (tmp_path / "class.zip").write_bytes(zipped({f"submissions/{name}": text for name, text in export.items()}))
+    wanted = {key: s.files for key, s in read_submissions(unpacked, SHEETS).items()}
+    assert len(wanted) == 2
+    for place in ("in", "class.zip", "both"):
+        found = read_submissions(tmp_path / place, SHEETS)
+        assert {key: s.files for key, s in found.items() if key != "hw1-amy"} == wanted
+
+
+def test_a_students_archive_is_that_students(tmp_path):
+    stubs = {"tutorials/__init__.py": "", "tutorials/exercises/e05_relu.py": "", "tutorials/exercises/e01.py": GOOD}
+    files = {
+        "jane.zip": zipped({"e01_softmax.py": GOOD, "helpers.py": ""}),
+        "joe.zip": zipped({"e01_softmax.py": WRONG}),
+        "amy.zip": zipped(stubs),
+        "sam.zip": zipped({"answers.pdf": ""}),
+        "export.zip": b"PK",
+        "class.zip": zipped(CANVAS),
+    }
+    found = read_submissions(handed_in(tmp_path, files), SHEETS)
+    sources = {key: s.files.get("e01_softmax", ("",))[0] for key, s in found.items()}
+    assert sources == {
+        "jane": GOOD,
+        "joe": WRONG,
+        "amy": GOOD,
+        "sam": "",
+        "export": "",
+        "doejane-101": GOOD,
+        "roemax-102": WRONG,
+    }
+    assert found["export"].notes == ["export.zip is no zip archive, or a damaged one: download it again"]
+
+
+@pytest.mark.parametrize("named", ["evil_103_{}_softmax-{}.py", "evil_{}/softmax-{}.py", "evil_103_{}_x-{}.ckpt"])
+def test_one_student_cannot_use_up_what_the_class_may_unpack_to(named, tmp_path, monkeypatch):
+    monkeypatch.setattr(submissions, "TOTAL", 1 << 20)
+    files = {named.format(i, i): b"\0" * (1 << 19) for i in range(4)} | CANVAS
+    (tmp_path / "class.zip").write_bytes(zipped(files))
+    found = read_submissions(tmp_path / "class.zip", SHEETS)
+    assert found["doejane-101"].files["e01_softmax"][0] == GOOD and found["roemax-102"].notes == []
+    (tmp_path / "class.zip").write_bytes(zipped({"evil_103_1_hw.zip": zipped(files, zipfile.ZIP_DEFLATED)} | CANVAS))
+    found = read_submissions(tmp_path / "class.zip", SHEETS)
+    assert "evil_103_1_hw.zip unpacks to more than 1 MiB: that is no homework" in found["evil-103"].notes
+    assert found["doejane-101"].files["e01_softmax"][0] == GOOD
