@@ -154,9 +154,54 @@ class StopsEarly(Dense):
         return super().backward(dy) if self.needs_dx else None
 
 
+class Downcasts(Squash):
+    def forward(self, x):
+        return super().forward(x).astype(np.float32)
+
+
+class Touches(Squash):
+    """Writes into x what stood there already."""
+
+    def forward(self, x):
+        x += 0
+        return super().forward(x)
+
+
+class LooseInFloat32(Squash):
+    """A path of its own for float32 in another memory order, wrong by a fiftieth."""
+
+    def forward(self, x):
+        wrong = x.dtype == np.float32 and not x.flags.c_contiguous
+        return super().forward(x) * x.dtype.type(1.02 if wrong else 1)
+
+
+class SecondBackward(Squash):
+    """The third call of backward differs in the thirteenth digit."""
+
+    calls = 0
+
+    def backward(self, dy):
+        self.calls += 1
+        return super().backward(dy) * (1 + (1e-13 if self.calls == 3 else 0))
+
+
+class NeedsManyToTrain(Squash):
+    def forward(self, x):
+        return super().forward(x) * (np.nan if self.training and len(x) == 1 else 1)
+
+
+class WrongInEvaluation(Dense):
+    def backward(self, dy):
+        return super().backward(dy) * (1 if self.training else 2)
+
+
 @pytest.mark.parametrize(
     ("layer", "said"),
     [
+        (Downcasts(), "forward turns float64 into float32"),
+        (LooseInFloat32(), "y differs for transposed"),
+        (SecondBackward(), "dx differs when backward is called again"),
+        (NeedsManyToTrain(), "a single example gives NaN or infinity"),
         (ReplicaMoves(), "y differs in a copy of the same layer"),
         (SharedCount(), "dx differs after a replica ran in between"),
         (StopsEarly(4, 3), "gradient of W is missing or of another shape when nobody needs dx"),
@@ -189,6 +234,16 @@ def test_a_reason_of_a_few_words_will_do():
 def test_a_gradient_that_is_wrong_in_training_only():
     with pytest.raises(GradientError):
         check_layer(WrongInTraining(4), X)
+
+
+def test_a_layer_that_writes_into_its_input_is_caught_even_if_nothing_changes():
+    with pytest.raises(ValueError, match="read-only"):
+        check_layer(Touches(), X)
+
+
+def test_a_gradient_that_is_wrong_in_evaluation_only():
+    with pytest.raises(GradientError):
+        check_layer(WrongInEvaluation(4, 3), X)
 
 
 def test_a_layer_that_was_used_before_keeps_the_contract():

@@ -539,3 +539,13 @@ def test_every_confidence_has_its_bin():
     found = metrics.reliability(p, np.array([0, 0, 0]), bins=10)
     assert found["low"] == [0.4, 0.7, 0.9] and found["high"] == [0.5, 0.8, 1.0]
     assert metrics.reliability(p, np.array([0, 0, 0]))["bins"] == 15
+
+
+def test_a_class_with_one_example_has_its_rates():
+    precision, recall, f1 = intervals.rates(np.array([[1, 0], [0, 3]]))
+    assert precision.tolist() == recall.tolist() == f1.tolist() == [1, 1]
+
+
+def test_labels_that_are_no_integers_are_told_what_is_expected():
+    with pytest.raises(ValueError, match="integer labels 0 to 3, got float64"):
+        metrics.evaluate(np.full((2, 4), 0.25), np.array([0.0, 1.0]), list("abcd"))
