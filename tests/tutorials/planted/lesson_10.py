@@ -39,13 +39,13 @@ PLANTED = [
     ),
     (
         "all switches but mirrors, together, make it better: the whole interval lies above 0",
-        '"all but mirror images" in better',
-        '"all but mirror images" in worse',
+        'rows = saved["variants"]',
+        'rows = saved["variants"] | {"all but mirror images": saved["variants"]["mirror images"]}',
     ),
     (
         "twice the images make it better: the whole interval lies above 0",
-        '"twice the images" in better',
-        '"twice the images" in worse',
+        'rows = saved["variants"]',
+        'rows = saved["variants"] | {"twice the images": saved["variants"]["plain"]}',
     ),
     (
         "of at least four switches, five seeds cannot say whether they help",
