@@ -49,8 +49,8 @@ PLANTED = [
     ),
     (
         "of at least four switches, five seeds cannot say whether they help",
-        'if name not in (*better, *worse, "plain")',
-        'if name in (*better, *worse, "plain") and name == "plain"',
+        'rows = saved["variants"]',
+        'rows = {k: v | {"difference_interval": v["difference_interval"] / 10} for k, v in saved["variants"].items()}',
     ),
     (
         "plain is right on at least 98 of its 100 training digits and on less than 95 % of the others",
