@@ -6,7 +6,7 @@ import scipy.sparse
 
 from minnet import checkpoint, models
 from minnet.data import channel_statistics
-from minnet.layers import BatchNorm, Conv2d, Linear, Normalize, Sequential
+from minnet.layers import BatchNorm, Conv2d, Dropout, Linear, MaskedSequential, Normalize, Residual, Sequential
 from minnet.losses import SoftmaxCrossEntropy
 from minnet.optimizers import Adam
 from minnet.training import Trainer
@@ -90,6 +90,76 @@ def test_sizes_that_were_published():
     cnn6 = models.cnn6((32, 32, 3), 10, MEAN, STD)
     assert sum(array.size for array in cnn6.named_parameters().values()) == 307_946
     assert [layer.out_channels for layer in cnn6.layers if isinstance(layer, Conv2d)] == [32, 32, 64, 64, 128, 128]
+
+
+def conv(inner, outer):
+    return f"Conv2d({inner}, {outer}, 3, padding=1, bias=False)"
+
+
+def outline(layers):
+    """Each layer as it describes itself; one that holds others as its name and a list of theirs."""
+    return [
+        repr(layer)
+        if not layer.children()
+        else outline(layer.layers)
+        if type(layer) is Sequential
+        else (type(layer).__name__, outline(layer.children().values()))
+        for layer in layers
+    ]
+
+
+def size(model):
+    return sum(array.size for array in model.named_parameters().values())
+
+
+def test_the_layers_of_resnet():
+    """A stage is a convolution, a pool, and a block whose two convolutions are added to what came in."""
+    model = models.resnet((32, 32, 3), 10, MEAN, STD)
+    expected, channels = [f"Normalize({MEAN}, {STD})"], 3
+    for width in (32, 64, 128):
+        norm = f"BatchNorm({width})"
+        expected += [conv(channels, width), norm, "ReLU()", "MaxPool2d(2)"]
+        expected += [("Residual", [[conv(width, width), norm, "ReLU()", conv(width, width), norm]]), "ReLU()"]
+        channels = width
+    assert outline(model.layers) == [*expected, "Flatten()", "Linear(2048, 10)"]
+    assert all(layer.shortcut is None for layer in model.layers if isinstance(layer, Residual))
+    weights = 9 * (3 * 32 + 2 * 32 * 32 + 32 * 64 + 2 * 64 * 64 + 64 * 128 + 2 * 128 * 128)
+    assert size(model) == weights + 2 * 3 * (32 + 64 + 128) + 2048 * 10 + 10
+
+
+def test_the_layers_of_speedrun():
+    """airbench94's: batch norm of momentum 0.6 (which stands here as 0.4), no bias, scores divided by 9."""
+    model = models.speedrun((32, 32, 3), 10, MEAN, STD)
+    expected, channels = [f"Normalize({MEAN}, {STD})", "Conv2d(3, 24, 2)", "GELU()"], 24
+    for width in (64, 256, 256):
+        norm = f"BatchNorm({width}, eps=1e-12, momentum=0.4)"
+        expected += [conv(channels, width), "MaxPool2d(2)", norm, "GELU()", conv(width, width), norm, "GELU()"]
+        channels = width
+    expected += ["MaxPool2d(3)", "Flatten()", "Linear(256, 10, bias=False)", f"Scale({1 / 9})"]
+    assert outline(model.layers) == expected
+    weights = 9 * (24 * 64 + 64 * 64 + 64 * 256 + 3 * 256 * 256)
+    assert size(model) == 3 * 24 * 4 + 24 + weights + 2 * 2 * (64 + 256 + 256) + 256 * 10
+
+
+def test_the_layers_of_the_networks_on_words():
+    """Tables of 64 numbers a word; the rows of padding are counted with them."""
+    bag = models.embedding_bag(40, 3)
+    assert outline(bag.layers) == ["EmbeddingBag(40, 64)", "Dropout()", "Linear(64, 3)"]
+    assert size(bag) == 40 * 64 + 64 * 3 + 3
+    table = "Embedding(40, 64, padding_idx=0)"
+    looking = models.attention(40, 3)
+    assert outline(looking.layers) == [table, "Dropout(p=0.3)", "AttentionPool(64)", "Linear(64, 3)"]
+    assert size(looking) == 40 * 64 + 64 + 64 * 3 + 3
+    cnn = models.text_cnn(40, 3)
+    branches = [
+        [f"Conv2d(64, 64, ({words}, 1), padding=({beyond}, 0))", "ReLU()", "GlobalMaxPool()"]
+        for words, beyond in ((1, 0), (3, 1), (5, 2))
+    ]
+    assert outline(cnn.layers) == [
+        table, "Reshape(-1, 1, 64)", ("Parallel", branches), "Dropout()", "Linear(192, 3)"
+    ]  # fmt: skip
+    assert size(cnn) == 40 * 64 + (1 + 3 + 5) * 64 * 64 + 3 * 64 + 192 * 3 + 3
+    assert Dropout().p == 0.5 and isinstance(looking, MaskedSequential) and isinstance(cnn, MaskedSequential)
 
 
 def test_padding_changes_nothing():

@@ -1,7 +1,9 @@
 """python -m minnet predict: a picture, a sentence, a folder, a table; and checkpoints that are not to be believed."""
 
 import csv
+import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -89,6 +91,17 @@ def test_pictures_of_any_size_are_recognised(runs, here):
     assert np.mean([answer == str(label) for answer, label in zip(answers, labels, strict=True)]) > 0.8
 
 
+def test_the_best_weights_of_a_run_are_asked_and_the_last_ones_only_for_want_of_them(runs, here):
+    arrays, header = checkpoint.load(runs / "comments" / "best.ckpt")
+    (name,) = (key for key in arrays if key.endswith(".b"))
+    for kept, lean in (("best.ckpt", [50, 0, 0]), ("last.ckpt", [0, 0, 50])):
+        checkpoint.save(kept, {**arrays, name: np.array(lean, arrays[name].dtype)}, header)
+    assert load_run(here).probabilities(["fine"]).argmax() == 0
+    assert predict(here, "fine", "--top", 1).out.strip().split("\n")[1].startswith("negative")
+    Path("best.ckpt").unlink()
+    assert load_run(here).probabilities(["fine"]).argmax() == 2
+
+
 def test_a_checkpoint_file_is_a_run_too(runs):
     assert predict(runs / "comments" / "last.ckpt", "fine").status == 0
 
@@ -143,6 +156,45 @@ def test_a_csv_of_comments_gives_a_csv(runs, here):
     assert predict(runs / "comments", "--csv", "mine.csv", "--text", "Comment", "--out", "there.csv").status == 0
     assert read("there.csv") == rows
     assert "(1 of them are empty and not counted here)" in said.out
+
+
+def shares_of(said):
+    """The printed table of shares: {class: the percentages before the brackets}."""
+    lines = said.out.splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("class "))
+    rows = [line for line in lines[start + 1 : start + 4]]
+    return {row.split()[0]: [float(share) for share in re.findall(r"([\d.]+) % +\(", row)] for row in rows}
+
+
+def test_the_shares_of_a_csv_by_hand(runs, here):
+    """A network that asks one word only, and a validation on which half of what is negative was taken for neutral.
+
+    Of eight comments that say something, 2 are called negative, 4 neutral and 2 positive; so 4 are negative. The
+    empty ones, which it calls positive, count nowhere.
+    """
+    arrays, header = checkpoint.load(runs / "comments" / "best.ckpt")
+    vectorizer = load_run(runs / "comments").vectorizer
+    weights, bias = (next(key for key in arrays if key.endswith(end)) for end in (".W", ".b"))
+    table = np.zeros_like(arrays[weights])
+    for word, label in (("awful", 0), ("okay", 1)):
+        table[vectorizer.transform([word]).indices, label] = 100
+    lean = np.array([0, 0, 2], arrays[bias].dtype)
+    checkpoint.save("best.ckpt", {**arrays, weights: table, bias: lean}, header)
+    texts = ["awful"] * 2 + ["okay"] * 4 + ["qqq"] * 2 + [" "] * 4
+    with open("mine.csv", "w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("id", "Comment"), *enumerate(texts)])
+    said = predict(here, "--csv", "mine.csv", "--text", "Comment")
+    assert said.status == 0 and "(4 of them are empty and not counted here)" in said.out, said.err
+    shares = shares_of(said)
+    assert [row[0] for row in shares.values()] == [25.0, 50.0, 25.0] and "(not corrected: " in said.out
+    rows = read("mine-predictions.csv")
+    means = [np.mean([float(row[f"p_{name}"]) for row in rows[:8]]) for name in shares]
+    assert [row[1] for row in shares.values()] == pytest.approx([100 * mean for mean in means], abs=0.051)
+    confusion = [[50, 50, 0], [0, 100, 0], [0, 0, 100]]
+    Path("config.json").write_text(json.dumps({"validation_confusion": confusion}))
+    said = predict(here, "--csv", "mine.csv", "--text", "Comment")
+    assert "corrected by validation" in said.out and "not corrected" not in said.out
+    assert [row[2] for row in shares_of(said).values()] == [50.0, 25.0, 25.0]
 
 
 # -- what does not do --------------------------------------------------------------------------------------------

@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from minnet.data import readers
+
 
 @pytest.fixture
 def cifar_folder(tmp_path):
@@ -30,6 +32,25 @@ def tweet_folder(tmp_path):
         (folder / f"{part}_text.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
         (folder / f"{part}_labels.txt").write_text("".join(f"{index % 3}\n" for index in range(count)))
     return tmp_path
+
+
+@pytest.fixture
+def vader_folder(tmp_path):
+    """A data folder in vader's layout: 40 sentences of each domain, by turns pleased, neither, and displeased."""
+    folder = tmp_path / "vader"
+    folder.mkdir()
+    for domain, name in readers.VADER_DOMAINS.items():
+        lines = [f"{number}\t{(3, 0, -3)[number % 3]}\tsentence {number} of {domain}" for number in range(40)]
+        (folder / name).write_bytes("\r\n".join(lines).encode())
+    (folder / readers.VADER_LEXICON).write_text("great\t3.1\n")
+    return tmp_path
+
+
+@pytest.fixture
+def this_machine_without_proxy(monkeypatch):
+    """Addresses of this machine are asked directly, whatever proxy the environment names."""
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.setenv(name, "127.0.0.1")
 
 
 @pytest.fixture

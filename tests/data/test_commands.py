@@ -12,6 +12,8 @@ from minnet.data.share import local_address, server
 from minnet.data.sources import SOURCES, Source
 from tests.data.test_download import sha
 
+pytestmark = pytest.mark.usefixtures("this_machine_without_proxy")
+
 
 @pytest.fixture
 def run(capsys):

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from minnet.data import Dataset, Split
 from minnet.data.dataset import divided, limited, stratified, with_validation
+from tests.drawing import steady
 
 
 def make(train=100, test=40, validation=None, classes=3):
@@ -17,6 +18,7 @@ def make(train=100, test=40, validation=None, classes=3):
     return Dataset("toy", "text", ("a", "b", "c"), part(train, "train"), held_out, part(test, "test"), "a test")
 
 
+@steady(100)
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=200), st.floats(0, 1), st.integers(0, 2**32))
 def test_stratified_draws_exactly_that_many_and_every_class_by_its_share(labels, fraction, seed):
     y = np.array(labels)

@@ -4,11 +4,17 @@ import io
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
 from minnet.data import Augment, channel_statistics, read_image
+from minnet.data import test_views as views_of
+from minnet.layers import Flatten, Linear, Normalize, Sequential
+from minnet.losses import SoftmaxCrossEntropy
+from minnet.optimizers import SGD
+from minnet.training import Trainer
+from tests.drawing import steady
 
 
 def pictures(count, height=8, width=6, channels=3, seed=0):
@@ -51,6 +57,63 @@ def test_flip_alone_shift_alone_and_nothing():
     np.testing.assert_array_equal(Augment(flip=False, shift=0)(x, np.random.default_rng(1)), x)
 
 
+ALTERNATING = Augment(flip="alternating", shift=0)
+
+
+def test_alternating_flips_show_the_other_side_in_the_next_epoch_whatever_the_batch():
+    """The rule is a side by index, and the other one a step later; the generator has no say in it."""
+    x, indices = pictures(64), np.arange(64)
+    epochs = [ALTERNATING(x, np.random.default_rng(epoch), epoch, indices) for epoch in range(4)]
+    np.testing.assert_array_equal(epochs[1], epochs[0][:, :, ::-1])
+    np.testing.assert_array_equal(epochs[2], epochs[0])
+    np.testing.assert_array_equal(epochs[3], epochs[1])
+    mirrored = np.array([np.array_equal(new, old[:, ::-1]) for new, old in zip(epochs[0], x, strict=True)])
+    assert 20 < mirrored.sum() < 44, "half of the images begin with either side"
+    np.testing.assert_array_equal(epochs[0][~mirrored], x[~mirrored])
+    some = np.random.default_rng(5).permutation(64)[:10]
+    np.testing.assert_array_equal(ALTERNATING(x[some], np.random.default_rng(6), 3, some), epochs[3][some])
+
+
+def test_training_shows_both_sides_of_every_image_in_two_epochs():
+    """Batches are shuffled and cut into pieces; an image's number stands in its middle, its right side is lit."""
+    x = np.zeros((40, 1, 3, 1), np.uint8)
+    x[:, 0, 1, 0], x[:, 0, 2, 0] = np.arange(40), 255
+    sides = {}  # (epoch, image): is its right side on the left?
+
+    def noted(images, rng, epoch, indices):
+        changed = ALTERNATING(images, rng, epoch, indices)
+        sides.update({(epoch, int(image[0, 1, 0])): image[0, 0, 0] == 255 for image in changed})
+        return changed
+
+    model = Sequential(Normalize([0.0], [255.0]), Flatten(), Linear(3, 2, rng=0))
+    trainer = Trainer(model, SoftmaxCrossEntropy(), SGD(model, 1e-9), workers=1, augment=noted)
+    trainer.fit((x, np.arange(40) % 2), epochs=3, batch_size=7, progress=False)
+    seen = np.array([[sides[epoch, image] for image in range(40)] for epoch in sorted({epoch for epoch, _ in sides})])
+    assert seen.shape == (3, 40) and 0 < seen[0].sum() < 40
+    np.testing.assert_array_equal(seen[1], ~seen[0])
+    np.testing.assert_array_equal(seen[2], seen[0])
+
+
+def test_alternating_flips_need_indices():
+    with pytest.raises(ValueError, match="alternating flips need the images' indices"):
+        ALTERNATING(pictures(2), np.random.default_rng(0), 1)
+
+
+def test_six_views_by_hand():
+    """One picture of 1 to 12 in three rows; beyond its border it is mirrored, without its border line again."""
+    x = np.arange(1, 13, dtype=np.uint8).reshape(1, 3, 4, 1)
+    expected = [
+        (0.25, [[1, 2, 3, 4], [5, 6, 7, 8], [9, 10, 11, 12]]),
+        (0.25, [[4, 3, 2, 1], [8, 7, 6, 5], [12, 11, 10, 9]]),
+        (0.125, [[6, 5, 6, 7], [2, 1, 2, 3], [6, 5, 6, 7]]),
+        (0.125, [[7, 6, 5, 6], [3, 2, 1, 2], [7, 6, 5, 6]]),
+        (0.125, [[6, 7, 8, 7], [10, 11, 12, 11], [6, 7, 8, 7]]),
+        (0.125, [[7, 8, 7, 6], [11, 12, 11, 10], [7, 8, 7, 6]]),
+    ]
+    found = [(weight, view[0, :, :, 0].tolist()) for weight, view in views_of(x)]
+    assert sorted(found) == sorted(expected)
+
+
 def test_cutout_covers_one_square_that_may_hang_over_the_border():
     x = np.zeros((4000, 9, 7, 1), np.uint8)
     changed = Augment(flip=False, shift=0, cutout=4)(x, np.random.default_rng(0))
@@ -64,7 +127,7 @@ def test_cutout_covers_one_square_that_may_hang_over_the_border():
     assert np.all(changed.any(axis=0))  # every pixel can be covered
 
 
-@settings(max_examples=30, deadline=None)
+@steady(30)
 @given(st.integers(0, 5), st.integers(3, 9), st.integers(3, 9), st.integers(1, 4), st.integers(0, 2), st.booleans())
 def test_any_shape_keeps_its_shape_and_its_argument(count, height, width, channels, shift, zeros):
     x = pictures(count, height, width, channels)

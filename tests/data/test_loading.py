@@ -56,6 +56,25 @@ def test_comments_wherever_the_data_folder_is(tmp_path, monkeypatch):
     assert dataset.source == str(checkout() / "datasets" / "comments")
 
 
+@pytest.mark.parametrize("validation", [None, 20, 0.25, 0])
+def test_the_splits_of_a_domain_are_its_part_of_those_of_the_whole(vader_folder, validation):
+    """A model trained on one domain meets nothing of its own training or validation when it is tested on another.
+
+    How many are held out is asked of the whole, so a count of 20 is not 20 of each domain.
+    """
+    whole = load("vader", folder=vader_folder, validation=validation)
+    assert len(whole.test) == 32 and sum(len(split) for split in whole.splits().values()) == 160
+    held_out = {None: 13, 20: 20, 0.25: 32, 0: 0}[validation]
+    assert len(whole.validation or ()) == held_out
+    for domain in whole.groups:
+        part = load(f"vader/{domain}", folder=vader_folder, validation=validation)
+        assert part.name == f"vader/{domain}" and part.splits().keys() == whole.splits().keys()
+        for name, split in part.splits().items():
+            of_domain = [text for text in whole.splits()[name].x if text.endswith(f" of {domain}")]
+            assert split.x == of_domain, (domain, name)
+        assert sum(len(split) for split in part.splits().values()) == 40
+
+
 @pytest.mark.parametrize("name", ["mnist", "", "vader/poems", "cifar10/cats", None])
 def test_unknown_names_list_the_known_ones(name):
     with pytest.raises(ValueError, match=r"unknown dataset .*cifar10, digits, vader, tweeteval, comments"):

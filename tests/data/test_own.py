@@ -5,13 +5,14 @@ import io
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
 from minnet.data import load_csv, load_images
 from minnet.data.dataset import Split, divided_by_class
 from minnet.data.tables import candidates, decoded, table_of
+from tests.drawing import steady
 
 
 def table(rows=30, header=("id", "review", "mood"), labels=("bad", "fine", "great"), **settings):
@@ -88,6 +89,7 @@ def test_a_named_encoding_is_used(tmp_path):
         load_csv(path, "text", "label", encoding="klingon")
 
 
+@steady(100)
 @given(st.text(st.characters(codec="gb18030", exclude_categories=["Cs", "Cc"]), min_size=1))
 def test_utf8_is_always_taken_for_utf8(text):
     content = text.encode("utf-8")
@@ -142,6 +144,7 @@ def test_imbalance_keeps_every_class_in_every_split(tmp_path):
     assert [np.bincount(split.y).tolist() for split in dataset.splits().values()] == [[208, 1], [30, 1], [59, 1]]
 
 
+@steady(100)
 @given(st.lists(st.integers(2, 40), min_size=2, max_size=5), st.floats(0.01, 0.99))
 def test_division_by_class_leaves_one_on_each_side(counts, fraction):
     y = np.repeat(np.arange(len(counts)), counts)
@@ -205,7 +208,7 @@ def test_no_file_a_folder_and_a_delimiter_of_two_characters(tmp_path):
         load_csv(written(tmp_path, table()), "review", "mood", delimiter="::")
 
 
-@settings(max_examples=60, deadline=None)
+@steady(60)
 @given(
     st.lists(
         st.tuples(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")), st.text("ab", min_size=1))

@@ -6,11 +6,12 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from minnet.data import Ngrams, TokenIds, load, vectorizer_from
 from minnet.data.tokens import normalise, tokenize
+from tests.drawing import steady
 
 TEXTS = [
     "the film was good",
@@ -159,7 +160,7 @@ def test_token_ids_reload_exactly(settings):
     assert again.rows == vectorizer.rows and repr(again) == repr(vectorizer)
 
 
-@settings(max_examples=30, deadline=None)
+@steady(30)
 @given(st.lists(st.text(max_size=30), min_size=1, max_size=8))
 def test_any_texts_vectorize_and_reload(texts):
     for vectorizer in (Ngrams(min_count=1), TokenIds(max_length=5)):

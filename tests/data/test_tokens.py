@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from minnet.data import TokenIds, tokenize
 from minnet.data.tokens import normalise, pack, unpack
+from tests.drawing import steady
 
 
 @pytest.mark.parametrize(
@@ -57,6 +58,7 @@ def test_negation_reaches_to_the_end_of_its_phrase(text, tokens):
     assert tokenize(text, negation=True) == tokens
 
 
+@steady(100)
 @given(st.text())
 def test_any_text_has_tokens_without_spaces_and_normalising_again_changes_nothing_the_tokenizer_sees(text):
     tokens = tokenize(text)
@@ -64,6 +66,7 @@ def test_any_text_has_tokens_without_spaces_and_normalising_again_changes_nothin
     assert "\0" not in normalise(text)
 
 
+@steady(100)
 @given(st.lists(st.text(st.characters(exclude_characters="\0"), min_size=1)))
 def test_packed_strings_come_back(words):
     assert unpack(pack(words)) == words

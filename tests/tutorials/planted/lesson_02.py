@@ -21,7 +21,7 @@ PLANTED = [
     (
         "the rank is 2, one less than the 3 classes",
         "np.linalg.matrix_rank(J) == 2",
-        "np.linalg.matrix_rank(J + 1) == 2",
+        "np.linalg.matrix_rank(np.diag(s)) == 2",
     ),
     (
         "the short product is the whole Jacobian's, to 1e-15",

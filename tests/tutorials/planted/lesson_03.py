@@ -38,6 +38,6 @@ PLANTED = [
         "0.9 * hard + 0.1 / 3",
         "0.8 * hard + 0.2 / 3",
     ),
-    ("with hard labels the lead is beyond 10 after 20,000 steps", 'gaps["hard"] > 10', 'gaps["smooth"] > 10'),
+    ("with hard labels the lead is beyond 10 after 20,000 steps", "in range(20_000)", "in range(2_000)"),
     ("our smoothing is minnet's", "label_smoothing=0.1", "label_smoothing=0.2"),
 ]

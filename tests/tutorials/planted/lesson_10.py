@@ -39,18 +39,18 @@ PLANTED = [
     ),
     (
         "all switches but mirrors, together, make it better: the whole interval lies above 0",
-        '"all but mirror images" in better',
-        '"all but mirror images" in worse',
+        'rows = saved["variants"]',
+        'rows = saved["variants"] | {"all but mirror images": saved["variants"]["mirror images"]}',
     ),
     (
         "twice the images make it better: the whole interval lies above 0",
-        '"twice the images" in better',
-        '"twice the images" in worse',
+        'rows = saved["variants"]',
+        'rows = saved["variants"] | {"twice the images": saved["variants"]["plain"]}',
     ),
     (
         "of at least four switches, five seeds cannot say whether they help",
-        'if name not in (*better, *worse, "plain")',
-        'if name in (*better, *worse, "plain") and name == "plain"',
+        'rows = saved["variants"]',
+        'rows = {k: v | {"difference_interval": v["difference_interval"] / 10} for k, v in saved["variants"].items()}',
     ),
     (
         "plain is right on at least 98 of its 100 training digits and on less than 95 % of the others",

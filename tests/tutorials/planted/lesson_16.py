@@ -2,7 +2,11 @@
 
 PLANTED = [
     ("the product does 2,000 times as many operations a byte as the sum", '"product": 2 * n**3}', '"product": n**3}'),
-    ("measured: at least 3 times as many operations a second", "product > 3 * summing", "summing > 3 * product"),
+    (
+        "measured: at least 3 times as many operations a second",
+        "seconds(lambda: A @ B)",
+        "seconds(lambda: A.astype(np.float16) @ B.astype(np.float16))",  # not for the BLAS
+    ),
     (
         "loops and one product give the same, to 5 decimals",
         "transpose(0, 1, 2, 4, 5, 3)",
