@@ -93,6 +93,21 @@ class Shortens(Dense):
         return dx
 
 
+class Lengthens(Dense):
+    def backward(self, dy):
+        dx = super().backward(dy)
+        if not self._cache.flags.c_contiguous:
+            self.db = np.append(self.db, 0)
+        return dx
+
+
+class TooLong(Dense):
+    def backward(self, dy):
+        dx = super().backward(dy)
+        self.db = np.append(self.db, self.db[:1])
+        return dx
+
+
 class Upcasts(Squash):
     def forward(self, x):
         y = super().forward(x)
@@ -215,6 +230,8 @@ class WrongInEvaluation(Dense):
         (mumbles(20), "an empty batch raises without saying why"),
         (ForgetsGradient(4, 3), "gradient of W is missing or of another shape for transposed"),
         (Shortens(4, 3), "gradient of b is missing or of another shape for transposed"),
+        (Lengthens(4, 3), "gradient of b is missing or of another shape for transposed"),
+        (TooLong(4, 3), r"the gradient of b has shape \(4,\)"),
         (Upcasts(), "forward turns float32 into float64"),
         (LosesExample(), "the first axis is the batch"),
         (ReturnsList(), "the first axis is the batch"),

@@ -1,5 +1,7 @@
 """What each layer computes, by hand, and what the machinery under them (places, modes, freezing, errors) promises."""
 
+import json
+
 import numpy as np
 import pytest
 import scipy.sparse
@@ -878,3 +880,14 @@ def test_padding_never_gets_a_gradient():
     x[0, 0, 0] = -np.inf  # with padding around it, the largest of its window
     layer.forward(x)
     assert layer.backward(np.array([5.0, 1, 1, 1]).reshape(1, 2, 2, 1))[0, :, :, 0].tolist() == [[5, 1], [1, 1]]
+
+
+def test_a_description_is_made_of_plain_numbers_and_a_half_made_layer_has_a_name():
+    layer = Conv2d(1, 2, (np.int64(3), np.int32(2)), rng=0)
+    assert json.loads(json.dumps(layer.config()))["kernel_size"] == [3, 2]
+
+    class Half(Layer):
+        def __init__(self, first, second, third=3):
+            self.second = second
+
+    assert repr(Half(1, 2)) == "Half(2)"

@@ -97,3 +97,8 @@ def test_a_warmup_without_another_schedule_comes_back():
     assert schedule_from({"schedule": "Warmup", "length": 0.1}) == Warmup(length=0.1)
     with pytest.raises(ValueError, match="Cosine cannot be made from"):
         schedule_from({"schedule": "Cosine", "of": 3})
+
+
+def test_a_long_description_is_cut():
+    with pytest.raises(ValueError, match=r"^Cosine cannot be made from .{200}: "):
+        schedule_from({"schedule": "Cosine", "x" * 300: 1})
