@@ -169,7 +169,8 @@ def tour(args: argparse.Namespace) -> None:
             args.out = None if out is None else str(Path(out) / args.task)
             results.append(train(args))
     finally:  # what is done is told, whatever happened to the other
-        print(*results, sep="\n")
+        if results:
+            print(*results, sep="\n")
     print(
         "\nWhat next?\n"
         "  open the pages above in a browser\n"

@@ -18,7 +18,7 @@ def check_parts(model: Layer, loss: Loss, optimizer: Optimizer | Lookahead) -> N
     last: Any = model
     while getattr(last, "layers", ()):
         last = last.layers[-1]
-    if isinstance(loss, SoftmaxCrossEntropy) and isinstance(last, Softmax):
+    if isinstance(loss, SoftmaxCrossEntropy) and (isinstance(last, Softmax) or type(last).__name__ == "Softmax"):
         raise ValueError(
             "the model ends in Softmax and the loss is SoftmaxCrossEntropy, which applies softmax itself: twice "
             "would flatten every probability. Leave the Softmax layer out, or use CrossEntropy."

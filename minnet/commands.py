@@ -44,7 +44,8 @@ def one_line_errors(command: Callable[[], Any]) -> Callable[[], None]:
                 try:
                     command()
                 finally:
-                    sys.stdout.flush()  # here, where a reader that left is no error
+                    if sys.stdout is not None:
+                        sys.stdout.flush()  # here, where a reader that left is no error
         except KeyboardInterrupt:
             print("\nstopped", file=sys.stderr)
             raise SystemExit(130) from None

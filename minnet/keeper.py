@@ -87,7 +87,7 @@ class Keeper:
             if not isinstance(history, list) or len(history) != state.epoch or type(steps) is not int:
                 raise ValueError("its history is not that of its progress")
         except ValueError as error:
-            raise ValueError(f"cannot resume {path}: {error}. Was it saved by a run of training?") from None
+            raise ValueError(f"cannot resume {path}: {error}. Was it saved by a run of this version?") from None
         changed = differences(header.get("settings"), self.settings)
         if changed:
             more = f"; and {len(changed) - 3} more" if len(changed) > 3 else ""

@@ -57,14 +57,17 @@ def find_learning_rate(
     size = min(batch_size, len(y))
     chosen = plan(model, x[:1], size, trainer.workers, trainer.piece)
     losses: list[float] = []
-    taken: list[float] = []
     mean = 0.0
-    with Crew(model.train(), loss, chosen, trainer.exact_batch_norm) as crew:
-        tried = zip(np.geomspace(lowest, highest, steps), _batches(len(y), size, trainer.seed), strict=False)
+    if loss.denominator(y, weights) == 0:
+        raise ValueError("no example of the training data counts: all have the weight 0, or labels to ignore")
+    with Crew(model.train(), loss, chosen, trainer.exact_batch_norm) as crew, np.errstate(all="ignore"):
+        batches = (
+            rows for rows in _batches(len(y), size, trainer.seed)
+            if loss.denominator(y[rows], None if weights is None else weights[rows]) > 0
+        )  # fmt: skip
+        tried = zip(np.geomspace(lowest, highest, steps), batches, strict=False)
         for step, (rate, rows) in enumerate(tried):
             batch = Batch(x, rows, y[rows], None if weights is None else weights[rows], trainer.augment)
-            if loss.denominator(batch.y, batch.weights) == 0:  # nothing in it counts
-                continue
             try:
                 found = crew.step(batch, (trainer.seed, 0, step)).loss
                 norm = gradient_norm(model, loss)
@@ -75,12 +78,12 @@ def find_learning_rate(
             optimizer.step(float(rate), 1.0 if trainer.clip_norm is None else clip_factor(norm, trainer.clip_norm))
             mean = smoothing * mean + (1 - smoothing) * found
             losses.append(mean / (1 - smoothing ** (len(losses) + 1)))
-            taken.append(rate)
             if losses[-1] > 4 * min(losses):
                 break
     if len(losses) < 2:
         raise ValueError(f"the loss is not finite from the start on: lower lowest={lowest:g}, or mend the data")
-    return RateTest(np.array(taken), np.array(losses), float(taken[int(np.argmin(losses))]) / 10)
+    rates = np.geomspace(lowest, highest, steps)[: len(losses)]
+    return RateTest(rates, np.array(losses), float(rates[int(np.argmin(losses))]) / 10)
 
 
 def _batches(examples: int, size: int, seed: int) -> Iterator[np.ndarray]:

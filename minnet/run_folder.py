@@ -201,4 +201,4 @@ def new_folder(wanted: str | None, name: str, resume: bool) -> Path:
     begun = [path for path in numbered if (path / "last.ckpt").exists()]
     if not begun:
         raise FileNotFoundError(f"nothing to resume: there is no run {numbered[0]}. Give the run's folder by --out.")
-    return max(begun, key=lambda path: (path / "last.ckpt").stat().st_mtime)
+    return max(reversed(begun), key=lambda path: (path / "last.ckpt").stat().st_mtime)

@@ -236,3 +236,9 @@ def test_conclusions_say_what_the_tables_say():
 def test_cells():
     assert spread([0.5, 0.7]) == "0.600 ± 0.141" and spread([1.0], 1) == "1.0"
     assert rounded({1: [np.float64(0.123456), float("nan")]}) == {"1": [0.1235, None]}
+
+
+def test_more_examples_than_there_are_cannot_be_drawn_for_shares():
+    module = importlib.import_module("tutorials.experiments.shares")
+    with pytest.raises(ValueError, match="comments has too few test examples for --size 100: take less"):
+        module.main(["comments", "--size", "100"])

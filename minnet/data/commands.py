@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,8 @@ def list_datasets(args: argparse.Namespace) -> int:
 def fetch_dataset(args: argparse.Namespace) -> int:
     """Fetches a dataset and says where it is."""
     source = SOURCES[args.name]
-    place = fetch(source, data_folder(args.folder), args.address) if source.files else "ships with scikit-learn"
+    everything = replace(source, extra=())
+    place = fetch(everything, data_folder(args.folder), args.address) if source.files else "ships with scikit-learn"
     print(f"{source.name}: {place}")
     return 0
 
@@ -127,7 +129,8 @@ def share_datasets(args: argparse.Namespace) -> int:
         if any(verify(source, place).values()):
             print(f"{source.name} at {place} is not the official one and is not shared", file=sys.stderr)
             continue
-        files |= {f"/{source.folder}/{name}": place / name for name in source.files}
+        there = [name for name in source.files if (place / name).is_file()]
+        files |= {f"/{source.folder}/{name}": place / name for name in there}
     if not files:
         raise FileNotFoundError(f"there is no verified dataset to share in {data}: fetch one first")
     with server(files, args.host, args.port) as serving:

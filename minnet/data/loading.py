@@ -74,9 +74,9 @@ def load_lexicon(folder: str | os.PathLike[str] | None = None) -> dict[str, floa
     as `load` does; warns when the file is not the official one.
     """
     try:
-        place = fetch(VADER, data_folder(folder))
+        place = fetch(replace(VADER, extra=()), data_folder(folder))
     except OSError as error:
-        raise OSError(f"the lexicon comes with vader's sentences. {error}, and so does --model ngrams") from None
+        raise OSError(f"the lexicon comes with vader's sentences; --model ngrams does without it. {error}") from None
     if verify(VADER, place)[VADER_LEXICON]:
         warnings.warn(
             f"{place / VADER_LEXICON} is not the official lexicon: results compare only with its own", stacklevel=2

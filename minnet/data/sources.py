@@ -27,6 +27,7 @@ class Source:
     size: int = 0  # bytes on the disk
     folder: str = ""
     files: dict[str, str] = field(default_factory=dict)
+    extra: tuple[str, ...] = ()  # those of the files that loading the dataset does without
     also_in: tuple[str, ...] = ()  # other layouts that are accepted as they are
     archives: tuple[str, ...] = ()
     bases: tuple[str, ...] = ()
@@ -100,6 +101,7 @@ VADER = Source(
         "7d8fbcce7dde5d716da53e78f4ef4be6b706e9ef1e1d51887e6d0ad4b69cc27e",
         "vader_sentiment_lexicon.txt": "sha256:88645aa949987662301d41a3f26b950f41b239a4de4e0d4aee84857bf242e35d",
     },
+    extra=("vader_sentiment_lexicon.txt",),
     also_in=("hutto_ICWSM_2014",),
     package=("vaderSentiment==3.3.2", "sha256:5d7c06e027fc8b99238edb0d53d970cf97066ef97654009890b83703849632f9"),
     inner_archive="hutto_ICWSM_2014.tar.gz",
@@ -151,7 +153,7 @@ def data_folder(folder: str | os.PathLike[str] | None = None) -> Path:
 
 
 def find(source: Source, data: Path) -> Path:
-    """The folder with the dataset's files: the first accepted layout that has all of them.
+    """The folder with the dataset's files: the first accepted layout that has all but the extra ones.
 
     Raises FileNotFoundError that names what is missing.
     """
@@ -160,10 +162,11 @@ def find(source: Source, data: Path) -> Path:
         root = checkout()
         layouts += [root / "datasets" / "comments"] if root else []
         layouts += [Path(sysconfig.get_path("data")) / "share" / "minnet"]  # an installation without a checkout
+    needed = [name for name in source.files if name not in source.extra]
     for layout in layouts:
-        if all((layout / name).is_file() for name in source.files):
+        if all((layout / name).is_file() for name in needed):
             return layout
-    missing = [name for name in source.files if not (layouts[0] / name).is_file()]
+    missing = [name for name in needed if not (layouts[0] / name).is_file()]
     shown = missing[0] if len(missing) == 1 else f"{missing[0]} and {len(missing) - 1} more files"
     bundled = "; it is bundled with a checkout of minnet: install that with `pip install -e .`"
     raise FileNotFoundError(

@@ -143,7 +143,7 @@ def test_real_vader(real_data):
 
 def test_a_lexicon_that_cannot_be_had_or_is_not_the_official_one_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)  # no pip
-    with pytest.raises(OSError, match=r"^the lexicon comes with vader's sentences\. vader comes in.*--model ngrams$"):
+    with pytest.raises(OSError, match=r"^the lexicon comes with vader's sentences; --model ngrams does without it\. "):
         load_lexicon(tmp_path)
     folder = tmp_path / "vader"
     folder.mkdir(exist_ok=True)
@@ -151,6 +151,14 @@ def test_a_lexicon_that_cannot_be_had_or_is_not_the_official_one_says_so(tmp_pat
         (folder / name).write_text("great\t3.1\n")
     with pytest.warns(UserWarning, match="is not the official lexicon"):
         assert load_lexicon(tmp_path) == {"great": 3.1}
+
+
+def test_the_sentences_do_without_the_lexicon(vader_folder, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)  # no pip: nothing can be fetched
+    (vader_folder / "vader" / "vader_sentiment_lexicon.txt").unlink()
+    assert len(load("vader/tweets", folder=vader_folder).train)
+    with pytest.raises(OSError, match="this Python has no pip"):
+        load_lexicon(vader_folder)
 
 
 def test_real_lexicon(real_data):

@@ -28,19 +28,24 @@ MIXES = ((0.6, 0.2, 0.2), (0.2, 0.6, 0.2), (0.2, 0.2, 0.6), (0.8, 0.1, 0.1), (0.
 def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     options = parser(__doc__, seeds=10)
     options.add_argument("dataset", nargs="?", choices=("vader", "tweeteval", "comments"), default="vader")
-    options.add_argument("--size", type=int, default=1000, help="examples of a drawn test set (default: %(default)s)")
+    options.add_argument("--size", type=int, help="examples of a drawn test set (default: 1000, of comments 30)")
     options.add_argument(
         "--repeats", type=int, default=3, help="test sets of each mix for a seed (default: %(default)s)"
     )
     args = options.parse_args(argv)
     whole = all(getattr(args, name) == options.get_default(name) for name in ("seeds", "size", "repeats"))
+    args.size = args.size or (30 if args.quick or args.dataset == "comments" else 1000)
     if args.quick:
-        args.dataset, args.seeds, args.repeats, args.size = "comments", 1, 2, 40
+        args.dataset, args.seeds, args.repeats = "comments", 1, 2
     record = Record(f"shares-{args.dataset}", args, argv)
     errors: dict[str, dict[tuple[float, ...], list[float]]] = {}
     held: dict[str, list[bool]] = {}
     for seed in range(args.seeds):
         dataset = load_apart(args.dataset, args.data, seed)
+        shares = np.array(MIXES)
+        most = args.size * shares + 5 * np.sqrt(args.size * shares * (1 - shares))  # hardly ever more of a class
+        if (most > np.bincount(dataset.test.y)).any():
+            raise ValueError(f"{dataset.name} has too few test examples for --size {args.size}: take less")
         _, recipe = choose(dataset, "ngrams")
         p = fitted(recipe, dataset, recipe.encode(dataset), seed)
         k = len(dataset.classes)
