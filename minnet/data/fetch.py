@@ -162,7 +162,7 @@ def remedy(source: Source, data: Path) -> str:
 
 
 def verify(source: Source, folder: Path) -> dict[str, str]:
-    """Each file that a dataset has in `folder`, with what is wrong with it: "" where its bytes are the official ones."""
+    """Each file that a dataset has in `folder`, with what is wrong with it: "" where it is the official one."""
     verdicts = {}
     for name, checksum in source.files.items():
         if name in source.extra and not (folder / name).is_file():
