@@ -10,12 +10,14 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
 import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tqdm import tqdm
 
 import train
 from minnet import checkpoint, run_folder
@@ -46,6 +48,7 @@ def child(folder):
     if number:
         return number
     status = 1
+    tqdm.set_lock(threading.RLock())  # its own is shared with all that were forked: a killed one may hold it for ever
     try:
         long_run(folder, resume=(folder / "last.ckpt").exists())
         status = 0
