@@ -14,7 +14,7 @@ import numpy as np
 from minnet.functional import check_labels, log_softmax
 from minnet.initializers import normal
 from minnet.layers.base import RowGradient
-from minnet.losses import Loss, shares, total
+from minnet.losses import Loss, total, weighted
 
 CHUNK = 1 << 24  # scores held at a time where all classes are asked for
 
@@ -118,7 +118,7 @@ class SampledSoftmaxCrossEntropy(Loss):
         if not self.training and self._cache is None:
             raise RuntimeError(f"{self!r}: in evaluation the loss is exact and has no backward: call train() first")
         x, y, s, p, w = self._recall(np.empty(0))
-        do = shares(p, w)
+        do = weighted(p, w)
         do_y, do_s = do[:, 0] - w.astype(p.dtype), do[:, 1:]
         rows, place = np.unique(np.concatenate([s, y]), return_inverse=True)
         into = _csr(do_y, place[len(s) :], np.arange(len(y) + 1), len(rows))  # (N, rows): column of the truth
@@ -185,7 +185,7 @@ class HierarchicalSoftmax(Loss):
     # and over the steps of example n:   dx_n = sum_m dz_m W_j(m)
     def backward(self) -> np.ndarray:  # type: ignore[override]
         x, w, nodes, a, z, example, starts = self._recall(np.empty(0))
-        dz = shares((-a * np.exp(-np.logaddexp(0, a * z)))[:, None], w[example])[:, 0].astype(x.dtype)
+        dz = weighted(-a * np.exp(-np.logaddexp(0, a * z)), w[example]).astype(x.dtype)
         rows, place = np.unique(nodes, return_inverse=True)
         asked = _csr(dz, place, starts, len(rows))  # (N, rows)
         if self._learns("W"):

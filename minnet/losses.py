@@ -141,9 +141,9 @@ def total(losses: np.ndarray, w: np.ndarray) -> float:
     return float(losses[counted] @ w[counted])
 
 
-def shares(rows: np.ndarray, w: np.ndarray) -> np.ndarray:
-    """w_n times row n, (N, K); an example of weight 0 gets zeros, whatever its row is (0 times infinity is NaN)."""
-    w = w[:, None].astype(rows.dtype)
+def weighted(rows: np.ndarray, w: np.ndarray) -> np.ndarray:
+    """w_n times row n, (N, ...); an example of weight 0 gets zeros, whatever its row is (0 times infinity is NaN)."""
+    w = w.astype(rows.dtype).reshape(-1, *(1,) * (rows.ndim - 1))
     return np.multiply(rows, w, out=np.zeros_like(rows), where=w > 0)
 
 
@@ -186,7 +186,7 @@ class SoftmaxCrossEntropy(_OverClasses):
     # The long way, Softmax's Jacobian times CrossEntropy's -t / p, arrives at the same, less exactly.
     def backward(self) -> np.ndarray:  # type: ignore[override]
         p, t, w = self._recall(np.empty(0))
-        return shares(p - t, w)
+        return weighted(p - t, w)
 
 
 class CrossEntropy(_OverClasses):
@@ -219,7 +219,7 @@ class CrossEntropy(_OverClasses):
         p, t, w = self._recall(np.empty(0))
         with np.errstate(divide="ignore"):
             ratio = np.divide(t, p, out=np.zeros_like(p), where=t > 0)
-        return -shares(ratio, w)
+        return -weighted(ratio, w)
 
 
 class _OverOutputs(Loss):
@@ -266,7 +266,7 @@ class SigmoidCrossEntropy(_OverOutputs):
         z, t, w = self._recall(np.empty(0))
         e = np.exp(-np.abs(z))
         s = np.where(z >= 0, 1, e) / (1 + e)
-        return shares(s - t, w / z.shape[1])
+        return weighted(s - t, w / z.shape[1])
 
 
 class MeanSquaredError(_OverOutputs):
@@ -285,4 +285,4 @@ class MeanSquaredError(_OverOutputs):
     # dl/dy_k = 2 (y_k - t_k) / K
     def backward(self) -> np.ndarray:  # type: ignore[override]
         difference, w = self._recall(np.empty(0))
-        return shares(difference, 2 * w / difference.shape[1])
+        return weighted(difference, 2 * w / difference.shape[1])

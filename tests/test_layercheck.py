@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import scipy.sparse
 
+from minnet.contract import ContractError
 from minnet.gradcheck import GradientError, gradcheck
-from minnet.layercheck import ContractError, check_layer
+from minnet.layercheck import check_layer
 from minnet.layers.base import Layer, Sequential
 from tests.tiny_layers import Dense, Drop, Lookup, Peaks, Rectifier, Shares, Sliding, Squash, Standardize
 

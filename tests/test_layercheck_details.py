@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from minnet.contract import ContractError
 from minnet.gradcheck import GradientError
-from minnet.layercheck import ContractError, check_layer
+from minnet.layercheck import check_layer
 from minnet.layers.base import Layer, Sequential
 from minnet.layers.linear import Linear
 from tests.test_layercheck import X
@@ -169,6 +170,48 @@ class StopsEarly(Dense):
         return super().backward(dy) if self.needs_dx else None
 
 
+class UpcastsInEvaluation(Squash):
+    def forward(self, x):
+        y = super().forward(x)
+        return y if self.training else y.astype(np.float64)
+
+
+class UpcastsBack(Squash):
+    def backward(self, dy):
+        return super().backward(dy).astype(np.float64)
+
+
+class Stubborn(Dense):
+    """Learns on when all of it is frozen."""
+
+    def backward(self, dy):
+        dx = super().backward(dy)
+        if set(self.frozen) == {"W", "b"}:
+            self.dW = np.zeros_like(self.W)
+        return dx
+
+
+class LosesTheOnlyDx(Squash):
+    def backward(self, dy):
+        dx = super().backward(dy)
+        return dx[:0] if len(dx) == 1 else dx
+
+
+class OneBuffer(Dense):
+    """Its replicas write their gradients into the same array."""
+
+    def __init__(self, inputs, outputs, bias=True, rng=None):
+        super().__init__(inputs, outputs, bias, rng)
+        self.buffers_of = {}
+
+    def backward(self, dy):
+        dx = super().backward(dy)
+        if self._learns("W"):
+            self.dW = self.buffers_of.setdefault("W", np.empty_like(self.dW))
+            self.dW[...] = self._cache.T @ dy
+        return dx
+
+
 class Downcasts(Squash):
     def forward(self, x):
         return super().forward(x).astype(np.float32)
@@ -214,6 +257,12 @@ class WrongInEvaluation(Dense):
     ("layer", "said"),
     [
         (Downcasts(), "forward turns float64 into float32"),
+        (UpcastsInEvaluation(), "forward turns float32 into float64"),
+        (UpcastsBack(), "backward turns float32 into float64"),
+        (Stubborn(4, 3), "a gradient of W appears when parameters are frozen"),
+        (LosesTheOnlyDx(), r"a single example: dx has the shape \(0, 4\)"),
+        (OneBuffer(4, 3), "a replica shares the gradient of W"),
+        (mumbles(5), "an empty batch raises without saying why"),
         (LooseInFloat32(), "y differs for transposed"),
         (SecondBackward(), "dx differs when backward is called again"),
         (NeedsManyToTrain(), "a single example gives NaN or infinity"),

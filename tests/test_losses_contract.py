@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minnet import large_vocabulary, losses
+from minnet.contract import global_generator
 from minnet.functional import softmax
 from minnet.gradcheck import gradcheck_loss, restarter
 from minnet.large_vocabulary import HierarchicalSoftmax, LogUniform, SampledSoftmaxCrossEntropy, Unigram
-from minnet.layercheck import _global_generator
 from minnet.layers import RowGradient, rebuild
 from minnet.losses import CrossEntropy, Loss, MeanSquaredError, SigmoidCrossEntropy, SoftmaxCrossEntropy
 from tests.drawing import SEEDS, normal, rows, steady
@@ -139,14 +139,14 @@ def check_dtypes_and_arguments(loss, z, targets, weights):
         criterion = fresh(loss, dtype)
         given_to_it = [scores, targets, weights, *criterion.named_parameters().values()]
         before = copy.deepcopy(given_to_it)
-        global_state = _global_generator()
+        global_state = global_generator()
         value = criterion.forward(scores, targets, weights)
         dz = criterion.backward()
         assert isinstance(value, float) and np.isfinite(value) and dz.dtype == dtype and dz.shape == z.shape
         for name in criterion.parameters:
             assert getattr(criterion, "d" + name).values.dtype == dtype
         assert all(np.array_equal(a, b) for a, b in zip(given_to_it, before, strict=True))
-        assert _global_generator() == global_state
+        assert global_generator() == global_state
         kept = dz.copy()
         dz[...] = 7
         np.testing.assert_array_equal(criterion.backward(), kept)  # once more, whatever the caller did with the first

@@ -91,6 +91,7 @@ TARGETS = {
     "gradcheck": [*GRADCHECK, "tests/test_layercheck.py", *ALARMS],
     "differences": [*GRADCHECK, *ALARMS],
     "diagnosis": ["tests/test_diagnosis.py", *GRADCHECK],
+    "contract": ["tests/test_layercheck.py", "tests/test_layercheck_details.py"],
     "layercheck": ["tests/test_layercheck.py", "tests/test_layercheck_details.py"],
 }
 
