@@ -56,8 +56,7 @@ def find_learning_rate(
     model, loss, optimizer = copy.deepcopy((trainer.model, trainer.loss, trainer.optimizer))  # they know each other
     size = min(batch_size, len(y))
     chosen = plan(model, x[:1], size, trainer.workers, trainer.piece)
-    losses: list[float] = []
-    mean = 0.0
+    rates, losses, mean = np.geomspace(lowest, highest, steps), [], 0.0
     if loss.denominator(y, weights) == 0:
         raise ValueError("no example of the training data counts: all have the weight 0, or labels to ignore")
     with Crew(model.train(), loss, chosen, trainer.exact_batch_norm) as crew, np.errstate(all="ignore"):
@@ -65,8 +64,7 @@ def find_learning_rate(
             rows for rows in _batches(len(y), size, trainer.seed)
             if loss.denominator(y[rows], None if weights is None else weights[rows]) > 0
         )  # fmt: skip
-        tried = zip(np.geomspace(lowest, highest, steps), batches, strict=False)
-        for step, (rate, rows) in enumerate(tried):
+        for step, (rate, rows) in enumerate(zip(rates, batches, strict=False)):
             batch = Batch(x, rows, y[rows], None if weights is None else weights[rows], trainer.augment)
             try:
                 found = crew.step(batch, (trainer.seed, 0, step)).loss
@@ -82,8 +80,7 @@ def find_learning_rate(
                 break
     if len(losses) < 2:
         raise ValueError(f"the loss is not finite from the start on: lower lowest={lowest:g}, or mend the data")
-    rates = np.geomspace(lowest, highest, steps)[: len(losses)]
-    return RateTest(rates, np.array(losses), float(rates[int(np.argmin(losses))]) / 10)
+    return RateTest(rates[: len(losses)], np.array(losses), float(rates[int(np.argmin(losses))]) / 10)
 
 
 def _batches(examples: int, size: int, seed: int) -> Iterator[np.ndarray]:
