@@ -56,7 +56,8 @@ def find_learning_rate(
     model, loss, optimizer = copy.deepcopy((trainer.model, trainer.loss, trainer.optimizer))  # they know each other
     size = min(batch_size, len(y))
     chosen = plan(model, x[:1], size, trainer.workers, trainer.piece)
-    rates, losses, mean = np.geomspace(lowest, highest, steps), [], 0.0
+    rates, mean = np.geomspace(lowest, highest, steps), 0.0
+    losses: list[float] = []
     if loss.denominator(y, weights) == 0:
         raise ValueError("no example of the training data counts: all have the weight 0, or labels to ignore")
     with Crew(model.train(), loss, chosen, trainer.exact_batch_norm) as crew, np.errstate(all="ignore"):
