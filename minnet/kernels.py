@@ -50,30 +50,37 @@ def _window_blocks(x: np.ndarray, geometry: Geometry, workspace: Workspace) -> I
     kernel) is what turns a convolution into one matrix product; a block at a time keeps the copy in cache.
     """
     n, height, width, channels = x.shape
-    (kh, kw), (sh, sw), _, (dh, dw) = geometry
+    kh, kw = geometry.kernel
     out_h, out_w = geometry.output(height, width)
-    span = (dh * (kh - 1) + sh * (out_h - 1) + 1, dw * (kw - 1) + sw * (out_w - 1) + 1)
+    span = extent(geometry, out_h, out_w)
     xp = pad(x, *span, geometry.padding, workspace)  # (H, W, N, C)
     few = channels < 8  # runs of 3 numbers are slow to copy: put the channels first and copy runs of W*N
     if few:
         planes = workspace.array("planes", (channels, *span, n), x.dtype)
         planes[...] = xp.transpose(3, 0, 1, 2)
         xp = planes.transpose(1, 2, 3, 0)
-    h, w, b, c = xp.strides
     rows = max(1, BLOCK_BYTES // max(1, kh * kw * channels * out_w * n * x.itemsize))
+    everything = windows(xp, geometry, out_h, out_w)
     for start in range(0, out_h, rows):
         stop = min(out_h, start + rows)
-        shape = (stop - start, out_w, n, kh, kw, channels)
-        windows = as_strided(xp[start * sh :], shape, (h * sh, w * sw, b, h * dh, w * dw, c), writeable=False)
+        seen = everything[start:stop]
         if few:
-            windows = windows.transpose(3, 4, 5, 0, 1, 2)
-            columns = workspace.array("columns", windows.shape, x.dtype)
-            columns[...] = windows
+            seen = seen.transpose(3, 4, 5, 0, 1, 2)
+            columns = workspace.array("columns", seen.shape, x.dtype)
+            columns[...] = seen
             yield slice(start, stop), columns.reshape(kh * kw * channels, -1)
         else:
-            columns = workspace.array("columns", shape, x.dtype)
-            columns[...] = windows
+            columns = workspace.array("columns", seen.shape, x.dtype)
+            columns[...] = seen
             yield slice(start, stop), columns.reshape(-1, kh * kw * channels).T
+
+
+def windows(xp: np.ndarray, geometry: Geometry, out_h: int, out_w: int) -> np.ndarray:
+    """What each output position of xp (H, W, N, C) looks at: a view (out_h, out_w, N, kh, kw, C)."""
+    (sh, sw), (dh, dw) = geometry.stride, geometry.dilation
+    h, w, b, c = xp.strides
+    shape = (out_h, out_w, xp.shape[2], *geometry.kernel, xp.shape[3])
+    return as_strided(xp, shape, (h * sh, w * sw, b, h * dh, w * dw, c), writeable=False)
 
 
 def _by_columns(x: np.ndarray, W: np.ndarray, geometry: Geometry, workspace: Workspace) -> np.ndarray:
@@ -130,8 +137,8 @@ def _taps(xp: np.ndarray, geometry: Geometry, out_h: int, out_w: int) -> Iterato
             yield xp[i * dh :: sh, j * dw :: sw][:out_h, :out_w]
 
 
-def pool_extent(geometry: Geometry, out_h: int, out_w: int) -> tuple[int, int]:
-    """The padded height and width that the windows reach over."""
+def extent(geometry: Geometry, out_h: int, out_w: int) -> tuple[int, int]:
+    """The padded height and width that the windows of this many outputs reach over."""
     return tuple(  # type: ignore[return-value]
         d * (k - 1) + s * (n - 1) + 1
         for k, s, d, n in zip(geometry.kernel, geometry.stride, geometry.dilation, (out_h, out_w), strict=True)
@@ -142,20 +149,31 @@ def _pool_input(
     x: np.ndarray, geometry: Geometry, out: tuple[int, int], fill: float, workspace: Workspace
 ) -> np.ndarray:
     """`x` as (H, W, N, C); only where windows reach over the border, a copy with `fill` around it."""
-    extent = pool_extent(geometry, *out)
-    if geometry.padding == (0, 0) and extent[0] <= x.shape[1] and extent[1] <= x.shape[2]:
+    reach = extent(geometry, *out)
+    if geometry.padding == (0, 0) and reach[0] <= x.shape[1] and reach[1] <= x.shape[2]:
         return positions(x)
-    return pad(x, *extent, geometry.padding, workspace, fill)
+    return pad(x, *reach, geometry.padding, workspace, fill)
 
 
 def max_pool(x: np.ndarray, geometry: Geometry, out: tuple[int, int], workspace: Workspace) -> np.ndarray:
-    """The largest number in each window: x (N, H, W, C) -> (N, *out, C). Padding never wins."""
-    xp = _pool_input(x, geometry, out, -np.inf, workspace)
-    taps = _taps(xp, geometry, *out)
-    y = next(taps).copy()
-    for tap in taps:
+    """The largest number in each window: x (N, H, W, C) -> (N, *out, C). Padding never wins.
+
+    It is the largest of its columns' largest: first along the height, where runs are long, then along the width.
+    """
+    y = _pool_input(x, geometry, out, -np.inf, workspace)
+    (kh, kw), (sh, sw), _, (dh, dw) = geometry
+    y = _largest([y[i * dh :: sh][: out[0]] for i in range(kh)])
+    return images(_largest([y[:, j * dw :: sw][:, : out[1]] for j in range(kw)]))
+
+
+def _largest(taps: list[np.ndarray]) -> np.ndarray:
+    """The elementwise maximum, in an array of its own."""
+    if len(taps) == 1:
+        return taps[0].copy()
+    y = np.maximum(*taps[:2])
+    for tap in taps[2:]:
         np.maximum(y, tap, out=y)
-    return images(y)
+    return y
 
 
 def max_pool_backward(
@@ -189,7 +207,7 @@ def average_pool(x: np.ndarray, geometry: Geometry, out: tuple[int, int], worksp
 
 def average_pool_backward(dy: np.ndarray, x: np.ndarray, geometry: Geometry, out: tuple[int, int]) -> np.ndarray:
     """Every number of a window gets the window's dy; where windows overlap, these add up."""
-    dxp = np.zeros((*pool_extent(geometry, *out), len(x), x.shape[3]), dy.dtype)
+    dxp = np.zeros((*extent(geometry, *out), len(x), x.shape[3]), dy.dtype)
     for dtap in _taps(dxp, geometry, *out):
         dtap += positions(dy)
     return _unpad(dxp, x, geometry)

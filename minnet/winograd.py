@@ -51,7 +51,7 @@ _A, _B, _G = ({dtype: m.astype(dtype) for dtype in (np.dtype("f4"), np.dtype("f8
 
 def suits(x_shape: tuple[int, ...], W_shape: tuple[int, ...], geometry: Geometry) -> bool:
     """The fixed rule: 3x3 kernels at stride 1, enough channels that the products outweigh the transforms, images
-    that fill at least two fifths of their tiles, and enough tiles that transforming the filters pays."""
+    that fill at least two fifths of their tiles, and enough tiles that transforming (or reading) the filters pays."""
     if geometry.kernel != (3, 3) or geometry.stride != (1, 1) or geometry.dilation != (1, 1) or min(W_shape[2:]) < 16:
         return False
     height, width = geometry.output(*x_shape[1:3])
@@ -78,6 +78,12 @@ def _tiles(x: np.ndarray, K: int, geometry: Geometry) -> _Tiles:
     th, tw = (-(-size // _TILE) for size in out)
     row = 36 * tw * n * max(channels, K) * x.itemsize
     return _Tiles(out, th, tw, max(1, min(th, _BLOCK_BYTES // max(1, row))))
+
+
+def in_one_block(x: np.ndarray, K: int, geometry: Geometry) -> bool:
+    """Whether all tiles of x (N, H, W, C) fit into one block, as `Prepared` wants it."""
+    t = _tiles(x, K, geometry)
+    return t.rows == t.th
 
 
 def _windows(x: np.ndarray, axis: int, count: int, size: int) -> np.ndarray:
@@ -188,6 +194,59 @@ def backward(
         half = np.matmul(G.T, dU.reshape(6, -1), out=workspace.array("half", (3, 6 * C * K), x.dtype))
         dW = np.matmul(G.T, half.reshape(3, 6, C * K)).reshape(W.shape)
     return dx, dW
+
+
+class Prepared:
+    """The forward pass for few images at a time, with all that does not depend on them done once: filters
+    transformed, memory laid out. W and b must stay as they are.
+
+    A batch of few has runs of N*C numbers too short for a small product a tile, so the windows along the width are
+    copied side by side first; then each transform along an axis is one product. Tiles stand in the order (column, row).
+    """
+
+    def __init__(
+        self, x_shape: tuple[int, ...], W: np.ndarray, b: np.ndarray | None, geometry: Geometry, workspace: Workspace
+    ) -> None:
+        n, height, width, C = x_shape
+        K, dtype = W.shape[3], W.dtype
+        self._out = geometry.output(height, width)
+        th, tw = (-(-size // _TILE) for size in self._out)
+        self._AT, self._BT = (np.ascontiguousarray(m[dtype].T) for m in (_A, _B))
+        U = np.empty((6, 6, C, K), dtype)
+        _filters(W, workspace, U)
+        self._U = np.ascontiguousarray(U.swapaxes(0, 1)).reshape(36, C, K)
+        self._b = np.zeros(K, dtype) if b is None else b
+        top, left = geometry.padding
+        rows, columns = _TILE * th + 2, _TILE * tw + 2
+        padded = np.zeros((rows, columns, n, C), dtype)  # what lies around the image stays zero
+        self._seen = (slice(None), slice(rows - top), slice(columns - left))  # a rest may stay unseen
+        self._image = images(padded[top : top + height, left : left + width])
+        self._windows = _windows(padded.reshape(rows, columns, n * C), 1, tw, 6).transpose(2, 0, 1, 3)
+        self._aside = workspace.array("aside", self._windows.shape, dtype)
+        self._aside_rows = self._aside.reshape(6, -1)
+        self._half = workspace.array("half", self._aside_rows.shape, dtype)
+        self._bands = _windows(self._half.reshape(6, rows, -1), 1, th, 6)
+        V = workspace.array("V", (6, 6, th, tw * n * C), dtype)
+        self._V_bands, self._V = V.swapaxes(1, 2), V.reshape(36, -1, C)
+        self._M = workspace.array("M", (36, th * tw * n, K), dtype)
+        self._M_rows = self._M.reshape(6, 6, -1)
+        self._back = workspace.array("aside", (6, _TILE, th * tw * n * K), dtype)
+        self._back_rows = self._back.reshape(6, -1)
+        self._tiles = workspace.array("half", (_TILE, _TILE * th * tw * n * K), dtype)
+        self._tiles_in_place = self._tiles.reshape(_TILE, _TILE, th, tw, n, K).transpose(2, 1, 3, 0, 4, 5)
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        self._image[...] = x[self._seen]
+        np.copyto(self._aside, self._windows)
+        np.matmul(self._BT, self._aside_rows, out=self._half)
+        np.matmul(self._BT, self._bands, out=self._V_bands)
+        np.matmul(self._V, self._U, out=self._M)
+        np.matmul(self._AT, self._M_rows, out=self._back)
+        np.matmul(self._AT, self._back_rows, out=self._tiles)
+        th, _, tw, _, n, K = self._tiles_in_place.shape
+        y = np.empty((_TILE * th, _TILE * tw, n, K), x.dtype)
+        np.add(self._tiles_in_place, self._b, out=y.reshape(self._tiles_in_place.shape))
+        return images(y if y.shape[:2] == self._out else y[: self._out[0], : self._out[1]].copy())
 
 
 def _overlap_add(

@@ -61,7 +61,7 @@ class Outcome(NamedTuple):
     counted: int
 
 
-class _Replica:
+class Replica:
     """One thread's view of the network: shared parameters; own gradients, caches and workspace. Without a loss it is
     there to predict: in evaluation mode, and nothing is kept for a backward pass."""
 
@@ -120,7 +120,7 @@ class Crew:
         self.model, self.plan = model, plan
         self.loss: Any = loss  # None: it is there to predict
         source = folded(model) if loss is None and plan.piece > 1 else model  # folding costs one image's worth
-        self.replicas = [_Replica(source, loss) for _ in range(plan.workers)]
+        self.replicas = [Replica(source, loss) for _ in range(plan.workers)]
         self.meeting = _Meeting() if exact_batch_norm else None
         if self.meeting is not None:
             for seat, replica in enumerate(self.replicas):
@@ -148,7 +148,7 @@ class Crew:
         if self.loss is not None:  # a prediction holds little, and the next one is spared asking the system for it
             release_freed_memory()
 
-    def _each(self, task: Callable[[_Replica, list[slice], int], Any], size: int, piece: int) -> list[Any]:
+    def _each(self, task: Callable[[Replica, list[slice], int], Any], size: int, piece: int) -> list[Any]:
         """Runs task(replica, its pieces, number of its first piece) on every worker; results in worker order."""
         work, first = [], 0
         for replica, pieces in zip(self.replicas, shares(size, self.plan._replace(piece=piece)), strict=False):
@@ -202,7 +202,7 @@ class Crew:
         batch: Batch,
         key: tuple[int, int, int],
         denominator: float,
-        replica: _Replica,
+        replica: Replica,
         pieces: list[slice],
         first: int,
     ) -> tuple[Outcome, dict[str, Any]]:
@@ -234,7 +234,7 @@ class Crew:
     def predict(self, x: Any) -> np.ndarray:
         """The network's outputs for all of `x`, (N, K), with the replicas as they are (in evaluation mode)."""
 
-        def forward(replica: _Replica, pieces: list[slice], first: int) -> list[np.ndarray]:
+        def forward(replica: Replica, pieces: list[slice], first: int) -> list[np.ndarray]:
             return [replica.model.forward(x[piece]) for piece in pieces if not self._failed]
 
         each = self._each(forward, x.shape[0], self.plan.piece)

@@ -43,7 +43,7 @@ def laid(*shape, seed=0):
 )
 def test_pooling_copies_only_where_windows_reach_over_the_border(kernel, stride, padding, dilation, out, extent):
     geometry, x, space = Geometry(kernel, stride, padding, dilation), normal(1, 5, 7, 2), Workspace()
-    assert kernels.pool_extent(geometry, *out) == extent
+    assert kernels.extent(geometry, *out) == extent
     xp = kernels._pool_input(x, geometry, out, -7.0, space)
     (top, left), (bottom, right) = padding, extent
     if padding == (0, 0) and bottom <= 5 and right <= 7:

@@ -1,4 +1,4 @@
-"""Predictions a second: minnet's `predict` against PyTorch under inference_mode, by batch size.
+"""Predictions a second: minnet's `Predictor` against PyTorch under inference_mode, by batch size.
 
 minnet starts from uint8 images; PyTorch gets ready float tensors, in both layouts, and the better one counts.
 
@@ -14,7 +14,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from minnet.training import predict
+from minnet.predictor import Predictor
 from tests.benchmarks import common
 from tests.benchmarks.cases import Case, all_cases, inference_flops
 
@@ -23,9 +23,9 @@ NAMES = ("cnn6", "resnet", "mlp", "speedrun", "bag")
 
 
 def asked_of_minnet(case: Case, threads: int) -> common.Opened:
-    model = case.model().eval()
+    ask = Predictor(case.model(), threads)
     x = case.data(1)[0][: case.batch_size]
-    return common.always(lambda: predict(model, x, threads))
+    return common.always(lambda: ask(x))
 
 
 def asked_of_torch(case: Case, **settings: bool) -> common.Opened:

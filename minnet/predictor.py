@@ -1,0 +1,121 @@
+"""A network that is asked again and again: what does not depend on the question is done once."""
+
+from __future__ import annotations
+
+import copy
+import math
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from minnet import winograd
+from minnet.kernels import extent, windows
+from minnet.layers.activations import ReLU
+from minnet.layers.base import Layer, Sequential
+from minnet.layers.conv import Conv2d
+from minnet.layers.normalization import folded
+from minnet.memory import BLOCK_BYTES, Geometry, images
+from minnet.training import predict
+from minnet.workers import Replica
+
+FEW = 4  # examples that are answered by the prepared network; more are worth what `predict` sets up for them
+
+
+class Predictor:
+    """`training.predict` for many calls on few examples each.
+
+        ask = Predictor(model)
+        scores = ask(x)  # (N, K) for x (N, ...)
+
+    It answers as the model would that it was made from, up to rounding: it keeps a copy in evaluation mode, batch
+    norms folded into the layers before them, filters transformed, memory laid out for the next call. What the model
+    learns afterwards it does not know: make a new one. Several threads may ask; up to FEW examples are answered by
+    one thread at a time, more of them by `workers` threads as in `predict`.
+    """
+
+    def __init__(self, model: Layer, workers: int | None = None) -> None:
+        self._model = copy.deepcopy(folded(model))
+        self._workers = workers
+        self._for_few = Replica(self._model, None).model
+        self._turn = threading.Lock()
+        layers: list[Any] = [layer for _, layer in self._for_few.walk()]
+        for layer in layers:
+            if type(layer) is Conv2d:  # a subclass may compute something else
+                vars(layer)["forward"] = _Forward(layer)
+        for parent in layers:
+            if isinstance(parent, Sequential):
+                parent.layers = _with_relus_inside(parent.layers)
+
+    def __call__(self, x: Any) -> np.ndarray:
+        if not 0 < x.shape[0] <= FEW:
+            return predict(self._model, x, self._workers)
+        with self._turn:
+            return self._for_few.forward(x)
+
+
+def _with_relus_inside(layers: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Without the ReLUs that stand right behind a prepared convolution: it takes their step on its own output."""
+    left: list[Any] = []
+    for layer in layers:
+        before = left[-1].forward if left else None
+        if type(layer) is ReLU and isinstance(before, _Forward) and not before.relu:
+            before.relu = True
+        else:
+            left.append(layer)
+    return tuple(left)
+
+
+class _Forward:
+    """The forward pass of a convolution that learns no more, prepared for the shape that it met last."""
+
+    def __init__(self, layer: Conv2d) -> None:
+        self._layer, self._usual = layer, layer.forward
+        self._run: Callable[[np.ndarray], np.ndarray] = self._usual
+        self.relu = False
+        self._met: Any = None
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        if self._met != (x.shape, x.dtype):
+            self._layer._expect(x, channels=self._layer.in_channels)
+            self._run, self._met = self._prepared(x), (x.shape, x.dtype)
+        y = self._run(x)
+        return np.maximum(y, 0, out=y) if self.relu else y
+
+    def _prepared(self, x: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+        layer = self._layer
+        W, b, geometry = layer.W, layer.b, layer.geometry
+        if layer.groups > 1 or layer.exact:
+            return self._usual
+        if winograd.suits(x.shape, W.shape, geometry):
+            fits = winograd.in_one_block(x, W.shape[3], geometry)
+            return winograd.Prepared(x.shape, W, b, geometry, layer.workspace) if fits else self._usual
+        places = len(x) * math.prod(geometry.output(*x.shape[1:3]))
+        fits = places * math.prod(W.shape[:3]) * x.itemsize <= BLOCK_BYTES
+        return _Columns(x.shape, W, b, geometry) if fits else self._usual
+
+
+class _Columns:
+    """Convolution by columns, see kernels.py, for images that fit into one block; b weighs one more column, of ones."""
+
+    def __init__(self, x_shape: tuple[int, ...], W: np.ndarray, b: np.ndarray | None, geometry: Geometry) -> None:
+        n, height, width, C = x_shape
+        out = geometry.output(height, width)
+        rows, columns = extent(geometry, *out)
+        top, left = geometry.padding
+        padded = np.zeros((rows, columns, n, C), W.dtype)  # what lies around the image stays zero
+        self._seen = (slice(None), slice(max(0, rows - top)), slice(max(0, columns - left)))  # a rest may stay unseen
+        self._image = images(padded[top : top + height, left : left + width])
+        self._windows = windows(padded, geometry, *out)
+        matrix = W.reshape(-1, W.shape[3])
+        self._matrix = np.vstack([matrix, np.zeros_like(matrix[:1]) if b is None else b])
+        self._shape = (*self._windows.shape[:3], -1)
+        places = np.ones((*self._windows.shape[:3], len(self._matrix)), W.dtype)
+        self._numbers = places[..., :-1].reshape(self._windows.shape)
+        self._columns = places.reshape(-1, len(self._matrix))
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        self._image[...] = x[self._seen]
+        self._numbers[...] = self._windows
+        return images((self._columns @ self._matrix).reshape(self._shape))

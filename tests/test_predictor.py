@@ -1,0 +1,233 @@
+"""Predictor: the answers of the model it was made from, on every path, and nothing of the model touched."""
+
+import copy
+import threading
+from unittest import mock
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minnet import models, predictor, reference, winograd
+from minnet.layers import (
+    BatchNorm,
+    Conv2d,
+    EmbeddingBag,
+    Flatten,
+    GlobalAvgPool,
+    Linear,
+    MaxPool2d,
+    ReLU,
+    Residual,
+    Sequential,
+)
+from minnet.predictor import FEW, Predictor
+from minnet.training import predict
+from tests.conftest import FEW_TILES
+from tests.drawing import SEEDS, both, convolutions, normal, steady
+
+
+def near(actual, expected, size=1e-12):
+    assert actual.shape == expected.shape and actual.dtype == expected.dtype
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=size * max(1, np.abs(expected).max(initial=0)))
+
+
+def ways(ask):
+    """How each convolution of the prepared network runs."""
+    forwards = [vars(layer).get("forward") for _, layer in ask._for_few.walk() if isinstance(layer, Conv2d)]
+    return [type(getattr(forward, "_run", None)).__name__ for forward in forwards]
+
+
+def convolution(*arguments, seed=0, **settings):
+    """In float64, with a bias that is not zero."""
+    layer = Conv2d(*arguments, rng=seed, **settings).astype(np.float64)
+    if layer.b is not None:
+        layer.b[...] = normal(len(layer.b), seed=seed)
+    return layer
+
+
+@steady(60)
+@given(convolutions(), st.integers(1, FEW), SEEDS)
+def test_convolutions_like_the_plain_loops(case, n, seed):
+    settings, sides = case
+    layer = convolution(**settings, seed=seed)
+    ask = Predictor(Sequential(layer))
+    geometry = {name: settings[name] for name in ("stride", "padding", "dilation", "groups")}
+    for call in range(3):
+        x = normal(n, *sides, settings["in_channels"], seed=seed + call)
+        right = reference.conv2d(x, layer.W, **geometry) + (0 if layer.b is None else layer.b)
+        near(ask(x), right)
+    assert ways(ask) == ["method" if settings["groups"] > 1 else "_Columns"]
+
+
+@pytest.mark.parametrize("sides", [(4, 4), (4, 6), (5, 9), (7, 10), (3, 8), (13, 3)], ids=str)
+@pytest.mark.parametrize("n", [1, FEW])
+@pytest.mark.parametrize("bias", [True, False])
+def test_winograd_for_few_like_the_plain_loops(sides, n, bias):
+    """Image sizes around tiles of four outputs, each padding; FEW_TILES is 1 in these tests."""
+    for padding in (0, 1, 2, (2, 1), (4, 0)):
+        layer = convolution(16, 18, 3, padding=padding, bias=bias)
+        ask = Predictor(Sequential(layer))
+        for call in range(3):
+            x = normal(n, *sides, 16, seed=call)
+            near(ask(x), reference.conv2d(x, layer.W, padding=padding) + (0 if layer.b is None else layer.b))
+        suits = winograd.suits(x.shape, layer.W.shape, layer.geometry)
+        assert ways(ask) == ["Prepared" if suits else "_Columns"]
+
+
+def test_an_image_of_which_no_window_sees_all():
+    for settings in ({"stride": 3}, {"stride": 20, "padding": 5}, {"dilation": 3}, {"stride": (1, 4)}):
+        layer = convolution(2, 3, 1 if "padding" in settings else 2, **settings)
+        ask, geometry = Predictor(Sequential(layer)), {k: both(v) for k, v in settings.items()}
+        for call in range(2):
+            x = normal(1, 10, 9, 2, seed=call)
+            near(ask(x), reference.conv2d(x, layer.W, **geometry) + layer.b)
+
+
+def test_what_does_not_fit_into_a_block_runs_as_usual():
+    layers = Sequential(convolution(16, 16, 3, padding=1), ReLU(), convolution(16, 8, 3, padding=1, seed=1))
+    x = normal(1, 8, 8, 16)
+    expected = predict(layers, x)
+    exactly = 36 * 4 * 16 * 8  # two by two tiles, 16 channels, float64
+    for budget, columns, found in (
+        (exactly, 64 * 9 * 16 * 8, ["Prepared", "_Columns"]),
+        (exactly - 1, 64 * 9 * 16 * 8 - 1, ["method", "method"]),
+    ):
+        with mock.patch.object(winograd, "_BLOCK_BYTES", budget), mock.patch.object(predictor, "BLOCK_BYTES", columns):
+            ask = Predictor(layers)
+            near(ask(x), expected)
+            near(ask(x), expected)
+        assert ways(ask) == found
+
+
+def test_exact_layers_and_subclasses_run_as_usual():
+    class Doubled(Conv2d):
+        def forward(self, x):
+            return 2 * super().forward(x)
+
+    exact, own = convolution(16, 16, 3, padding=1), Doubled(16, 16, 3, padding=1, rng=1).astype(np.float64)
+    exact.exact = True
+    model = Sequential(exact, own, ReLU())
+    ask = Predictor(model)
+    for call in range(2):
+        x = normal(2, 8, 8, 16, seed=call)
+        near(ask(x), model.eval().forward(x))
+    assert ways(ask) == ["method", "NoneType"]
+
+
+def test_relus_are_taken_along_where_they_stand_right_behind():
+    class Own(ReLU):
+        def forward(self, x):
+            return super().forward(x) + 1
+
+    body = Sequential(convolution(16, 16, 3, padding=1, seed=1), ReLU(), convolution(16, 16, 3, padding=1, seed=2))
+    model = Sequential(
+        convolution(2, 16, 3, padding=1, seed=3), ReLU(), ReLU(), MaxPool2d(2), ReLU(), Residual(body),
+        convolution(16, 16, 1, seed=4), Own(), convolution(16, 16, 3, groups=2, seed=5), ReLU(), GlobalAvgPool(),
+    ).eval()  # fmt: skip
+    ask = Predictor(model)
+    for call in range(3):
+        x = normal(1, 8, 8, 2, seed=call)
+        near(ask(x), model.forward(x))
+    left = [place for place, layer in ask._for_few.walk() if isinstance(layer, ReLU)]
+    assert left == ["1.", "3.", "6."]  # the second in a row; behind pools; one that computes something else
+    assert isinstance(ask._model[1], ReLU) and isinstance(model[1], ReLU)
+
+
+@pytest.mark.parametrize("name", ["softmax_regression", "mlp", "cnn6", "resnet", "speedrun"])
+def test_the_zoo(name):
+    model = getattr(models, name)((32, 32, 3), 10, (125, 123, 114), (63, 62, 67))
+    for place, array in model.named_buffers().items():
+        if "running" in place:
+            array += np.abs(normal(*array.shape)).astype(array.dtype)
+    kept = copy.deepcopy(model)
+    ask, rng = Predictor(model, workers=1), np.random.default_rng(0)
+    with mock.patch.object(winograd, "FEW_TILES", FEW_TILES):
+        for n in (1, 2, 1, FEW, FEW + 1, 1):
+            x = rng.integers(0, 256, (n, 32, 32, 3), np.uint8)
+            scores = ask(x)
+            assert scores.dtype == np.float32
+            np.testing.assert_allclose(scores, predict(model, x), rtol=0, atol=2e-5 * np.abs(scores).max())
+    if name == "cnn6":
+        assert ways(ask) == ["_Columns", "Prepared", "Prepared", "Prepared", "_Columns", "_Columns"]
+    for (_, layer), (_, before) in zip(model.walk(), kept.walk(), strict=True):
+        assert layer.training == before.training and "forward" not in vars(layer)
+    for place, array in model.named_parameters().items():
+        np.testing.assert_array_equal(array, kept.named_parameters()[place])
+
+
+def test_texts():
+    model = Sequential(EmbeddingBag(20, 4, rng=0), Linear(4, 3, rng=1))
+    ids = np.random.default_rng(0).integers(0, 20, (6, 5))
+    ask = Predictor(model)
+    for n in (1, 6):
+        np.testing.assert_allclose(ask(ids[:n]), predict(model, ids[:n]), rtol=0, atol=1e-6)
+
+
+def test_what_the_model_learns_later_it_does_not_know():
+    model = Sequential(Conv2d(3, 4, 3, rng=0), BatchNorm(4), Flatten(), Linear(36, 2, rng=1))
+    x, more = normal(1, 5, 5, 3).astype(np.float32), normal(9, 5, 5, 3).astype(np.float32)
+    ask = Predictor(model)
+    before = ask(x), ask(x), ask(more)
+    for array in (*model.named_parameters().values(), *model.named_buffers().values()):
+        array += 1
+    for asked, answer in zip((x, x, more), before, strict=True):
+        np.testing.assert_array_equal(ask(asked), answer)
+    assert not np.allclose(Predictor(model)(x), before[0])
+
+
+def test_answers_are_the_callers_own():
+    """A network that ends in a convolution gives out no buffer that the next call writes into, and leaves x alone."""
+    for sides in ((8, 8), (7, 7)):
+        for channels in (2, 16):
+            ask = Predictor(Sequential(convolution(channels, 16, 3, padding=1), ReLU()))
+            xs = [normal(1, *sides, channels, seed=seed) for seed in range(4)]
+            kept = [x.copy() for x in xs]
+            answers = [ask(x) for x in xs]
+            again = [answer.copy() for answer in answers]
+            for x, before, answer, right in zip(xs, kept, answers, again, strict=True):
+                np.testing.assert_array_equal(x, before)
+                np.testing.assert_array_equal(ask(x), right)
+                np.testing.assert_array_equal(answer, right)
+
+
+def test_several_threads_may_ask():
+    ask = Predictor(models.cnn6((16, 16, 3), 5, (125, 123, 114), (63, 62, 67)))
+    xs = np.random.default_rng(0).integers(0, 256, (8, 1, 16, 16, 3), np.uint8)
+    alone = [ask(x) for x in xs]
+    found = [[] for _ in xs]
+
+    def many(index):
+        for _ in range(25):
+            found[index].append(ask(xs[index]))
+
+    threads = [threading.Thread(target=many, args=(index,)) for index in range(len(xs))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for answers, right in zip(found, alone, strict=True):
+        assert len(answers) == 25
+        for answer in answers:
+            np.testing.assert_array_equal(answer, right)
+
+
+def test_what_is_broken_stays_visible_and_what_does_not_fit_is_refused():
+    ask = Predictor(Sequential(convolution(16, 16, 3, padding=1), ReLU()))
+    x = normal(1, 8, 8, 16)
+    x[0, 4, 4, 0] = np.nan
+    for _ in range(2):
+        assert np.isnan(ask(x)).any()
+    assert np.isfinite(ask(normal(1, 8, 8, 16))).all()  # nothing of it is left in the buffers
+    with pytest.raises(ValueError, match="nothing to predict: the input is empty"):
+        ask(x[:0])
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r"expects \(N, H, W, 16\)"):
+            ask(x[..., :3])
+        with pytest.raises(ValueError, match="one image is a batch of one"):
+            ask(x[0, :FEW])
+        with pytest.raises(ValueError, match="computes in float64, got float32"):
+            ask(x.astype(np.float32))
+        with pytest.raises(ValueError, match="is too small for kernel"):
+            Predictor(Sequential(convolution(16, 16, 3)))(x[:, :2])
