@@ -255,6 +255,24 @@ print(f"two workers are {ratio:.1f} times as fast as one, on the {available_core
 # How much depends on the machine and on who else is using its cores: the best case is 2, on a busy machine it is
 # about 1 or less. Run this cell when nothing else runs, and put your number into Amdahl's law: which part is shared?
 #
+# ## One picture at a time
+#
+# All this pays for batches. A single picture is done before a second thread is awake, and what surrounds the arithmetic
+# takes longer than the arithmetic: check shapes, ask for memory, transform filters, look for batch norms that can be
+# merged into the filters in front of them (in evaluation a batch norm is a product and a sum with constants). None of
+# it depends on the picture. Whoever asks a trained network again and again does it once:
+# %%
+from minnet.models import cnn6
+from minnet.predictor import Predictor
+from minnet.training import predict
+
+trained = cnn6((32, 32, 3), 10, mean=(125, 123, 114), std=(63, 62, 67))
+picture = rng.integers(0, 256, (1, 32, 32, 3), np.uint8)
+ask = Predictor(trained)  # a copy of the network as it is now, prepared
+check("prepared, it gives the same scores", np.allclose(ask(picture), predict(trained, picture), rtol=0, atol=5e-5))
+prepared, each_time = (seconds(work, 50) for work in (lambda: ask(picture), lambda: predict(trained, picture)))
+print(f"one picture: {1e3 * each_time:.1f} ms with everything done each time, {1e3 * prepared:.1f} ms prepared")
+# %% [markdown]
 # ## What can go wrong
 #
 # - **Timing once.** The first run loads, allocates, wakes up. Take the quickest of several, in turns with what it is

@@ -275,6 +275,17 @@ def test_an_answer_that_cannot_be_graded_costs_only_itself(canvas, tmp_path, mon
     assert records["102"]["exercises"][0]["ended"] == "it could not be graded: KeyError('lines')"
 
 
+def test_a_file_of_an_exercise_that_is_not_graded_is_no_stranger(tmp_path):
+    folder = tmp_path / "class" / "jane"
+    folder.mkdir(parents=True)
+    for name in ("e01_softmax.py", "e05_relu.py", "e77_other.py"):
+        (folder / name).write_text(GOOD if "softmax" in name else "x = 1", encoding="utf-8")
+    found = grade_class(tmp_path / "class", tmp_path / "out", seed=1, exercises=[1], jobs=1)
+    (record,) = found["records"].values()
+    assert record["notes"] == ["e77_other.py belongs to no exercise"] and record["earned"] == 10
+    assert [each["id"] for each in record["exercises"]] == ["e01_softmax"]
+
+
 def test_names_that_spreadsheets_would_run(tmp_path):
     folder = tmp_path / "class" / "=cmd()"
     folder.mkdir(parents=True)

@@ -40,11 +40,11 @@ def grade_class(
     from tutorials.exercises.specs import sheet_of
 
     settings = _settings(out, seed, exercises, only)
-    chosen = [e for e in described() if not settings["exercises"] or e.number in settings["exercises"]]
-    if not chosen:
+    every = tuple(sheet_of(exercise.number, settings["seed"]) for exercise in described())
+    sheets = tuple(sheet for sheet in every if not settings["exercises"] or sheet.number in settings["exercises"])
+    if not sheets:
         raise ValueError(f"there are no exercises {settings['exercises']}")
-    sheets = tuple(sheet_of(exercise.number, settings["seed"]) for exercise in chosen)
-    found = read_submissions(place, sheets)
+    found = read_submissions(place, every)  # a file of an exercise that is not graded is no stranger
     rows = read_roster(roster) if roster else []
     matched, missing = match_roster(rows, found)
     _note_variants(found, matched, sheets)

@@ -52,4 +52,9 @@ PLANTED = [
         "Batch(x, np.arange(256), labels)",
         "Batch(x, np.arange(256)[::-1].copy(), labels)",
     ),
+    (
+        "prepared, it gives the same scores",
+        "np.allclose(ask(picture)",
+        "np.allclose(ask(255 - picture)",
+    ),
 ]
