@@ -94,9 +94,10 @@ def test_long_folders_take_no_longer():
 
 CANVAS = {"doejane_101_9001_softmax.py": GOOD, "roemax_102_9002_softmax.py": WRONG}
 MOODLE = {MOODLES: GOOD, "Max Roe_5013_assignsubmission_file_/softmax.py": WRONG}
+FLAT = {name.replace("file_/", "file_"): text for name, text in MOODLE.items()}  # downloaded without folders
 
 
-@pytest.mark.parametrize("export", [CANVAS, MOODLE])
+@pytest.mark.parametrize("export", [CANVAS, MOODLE, FLAT])
 def test_an_export_may_lie_in_a_folder_of_its_own(export, tmp_path):
     unpacked = handed_in(tmp_path / "in" / "submissions", export)
     handed_in(tmp_path / "both", {"class.zip": zipped(export), "hw1-amy/softmax.py": GOOD})
@@ -106,6 +107,14 @@ def test_an_export_may_lie_in_a_folder_of_its_own(export, tmp_path):
     for place in ("in", "class.zip", "both"):
         found = read_submissions(tmp_path / place, SHEETS)
         assert {key: s.files for key, s in found.items() if key != "hw1-amy"} == wanted
+
+
+def test_moodle_without_folders_says_who_it_is_as_well(tmp_path):
+    found = read_submissions(handed_in(tmp_path, FLAT), SHEETS)
+    assert {key: (s.name, s.id, s.system, s.files["e01_softmax"][0]) for key, s in found.items()} == {
+        "Jane-Doe-5012": ("Jane Doe", "5012", "moodle", GOOD),
+        "Max-Roe-5013": ("Max Roe", "5013", "moodle", WRONG),
+    }
 
 
 def test_a_students_archive_is_that_students(tmp_path):
