@@ -19,8 +19,8 @@ TOTAL = 256 << 20  # bytes that are read from one archive
 IGNORED = ("__MACOSX", ".git", ".ipynb_checkpoints", "__pycache__", ".vscode", ".idea", ".venv", "node_modules")
 # doejane_LATE_123_4567_softmax-1.py: Canvas puts name, id of the student and id of the file before the file's name.
 CANVAS = re.compile(r"(?P<name>[^_/]+)_(?:LATE_)?(?P<id>\d+)_\d+_(?P<file>[^/]+)$", re.IGNORECASE)
-# Jane Doe_123_assignsubmission_file_/softmax.py: Moodle makes a folder of name and participant's number, or, when told to
-# download without folders, leaves out the slash.
+# Jane Doe_123_assignsubmission_file_/softmax.py: Moodle makes a folder of name and participant's number; told to
+# download without folders, it leaves out the slash.
 MOODLE = re.compile(r"(?P<name>[^/]+)_(?P<id>\d+)_assignsubmission_(?:file|onlinetext)(?:_?/|_)(?P<file>.+)$")
 # " (1)", "-2", " - Copy 3", "_final", "_v2", one or several: written backwards, as they stand at the end.
 COPY = re.compile(r"(?:(?:\)\d+\(|(?:\d+[\s_-]*)?ypoc|eipok|\d*lanif|\d+v)[\s_-]*|\d+-)+", re.IGNORECASE)
