@@ -16,7 +16,7 @@ from minnet.layers.activations import ReLU
 from minnet.layers.base import Layer, Sequential
 from minnet.layers.conv import Conv2d
 from minnet.layers.normalization import folded
-from minnet.memory import BLOCK_BYTES, Geometry, images
+from minnet.memory import BLOCK_BYTES, Geometry, images, keep_freed_memory
 from minnet.training import predict
 from minnet.workers import Replica
 
@@ -36,6 +36,7 @@ class Predictor:
     """
 
     def __init__(self, model: Layer, workers: int | None = None) -> None:
+        keep_freed_memory()
         self._model = copy.deepcopy(folded(model))
         self._workers = workers
         self._for_few = Replica(self._model, None).model

@@ -298,6 +298,7 @@ def test_normalize_by_hand():
     y = layer.forward(x)
     assert y.dtype == np.float32 and y.shape == (1, 1, 2, 2)
     near(y, [[[[1, -1], [77.5, -5]]]], 1e-6)
+    near(Normalize([0.5], [0.25]).forward(np.array([[[[1.0]]]], np.float32)), [[[[2]]]], 1e-6)
     near(layer.forward(x.astype(np.float32)), y, 1e-6)
     near(layer.backward(np.ones((1, 1, 2, 2), np.float32)), [[[[0.5, 0.1]] * 2]], 1e-7)
     assert layer.astype(np.float64).forward(x).dtype == np.float64

@@ -159,6 +159,22 @@ def test_the_zoo(name):
         np.testing.assert_array_equal(array, kept.named_parameters()[place])
 
 
+def test_up_to_four_are_few():
+    ask = Predictor(Sequential(Linear(3, 2, rng=0)), workers=1)
+    for n, asked in ((1, 0), (4, 0), (5, 1), (9, 1)):
+        with mock.patch.object(predictor, "predict", wraps=predict) as usual:
+            assert ask(normal(n, 3).astype(np.float32)).shape == (n, 2)
+        assert usual.call_count == asked
+        assert not asked or usual.call_args.args[2] == 1  # worker
+
+
+def test_memory_is_that_of_the_tiles():
+    ask = Predictor(Sequential(convolution(16, 18, 3, padding=1)))
+    ask(normal(2, 10, 5, 16))  # three by two tiles
+    (forward,) = [vars(layer)["forward"] for _, layer in ask._for_few.walk() if isinstance(layer, Conv2d)]
+    assert forward._run._image.base.shape == (14, 10, 2, 16)
+
+
 def test_texts():
     model = Sequential(EmbeddingBag(20, 4, rng=0), Linear(4, 3, rng=1))
     ids = np.random.default_rng(0).integers(0, 20, (6, 5))
