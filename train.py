@@ -39,12 +39,14 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--epochs", type=int, help="passes over the training data")
     parser.add_argument("--batch-size", type=int, help="examples per update")
     parser.add_argument("--learning-rate", type=float, help="the highest of the schedule")
-    parser.add_argument("--optimizer", choices=OPTIMIZERS, help="with its default settings and a usual rate")
-    parser.add_argument("--seed", type=int, default=0, help="of all that is random (default 0)")
+    parser.add_argument("--optimizer", choices=OPTIMIZERS, help="another than the recipe's, with its default settings")
+    parser.add_argument("--seed", type=int, default=0, help="of all that is random, splits included (default 0)")
     parser.add_argument("--workers", type=int, help="threads that share a batch (default: up to 8, where it helps)")
     parser.add_argument("--data", help="the folder where data sets lie and are put")
     parser.add_argument("--out", help="the run's folder (default: a new one in runs/)")
-    parser.add_argument("--limit", type=int, help="so many training examples at most; others likewise, or 1,000")
+    parser.add_argument(
+        "--limit", type=int, help="so many training examples at most; of the other splits as many, at least 1,000"
+    )
     parser.add_argument("--validation", type=float, help="examples held out, or their share; 0 for none")
     parser.add_argument("--patience", type=int, help="stop after so many epochs without a better validation loss")
     parser.add_argument(
@@ -123,6 +125,7 @@ def train(args: argparse.Namespace) -> str:
             "command": shlex.join(["python", *sys.argv]),
             "dataset": dataset.name,
             "fingerprint": dataset.fingerprint,
+            "test_fingerprint": dataset.test_fingerprint,
             "model": name,
             "seconds": round(time.perf_counter() - started, 1),
             "training_seconds": round(history[-1]["seconds"], 1),

@@ -18,7 +18,8 @@ def check_parts(model: Layer, loss: Loss, optimizer: Optimizer | Lookahead) -> N
     last: Any = model
     while getattr(last, "layers", ()):
         last = last.layers[-1]
-    if isinstance(loss, SoftmaxCrossEntropy) and (isinstance(last, Softmax) or type(last).__name__ == "Softmax"):
+    twice = isinstance(last, Softmax) or type(last).__name__ == "Softmax"  # the library's, or one that a learner wrote
+    if isinstance(loss, SoftmaxCrossEntropy) and twice:
         raise ValueError(
             "the model ends in Softmax and the loss is SoftmaxCrossEntropy, which applies softmax itself: twice "
             "would flatten every probability. Leave the Softmax layer out, or use CrossEntropy."
@@ -46,6 +47,8 @@ def check_run(
     for name, value in (("epochs", epochs), ("batch_size", batch_size), *waits):
         if not isinstance(value, (int, np.integer)) or value < 1:
             raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
+    if patience is not None and validation is None:
+        raise ValueError("patience waits for a lower validation loss: give validation data, or leave patience out")
     learning = [place for place, _, _ in model.trainable()]
     if unknown := [place for place in freeze_at if place not in learning]:
         raise ValueError(f"freeze_at names {unknown[0]!r}; what learns is {', '.join(learning)}")

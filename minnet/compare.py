@@ -40,7 +40,7 @@ class Run(NamedTuple):
     probabilities: np.ndarray  # (N, K)
     labels: np.ndarray  # (N,)
     indices: np.ndarray  # (N,) places in the test split
-    fingerprint: str  # of the data
+    fingerprint: str  # of the test data (of all data, where an earlier version wrote the run)
 
     @property
     def right(self) -> np.ndarray:
@@ -72,7 +72,7 @@ def load(folder: str | Path) -> Run:
     order = np.argsort(indices, kind="stable")
     return Run(
         folder.resolve().name, folder, metrics, probabilities[order], labels[order].astype(np.int64), indices[order],
-        str(config.get("fingerprint", "")),
+        str(config.get("test_fingerprint") or config.get("fingerprint", "")),
     )  # fmt: skip
 
 
@@ -166,9 +166,8 @@ def _same_examples(runs: Sequence[Run]) -> Sequence[Run]:
         if other.metrics["classes"] != first.metrics["classes"]:
             reason = "their classes differ"
         elif other.fingerprint != first.fingerprint or not first.fingerprint:
-            reason = (
-                f"their data differ (fingerprints {first.fingerprint or 'unknown'}, {other.fingerprint or 'unknown'})"
-            )
+            known = " and ".join(run.fingerprint or "unknown" for run in (first, other))
+            reason = f"their test data differ (fingerprints {known})"
         elif not np.array_equal(other.indices, first.indices):
             reason = f"{len(first.labels):,} against {len(other.labels):,} examples, or other places in the test split"
         elif not np.array_equal(other.labels, first.labels):
@@ -223,7 +222,7 @@ def _pair(pair: dict[str, Any], show: int) -> list[str]:
     lines += aligned(rows)
     verdict = "more than chance" if test["p_holm"] < 0.05 else "not told apart from chance"
     corrected = "" if test["p_holm"] == test["p"] else f", corrected for all pairs {p_value(test['p_holm'])}"
-    lines.append(f"  McNemar's exact test: {p_value(test['p'])}{corrected}: {verdict}")
+    lines.append(f"  McNemar's exact test of accuracy: {p_value(test['p'])}{corrected}: {verdict}")
     for kind, name in (("won", b), ("lost", a)):
         places = ", ".join(map(str, pair[kind][:show]))
         rest = f" and {len(pair[kind]) - show:,} more" if places and len(pair[kind]) > show else ""

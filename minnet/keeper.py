@@ -78,7 +78,9 @@ class Keeper:
     def restore(self) -> Progress:
         """How far the interrupted run in the folder had come; model, optimizer and history are as they were then."""
         path = Path() if self.folder is None else self.folder / "last.ckpt"
-        if self.folder is None or not path.exists():
+        if self.folder is None:
+            raise ValueError("nothing to resume: name the folder of the interrupted run")
+        if not path.exists():
             raise FileNotFoundError(f"nothing to resume: {self.folder} has no last.ckpt. Start without resume.")
         arrays, header = checkpoint.load(path)
         try:

@@ -160,17 +160,18 @@ def max_pool(x: np.ndarray, geometry: Geometry, out: tuple[int, int], workspace:
 
     It is the largest of its columns' largest: first along the height, where runs are long, then along the width.
     """
-    y = _pool_input(x, geometry, out, -np.inf, workspace)
+    xp = _pool_input(x, geometry, out, -np.inf, workspace)
     (kh, kw), (sh, sw), _, (dh, dw) = geometry
-    y = _largest([y[i * dh :: sh][: out[0]] for i in range(kh)])
-    return images(_largest([y[:, j * dw :: sw][:, : out[1]] for j in range(kw)]))
+    rows = _largest([xp[i * dh :: sh][: out[0]] for i in range(kh)])
+    y = _largest([rows[:, j * dw :: sw][:, : out[1]] for j in range(kw)])
+    return images(y.copy() if kh == kw == 1 else y)
 
 
 def _largest(taps: list[np.ndarray]) -> np.ndarray:
-    """The elementwise maximum, in an array of its own."""
-    if len(taps) == 1:
-        return taps[0].copy()
-    y = np.maximum(*taps[:2])
+    """The elementwise maximum; of one array, itself."""
+    y = taps[0]
+    if len(taps) > 1:
+        y = np.maximum(taps[0], taps[1], out=np.empty(y.shape, y.dtype))
     for tap in taps[2:]:
         np.maximum(y, tap, out=y)
     return y

@@ -13,7 +13,8 @@ import numpy as np
 from minnet import winograd
 from minnet.kernels import extent, windows
 from minnet.layers.activations import ReLU
-from minnet.layers.base import Layer, Sequential
+from minnet.layers.base import Layer
+from minnet.layers.containers import chains
 from minnet.layers.conv import Conv2d
 from minnet.layers.normalization import folded
 from minnet.memory import BLOCK_BYTES, Geometry, images, keep_freed_memory
@@ -30,30 +31,34 @@ class Predictor:
         scores = ask(x)  # (N, K) for x (N, ...)
 
     It answers as the model would that it was made from, up to rounding: it keeps a copy in evaluation mode, batch
-    norms folded into the layers before them, filters transformed, memory laid out for the next call. What the model
-    learns afterwards it does not know: make a new one. Several threads may ask; up to FEW examples are answered by
-    one thread at a time, more of them by `workers` threads as in `predict`.
+    norms folded into the layers before them and, where an image fits into one block, filters transformed and memory
+    laid out for the next call. What the model learns afterwards it does not know: make a new one. Several threads may
+    ask; up to FEW examples are answered by one thread at a time, more of them by `workers` threads as in `predict`.
     """
 
     def __init__(self, model: Layer, workers: int | None = None) -> None:
+        if workers is not None and workers < 1:
+            raise ValueError(f"workers must be at least 1, got {workers}")
         keep_freed_memory()
         self._model = copy.deepcopy(folded(model))
         self._workers = workers
         self._for_few = Replica(self._model, None).model
+        self._layers = [layer for _, layer in self._for_few.walk()]
         self._turn = threading.Lock()
-        layers: list[Any] = [layer for _, layer in self._for_few.walk()]
-        for layer in layers:
-            if type(layer) is Conv2d:  # a subclass may compute something else
+        for layer in self._layers:
+            if type(layer) is Conv2d and "forward" not in vars(layer):  # else it may compute something else
                 vars(layer)["forward"] = _Forward(layer)
-        for parent in layers:
-            if isinstance(parent, Sequential):
-                parent.layers = _with_relus_inside(parent.layers)
+        for chain in chains(self._for_few):
+            chain.layers = _with_relus_inside(chain.layers)
 
     def __call__(self, x: Any) -> np.ndarray:
         if not 0 < x.shape[0] <= FEW:
             return predict(self._model, x, self._workers)
         with self._turn:
-            return self._for_few.forward(x)
+            y = self._for_few.forward(x[:])  # a slice, as `predict` takes
+            for layer in self._layers:
+                layer._cache = None  # nobody goes back
+        return y.copy() if isinstance(x, np.ndarray) and np.may_share_memory(x, y) else y
 
 
 def _with_relus_inside(layers: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -80,7 +85,9 @@ class _Forward:
     def __call__(self, x: np.ndarray) -> np.ndarray:
         if self._met != (x.shape, x.dtype):
             self._layer._expect(x, channels=self._layer.in_channels)
-            self._run, self._met = self._prepared(x), (x.shape, x.dtype)
+            self._met = None  # until all is ready, whatever interrupts
+            self._run = self._prepared(x)
+            self._met = (x.shape, x.dtype)
         y = self._run(x)
         return np.maximum(y, 0, out=y) if self.relu else y
 

@@ -47,7 +47,7 @@ def write(
 
     `metrics` is the result of `metrics.evaluate(probabilities, labels, classes)` on the test examples, which are
     given as `images` (N, H, W, C) uint8 or as `texts`; `indices` are their places in the test split (0..N-1 by
-    default). Of `config`, model, dataset, command, fingerprint and seconds are named in the page; all of it is shown.
+    default). Of `config`, model, dataset and command are named in the page; all of it is shown.
     `history` holds the Trainer's rows. Optional: `calibrated`, {"T = 1.3": probabilities} after temperature scaling;
     `filters`, the first layer's W (with `filter_shape` for a Linear); `words` and their `weights` (V, K), shown only
     where they lead to the classes; `rates`, the learning rate of every step. `hide_text` shows lengths and labels of
@@ -139,7 +139,9 @@ def _sections(
     hidden = page.note("The texts are hidden (--hide-text): lengths and labels stand for them.") if hide_text else ""
     if texts is not None:
         groups = choose(p, labels, each=3)
-        explained = page.note("Drawn at random from the surest and the least sure tenth. Dark bar: the true class.")
+        explained = page.note(
+            "Drawn at random from the surest and the least sure tenth, of few from more. Dark bar: the true class."
+        )
         sections["Examples"] = (
             hidden
             + explained
@@ -218,7 +220,8 @@ def _making(config: Mapping[str, Any]) -> str:
     typed = page.code(str(config["command"])) if config.get("command") else ""
     rows = [(name, value) for name, value in _flat(config) if name != "command"]
     beside = (
-        "Beside this page: metrics.json, history.csv, predictions.npz (probabilities, labels, indices) and figures/."
+        "Beside this page: config.json, metrics.json, history.csv, predictions.npz (probabilities, labels, indices), "
+        "figures/; a trained network also leaves last.ckpt and, chosen on validation, best.ckpt."
     )
     return typed + page.table("As in config.json.", ("Setting", "Value"), rows) + page.note(beside)
 

@@ -75,7 +75,7 @@ def prepare(folder: str | Path) -> Lock:
     folder = Path(folder).absolute()
     if str(folder) in _held:
         return _held[str(folder)]
-    probe = folder / "figures" / f".probe-{os.getpid()}"
+    probe = folder / f".probe-{os.getpid()}"
     try:
         probe.parent.mkdir(parents=True, exist_ok=True)
         probe.write_bytes(b"0" * 4096)

@@ -89,8 +89,9 @@ class Trainer:
         training stops after `patience` epochs without a new lowest. With `folder`, it keeps there history.csv,
         best.ckpt and last.ckpt (after every epoch, on Ctrl-C, and every `save_every` seconds); `resume` goes on
         from last.ckpt as if never stopped. `about` (arrays, header) goes into the checkpoints: what else a
-        prediction needs. Ctrl-C ends the run between two updates and sets `interrupted`; without a folder, to which it
-        could be saved, it raises KeyboardInterrupt then, so that nobody takes the model for trained.
+        prediction needs. Ctrl-C ends the run between two updates and sets `interrupted`, with the latest weights in the
+        model, not the best; without a folder, to which it could be saved, it raises KeyboardInterrupt then, so that
+        nobody takes the model for trained.
         """
         x, y = train[0], np.asarray(train[1])
         weights = np.asarray(train[2], dtype=np.float64) if len(train) > 2 else None
@@ -109,7 +110,7 @@ class Trainer:
             self.run | {
                 "model": self.model, "loss": self.loss, "optimizer": self.optimizer, "schedule": self.schedule,
                 "augment": self.augment, "clip_norm": self.clip_norm, "freeze_at": self.freeze_at, "patience": patience,
-                "data": about[1].get("fingerprint"),
+                "data": about[1].get("fingerprint"), "validation": None if validation is None else len(validation[1]),
             }
         )  # fmt: skip
         self.keeper = Keeper(self.model, self.loss, self.optimizer, folder, about, settings)
@@ -261,7 +262,8 @@ class Trainer:
 def predict(model: Layer, x: Any, workers: int | None = None, batch_size: int = 512) -> np.ndarray:
     """The model's outputs (N, K) for all of `x` in evaluation mode, by all workers.
 
-    Nothing is written into the model: several threads may ask it at once.
+    Nothing is written into the model: several threads may ask it at once. Whoever asks again and again for a few
+    examples is answered faster by a `predictor.Predictor`.
     """
     if x.shape[0] == 0:
         raise ValueError("nothing to predict: the input is empty")

@@ -198,10 +198,11 @@ def backward(
 
 class Prepared:
     """The forward pass for few images at a time, with all that does not depend on them done once: filters
-    transformed, memory laid out. W and b must stay as they are.
+    transformed (four times the numbers of W), memory laid out. W and b must stay as they are.
 
     A batch of few has runs of N*C numbers too short for a small product a tile, so the windows along the width are
-    copied side by side first; then each transform along an axis is one product. Tiles stand in the order (column, row).
+    copied side by side first; then each transform along an axis is one product. The 36 numbers of a tile stand in the
+    order (column, row).
     """
 
     def __init__(
@@ -219,24 +220,25 @@ class Prepared:
         top, left = geometry.padding
         rows, columns = _TILE * th + 2, _TILE * tw + 2
         padded = np.zeros((rows, columns, n, C), dtype)  # what lies around the image stays zero
-        self._seen = (slice(None), slice(rows - top), slice(columns - left))  # a rest may stay unseen
         self._image = images(padded[top : top + height, left : left + width])
         self._windows = _windows(padded.reshape(rows, columns, n * C), 1, tw, 6).transpose(2, 0, 1, 3)
-        self._aside = workspace.array("aside", self._windows.shape, dtype)
-        self._aside_rows = self._aside.reshape(6, -1)
-        self._half = workspace.array("half", self._aside_rows.shape, dtype)
+        before, behind = rows * tw * n * C, th * tw * n * K  # numbers of a half-transformed row or column of a tile
+        aside = workspace.array("aside", (max(6 * before, 6 * _TILE * behind),), dtype)
+        half = workspace.array("half", (max(6 * before, _TILE * _TILE * behind),), dtype)
+        self._aside_rows, self._half = (array[: 6 * before].reshape(6, before) for array in (aside, half))
+        self._aside = self._aside_rows.reshape(self._windows.shape)
         self._bands = _windows(self._half.reshape(6, rows, -1), 1, th, 6)
         V = workspace.array("V", (6, 6, th, tw * n * C), dtype)
         self._V_bands, self._V = V.swapaxes(1, 2), V.reshape(36, -1, C)
         self._M = workspace.array("M", (36, th * tw * n, K), dtype)
         self._M_rows = self._M.reshape(6, 6, -1)
-        self._back = workspace.array("aside", (6, _TILE, th * tw * n * K), dtype)
-        self._back_rows = self._back.reshape(6, -1)
-        self._tiles = workspace.array("half", (_TILE, _TILE * th * tw * n * K), dtype)
+        self._back = aside[: 6 * _TILE * behind].reshape(6, _TILE, behind)
+        self._back_rows = self._back.reshape(6, _TILE * behind)
+        self._tiles = half[: _TILE * _TILE * behind].reshape(_TILE, _TILE * behind)
         self._tiles_in_place = self._tiles.reshape(_TILE, _TILE, th, tw, n, K).transpose(2, 1, 3, 0, 4, 5)
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
-        self._image[...] = x[self._seen]
+        self._image[...] = x
         np.copyto(self._aside, self._windows)
         np.matmul(self._BT, self._aside_rows, out=self._half)
         np.matmul(self._BT, self._bands, out=self._V_bands)

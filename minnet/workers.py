@@ -8,6 +8,7 @@ a generator made from (seed, purpose, epoch, step, piece): nothing depends on wh
 
 from __future__ import annotations
 
+import contextvars
 import functools
 import threading
 from collections.abc import Callable, Iterator
@@ -168,7 +169,8 @@ class Crew:
                     self.meeting.abandon()
                 raise
 
-        futures = [self.pool.submit(guarded, *item) for item in work]
+        # each in the caller's context: what its np.errstate says holds for all workers
+        futures = [self.pool.submit(contextvars.copy_context().run, functools.partial(guarded, *item)) for item in work]
         errors = [error for error in (future.exception() for future in futures) if error is not None]
         for error in sorted(errors, key=lambda error: isinstance(error, threading.BrokenBarrierError)):
             raise error  # a worker's error with its own traceback, rather than that of one who waited for it

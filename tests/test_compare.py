@@ -14,10 +14,10 @@ from minnet.run_folder import save, to_json, to_npz
 CLASSES = ["negative", "neutral", "positive"]
 
 
-def run(folder, probabilities, labels, indices=None, fingerprint="12ab", classes=CLASSES):
+def run(folder, probabilities, labels, indices=None, fingerprint="12ab", classes=CLASSES, **config):
     folder.mkdir(parents=True, exist_ok=True)
     indices = np.arange(len(labels)) if indices is None else indices
-    save(folder / "config.json", to_json({"fingerprint": fingerprint}))
+    save(folder / "config.json", to_json({"fingerprint": fingerprint, **config}))
     save(folder / "metrics.json", to_json(metrics.evaluate(probabilities, labels, classes, bootstrap=100)))
     save(folder / "predictions.npz", to_npz(probabilities=probabilities, labels=labels, indices=indices))
     return folder
@@ -77,11 +77,19 @@ def test_holm_by_hand():
     assert module._holm([0.02]) == [0.02]
 
 
+def test_only_the_test_data_have_to_be_the_same(tmp_path):
+    """Another share held out for validation changes the fingerprint of all data, and no test example."""
+    a = run(tmp_path / "a", saying(FIRST), LABELS, test_fingerprint="77cd")
+    b = run(tmp_path / "b", saying(SECOND), LABELS, fingerprint="other", test_fingerprint="77cd")
+    assert module.compare([a, b])[0]["fingerprint"] == "77cd"
+
+
 @pytest.mark.parametrize(
     ("other", "says"),
     [
-        ({"fingerprint": "other"}, "fingerprints 12ab, other"),
+        ({"fingerprint": "other"}, "fingerprints 12ab and other"),
         ({"fingerprint": ""}, "unknown"),
+        ({"test_fingerprint": "77cd"}, "test data differ .fingerprints 12ab and 77cd"),
         ({"indices": np.arange(8) + 1}, "other places in the test split"),
         ({"labels": (LABELS + 1) % 3}, "8 labels of the examples differ"),
         ({"classes": ["a", "b", "c"]}, "classes differ"),

@@ -6,6 +6,7 @@ from unittest import mock
 
 import numpy as np
 import pytest
+import scipy.sparse
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -103,19 +104,58 @@ def test_what_does_not_fit_into_a_block_runs_as_usual():
         assert ways(ask) == found
 
 
-def test_exact_layers_and_subclasses_run_as_usual():
-    class Doubled(Conv2d):
-        def forward(self, x):
-            return 2 * super().forward(x)
+class Doubled(Conv2d):
+    def forward(self, x):
+        return 2 * super().forward(x)
 
+
+class First(Sequential):
+    """A chain that looks between its layers."""
+
+    def forward(self, x):
+        first = self.layers[0].forward(x)
+        return first + self.layers[1].forward(first)
+
+
+class Pair(Residual):
+    """A container that steps through the chain inside it."""
+
+    def forward(self, x):
+        first = self.body[0].forward(x)
+        return first - self.body[1].forward(first)
+
+
+def test_exact_layers_and_subclasses_run_as_usual():
     exact, own = convolution(16, 16, 3, padding=1), Doubled(16, 16, 3, padding=1, rng=1).astype(np.float64)
     exact.exact = True
-    model = Sequential(exact, own, ReLU())
+    replaced = convolution(16, 16, 3, padding=1, seed=2)
+    usual = replaced.forward
+    replaced.forward = lambda x: 3 * usual(x)
+    model = Sequential(exact, own, replaced, ReLU()).eval()
     ask = Predictor(model)
     for call in range(2):
         x = normal(2, 8, 8, 16, seed=call)
-        near(ask(x), model.eval().forward(x))
-    assert ways(ask) == ["method", "NoneType"]
+        near(ask(x), model.forward(x))
+    assert ways(ask) == ["method", "NoneType", "NoneType"]
+
+
+def test_containers_that_look_between_layers_keep_all_of_them():
+    def chain(seed):
+        norm = BatchNorm(4)
+        norm.running_mean[...], norm.running_var[...] = normal(4, seed=seed), 1 + normal(4, seed=seed + 1) ** 2
+        return convolution(4, 4, 3, padding=1, seed=seed), norm.astype(np.float64)
+
+    for model in (
+        Sequential(First(convolution(4, 4, 3, padding=1), ReLU()), First(*chain(1))),
+        Sequential(Pair(Sequential(convolution(4, 4, 3, padding=1), ReLU())), Pair(Sequential(*chain(2)))),
+        First(Sequential(*chain(3), ReLU()), Sequential(*chain(4), ReLU())),
+    ):
+        model.eval()
+        ask = Predictor(model, workers=1)
+        for n in (1, 2, FEW + 2):
+            x = normal(n, 6, 6, 4, seed=n)
+            near(ask(x), model.forward(x))
+            near(predict(model, x), model.forward(x))
 
 
 def test_relus_are_taken_along_where_they_stand_right_behind():
@@ -155,8 +195,9 @@ def test_the_zoo(name):
         assert ways(ask) == ["_Columns", "Prepared", "Prepared", "Prepared", "_Columns", "_Columns"]
     for (_, layer), (_, before) in zip(model.walk(), kept.walk(), strict=True):
         assert layer.training == before.training and "forward" not in vars(layer)
-    for place, array in model.named_parameters().items():
-        np.testing.assert_array_equal(array, kept.named_parameters()[place])
+    before = kept.named_parameters() | kept.named_buffers()
+    for place, array in (model.named_parameters() | model.named_buffers()).items():
+        np.testing.assert_array_equal(array, before[place])
 
 
 def test_up_to_four_are_few():
@@ -208,6 +249,37 @@ def test_answers_are_the_callers_own():
                 np.testing.assert_array_equal(x, before)
                 np.testing.assert_array_equal(ask(x), right)
                 np.testing.assert_array_equal(answer, right)
+
+
+def test_networks_that_only_look_give_no_view_of_the_question():
+    x = normal(2, 3, 4)
+    for model in (Sequential(Flatten()), Sequential(Flatten(), Sequential())):
+        answer = Predictor(model)(x)
+        assert not np.may_share_memory(answer, x)
+        np.testing.assert_array_equal(answer, predict(model, x))
+
+
+def test_nothing_of_a_question_is_kept():
+    ask = Predictor(models.cnn6((8, 8, 3), 5, (125, 123, 114), (63, 62, 67)))
+    ask(np.zeros((2, 8, 8, 3), np.uint8))
+    assert all(layer._cache is None for _, layer in ask._for_few.walk())
+
+
+def test_what_predict_takes_it_takes():
+    class Slices:
+        """Not an array before it is sliced."""
+
+        shape, dtype = (2, 3), np.dtype(np.float64)
+
+        def __getitem__(self, rows):
+            return np.ones((2, 3))[rows]
+
+    model = Sequential(Linear(3, 2, rng=0)).astype(np.float64)
+    near(Predictor(model)(Slices()), predict(model, np.ones((2, 3))))
+    sparse = scipy.sparse.csr_matrix(np.eye(3))
+    near(Predictor(model)(sparse[:2]), predict(model, sparse[:2]))
+    with pytest.raises(ValueError, match="workers must be at least 1, got 0"):
+        Predictor(model, workers=0)
 
 
 def test_several_threads_may_ask():

@@ -434,8 +434,8 @@ def test_numpys_numbers_are_numbers(tmp_path):
     it = Trainer(model, SoftmaxCrossEntropy(), SGD(model, np.float32(0.1)), seed=np.int64(3), clip_norm=np.float32(1))
     it.schedule = lambda done: np.float32(1 - done)
     it.fit(
-        (POINTS, LABELS), epochs=np.int64(2), batch_size=np.int64(9), patience=np.int64(5), progress=False,
-        folder=tmp_path,
+        (POINTS, LABELS), (POINTS, LABELS), epochs=np.int64(2), batch_size=np.int64(9), patience=np.int64(5),
+        progress=False, folder=tmp_path,
     )  # fmt: skip
     assert json.loads(json.dumps(it.keeper.settings))["seed"] == 3 and len(it.history) == 2
     assert checkpoint.load(tmp_path / "last.ckpt")[1]["history"] == it.history
@@ -494,6 +494,7 @@ WRONG = {
     "too many features": ((POINTS.repeat(2, 1), LABELS), {}, r"\(N, 4\), got \(1, 8\)"),
     "no epochs": ((POINTS, LABELS), {"epochs": 0}, "epochs must be a whole number of at least 1, got 0"),
     "half a batch": ((POINTS, LABELS), {"batch_size": 1.5}, "batch_size must be a whole number"),
+    "patience for nothing": ((POINTS, LABELS), {"patience": 2}, "patience waits for a lower validation loss"),
     "no patience": ((POINTS, LABELS), {"patience": 0}, "patience must be a whole number of at least 1, got 0"),
     "weights": ((POINTS, LABELS, np.ones(3)), {}, "45 numbers, one an example"),
     "weight below 0": ((POINTS, LABELS, np.r_[np.ones(44), -2]), {}, "finite and at least 0, got -2"),
@@ -583,6 +584,16 @@ def test_other_ways_to_fit_are_not_resumed(tmp_path, settings, said):
     fit(trainer(), tmp_path, epochs=1)
     with pytest.raises(ValueError, match=said):
         fit(trainer(), tmp_path, **{"epochs": 1, **settings}, resume=True)
+
+
+def test_what_validation_chose_is_not_resumed_without_it(tmp_path):
+    """Else the best weights of the part that had validation would come back at the end, whatever followed."""
+    fit(trainer(), tmp_path, epochs=1)
+    for validation, said in ((None, "None"), ((IMAGES[:2], LABELS[:2]), "2")):
+        with pytest.raises(ValueError, match=f"validation was {len(HELD_OUT[1])}, now {said}"):
+            trainer().fit((IMAGES, LABELS), validation, epochs=1, batch_size=8, folder=tmp_path, resume=True)
+    with pytest.raises(ValueError, match="nothing to resume: name the folder"):
+        fit(trainer(), epochs=1, resume=True)
 
 
 def test_another_loss_is_not_resumed(tmp_path):

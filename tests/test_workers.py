@@ -30,7 +30,7 @@ from minnet.layers import (
 from minnet.losses import SoftmaxCrossEntropy
 from minnet.models import cnn6
 from minnet.sharing import Plan
-from minnet.workers import Batch, Crew, add_gradients, one_blas_thread, seed_layers
+from minnet.workers import Batch, Crew, add_gradients, blas_controller, one_blas_thread, seed_layers
 from tests.drawing import normal
 
 KEY = (0, 0, 0)  # seed, epoch, step
@@ -342,7 +342,13 @@ def test_exact_batch_norm_predicts_in_pieces_all_the_same():
     assert sizes == [5] * 8
 
 
-def test_threads_live_as_long_as_the_crew():
+@pytest.fixture()
+def all_libraries():
+    """The handle on the BLAS is made anew, so that it knows libraries which other tests have loaded since."""
+    blas_controller.cache_clear()
+
+
+def test_threads_live_as_long_as_the_crew(all_libraries):
     model, x = Sequential(Nervous(2, 2)), np.zeros((8, 2), np.float32)
     model[0].counted = []
     with Crew(model, SoftmaxCrossEntropy(), Plan(2, 2)) as crew:
@@ -356,7 +362,7 @@ def test_threads_live_as_long_as_the_crew():
         assert set(model[0].counted) == {"MainThread"}
 
 
-def test_limits_of_the_blas_may_overlap():
+def test_limits_of_the_blas_may_overlap(all_libraries):
     def threads():
         return {info["num_threads"] for info in threadpool_info() if info["user_api"] == "blas"}
 
@@ -367,6 +373,20 @@ def test_limits_of_the_blas_may_overlap():
     assert threads() == {1}
     second.__exit__(None, None, None)
     assert threads() == before
+
+
+def test_what_the_caller_says_of_overflows_holds_for_all_workers():
+    class Large(Linear):
+        def forward(self, x):
+            return super().forward(x) + np.float32(1e30) * np.full((len(x), 1), 1e30, np.float32) * 0
+
+    model, x = Sequential(Large(2, 2, rng=0)), np.ones((8, 2), np.float32)
+    for workers in (1, 2):
+        with Crew(model, None, Plan(workers, 2)) as crew:
+            with np.errstate(all="ignore"):
+                assert np.isnan(crew.predict(x)).all()
+            with np.errstate(over="raise"), pytest.raises(FloatingPointError, match="overflow"):
+                crew.predict(x)
 
 
 # -- small parts ---------------------------------------------------------------------------------------------------

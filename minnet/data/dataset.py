@@ -60,8 +60,16 @@ class Dataset:
     @cached_property
     def fingerprint(self) -> str:
         """Twelve hexadecimal digits of the SHA-256 of all that is served: classes, splits, labels, content."""
+        return self._digest(self.splits())
+
+    @cached_property
+    def test_fingerprint(self) -> str:
+        """The same of classes and test split alone: who shares it was tested on the same examples."""
+        return self._digest({"test": self.test})
+
+    def _digest(self, splits: dict[str, Split]) -> str:
         digest = hashlib.sha256("\0".join(self.classes).encode())
-        for name, split in self.splits().items():
+        for name, split in splits.items():
             digest.update(f"\0{name} {len(split)}\0".encode())
             digest.update(split.y.tobytes())
             if isinstance(split.x, np.ndarray):

@@ -63,6 +63,8 @@ class Ngrams:
             raise ValueError(f"Ngrams.fit got {len(texts):,} texts but {len(labels):,} labels")
         if not len(texts):
             raise ValueError("Ngrams.fit needs at least one text")
+        if labels is not None and len(np.unique(labels)) < 2:
+            raise ValueError("Ngrams.fit got labels of one class, which nothing tells apart: leave the labels out")
         normalised = [normalise(text) for text in texts]
         self._parts, counts = {}, []
         for kind in self._kinds():
@@ -185,8 +187,9 @@ def contrast(counts: Any, labels: np.ndarray, prior: float = 3.0) -> np.ndarray:
     """How differently the classes use each n-gram, float32 (features,): 0 where all use it equally often.
 
     It is the standard deviation over the classes of log r_jk, the logarithm of the share of class k's texts that
-    have n-gram j: the log-count ratio of Wang and Manning (Baselines and Bigrams, 2012) for more than two classes.
-    `prior` imagined texts, spread over the classes like the real ones, keep rare n-grams from telling too much.
+    have n-gram j: after the log-count ratio of Wang and Manning (Baselines and Bigrams, 2012), with shares of texts and
+    for more than two classes. `prior` imagined texts that have it, spread over the classes like the real ones, keep
+    rare n-grams from telling too much.
     """
     from scipy.sparse import csr_array
 
@@ -205,8 +208,8 @@ def rated(normalised: Sequence[str], lexicon: Mapping[str, float]) -> Any:
 
     The columns are the sum of the ratings above 0 and of those below, and both again of words that a negator stands
     before, whose ratings tell something else; a row is brought to length 1 (0: no rated word), as n-grams' are. A
-    hashtag has the rating of its word. An n-gram has to be met in training to mean something; these four mean the same
-    in texts about anything.
+    hashtag has the rating of its word, whatever stands before it. An n-gram has to be met in training to mean
+    something; these four mean the same in texts about anything.
     """
     from scipy.sparse import csr_matrix
     from sklearn.preprocessing import normalize

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-LINK = re.compile(r"(?:https?://|www\.)\S+", re.IGNORECASE)
+LINK = re.compile(r"(?:https?://|(?<!\w)www\.)\S+", re.IGNORECASE)  # but not Ewww...gross
 MENTION = re.compile(r"(?<![\w@])@\w+")
 ELONGATED = re.compile(r"([^\W\d_]|[!?.])\1{3,}")  # a letter or mark four or more times in a row
-ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")  # some corpora of tweets spell characters out: \\u2019
+ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")  # some corpora of tweets spell characters out: \u2019
 TONES = re.compile("[\ufe0e\ufe0f\U0001f3fb-\U0001f3ff]")  # presentation selectors and skin tones of emoji
 QUOTES = str.maketrans({"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\0": " "})
 
@@ -48,7 +48,7 @@ NEGATOR = frozenset(NEGATORS.split())
 
 def normalise(text: str) -> str:
     """The text in one spelling: Unicode compatibility form, lower case, straight quotes, `@user` for any name,
-    `http` for any link, runs of a letter cut to three ("sooooo" and "soooooooo" are the same cry)."""
+    `http` for any link, runs of a letter, ! or ? cut to three ("sooooo" and "soooooooo" are the same cry)."""
     if "&" in text:
         text = html.unescape(text)
     if "\\u" in text:
@@ -99,6 +99,8 @@ def check_texts(texts: Any) -> None:
     """Raises ValueError unless `texts` is a list of strings."""
     if isinstance(texts, str):
         raise ValueError("expected a list of texts, got one string: a single text is a list of one, [text]")
+    if not hasattr(texts, "__len__"):  # reading it here would use it up
+        raise ValueError(f"expected a list of texts, got {type(texts).__name__}: make a list of it, list(texts)")
     for row, text in enumerate(texts):
         if not isinstance(text, str):
             raise ValueError(f"expected a list of texts, got {type(text).__name__} at position {row}")

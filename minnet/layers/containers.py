@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -107,3 +108,13 @@ class MaskedSequential(Sequential):
         for _, layer in self.walk():
             if hasattr(type(layer), "mask"):
                 layer.mask = ids != 0  # type: ignore[attr-defined]
+
+
+def chains(model: Layer) -> Iterator[Sequential]:
+    """Every Sequential in `model` of which it is known that its layers only ever run one after another, so that one
+    of them may do the work of the next: those that stand in nothing but this library's containers."""
+    if type(model) in (Sequential, MaskedSequential):
+        yield model  # type: ignore[misc]
+    if type(model) in (Sequential, MaskedSequential, Residual, Parallel):  # a subclass may look between the layers
+        for child in model.children().values():
+            yield from chains(child)

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from minnet import kernels
-from minnet.layers.base import Layer, Sequential
+from minnet.layers.base import Layer
+from minnet.layers.containers import chains
 from minnet.layers.conv import Conv2d
 from minnet.layers.linear import Linear
 
@@ -39,7 +40,7 @@ class Normalize(Layer):
         if x.dtype.kind not in "fu":
             raise ValueError(f"Normalize expects images of 0..255 (uint8 or floating point), got {x.dtype}")
         self._cache = x.shape
-        return kernels.channel_affine(x.astype(self.scale.dtype), self.scale, self.shift)
+        return kernels.channel_affine(x.astype(self.scale.dtype, copy=False), self.scale, self.shift)
 
     def backward(self, dy: np.ndarray) -> np.ndarray:
         self._recall(dy, self._cache)
@@ -143,22 +144,21 @@ def folded(model: Layer) -> Layer:
     Batch norms behind other layers stay.
     """
     twin: Layer = model.replica().eval()
-    for _, parent in list(twin.walk()):
-        if isinstance(parent, Sequential):
-            layers: list[Any] = []
-            for layer in parent.layers:
-                before: Any = layers[-1] if layers else None
-                if (
-                    type(layer) is BatchNorm  # a subclass may compute something else
-                    and type(before) in (Conv2d, Linear)
-                    and layer.num_features == before.W.shape[-1]
-                ):
-                    scale, shift, _ = layer.affine(layer.running_mean, layer.running_var)
-                    before.W = before.W * scale
-                    before.b = shift if before.b is None else before.b * scale + shift
-                else:
-                    layers.append(layer)
-            parent.layers = tuple(layers)
+    for chain in chains(twin):
+        layers: list[Any] = []
+        for layer in chain.layers:
+            before: Any = layers[-1] if layers else None
+            if (
+                type(layer) is BatchNorm  # a subclass may compute something else
+                and type(before) in (Conv2d, Linear)
+                and layer.num_features == before.W.shape[-1]
+            ):
+                scale, shift, _ = layer.affine(layer.running_mean, layer.running_var)
+                before.W = before.W * scale
+                before.b = shift if before.b is None else before.b * scale + shift
+            else:
+                layers.append(layer)
+        chain.layers = tuple(layers)
     return twin
 
 

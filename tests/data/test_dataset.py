@@ -108,6 +108,17 @@ def test_fingerprint_sees_every_change():
     assert len(make().fingerprint) == 12
 
 
+def test_the_test_splits_fingerprint_is_its_own():
+    assert make(validation=10).test_fingerprint == make(train=99).test_fingerprint == make().test_fingerprint
+    for changed in (
+        Dataset("toy", "text", ("a", "b", "d"), make().train, None, make().test, "a test"),
+        make().each_split(lambda name, split: Split(split.x, split.y[::-1]) if name == "test" else split),
+        make().each_split(lambda name, split: Split([*split.x[:-1], "?"], split.y) if name == "test" else split),
+    ):
+        assert changed.test_fingerprint != make().test_fingerprint
+    assert make().test_fingerprint != make().fingerprint
+
+
 def test_fingerprint_is_of_the_content_not_of_its_place_or_strides():
     x = np.random.default_rng(0).integers(0, 256, (6, 4, 4, 3), dtype=np.uint8)
     y = np.arange(6)

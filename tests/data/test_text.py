@@ -185,6 +185,8 @@ def test_any_texts_vectorize_and_reload(texts):
         (lambda: Ngrams().fit([]), "at least one text"),
         (lambda: Ngrams().fit("one string"), "expected a list of texts, got one string"),
         (lambda: Ngrams().fit(["a", None]), "got NoneType at position 1"),
+        (lambda: Ngrams().fit(text for text in ("a b", "c")), "got generator: make a list of it"),
+        (lambda: Ngrams(min_count=1).fit(["a b", "c"], np.array([1, 1])), "labels of one class"),
         (lambda: Ngrams().fit(["a b", "c d"]), "no n-gram that 2 of the 2 texts share"),
         (lambda: TokenIds(max_length=0), "max_length must be at least 1"),
         (lambda: TokenIds(buckets=1000), "power of two"),

@@ -16,6 +16,7 @@ from tests.drawing import steady
         ("I don't LIKE it, sorry.", ["i", "don't", "like", "it", "sorry"]),
         ("it\u2019s well-made", ["it's", "well-made"]),
         ("@John_99 see https://t.co/aB?x=1 or www.example.org!", ["@user", "see", "http", "or", "http"]),
+        ("(www.example.org) Ewww...gross", ["http", "ewww", "...", "gross"]),
         ("mail me@home.org", ["mail", "me", "home", "org"]),
         ("#Best_Day ever#not", ["#best_day", "ever", "#not"]),
         ("sooooo goooood!!!!!!", ["sooo", "goood", "!!!"]),

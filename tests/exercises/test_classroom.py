@@ -26,7 +26,7 @@ from tutorials.exercises.paper import tasks, write_papers
 from tutorials.exercises.roster import match_roster, read_roster
 from tutorials.exercises.runner import HERE, SECONDS
 from tutorials.exercises.source import read_source
-from tutorials.exercises.specs import exercises
+from tutorials.exercises.specs import exercises, sheet_of
 from tutorials.exercises.submissions import exercise_of, read_submissions
 from tutorials.exercises.variants import variant_of
 from tutorials.exercises.viva import write_viva
@@ -278,12 +278,19 @@ def test_an_answer_that_cannot_be_graded_costs_only_itself(canvas, tmp_path, mon
 def test_a_file_of_an_exercise_that_is_not_graded_is_no_stranger(tmp_path):
     folder = tmp_path / "class" / "jane"
     folder.mkdir(parents=True)
-    for name in ("e01_softmax.py", "e05_relu.py", "e77_other.py"):
-        (folder / name).write_text(GOOD if "softmax" in name else "x = 1", encoding="utf-8")
+    for name in ("e05_relu.py", "relu.py", "e05_relu-2.py", "e77_other.py"):
+        (folder / name).write_text("x = 1", encoding="utf-8")
+    (folder / "mine.py").write_text(GOOD + "\n\ndef relu(x):\n    return x\n", encoding="utf-8")  # two of them in one
     found = grade_class(tmp_path / "class", tmp_path / "out", seed=1, exercises=[1], jobs=1)
     (record,) = found["records"].values()
     assert record["notes"] == ["e77_other.py belongs to no exercise"] and record["earned"] == 10
     assert [each["id"] for each in record["exercises"]] == ["e01_softmax"]
+    sheets = tuple(sheet_of(number, 1) for number in (29, 30))
+    (tmp_path / "few" / "jane").mkdir(parents=True)
+    (tmp_path / "few" / "jane" / "few.py").write_text("def config():\n    return {}\n", encoding="utf-8")
+    for sheet in sheets:  # both ask for a config: it is the one that is graded
+        (found,) = read_submissions(tmp_path / "few", (sheet,), sheets).values()
+        assert list(found.files) == [sheet.id] and found.notes == []
 
 
 def test_names_that_spreadsheets_would_run(tmp_path):

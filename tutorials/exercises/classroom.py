@@ -44,7 +44,7 @@ def grade_class(
     sheets = tuple(sheet for sheet in every if not settings["exercises"] or sheet.number in settings["exercises"])
     if not sheets:
         raise ValueError(f"there are no exercises {settings['exercises']}")
-    found = read_submissions(place, every)  # a file of an exercise that is not graded is no stranger
+    found = read_submissions(place, sheets, every)
     rows = read_roster(roster) if roster else []
     matched, missing = match_roster(rows, found)
     _note_variants(found, matched, sheets)

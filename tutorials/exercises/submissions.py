@@ -42,15 +42,18 @@ class Submission:
     _ranks: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
 
-def read_submissions(place: Path, sheets: tuple[Sheet, ...]) -> dict[str, Submission]:
-    """Every student's submission by key; from a folder, from a zip, or from a folder of zips."""
+def read_submissions(place: Path, sheets: tuple[Sheet, ...], others: tuple[Sheet, ...] = ()) -> dict[str, Submission]:
+    """Every student's submission by key; from a folder, from a zip, or from a folder of zips.
+
+    A file that answers none of the `sheets` gets a note, unless it answers one of the `others`, not asked for today.
+    """
     if not place.exists():
         raise FileNotFoundError(f"{place} does not exist: name the folder or the zip that the students' work is in")
     found: dict[str, Submission] = {}
     if place.is_file():
-        _add_all(found, _in_zip(place.read_bytes(), place.name, True), sheets)
+        _add_all(found, _in_zip(place.read_bytes(), place.name, True), sheets, others)
     else:
-        _add_all(found, _in_folder(place), sheets)
+        _add_all(found, _in_folder(place), sheets, others)
     if not found:
         raise ValueError(
             f"no submission was found in {place}: Canvas' or Moodle's zip, or a folder a student, with .py files"
@@ -139,21 +142,28 @@ def _wanted(name: str) -> bool:
     )
 
 
-def _add_all(found: dict[str, Submission], files: Iterator[tuple[str, bytes]], sheets: tuple[Sheet, ...]) -> None:
+def _add_all(
+    found: dict[str, Submission],
+    files: Iterator[tuple[str, bytes]],
+    sheets: tuple[Sheet, ...],
+    others: tuple[Sheet, ...],
+) -> None:
     for name, content in files:
         student, inner = _student(name)
         try:
             if inner == name and name.lower().endswith(".zip") and _exported(_entries(content, name)[1]):
-                _add_all(found, _in_zip(content, name, True), sheets)  # a whole class's export lies in the folder
+                _add_all(
+                    found, _in_zip(content, name, True), sheets, others
+                )  # a whole class's export lies in the folder
                 continue
             mine = _kept(found, student)
             if student[2] == "folder" and inner != name and _exported([(inner, None)]) and ALONE not in mine.notes:
                 mine.notes.append(ALONE)
             if inner.lower().endswith(".zip"):
                 for path, data in _in_zip(content, name):
-                    _add(mine, path, data, sheets)
+                    _add(mine, path, data, sheets, others)
             else:
-                _add(mine, inner, content, sheets)
+                _add(mine, inner, content, sheets, others)
         except ValueError as problem:
             _kept(found, student).notes.append(str(problem))
 
@@ -175,7 +185,9 @@ def _kept(found: dict[str, Submission], student: tuple[str, str, str]) -> Submis
     return found.setdefault(key, Submission(key, name, id, system))
 
 
-def _add(submission: Submission, path: str, data: bytes, sheets: tuple[Sheet, ...]) -> None:
+def _add(
+    submission: Submission, path: str, data: bytes, sheets: tuple[Sheet, ...], others: tuple[Sheet, ...] = ()
+) -> None:
     """Finds the exercise that a file belongs to; `_counts` says which of several."""
     name = path.rpartition("/")[2]
     if name.lower() in ("given.py", "__init__.py", "__main__.py", "setup.py", "conftest.py"):
@@ -189,7 +201,8 @@ def _add(submission: Submission, path: str, data: bytes, sheets: tuple[Sheet, ..
     text, problem = read_source(data)
     id, likeness = exercise_of(name, text, sheets)
     if id is None:
-        if re.match(r"(?i)e\d\d", name) or not submission.notes:
+        stranger = exercise_of(name, text, others)[0] is None
+        if stranger and (re.match(r"(?i)e\d\d", name) or not submission.notes):
             submission.notes.append(f"{name} belongs to no exercise")
         return
     if _counts(submission, id, (int(text is not None), likeness, *numbers)):

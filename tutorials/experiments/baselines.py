@@ -101,7 +101,8 @@ def run(argv: Sequence[str] | None = None) -> dict[str, dict[str, Any]]:
         folder = Path(args.out or "runs") / f"baseline-{dataset.name.replace('/', '-')}-{name}"
         command = shlex.join(["python", "-m", "tutorials.experiments.baselines", *(argv or sys.argv[1:])])
         config = {
-            "command": command, "dataset": dataset.name, "fingerprint": dataset.fingerprint, "model": name,
+            "command": command, "dataset": dataset.name, "fingerprint": dataset.fingerprint,
+            "test_fingerprint": dataset.test_fingerprint, "model": name,
             "seconds": round(time.perf_counter() - started, 1),
         }  # fmt: skip
         shown = {"texts" if dataset.kind == "text" else "images": dataset.test.x}
