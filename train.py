@@ -42,7 +42,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--optimizer", choices=OPTIMIZERS, help="another than the recipe's, with its default settings")
     parser.add_argument("--seed", type=int, default=0, help="of all that is random, splits included (default 0)")
     parser.add_argument("--workers", type=int, help="threads that share a batch (default: up to 8, where it helps)")
-    parser.add_argument("--data", help="the folder where data sets lie and are put")
+    parser.add_argument(
+        "--data", help="the data folder (default: $MINNET_DATA, else datasets/ of the checkout, else the user's cache)"
+    )
     parser.add_argument("--out", help="the run's folder (default: a new one in runs/)")
     parser.add_argument(
         "--limit", type=int, help="so many training examples at most; of the other splits as many, at least 1,000"

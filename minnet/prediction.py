@@ -105,7 +105,9 @@ def add_arguments(subparsers: Any) -> None:
         "--csv", metavar="FILE", help="a CSV of texts: shares of the classes, and a CSV of probabilities"
     )
     parser.add_argument("--text", metavar="COLUMN", help="the column of the CSV that holds the texts")
-    parser.add_argument("--out", metavar="FILE", help="where the CSV of probabilities goes")
+    parser.add_argument(
+        "--out", metavar="FILE", help="where a CSV of probabilities goes (20 inputs and fewer are shown)"
+    )
     parser.add_argument("--top", type=int, default=3, help="classes to show for each input (default 3)")
     parser.set_defaults(run=run_command)
 

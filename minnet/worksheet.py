@@ -178,7 +178,7 @@ def add_arguments(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--examples", type=int, default=1, help="rows of the batch (default 1)")
     parser.add_argument("--learning-rate", type=float, default=0.1, help="of the update (default 0.1)")
     parser.add_argument("--solved", action="store_true", help="with the results filled in")
-    parser.add_argument("--out", help="the file (default worksheet-LAYERS-seedSEED.html)")
+    parser.add_argument("--out", help="the file (default worksheet-LAYERS-seedSEED[-solved].html)")
     parser.set_defaults(run=run)
 
 

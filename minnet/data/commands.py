@@ -22,7 +22,10 @@ def add_arguments(subparsers: Any) -> None:
     parser = subparsers.add_parser("data", help="list, fetch, verify, count and share datasets")
     parser.set_defaults(run=list_datasets, folder=None)
     shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument("--folder", help="the data folder (default: $MINNET_DATA, else datasets/ of the checkout)")
+    shared.add_argument(
+        "--folder",
+        help="the data folder (default: $MINNET_DATA, else datasets/ of the checkout, else the user's cache)",
+    )
     actions = parser.add_subparsers(title="actions", metavar="ACTION")
     known = {"choices": sorted(SOURCES), "metavar": "NAME", "help": ", ".join(SOURCES)}
 
@@ -40,7 +43,7 @@ def add_arguments(subparsers: Any) -> None:
     action.set_defaults(run=count_dataset)
     action = actions.add_parser("share", parents=[shared], help="serve verified datasets to the local network")
     action.add_argument("names", nargs="*", **{**known, "choices": None})
-    action.add_argument("--port", type=int, default=8000)
+    action.add_argument("--port", type=int, default=8000, help="default %(default)s")
     action.add_argument(
         "--host", default="0.0.0.0", help="the address to listen at (default: every one of this machine)"
     )
