@@ -402,6 +402,15 @@ def test_an_infinite_maximum_is_not_taken_for_padding():
     assert layer.backward(np.array([[4.0, 5], [6, 7]]).reshape(1, 2, 2, 1))[0, :, :, 0].tolist() == [[4, 5], [6, 7]]
 
 
+def test_a_window_of_one_place_gives_no_view_of_the_image():
+    x = normal(2, 3, 4, 2)
+    for stride, right in ((1, x), (2, x[:, ::2, ::2])):
+        for layer in (MaxPool2d(1, stride), AvgPool2d(1, stride)):
+            y = layer.forward(x)
+            np.testing.assert_array_equal(y, right)
+            assert not np.may_share_memory(y, x)
+
+
 def test_global_pooling_by_hand():
     x = np.array([[[1.0, 8], [5, 2]], [[3, 3], [4, 3]]])  # two texts of two places
     y, dx = run(GlobalAvgPool(), x, np.array([[1.0, 2], [3, 4]]))
@@ -528,6 +537,8 @@ def test_parallel_by_hand():
     assert double.dW.tolist() == [[3, 30], [4, 40]] and sum_up.dW.tolist() == [[300], [400]]
     bags = Parallel(EmbeddingBag(4, 2), EmbeddingBag(4, 3))
     assert bags.forward(np.array([[1, 2]])).shape == (1, 5) and bags.backward(np.ones((1, 5), np.float32)) is None
+    images = Parallel(Conv2d(1, 2, 1, rng=0), Conv2d(1, 3, 1, rng=1))  # channels side by side, places stay
+    assert images.forward(np.ones((2, 4, 5, 1), np.float32)).shape == (2, 4, 5, 5)
     with pytest.raises(ValueError, match="at least one branch"):
         Parallel()
 

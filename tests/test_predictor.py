@@ -89,15 +89,15 @@ def test_an_image_of_which_no_window_sees_all():
 
 
 def test_what_does_not_fit_into_a_block_runs_as_usual():
-    layers = Sequential(convolution(16, 16, 3, padding=1), ReLU(), convolution(16, 8, 3, padding=1, seed=1))
+    layers = Sequential(convolution(16, 24, 3, padding=1), ReLU(), convolution(24, 8, 3, padding=1, seed=1))
     x = normal(1, 8, 8, 16)
     expected = predict(layers, x)
-    exactly = 36 * 4 * 16 * 8  # two by two tiles, 16 channels, float64
-    for budget, columns, found in (
-        (exactly, 64 * 9 * 16 * 8, ["Prepared", "_Columns"]),
-        (exactly - 1, 64 * 9 * 16 * 8 - 1, ["method", "method"]),
-    ):
-        with mock.patch.object(winograd, "_BLOCK_BYTES", budget), mock.patch.object(predictor, "BLOCK_BYTES", columns):
+    exactly, columns = 36 * 4 * 24 * 8, 64 * 9 * 24 * 8  # two by two tiles of 24 channels; 64 places; float64
+    for less, found in ((0, ["Prepared", "_Columns"]), (1, ["method", "method"])):
+        with (
+            mock.patch.object(winograd, "_BLOCK_BYTES", exactly - less),
+            mock.patch.object(predictor, "BLOCK_BYTES", columns - less),
+        ):
             ask = Predictor(layers)
             near(ask(x), expected)
             near(ask(x), expected)
@@ -202,6 +202,7 @@ def test_the_zoo(name):
 
 def test_up_to_four_are_few():
     ask = Predictor(Sequential(Linear(3, 2, rng=0)), workers=1)
+    assert Predictor(ask._model, workers=2)(np.ones((5, 3), np.float32)).shape == (5, 2)
     for n, asked in ((1, 0), (4, 0), (5, 1), (9, 1)):
         with mock.patch.object(predictor, "predict", wraps=predict) as usual:
             assert ask(normal(n, 3).astype(np.float32)).shape == (n, 2)
@@ -214,6 +215,12 @@ def test_memory_is_that_of_the_tiles():
     ask(normal(2, 10, 5, 16))  # three by two tiles
     (forward,) = [vars(layer)["forward"] for _, layer in ask._for_few.walk() if isinstance(layer, Conv2d)]
     assert forward._run._image.base.shape == (14, 10, 2, 16)
+    assert forward._run._aside.base.size == forward._run._half.base.size == 6 * 14 * 2 * 2 * 16
+    wide = Predictor(Sequential(convolution(16, 40, 3, padding=1)))
+    wide(normal(2, 10, 5, 16))
+    run = vars(wide._for_few[0])["forward"]._run
+    assert run._aside.base.size == 6 * 4 * 3 * 2 * 2 * 40
+    assert run._half.base.size == 6 * 3 * 16 * 40  # which half-transformed filters need
 
 
 def test_texts():
