@@ -109,7 +109,9 @@ def warnings(libraries: list[dict[str, Any]], cores: int, one: float, all_cores:
         )
     if not libraries:
         found.append("no optimised BLAS was found, so matrix products are slow: install NumPy from its wheels (pip)")
-    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+    kinds = {library["internal_api"] for library in libraries}
+    read = {"openblas": "OPENBLAS_NUM_THREADS", "mkl": "MKL_NUM_THREADS"}  # each its own, both the next
+    for name in (*(read[kind] for kind in sorted(kinds & read.keys())), "OMP_NUM_THREADS"):
         if os.environ.get(name, "").isdigit() and int(os.environ[name]) < cores:
             found.append(f"{name}={os.environ[name]} limits the BLAS, and {cores} cores are there: unset it")
     if libraries and max(library["num_threads"] for library in libraries) == 1 < cores:

@@ -44,22 +44,25 @@ def resample(probabilities: np.ndarray, labels: np.ndarray, bootstrap: int, seed
     """The measures on `bootstrap` resamples of the examples, each an array (bootstrap,).
 
     The resamples depend on N, `bootstrap` and `seed` alone, so two models that were evaluated on the same examples
-    are resampled alike: their values pair up.
+    are resampled alike: their values pair up. A class of few examples may be missing from a resample, which then says
+    nothing about it: macro averages are over the others.
     """
     n, k = probabilities.shape
     cells = labels * k + probabilities.argmax(axis=1)  # (N,) where each example falls in the confusion matrix
     log_loss, brier = losses(probabilities, labels)
+    share = np.count_nonzero(np.bincount(labels)) / k  # a class without any example counts as 0, as it does in `rates`
     found: dict[str, list[np.ndarray]] = {}
     for indices in _draws(n, bootstrap, seed, wide=k * k):  # (R, N)
         r = len(indices)
         flat = (cells[indices] + k * k * np.arange(r)[:, None]).ravel()
         confusion = np.bincount(flat, minlength=r * k * k).reshape(r, k, k)
-        precision, recall, f1 = rates(confusion)
+        there = confusion.sum(axis=2) > 0  # (R, K)
+        precision, recall, f1 = (share * (rate * there).sum(axis=1) / there.sum(axis=1) for rate in rates(confusion))
         measured = {
             "accuracy": np.trace(confusion, axis1=1, axis2=2) / n,
-            "macro_precision": precision.mean(axis=1),
-            "macro_recall": recall.mean(axis=1),
-            "macro_f1": f1.mean(axis=1),
+            "macro_precision": precision,
+            "macro_recall": recall,
+            "macro_f1": f1,
             "log_loss": log_loss[indices].mean(axis=1),
             "brier": brier[indices].mean(axis=1),
         }

@@ -94,7 +94,7 @@ def speedrun(
     """airbench94's network (arXiv 2404.00498): a whitening layer, three blocks of two convolutions, a small last layer.
 
     `whiten` fills in and freezes its first convolution. Convolutions start as the identity on their first channels,
-    batch norm learns only its shift, and scores are scaled by 1/9. For images of 31 to 38 pixels a side.
+    batch norm learns only its shift, and scores are scaled by 1/9. For images of 25 to 48 pixels a side.
     """
     rng = np.random.default_rng(seed)
     channels = shape[2]

@@ -50,6 +50,8 @@ class Run(NamedTuple):
             raise ValueError(
                 f"the network gives scores {scores.shape} for {len(inputs)} inputs, {len(self.classes)} classes"
             )
+        if np.isnan(scores).any():
+            raise ValueError("the network's scores are not numbers (NaN): its weights are broken, train it again")
         return softmax(scores)
 
 
@@ -186,6 +188,8 @@ def _predict_csv(run: Run, args: argparse.Namespace) -> int:
     if run.kind != "text":
         raise ValueError(f"{args.folder} was trained on images: --csv is for texts. Give it picture files or a folder.")
     texts = _texts(Path(args.csv), args.text)
+    if not any(text.strip() for text in texts):
+        raise ValueError(f"nothing to predict: every text in {args.csv} is empty. Is it the right column?")
     probabilities = run.probabilities(texts)
     out = Path(args.out or Path(args.csv).with_suffix("").name + "-predictions.csv")
     _write_csv(out, "text", texts, probabilities, run.classes)
@@ -203,6 +207,7 @@ def _predict_csv(run: Run, args: argparse.Namespace) -> int:
 def _validation_confusion(folder: Path, classes: int) -> np.ndarray | None:
     """What the run took for what on validation, (K, K) with the truth in the rows; None if it does not say."""
     try:
+        folder = folder if folder.is_dir() else folder.parent  # of a checkpoint
         found = json.loads((folder / "config.json").read_text("utf-8"))["validation_confusion"]
         confusion = np.array(found, np.int64)
     except (OSError, ValueError, KeyError, TypeError):

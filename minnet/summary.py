@@ -46,7 +46,7 @@ def summary(model: Any, input_shape: Any, batch_size: int = 1) -> str:
 
 def _traced(model: Any, example: Any) -> tuple[Any, tuple[np.ndarray, list[Any]]]:
     """(the example as a batch of one, what model.trace gives). A shape is filled with the first type that fits."""
-    if hasattr(example, "dtype"):
+    if getattr(example, "ndim", 0):
         if example.shape[0] != 1:
             raise ValueError(f"summary expects one example as a batch of one, got {example.shape}: use x[:1]")
         return example, model.trace(example)

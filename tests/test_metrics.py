@@ -151,6 +151,21 @@ def test_resamples_measure_what_drawing_the_examples_one_by_one_measures():
         assert drawn["brier"][b] == pytest.approx(m["brier"])
 
 
+def test_a_class_that_a_resample_misses_has_no_say_in_it():
+    """Else the interval of a network that is always right would lie below its macro averages of 1."""
+    labels = np.array([0] * 7 + [1])
+    for right, absent in ((1.0, 2), (2 / 3, 3)):  # a class of which there is no example at all counts as 0 throughout
+        p = np.full((8, absent), 0.1)
+        p[np.arange(8), labels] = 1.1 - 0.1 * absent
+        drawn = intervals.resample(p, labels, bootstrap=40, seed=0)
+        for name in ("macro_precision", "macro_recall", "macro_f1"):
+            np.testing.assert_allclose(drawn[name], right)
+    p = np.full((8, 2), [0.9, 0.1])  # the first is always said: without the second its recall is 1, with it 1/2
+    drawn = intervals.resample(p, labels, bootstrap=40, seed=0)
+    np.testing.assert_array_equal(drawn["macro_recall"], np.where(drawn["accuracy"] == 1, 1, 0.5))
+    assert 5 < np.sum(drawn["accuracy"] == 1) < 35
+
+
 def test_resamples_do_not_depend_on_how_many_are_drawn_at_a_time(monkeypatch):
     p, labels = simulated(50, 3)
     at_once = intervals.resample(p, labels, bootstrap=30, seed=2)

@@ -195,6 +195,11 @@ def test_the_shares_of_a_csv_by_hand(runs, here):
     said = predict(here, "--csv", "mine.csv", "--text", "Comment")
     assert "corrected by validation" in said.out and "not corrected" not in said.out
     assert [row[2] for row in shares_of(said).values()] == [50.0, 25.0, 25.0]
+    Path("here.ckpt").write_bytes(Path("best.ckpt").read_bytes())
+    assert predict("here.ckpt", "--csv", "mine.csv", "--text", "Comment").out == said.out  # its folder's, too
+    checkpoint.save("best.ckpt", {**arrays, weights: table * np.nan, bias: lean}, header)
+    refused(predict(here, "--csv", "mine.csv", "--text", "Comment", "--out", "broken.csv"), "not numbers (NaN)")
+    assert not Path("broken.csv").exists()
 
 
 # -- what does not do --------------------------------------------------------------------------------------------
@@ -225,6 +230,8 @@ def test_mistakes_are_told_in_one_line(runs, here):
     refused(predict(comments, "--csv", "0.png", "--text", "c"), "0.png")
     Path("mine.csv").write_text("a\n")
     refused(predict(comments, "--csv", "mine.csv"), "nothing to predict")
+    Path("mine.csv").write_text("a,b\n1,\n2, \n")
+    refused(predict(comments, "--csv", "mine.csv", "--text", "b"), "every text in mine.csv is empty")
     Path("taken").write_text("mine")
     refused(predict(digits, "0.png", "--out", "taken/x.csv"), "cannot write taken/x.csv")
 

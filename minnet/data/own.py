@@ -172,9 +172,11 @@ def with_splits(
     limit: int | None,
     seed: int,
 ) -> Dataset:
-    """The examples as a dataset: every class in every split, the larger classes by their share.
+    """The examples as a dataset: every class in every split, the larger classes by their share (small ones may be
+    missing from a validation part or test split of a size that was asked for).
 
-    Raises ValueError when there are fewer than two classes, or a class has fewer than three examples.
+    Raises ValueError when there are fewer than two classes, a class has fewer than three examples, or none is left of
+    one to train on.
     """
     if not 0 < test < 1:
         raise ValueError(f"test must be a fraction between 0 and 1, got {test!r}")
@@ -193,5 +195,16 @@ def with_splits(
     dataset = Dataset(name, kind, classes, rest, None, held_out, source)
     if validation is None:
         train, part = divided_by_class(rest, 0.1 / (1 - test) if test < 0.8 else 0.5, rng)
-        return limited(Dataset(name, kind, classes, train, part, held_out, source), limit, seed)
-    return limited(with_validation(dataset, validation, 0, seed), limit, seed)
+        return _every_class(limited(Dataset(name, kind, classes, train, part, held_out, source), limit, seed))
+    return _every_class(limited(with_validation(dataset, validation, 0, seed), limit, seed))
+
+
+def _every_class(dataset: Dataset) -> Dataset:
+    """The dataset itself. Raises ValueError when a part that was asked for leaves a class out of training."""
+    missing = np.setdiff1d(np.arange(len(dataset.classes)), dataset.train.y)
+    if len(missing):
+        raise ValueError(
+            f"no example of {dataset.classes[missing[0]]!r} is left to train on: hold out fewer for validation or "
+            "test, or raise the limit"
+        )
+    return dataset

@@ -75,9 +75,8 @@ def table_of(
     path: Path, content: str, wanted: tuple[str, str], delimiter: str | None = None
 ) -> tuple[list[str], list[list[str]]]:
     """Header and rows. Raises ValueError with the line that does not fit."""
-    first, _, rest = content.partition("\n")
-    if first.strip().lower().startswith("sep=") and len(first.strip()) == 5:  # a hint that spreadsheets write
-        delimiter, content = delimiter or first.strip()[4], rest
+    if hint := re.match(r"\s*sep=(.)[ ]*(\r\n?|\n)", content, re.IGNORECASE):  # which spreadsheets write
+        delimiter, content = delimiter or hint[1], "\n" * hint[0].count(hint[2]) + content[hint.end() :]  # lines count
     if delimiter is not None and len(delimiter) != 1:
         raise ValueError(f"a delimiter is one character, as in ',' or ';', got {delimiter!r}")
     longest = csv.field_size_limit(max(csv.field_size_limit(), len(content) + 1))
@@ -103,7 +102,7 @@ def likely_delimiter(content: str, wanted: tuple[str, str]) -> str:
     """The delimiter that finds the wanted columns in the header, else the one that finds most columns."""
 
     def columns(mark: str) -> tuple[int, int]:
-        header = cleaned(next(csv.reader(io.StringIO(content, newline=""), delimiter=mark), []))
+        header = cleaned(next(csv.reader(io.StringIO(content.lstrip("\r\n"), newline=""), delimiter=mark), []))
         return len({name.casefold() for name in wanted} & {name.casefold() for name in header}), len(header)
 
     return max(DELIMITERS, key=columns)

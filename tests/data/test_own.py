@@ -111,7 +111,17 @@ def test_columns_by_name_whatever_their_case_and_spaces(tmp_path):
 
 
 def test_a_spreadsheets_hint_and_a_table_with_tabs_and_stray_quotes(tmp_path):
-    path = written(tmp_path, "sep=|\n" + table(delimiter="|"))
+    for hint, mark, ends in (
+        ("sep=|\n", "|", "\n"),
+        ("SEP=;  \r\n", ";", "\r\n"),
+        ("\nsep=\t\n", "\t", "\n"),
+        ("sep=;\r", ";", "\r"),
+    ):
+        path = written(tmp_path, hint + table(delimiter=mark).replace("\r\n", "\n").replace("\n", ends))
+        assert len(everything(load_csv(path, "review", "mood"))) == 30
+    with pytest.raises(ValueError, match="line 4: 3 fields, but the header has 2"):
+        load_csv(written(tmp_path, "sep=;\ntext;label\na;b\na;b;c\n"), "text", "label")
+    path = written(tmp_path, "\r\n\n" + table(delimiter=";"))
     assert len(everything(load_csv(path, "review", "mood"))) == 30
     rows = [f'"Great" he said {index}\t{index % 2}' for index in range(20)]
     dataset = load_csv(written(tmp_path, "\n".join(["review\tmood", *rows])), "review", "mood")
@@ -142,6 +152,13 @@ def test_imbalance_keeps_every_class_in_every_split(tmp_path):
     content = "text,label\n" + "".join(f"t{index},{'rare' if index < 3 else 'common'}\n" for index in range(300))
     dataset = load_csv(written(tmp_path, content), "text", "label")
     assert [np.bincount(split.y).tolist() for split in dataset.splits().values()] == [[208, 1], [30, 1], [59, 1]]
+
+
+@pytest.mark.parametrize("settings", [{"validation": 0.9}, {"validation": 200, "limit": 10}, {"limit": 10}])
+def test_a_class_of_which_nothing_is_left_to_train_on_is_named(tmp_path, settings):
+    content = "text,label\n" + "".join(f"t{index},{'rare' if index < 3 else 'common'}\n" for index in range(300))
+    with pytest.raises(ValueError, match="no example of 'rare' is left to train on: hold out fewer"):
+        load_csv(written(tmp_path, content), "text", "label", **settings)
 
 
 @steady(100)
