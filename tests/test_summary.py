@@ -54,7 +54,9 @@ def test_every_kind_of_input(model, example):
 
 
 def test_inner_layers_stand_at_their_places():
-    said = Sequential(Residual(Sequential(Linear(4, 4, rng=0), ReLU())), Linear(4, 3, rng=0)).summary(4)
+    model = Sequential(Residual(Sequential(Linear(4, 4, rng=0), ReLU())), Linear(4, 3, rng=0))
+    said = model.summary(4)
+    assert model.summary(np.int64(4)) == said
     assert "0.body.0 Linear" in said and "0.body.1 ReLU" in said
 
 
