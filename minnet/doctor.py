@@ -110,7 +110,7 @@ def warnings(libraries: list[dict[str, Any]], cores: int, one: float, all_cores:
     if not libraries:
         found.append("no optimised BLAS was found, so matrix products are slow: install NumPy from its wheels (pip)")
     kinds = {library["internal_api"] for library in libraries}
-    read = {"openblas": "OPENBLAS_NUM_THREADS", "mkl": "MKL_NUM_THREADS"}  # each its own, both the next
+    read = {"openblas": "OPENBLAS_NUM_THREADS", "mkl": "MKL_NUM_THREADS"}  # and all read OMP_NUM_THREADS
     for name in (*(read[kind] for kind in sorted(kinds & read.keys())), "OMP_NUM_THREADS"):
         if os.environ.get(name, "").isdigit() and int(os.environ[name]) < cores:
             found.append(f"{name}={os.environ[name]} limits the BLAS, and {cores} cores are there: unset it")

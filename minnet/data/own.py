@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -195,16 +196,14 @@ def with_splits(
     dataset = Dataset(name, kind, classes, rest, None, held_out, source)
     if validation is None:
         train, part = divided_by_class(rest, 0.1 / (1 - test) if test < 0.8 else 0.5, rng)
-        return _every_class(limited(Dataset(name, kind, classes, train, part, held_out, source), limit, seed))
-    return _every_class(limited(with_validation(dataset, validation, 0, seed), limit, seed))
-
-
-def _every_class(dataset: Dataset) -> Dataset:
-    """The dataset itself. Raises ValueError when a part that was asked for leaves a class out of training."""
-    missing = np.setdiff1d(np.arange(len(dataset.classes)), dataset.train.y)
+        dataset = replace(dataset, train=train, validation=part)
+    else:
+        dataset = with_validation(dataset, validation, 0, seed)
+    dataset = limited(dataset, limit, seed)
+    missing = np.setdiff1d(np.arange(len(classes)), dataset.train.y)
     if len(missing):
         raise ValueError(
-            f"no example of {dataset.classes[missing[0]]!r} is left to train on: hold out fewer for validation or "
-            "test, or raise the limit"
+            f"no example of {classes[missing[0]]!r} is left to train on: hold out fewer for validation or test, "
+            "or raise the limit"
         )
     return dataset

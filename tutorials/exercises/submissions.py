@@ -152,9 +152,8 @@ def _add_all(
         student, inner = _student(name)
         try:
             if inner == name and name.lower().endswith(".zip") and _exported(_entries(content, name)[1]):
-                _add_all(
-                    found, _in_zip(content, name, True), sheets, others
-                )  # a whole class's export lies in the folder
+                # a whole class's export lies in the folder
+                _add_all(found, _in_zip(content, name, True), sheets, others)
                 continue
             mine = _kept(found, student)
             if student[2] == "folder" and inner != name and _exported([(inner, None)]) and ALONE not in mine.notes:
