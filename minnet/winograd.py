@@ -239,10 +239,13 @@ class Prepared:
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         self._image[...] = x
+        # V = B' D B: the columns of each tile, side by side for all rows and tiles, then its rows
         np.copyto(self._aside, self._windows)
         np.matmul(self._BT, self._aside_rows, out=self._half)
         np.matmul(self._BT, self._bands, out=self._V_bands)
+        # 36 products over the channels
         np.matmul(self._V, self._U, out=self._M)
+        # Y = A' M A: the rows, then the columns; what is side by side goes to its place, and b comes on top
         np.matmul(self._AT, self._M_rows, out=self._back)
         np.matmul(self._AT, self._back_rows, out=self._tiles)
         th, _, tw, _, n, K = self._tiles_in_place.shape
