@@ -40,7 +40,7 @@ class Run(NamedTuple):
     probabilities: np.ndarray  # (N, K)
     labels: np.ndarray  # (N,)
     indices: np.ndarray  # (N,) places in the test split
-    fingerprint: str  # of the test data (of all data, where an earlier version wrote the run)
+    fingerprint: str  # of the test data
 
     @property
     def right(self) -> np.ndarray:
@@ -69,10 +69,12 @@ def load(folder: str | Path) -> Run:
         raise ValueError(f"{folder / 'metrics.json'} is not that of a finished run: repeat that run")
     if metrics.get("examples") != n or len(metrics.get("classes") or ()) != probabilities.shape[1]:
         raise ValueError(f"{folder}: metrics.json and predictions.npz are of different runs: repeat that run")
+    if not config.get("test_fingerprint"):
+        raise ValueError(f"{folder / 'config.json'} does not say on which test data the run was measured: repeat it")
     order = np.argsort(indices, kind="stable")
     return Run(
         folder.resolve().name, folder, metrics, probabilities[order], labels[order].astype(np.int64), indices[order],
-        str(config.get("test_fingerprint") or config.get("fingerprint", "")),
+        str(config["test_fingerprint"]),
     )  # fmt: skip
 
 
@@ -165,9 +167,8 @@ def _same_examples(runs: Sequence[Run]) -> Sequence[Run]:
     for other in runs[1:]:
         if other.metrics["classes"] != first.metrics["classes"]:
             reason = "their classes differ"
-        elif other.fingerprint != first.fingerprint or not first.fingerprint:
-            known = " and ".join(run.fingerprint or "unknown" for run in (first, other))
-            reason = f"their test data differ (fingerprints {known})"
+        elif other.fingerprint != first.fingerprint:
+            reason = f"their test data differ (fingerprints {first.fingerprint} and {other.fingerprint})"
         elif not np.array_equal(other.indices, first.indices):
             reason = f"{len(first.labels):,} against {len(other.labels):,} examples, or other places in the test split"
         elif not np.array_equal(other.labels, first.labels):

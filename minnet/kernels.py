@@ -1,9 +1,8 @@
-"""The fast array routines under convolution, pooling and normalisation: pure functions on blocks that stay in cache."""
+"""The fast array routines under convolution and pooling: pure functions on blocks that stay in cache."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -223,108 +222,3 @@ def _unpad(dxp: np.ndarray, x: np.ndarray, geometry: Geometry) -> np.ndarray:
     whole = np.zeros(positions(x).shape, dxp.dtype)
     whole[: dx.shape[0], : dx.shape[1]] = dx
     return images(whole)
-
-
-# Normalisation works on channels: one mean, one scale a channel. A loop over rows of C = 32 numbers is slow, so
-# arrays are seen as fewer, longer rows, and vectors over channels are repeated to match.
-_WIDTH = 8192
-_BLOCK = 1 << 17  # numbers a block: passes so short that two threads meet at the interpreter's lock gain nothing
-_SMALL = 1 << 15  # numbers below which arranging longer rows takes longer than it saves
-
-
-def fresh(x: np.ndarray, dtype: Any = None) -> np.ndarray:
-    """An uninitialised array of the shape of x (..., C): channels last in memory, positions in the order of `x`."""
-    order = sorted(range(x.ndim - 1), key=lambda axis: -abs(x.strides[axis]))
-    y = np.empty([x.shape[axis] for axis in order] + [x.shape[-1]], dtype or x.dtype)
-    return y.transpose(*np.argsort(order), -1)
-
-
-def wide(x: np.ndarray, like: np.ndarray) -> tuple[np.ndarray, int]:
-    """x (..., C) seen as (rows, repeats * C), and `repeats`, its positions in the memory order of `like`.
-
-    A view whenever `x` came from `fresh(like)`; else perhaps a copy, to read from.
-    """
-    order = sorted(range(like.ndim - 1), key=lambda axis: -abs(like.strides[axis]))
-    flat = x.transpose(*order, -1).reshape(-1, x.shape[-1])
-    repeats = 1
-    while flat.size and flat.shape[0] % (2 * repeats) == 0 and 2 * repeats * x.shape[-1] <= _WIDTH:
-        repeats *= 2
-    return flat.reshape(-1, repeats * x.shape[-1]), repeats
-
-
-def repeated(v: np.ndarray, repeats: int) -> np.ndarray:
-    """`v` (C,) as often as `wide` says, (repeats * C,). np.tile costs more than a small image's whole pass."""
-    return v[None].repeat(repeats, axis=0).reshape(-1)
-
-
-def _blocks(*arrays: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
-    rows = max(1, _BLOCK // max(1, arrays[0].shape[1]))
-    for start in range(0, len(arrays[0]), rows):
-        yield tuple(array[start : start + rows] for array in arrays)
-
-
-def channel_moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and (biased) variance of each channel of x (..., C), in two passes: (C,), (C,)."""
-    X, repeats = wide(x, x)
-    count = X.shape[0] * repeats
-    mean = channel_total(x) / count
-    shift, squares = repeated(mean, repeats), np.zeros(X.shape[1], x.dtype)
-    for (block,) in _blocks(X):
-        centred = block - shift
-        squares += np.einsum("ij,ij->j", centred, centred)
-    return mean.astype(x.dtype), (squares.reshape(repeats, -1).sum(axis=0) / count).astype(x.dtype)
-
-
-def channel_total(x: np.ndarray) -> np.ndarray:
-    """The sum over all but the channels of x (..., C): (C,). A product with ones runs at matrix-multiply speed."""
-    X, repeats = wide(x, x)
-    return (np.ones(len(X), x.dtype) @ X).reshape(repeats, -1).sum(axis=0)
-
-
-def channel_affine(x: np.ndarray, scale: np.ndarray, shift: np.ndarray) -> np.ndarray:
-    """x * scale + shift with one scale and shift a channel, in one pass over memory; fresh, laid out like `x`."""
-    if x.size <= _SMALL:
-        y = x * scale
-        y += shift
-        return y
-    y = fresh(x)
-    X, repeats = wide(x, x)
-    Y, _ = wide(y, x)
-    scale, shift = repeated(scale, repeats), repeated(shift, repeats)
-    for source, target in _blocks(X, Y):
-        np.multiply(source, scale, out=target)
-        target += shift
-    return y
-
-
-def channel_shift(y: np.ndarray, shift: np.ndarray) -> None:
-    """y += shift with one number a channel, in place, for a y (..., C) without gaps in memory."""
-    if y.size <= _SMALL:
-        y += shift
-        return
-    Y, repeats = wide(y, y)
-    Y += repeated(shift, repeats)
-
-
-def channel_sums(dy: np.ndarray, x: np.ndarray, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """sum of dy, and of dy (x - mean), over all but the channels: (C,), (C,)."""
-    dY, repeats = wide(dy, x)
-    X, _ = wide(x, x)
-    shift, products = repeated(mean, repeats), np.zeros(X.shape[1], x.dtype)
-    for gradient, block in _blocks(dY, X):
-        products += np.einsum("ij,ij->j", gradient, block - shift)
-    return channel_total(dy), products.reshape(repeats, -1).sum(axis=0)
-
-
-def channel_combine(dy: np.ndarray, a: np.ndarray, x: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
-    """a dy + b x + c with a, b, c one number a channel, in one pass over memory; fresh."""
-    dx = fresh(x)
-    dY, repeats = wide(dy, x)
-    X, _ = wide(x, x)
-    dX, _ = wide(dx, x)
-    a, b, c = (repeated(v, repeats) for v in (a, b, c))
-    for gradient, block, target in _blocks(dY, X, dX):
-        np.multiply(block, b, out=target)
-        target += c
-        target += gradient * a
-    return dx

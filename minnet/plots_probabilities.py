@@ -114,13 +114,17 @@ def coverage(probabilities: np.ndarray, labels: np.ndarray) -> Figure:
     axes = panel(figure, 0.75, 0.52, 3.45, 2.2)
     axes.plot(100 * x, 100 * y, color=BLUE)
     lowest = max(0.0, min(y.min(), whole) * 100 - 6)
-    marks = [(len(x) - 1, "all")] if half is None else [(len(x) - 1, "all"), (half, f"surest {percent(x[half])}")]
-    for i, who in marks:
-        axes.plot(100 * x[i], 100 * y[i], "o", color=BLUE, markersize=5, clip_on=False)
-        axes.annotate(
-            f"{who}: {percent(y[i], 1)}", (100 * x[i], 100 * y[i]), textcoords="offset points", annotation_clip=False,
-            **({"xytext": (8, -3)} if who == "all" else {"xytext": (-8, -10), "ha": "right"}),
-        )  # fmt: skip
+    outside: dict[str, Any] = {"textcoords": "offset points", "annotation_clip": False}
+    axes.plot(100, 100 * whole, "o", color=BLUE, markersize=5, clip_on=False)
+    axes.annotate(f"all: {percent(whole, 1)}", (100, 100 * whole), xytext=(8, -3), **outside)
+    if half is not None:
+        axes.plot(100 * x[half], 100 * y[half], "o", color=BLUE, markersize=5, clip_on=False)
+        name = f"surest {percent(x[half])}: {percent(y[half], 1)}"
+        if x[half] < 0.5:  # to the right the curve lies lower: this is the last point that reaches the goal
+            axes.annotate(name, (100 * x[half], 100 * y[half]), xytext=(7, 3), **outside)
+        else:  # to the left, below all that the curve does there
+            under = y[(x > x[half] - 0.45) & (x <= x[half])].min()
+            axes.annotate(name, (100 * x[half], 100 * under), xytext=(-4, -5), ha="right", va="top", **outside)
     axes.set(xlim=(0, 100), ylim=(lowest, 100.5))
     axes.set(xlabel="examples answered, the surest first (%)", ylabel="accuracy (%)")
     axes.grid(color=GRID)

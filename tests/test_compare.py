@@ -14,10 +14,10 @@ from minnet.run_folder import save, to_json, to_npz
 CLASSES = ["negative", "neutral", "positive"]
 
 
-def run(folder, probabilities, labels, indices=None, fingerprint="12ab", classes=CLASSES, **config):
+def run(folder, probabilities, labels, indices=None, classes=CLASSES, **config):
     folder.mkdir(parents=True, exist_ok=True)
     indices = np.arange(len(labels)) if indices is None else indices
-    save(folder / "config.json", to_json({"fingerprint": fingerprint, **config}))
+    save(folder / "config.json", to_json({"test_fingerprint": "12ab", **config}))
     save(folder / "metrics.json", to_json(metrics.evaluate(probabilities, labels, classes, bootstrap=100)))
     save(folder / "predictions.npz", to_npz(probabilities=probabilities, labels=labels, indices=indices))
     return folder
@@ -79,16 +79,14 @@ def test_holm_by_hand():
 
 def test_only_the_test_data_have_to_be_the_same(tmp_path):
     """Another share held out for validation changes the fingerprint of all data, and no test example."""
-    a = run(tmp_path / "a", saying(FIRST), LABELS, test_fingerprint="77cd")
-    b = run(tmp_path / "b", saying(SECOND), LABELS, fingerprint="other", test_fingerprint="77cd")
-    assert module.compare([a, b])[0]["fingerprint"] == "77cd"
+    a = run(tmp_path / "a", saying(FIRST), LABELS, fingerprint="34cd")
+    b = run(tmp_path / "b", saying(SECOND), LABELS, fingerprint="56ef")
+    assert module.compare([a, b])[0]["fingerprint"] == "12ab"
 
 
 @pytest.mark.parametrize(
     ("other", "says"),
     [
-        ({"fingerprint": "other"}, "fingerprints 12ab and other"),
-        ({"fingerprint": ""}, "unknown"),
         ({"test_fingerprint": "77cd"}, "test data differ .fingerprints 12ab and 77cd"),
         ({"indices": np.arange(8) + 1}, "other places in the test split"),
         ({"labels": (LABELS + 1) % 3}, "8 labels of the examples differ"),
@@ -120,6 +118,7 @@ def test_what_is_no_finished_run_is_refused_in_one_line(tmp_path):
         module.compare([a, tmp_path / "none"])
     for name, damage, says in (
         ("config.json", None, "no finished run"),
+        ("config.json", b'{"fingerprint": "34cd"}', "does not say on which test data"),
         ("metrics.json", b"{", "cannot be read"),
         ("metrics.json", b"[]", "does not hold"),
         ("metrics.json", b'{"examples": 8, "classes": ["a", "b"]}', "not that of a finished run"),

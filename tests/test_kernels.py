@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minnet import kernels, memory, reference, winograd
-from minnet.layers import AvgPool2d, BatchNorm, Conv2d, MaxPool2d
+from minnet.layers import AvgPool2d, Conv2d, MaxPool2d
 from minnet.memory import Geometry, Workspace
 from tests.conftest import FEW_TILES
-from tests.drawing import SEEDS, both, convolutions, images, normal, poolings, steady
+from tests.drawing import SEEDS, both, convolutions, normal, poolings, steady
 
 
 @contextlib.contextmanager
@@ -308,73 +308,6 @@ def test_pooling_like_the_loops(kind):
             near(actual, expected)
 
     check()
-
-
-# -- channels ------------------------------------------------------------------------------------------------------
-
-LAYOUTS = {
-    "rows": lambda x: x,
-    "positions first": lambda x: np.ascontiguousarray(x.transpose(1, 2, 0, 3)).transpose(2, 0, 1, 3),
-    "channels first": lambda x: np.ascontiguousarray(x.transpose(0, 3, 1, 2)).transpose(0, 2, 3, 1),
-    "strided": lambda x: np.repeat(x, 2, axis=2)[:, :, ::2],
-    "reversed": lambda x: np.ascontiguousarray(x[::-1])[::-1],
-}
-
-
-@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=list(LAYOUTS))
-def test_channel_sums_in_any_memory_order(layout):
-    @steady(12)
-    @given(images(most=5, examples=st.integers(1, 6)), SEEDS)
-    def check(x, seed):
-        c, axes = x.shape[-1], (0, 1, 2)
-        dy, a, b, shift = normal(*x.shape, seed=seed), *normal(3, c, seed=seed)
-        laid = layout(x)
-        mean, variance = kernels.channel_moments(laid)
-        near(mean, x.mean(axis=axes))
-        near(variance, x.var(axis=axes))
-        near(kernels.channel_total(laid), x.sum(axis=axes))
-        total, products = kernels.channel_sums(layout(dy), laid, mean)
-        near(total, dy.sum(axis=axes))
-        near(products, (dy * (x - mean)).sum(axis=axes))
-        near(kernels.channel_sums(dy, laid, mean)[1], (dy * (x - mean)).sum(axis=axes))
-        near(kernels.channel_affine(laid, a, shift), a * x + shift)
-        near(kernels.channel_combine(layout(dy), a, laid, b, shift), a * dy + b * x + shift)
-        near(kernels.channel_combine(dy, a, laid, b, shift), a * dy + b * x + shift)
-        y = kernels.fresh(laid, np.float32)
-        assert y.shape == x.shape and y.dtype == np.float32 and not np.shares_memory(y, laid)
-
-    check()
-
-
-def test_channels_of_many_blocks():
-    x, dy = 3 + normal(140, 9, 7, 33), normal(140, 9, 7, 33, seed=1)
-    assert x.size > kernels._BLOCK and kernels.wide(x, x)[1] > 1
-    mean, variance = kernels.channel_moments(x)
-    near(mean, x.mean(axis=(0, 1, 2)))
-    near(variance, x.var(axis=(0, 1, 2)))
-    near(kernels.channel_sums(dy, x, mean)[1], (dy * (x - mean)).sum(axis=(0, 1, 2)))
-    near(kernels.channel_affine(x, mean, variance), mean * x + variance)
-    near(kernels.channel_combine(dy, mean, x, variance, -mean), mean * dy + variance * x - mean)
-
-
-def test_variance_survives_a_large_mean():
-    """E[x^2] - E[x]^2 would lose everything here; two passes lose nothing."""
-    x = (1e4 + normal(64, 8)).astype(np.float32)
-    _, variance = kernels.channel_moments(x)
-    np.testing.assert_allclose(variance, x.astype(np.float64).var(axis=0), rtol=1e-4)
-
-
-def test_sums_of_a_batch_norm_hold_for_a_dy_of_another_layout():
-    x = LAYOUTS["positions first"](normal(3, 4, 5, 2))
-    dy = normal(3, 4, 5, 2, seed=1)
-    results = []
-    for layout in LAYOUTS.values():
-        layer = BatchNorm(2).astype(np.float64)
-        layer.forward(x)
-        results.append((layer.backward(layout(dy)), layer.dgamma, layer.dbeta))
-    for other in results[1:]:
-        for a, b in zip(results[0], other, strict=True):
-            near(a, b)
 
 
 # -- memory --------------------------------------------------------------------------------------------------------

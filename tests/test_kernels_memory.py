@@ -76,29 +76,6 @@ def test_pooling_with_dilation_by_hand():
     assert dx[0, :, :, 0].tolist() == [[1, 2, 0, 1, 2], [0, 0, 0, 0, 0], [1, 2, 0, 1, 2]]
 
 
-# -- channels ------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("shape", "rows", "repeats"),
-    [
-        ((64, 8, 8, 3), 2, 2048),  # 2048 * 3 numbers fit into a row of 8192, twice as many do not
-        ((64, 8, 8, 8), 4, 1024),  # exactly
-        ((6, 4, 4, 2), 3, 32),  # 96 = 3 * 32 rows
-        ((5, 5000), 5, 1),
-        ((7, 2), 7, 1),
-        ((0, 2), 0, 1),
-    ],
-)
-def test_rows_as_wide_as_they_may_be(shape, rows, repeats):
-    assert kernels._WIDTH == 8192
-    x = normal(*shape)
-    X, found = kernels.wide(x, x)
-    assert (X.shape, found) == ((rows, repeats * shape[-1]), repeats)
-    assert np.shares_memory(X, x) or not x.size
-    np.testing.assert_array_equal(X.reshape(-1, shape[-1]), x.reshape(-1, shape[-1]))
-
-
 # -- convolution by columns ----------------------------------------------------------------------------------------
 
 
@@ -152,28 +129,6 @@ def test_an_empty_batch_gives_empty_results(channels):
     dx, dW = kernels.convolve_backward(y, x, W, geometry, Workspace(), Workspace())
     assert dx.shape == x.shape and dW.shape == W.shape and not dW.any()
     assert winograd._tiles(x, 4, Geometry((3, 3), padding=(1, 1))) == ((5, 4), 2, 1, 2)
-
-
-def test_channels_come_in_blocks():
-    X = normal(10, 6)
-    assert [block.shape for (block,) in kernels._blocks(X[:, :0])] == [(10, 0)]
-    for numbers, sizes in ((24, [4, 4, 2]), (23, [3, 3, 3, 1]), (60, [10]), (1, [1] * 10)):
-        with mock.patch.object(kernels, "_BLOCK", numbers):
-            blocks = list(kernels._blocks(X, -X))
-        assert [len(block) for block, _ in blocks] == sizes
-        np.testing.assert_array_equal(np.concatenate([block for block, _ in blocks]), X)
-        np.testing.assert_array_equal(np.concatenate([block for _, block in blocks]), -X)
-
-
-@pytest.mark.parametrize("small", [0, 1 << 15])
-@pytest.mark.parametrize("shape", [(3, 5, 7, 2), (1, 1, 1, 4), (6, 4), (0, 2, 2, 3)], ids=str)
-def test_a_shift_of_channels_in_place(shape, small):
-    shift = normal(shape[-1], seed=1)
-    for y in (normal(*shape), laid(*shape) if len(shape) == 4 else normal(*shape)):
-        expected = y + shift
-        with mock.patch.object(kernels, "_SMALL", small):
-            kernels.channel_shift(y, shift)
-        np.testing.assert_array_equal(y, expected)
 
 
 def test_winograd_is_taken_unless_exact_is_asked_for():

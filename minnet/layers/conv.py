@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from minnet import kernels
+from minnet import channels, kernels
 from minnet.initializers import uniform_fan_in
 from minnet.layers.base import Layer
 from minnet.memory import Geometry, Workspace
@@ -74,7 +74,7 @@ class Conv2d(Layer):
         ]
         y = parts[0] if self.groups == 1 else np.concatenate(parts, axis=-1)
         if self.b is not None:
-            kernels.channel_shift(y, self.b)
+            channels.add(y, self.b)
         return y
 
     # Every (h, w) is a linear layer on the window there, with the same W: a matrix product with dL/dy = dy gives
@@ -95,7 +95,7 @@ class Conv2d(Layer):
         if self._learns("W"):
             self.dW = parts[0][1] if self.groups == 1 else np.concatenate([dW for _, dW in parts], axis=-1)
         if self._learns("b"):
-            self.db = kernels.channel_total(dy)
+            self.db = channels.total(dy)
         if not self.needs_dx:
             return None
         return parts[0][0] if self.groups == 1 else np.concatenate([dx for dx, _ in parts], axis=-1)

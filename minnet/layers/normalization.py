@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minnet import kernels
+from minnet import channels
 from minnet.layers.base import Layer
 from minnet.layers.containers import chains
 from minnet.layers.conv import Conv2d
@@ -31,16 +31,18 @@ class Normalize(Layer):
         self.shift = (-np.array(self.mean) / np.array(self.std)).astype(np.float32)
 
     def forward(self, x: np.ndarray) -> np.ndarray:
-        channels = len(self.mean)
-        if not isinstance(x, np.ndarray) or x.ndim != 4 or x.shape[3] != channels:
+        count = len(self.mean)
+        if not isinstance(x, np.ndarray) or x.ndim != 4 or x.shape[3] != count:
             raise ValueError(
-                f"Normalize expects images (N, H, W, {channels}), got {getattr(x, 'shape', type(x).__name__)}: "
+                f"Normalize expects images (N, H, W, {count}), got {getattr(x, 'shape', type(x).__name__)}: "
                 "images are channels-last, and one image is a batch of one, x[None]"
             )
         if x.dtype.kind not in "fu":
             raise ValueError(f"Normalize expects images of 0..255 (uint8 or floating point), got {x.dtype}")
         self._cache = x.shape
-        return kernels.channel_affine(x.astype(self.scale.dtype, copy=False), self.scale, self.shift)
+        y = channels.fresh(x, self.scale.dtype)
+        y[...] = x
+        return channels.affine(y, self.scale, self.shift, y)
 
     def backward(self, dy: np.ndarray) -> np.ndarray:
         self._recall(dy, self._cache)
@@ -85,7 +87,7 @@ class BatchNorm(Layer):
                     f"{self!r} needs at least two values a channel while training, got shape {x.shape}: "
                     "use a larger batch, or model.eval()"
                 )
-            mean, var = kernels.channel_moments(x)
+            mean, var = channels.moments(x)
             if self.notes is None:
                 self.update_running([(count, mean, var)])
             else:
@@ -96,7 +98,7 @@ class BatchNorm(Layer):
             count, mean, var = 0, self.running_mean, self.running_var
         scale, shift, inverse = self.affine(mean, var)
         self._cache = x, mean, inverse, count
-        return kernels.channel_affine(x, scale, shift)
+        return channels.affine(x, scale, shift)
 
     def affine(self, mean: np.ndarray, var: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(scale, shift, 1/s), (C,) each: y = scale x + shift with s = sqrt(var + eps), scale = gamma / s."""
@@ -119,7 +121,7 @@ class BatchNorm(Layer):
     def backward(self, dy: np.ndarray) -> np.ndarray | None:
         x, mean, inverse, m = self._recall(dy)
         self._expect_dy(dy, x.shape)
-        dbeta, products = kernels.channel_sums(dy, x, mean)
+        dbeta, products = channels.sums(dy, x, mean)
         dgamma = products * inverse
         if self._learns("gamma"):
             self.dgamma = dgamma
@@ -131,9 +133,9 @@ class BatchNorm(Layer):
             return None
         scale = self.gamma * inverse
         if not m:  # evaluation
-            return kernels.channel_affine(dy, scale, np.zeros_like(scale))
+            return channels.affine(dy, scale, np.zeros_like(scale))
         slope = -scale * inverse * dgamma / m  # dx = scale dy + slope (x - mean) - scale dbeta / m
-        return kernels.channel_combine(dy, scale, x, slope, -slope * mean - scale * dbeta / m)
+        return channels.combine(dy, scale, x, slope, -slope * mean - scale * dbeta / m)
 
 
 # In evaluation batch norm is y = scale x + shift with constants. Where x = u W + b comes from a convolution or a linear

@@ -46,6 +46,7 @@ ALARMS = ["tests/test_properties.py::test_no_false_alarm_on_a_steep_softmax", "t
 # The files to change, and the tests that answer for each, the most direct first.
 TARGETS = {
     "functional": ["tests/test_functional.py", "tests/test_losses.py"],
+    "channels": ["tests/test_channels.py", "tests/test_layers.py"],
     "kernels": [
         "tests/test_kernels_memory.py",
         "tests/test_kernels.py",
@@ -68,7 +69,7 @@ TARGETS = {
     "layers/normalization": [
         "tests/test_layers.py",
         *contract("BatchNorm", "LayerNorm", "Normalize"),
-        "tests/test_kernels.py",
+        "tests/test_channels.py",
         "tests/test_reference.py",
         "tests/test_workers.py",
     ],
