@@ -112,10 +112,11 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray, low: float = 0.01, h
 
     # With B = 1/T, one example's loss is L(B) = log sum_k exp(B z_k) - B z_y, and
     #   dL/dB = sum_k p_k z_k - z_y       the mean of the logits under the model, minus the logit of the truth
-    #   d2L/dB2 = Var_p(z) >= 0           so L is convex in B, and has one minimum
+    #   d2L/dB2 = Var_p(z) >= 0           so L is convex in B: it has no second valley
     #   dL/dT = dL/dB dB/dT = (z_y - sum_k p_k z_k) / T^2
-    # At the best T the logit of the truth is, on average, what the model expects it to be. One minimum in B is one in
-    # u = log T as well, and u is searched: halving T and doubling it are equally long steps.
+    # At the best T, if it lies inside, the logit of the truth is, on average, what the model expects it to be. (With
+    # every example right there is no bottom: the colder, the better, until the loss is 0 in floating point.) No second
+    # valley in B is none in u = log T, and u is searched: halving T and doubling it are equally long steps.
     def loss(u: float) -> float:
         inverse = np.exp(-u)
         return float((logsumexp(z * inverse, axis=1) - of_truth * inverse).mean())

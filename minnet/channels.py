@@ -1,4 +1,4 @@
-"""The passes over images that normalisation takes: one mean, one scale a channel, and as little memory as may be.
+"""Passes over images with one number a channel, for normalisation and biases, that move as little memory as may be.
 
 A loop over rows of C = 32 numbers is slow, so arrays (..., C) are seen as fewer, longer rows, and vectors over
 channels are repeated to match. The rows are walked in blocks that stay in the processor's cache.

@@ -187,15 +187,14 @@ def model_to(model: Layer) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
 def model_from(
     arrays: dict[str, np.ndarray], header: dict[str, Any], classes: dict[str, type[Layer]] | None = None
 ) -> Layer:
-    """The model that `model_to` described, from the layers of minnet.layers or the `classes` given."""
-    if classes is None:
-        import minnet.layers  # inside the function: the layers need not be loaded to read a file
+    """The model that `model_to` described, from the layers of minnet.layers and the `classes` given."""
+    import minnet.layers  # inside the function: the layers need not be loaded to read a file
 
-        exported = {name: getattr(minnet.layers, name) for name in minnet.layers.__all__}
-        classes = {name: kind for name, kind in exported.items() if isinstance(kind, type) and issubclass(kind, Layer)}
+    exported = {name: getattr(minnet.layers, name) for name in minnet.layers.__all__}
+    known = {name: kind for name, kind in exported.items() if isinstance(kind, type) and issubclass(kind, Layer)}
     try:
         _plausible(header["model"], sum(array.size for array in arrays.values()))
-        model = rebuild(header["model"], classes)
+        model = rebuild(header["model"], known | (classes or {}))
         if header["dtype"] != str(model_dtype(model)):
             model.astype(np.dtype(header["dtype"]))
     except ValueError:

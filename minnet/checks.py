@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from minnet.formatting import count
 from minnet.layers.base import Layer
 from minnet.layers.softmax import Softmax
 from minnet.losses import Loss, MeanSquaredError, SoftmaxCrossEntropy
@@ -44,6 +45,8 @@ def check_run(
     """Raises ValueError for settings, data or labels that do not fit each other, the model or the loss."""
     x, y, weights = train
     waits = () if patience is None else (("patience", patience),)
+    if validation is not None and len(validation) != 2:
+        raise ValueError(f"validation is (x, y), without example weights; got {len(validation)} parts")
     for name, value in (("epochs", epochs), ("batch_size", batch_size), *waits):
         if not isinstance(value, (int, np.integer)) or value < 1:
             raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
@@ -52,11 +55,13 @@ def check_run(
     learning = [place for place, _, _ in model.trainable()]
     if unknown := [place for place in freeze_at if place not in learning]:
         raise ValueError(f"freeze_at names {unknown[0]!r}; what learns is {', '.join(learning)}")
+    if wrong := [part for part in freeze_at.values() if not 0 <= part <= 1]:
+        raise ValueError(f"freeze_at takes parts of the run, from 0 to 1, got {wrong[0]!r}")
     for name, inputs, targets in (("training", x, y), ("validation", *(validation or ([0], [0])))):
-        count = inputs.shape[0] if hasattr(inputs, "shape") else len(inputs)
-        if count != len(targets):
-            raise ValueError(f"the {name} data has {count} inputs but {len(targets)} targets")
-        if count == 0:
+        examples = inputs.shape[0] if hasattr(inputs, "shape") else len(inputs)
+        if examples != len(targets):
+            raise ValueError(f"the {name} data has {examples} inputs but {len(targets)} targets")
+        if examples == 0:
             raise ValueError(f"the {name} data is empty")
     if weights is not None and weights.shape != (len(y),):
         raise ValueError(f"example weights must be {len(y)} numbers, one an example, got shape {weights.shape}")
@@ -67,12 +72,18 @@ def check_run(
         scores = model.replica().eval().forward(inputs[:1])  # raises for a wrong shape or dtype
         targets = np.asarray(targets)
         if targets.ndim == 1 and targets.dtype.kind in "iu" and not isinstance(loss, MeanSquaredError):
+            if scores.ndim != 2:
+                raise ValueError(
+                    f"the model gives {scores.shape[1:]} for each example, where the loss expects one row of scores: "
+                    "is a Flatten or a GlobalAvgPool missing, with a Linear behind it?"
+                )
             counted = targets[targets != getattr(loss, "ignore_index", None)]
             classes: Any = getattr(loss, "classes", scores.shape[1])  # a loss may own the last layer
             if counted.size and not (counted.min() >= 0 and counted.max() < classes):
+                single = "; for one yes or no pass rows of floats, y[:, None].astype(np.float32)" * (classes == 1)
                 raise ValueError(
                     f"the {name} labels run from {counted.min()} to {counted.max()}, but the model gives "
-                    f"{classes} scores: labels must be 0..{classes - 1}"
+                    f"{count(classes, 'score')}: labels must be 0..{classes - 1}{single}"
                 )
         loss.replica().forward(scores, targets[:1], None, 1.0)  # raises for targets of another kind
         if loss.denominator(targets, weights if name == "training" else None) == 0:

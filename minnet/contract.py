@@ -80,7 +80,7 @@ def layouts(array: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
 
 def near(a: np.ndarray, b: np.ndarray) -> bool:
     room = 1e-11 if a.dtype == np.float64 else 1e-4
-    return a.shape == b.shape and np.allclose(a, b, rtol=100 * room, atol=room * np.abs(a).max(initial=1.0))
+    return a.shape == b.shape and np.allclose(a, b, rtol=room, atol=room * np.abs(a).max(initial=1.0))
 
 
 def equal(a: Any, b: Any) -> bool:

@@ -67,6 +67,14 @@ def log_softmax(z: np.ndarray, axis: int = -1, temperature: float = 1.0) -> np.n
         return shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
 
 
+# sigmoid(z) = 1 / (1 + e^-z) is softmax's share of the first of two scores z and 0. For z < 0, multiplying above and
+# below by e^z gives e^z / (1 + e^z): as above, no exponent is positive.
+def sigmoid(z: np.ndarray) -> np.ndarray:
+    """The probability of a yes from each score of `z` on its own, between 0 and 1; any shape, same shape and dtype."""
+    e = np.exp(-np.abs(z))
+    return np.where(z >= 0, z.dtype.type(1), e) / (1 + e)
+
+
 def entropy(p: np.ndarray, axis: int = -1) -> np.ndarray:
     """H(p) = -sum_i p_i log p_i in nats along `axis`: 0 when sure, log K when uniform. 0 log 0 counts as 0."""
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -76,7 +84,8 @@ def entropy(p: np.ndarray, axis: int = -1) -> np.ndarray:
 
 # With s_i = e^(z_i) / S and S = sum_j e^(z_j), the quotient rule gives
 #     ds_i/dz_j = (delta_ij e^(z_i) S - e^(z_i) e^(z_j)) / S^2 = s_i (delta_ij - s_j)
-# delta_ij is 1 where i = j, else 0: diag(s) - s s'. Its rows sum to zero, because the s_i always sum to 1.
+# delta_ij is 1 where i = j, else 0: diag(s) - s s'. Its columns sum to zero, because the s_i always sum to 1; its rows,
+# because adding one number to all scores changes nothing.
 def softmax_jacobian(s: np.ndarray) -> np.ndarray:
     """The matrices ds_i/dz_j, shape (..., K, K), from probabilities `s` = softmax(z) of shape (..., K)."""
     delta = np.eye(s.shape[-1], dtype=s.dtype)

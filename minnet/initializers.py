@@ -22,12 +22,10 @@ def fans(shape: Shape) -> tuple[int, int]:
     """(fan_in, fan_out): how many inputs each output sums, and how many outputs each input reaches.
 
     Linear W (in, out) and Conv2d W (kh, kw, in/groups, out) both hold their outputs in the last axis and what
-    each output sums in all others. Raises ValueError below two axes: a bias does not say how wide its layer is.
+    each output sums in all others. Raises ValueError below two axes.
     """
     if len(shape) < 2:
-        raise ValueError(
-            f"fans need a shape of at least two axes, (..., in, out), got {shape}: for a bias pass fan_in="
-        )
+        raise ValueError(f"fans need a shape of at least two axes, (..., in, out), got {shape}: biases start at zeros")
     return prod(shape[:-1]), prod(shape[:-2]) * shape[-1]
 
 
@@ -54,12 +52,13 @@ def uniform(shape: Shape, rng: Source, bound: float) -> np.ndarray:
     return drawn
 
 
-# A uniform number in +-1/sqrt(fan_in) has the variance 1 / (3 fan_in): the signal shrinks by 3 in each Linear layer
-# (and ReLU halves it again). Normalisation layers mend that, and it is the start that PyTorch's results stand on:
-# https://docs.pytorch.org/docs/stable/generated/torch.nn.Linear.html (and Conv2d), weights and biases alike.
-def uniform_fan_in(shape: Shape, rng: Source, fan_in: int | None = None) -> np.ndarray:
-    """PyTorch's default for Linear and Conv2d: uniform in +-1/sqrt(fan_in). A bias needs its layer's `fan_in`."""
-    return uniform(shape, rng, 1 / sqrt(max(1, fans(shape)[0] if fan_in is None else fan_in)))
+# A uniform number in +-1/sqrt(fan_in) has the variance 1 / (3 fan_in): the signal's mean square falls to a third in
+# each Linear layer (its size to 0.58), and ReLU halves the mean square again. Normalisation layers mend that, and it is
+# the start of weights that PyTorch's results stand on (biases, drawn in the same way there, start at zero here):
+# https://docs.pytorch.org/docs/stable/generated/torch.nn.Linear.html (and Conv2d).
+def uniform_fan_in(shape: Shape, rng: Source) -> np.ndarray:
+    """PyTorch's default for the weights of Linear and Conv2d: uniform in +-1/sqrt(fan_in)."""
+    return uniform(shape, rng, 1 / sqrt(max(1, fans(shape)[0])))
 
 
 # Behind a ReLU, x = max(0, u) with u symmetric around 0: E[x^2] = Var(u) / 2. A leaky ReLU of slope a keeps

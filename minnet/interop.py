@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from minnet.checkpoint import model_dtype, os_error, sound, written_whole
-from minnet.layers import BatchNorm, Conv2d, Embedding, Flatten, Layer, LayerNorm, Linear, Sequential
+from minnet.layers import BatchNorm, Conv2d, Embedding, Flatten, Layer, LayerNorm, Linear, Reshape, Sequential
 
 NAMES = {"W": "weight", "b": "bias", "gamma": "weight", "beta": "bias"}
 COUNTER = "num_batches_tracked"  # of BatchNorm in PyTorch; it only matters there with momentum=None
@@ -106,7 +106,7 @@ def _orders(model: Layer, input_shape: Any) -> dict[str, np.ndarray]:
     for number, chain in enumerate(_chains("", model)):
         order = None
         for place, layer in chain:
-            if isinstance(layer, Flatten):
+            if isinstance(layer, Flatten) or (isinstance(layer, Reshape) and len(layer.shape) == 1):
                 shapes = _flattened_shapes(model, input_shape) if shapes is None else shapes
                 if len(shapes[place]) == 3:
                     h, w, c = shapes[place]
@@ -140,7 +140,7 @@ def _chains(place: str, layer: Layer) -> list[list[tuple[str, Layer]]]:
 
 
 def _flattened_shapes(model: Layer, input_shape: Any) -> dict[str, tuple[int, ...]]:
-    """What every Flatten gets, without the batch axis: found by sending an example of zeros through a copy."""
+    """What every layer gets, without the batch axis: found by sending an example of zeros through a copy."""
     if input_shape is None:
         raise ValueError("the model flattens: give input_shape, that of one example, such as (H, W, C)")
     tokens = any(isinstance(layer, Embedding) for _, layer in model.walk())

@@ -14,7 +14,7 @@ from minnet.memory import BLOCK_BYTES, Geometry, Workspace, images, pad, positio
 def convolve(
     x: np.ndarray, W: np.ndarray, geometry: Geometry, workspace: Workspace, kept: Workspace | None, exact: bool = False
 ) -> np.ndarray:
-    """y_nhwk = sum over i, j, c of x_n,h+i,w+j,c W_ijck: what deep learning calls a convolution.
+    """y_nhwk = sum over i, j, c of x_n,h+i,w+j,c W_ijck, and so for every geometry (the formula: layers/conv.py).
 
     x (N, H, W, C), W (kh, kw, C, K) -> y (N, H', W', K). `workspace` is scratch; `kept` holds what
     `convolve_backward` wants to see again (None: it will not be called). `exact` takes the products as they stand,

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from minnet.functional import check_labels, log_softmax, one_hot
+from minnet.functional import check_labels, log_softmax, one_hot, sigmoid
 from minnet.layers.base import Layer
 
 
@@ -264,9 +264,7 @@ class SigmoidCrossEntropy(_OverOutputs):
     # dl/dz = s(z) - t for each output: the same "probability minus truth" as with softmax; / K for the mean
     def backward(self) -> np.ndarray:  # type: ignore[override]
         z, t, w = self._recall(np.empty(0))
-        e = np.exp(-np.abs(z))
-        s = np.where(z >= 0, 1, e) / (1 + e)
-        return weighted(s - t, w / z.shape[1])
+        return weighted(sigmoid(z) - t, w / z.shape[1])
 
 
 class MeanSquaredError(_OverOutputs):

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-BLOCK_BYTES = 1 << 20  # a core's level-2 cache: what one block of any routine here may occupy
+BLOCK_BYTES = 1 << 20  # a core's level-2 cache: what one block of columns may occupy (Winograd has its own)
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8  # the names of settings in malloc.h
 
 

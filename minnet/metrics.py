@@ -141,7 +141,8 @@ def _checked(probabilities: Any, labels: Any, classes: Sequence[str]) -> tuple[n
 def _intervals(p: np.ndarray, y: np.ndarray, right: np.ndarray, bootstrap: int, seed: int) -> dict[str, Any]:
     found = {name: middle(values) for name, values in resample(p, y, bootstrap, seed).items()}
     # Without one right and one wrong example every resample has the same accuracy, and its interval would claim
-    # certainty. There the exact binomial bound is simple: all n right happens with probability a^n.
+    # certainty. There the exact binomial bound is simple: with a true accuracy a, all n right happens with probability
+    # a^n, and the interval begins at the a for which that is 2.5 %.
     bound = 0.025 ** (1 / len(y))
     if right.all():
         found["accuracy"] = [bound, 1.0]

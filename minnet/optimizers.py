@@ -14,9 +14,10 @@ from minnet.updates import CHUNK, SHARES, Optimizer, in_range
 
 
 class SGD(Optimizer):
-    """Stochastic gradient descent, with momentum (a running sum of past steps) and Nesterov's look ahead.
+    """Stochastic gradient descent, with momentum (a fading sum of past gradients) and Nesterov's look ahead.
 
-    PyTorch's form, in which the learning rate multiplies the velocity (Sutskever et al. 2013, section 2).
+    PyTorch's form, in which the learning rate multiplies the velocity. Sutskever et al. 2013, section 2, multiply the
+    gradient instead; the two agree as long as the rate stays the same.
     """
 
     def __init__(
@@ -149,7 +150,10 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam whose decay shrinks the weights themselves: w <- (1 - rate decay) w (arXiv 1711.05101, algorithm 2)."""
+    """Adam whose decay shrinks the weights themselves: w <- (1 - rate decay) w.
+
+    arXiv 1711.05101, algorithm 2, in PyTorch's form: the paper multiplies the decay by the schedule, not by the rate.
+    """
 
     decoupled = True
 
@@ -191,12 +195,12 @@ class Lookahead:
         self.slowing = None if slowing is None else in_range("slowing", slowing, most=1)
         self.slow: dict[str, np.ndarray] = {}  # empty until the first step: weights may be loaded before it
 
-    def step(self, learning_rate: float | None = None, scale: float = 1.0, alpha: float | None = None) -> None:
-        """One step of the optimizer; after every `every`-th, `pull(alpha)` (a schedule passes its alpha here)."""
+    def step(self, learning_rate: float | None = None, scale: float = 1.0) -> None:
+        """One step of the optimizer; after every `every`-th, `pull()`."""
         self._start()
         self.optimizer.step(learning_rate, scale)
         if self.steps % self.every == 0:
-            self.pull(alpha)
+            self.pull()
 
     # slow <- slow + alpha (fast - slow)          fast <- slow
     def pull(self, alpha: float | None = None) -> None:

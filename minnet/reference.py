@@ -1,8 +1,8 @@
 """The same mathematics as plain loops: slow, and obviously right. Lessons show it, and tests trust it.
 
-Nothing here calls the fast routines, and nothing is vectorised away: every formula is the loop below it. Arrays have
-the shapes of the layers: the batch first, images channels-last (N, H, W, C), filters (kh, kw, C / groups, K).
-`backward` functions take dy = dL/dy first and return the gradients in the order of the inputs. Convolution and
+Nothing here calls the fast routines: every formula is the loop below it, over numbers or over rows. Arrays have the
+shapes of the layers: the batch first, images channels-last (N, H, W, C), filters (kh, kw, C / groups, K). `backward`
+functions take dy = dL/dy first (a loss has none) and return the gradients in the order of the inputs. Convolution and
 pooling stand in reference_images.py, and can be had from here.
 """
 

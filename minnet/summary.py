@@ -12,9 +12,12 @@ def summary(model: Any, input_shape: Any, batch_size: int = 1) -> str:
 
     `input_shape` is the shape of one example, such as (32, 32, 3), or one example as a batch of one: an array or a
     CSR row, where zeros of the right type do not say enough. Multiply-adds are those of the matrix products in one
-    example's forward pass. The memory is what `batch_size` examples in one piece need at least: the parameters,
-    their gradients, and every layer's output, which backward reads; an optimizer's state comes on top.
+    example's forward pass. The memory is what `batch_size` examples in one piece need at least: the parameters, the
+    gradients of those that learn (of a table, and behind a CSR row, only few rows get one: they are not counted), and
+    every layer's output, which backward reads; an optimizer's state comes on top.
     """
+    from minnet.layers.embedding import Embedding  # inside the function: layers import this module
+
     twin = model.replica()  # its caches, not the model's: a backward pass may be under way
     twin.eval()
     x, (y, steps) = _traced(twin, input_shape)
@@ -28,6 +31,9 @@ def summary(model: Any, input_shape: Any, batch_size: int = 1) -> str:
         rows.append((what, _shape(step.y), f"{parameters:,}" if parameters else "", f"{cost:,}" if cost else ""))
     held = model.named_parameters().values()
     size, own = sum(array.size for array in held), sum(array.nbytes for array in held)
+    in_rows = [step.layer for step in steps if isinstance(step.layer, Embedding)]
+    in_rows += [] if isinstance(x, np.ndarray) else [steps[0].layer]
+    own += sum(getattr(layer, name).nbytes for _, layer, name in twin.trainable() if layer not in in_rows)
     activations = batch_size * (_bytes(x) + sum(step.y.nbytes for step in steps))
     rows.append(("all", _shape(y), f"{size:,}", f"{operations:,}"))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
@@ -40,7 +46,7 @@ def summary(model: Any, input_shape: Any, batch_size: int = 1) -> str:
     return "\n".join([
         lines[0], rule, *lines[1:-1], rule, lines[-1],
         f"memory of a step with {batch_size:,} example{'s' * (batch_size > 1)}: at least "
-        f"{_megabytes(2 * own + activations)}, of it {_megabytes(activations)} for activations{still}",
+        f"{_megabytes(own + activations)}, of it {_megabytes(activations)} for activations{still}",
     ])  # fmt: skip
 
 

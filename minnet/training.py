@@ -62,6 +62,8 @@ class Trainer:
         exact_batch_norm: bool = False,
     ) -> None:
         check_parts(model, loss, optimizer)
+        if clip_norm is not None and not 0 < clip_norm < math.inf:
+            raise ValueError(f"clip_norm is the longest gradient, a finite number above 0; got {clip_norm!r}")
         self.model, self.loss, self.optimizer = model, loss, optimizer
         self.schedule, self.seed, self.workers, self.piece = schedule, seed, workers, piece
         self.clip_norm, self.augment, self.freeze_at = clip_norm, augment, freeze_at or {}
@@ -106,7 +108,7 @@ class Trainer:
             "examples": examples, "epochs": epochs, "batch_size": batch_size, "steps": self.steps, "seed": self.seed,
             "workers": chosen.workers, "piece": chosen.piece, "exact_batch_norm": self.exact_batch_norm,
         }  # fmt: skip
-        settings = as_json(
+        settings = {} if folder is None else as_json(
             self.run | {
                 "model": self.model, "loss": self.loss, "optimizer": self.optimizer, "schedule": self.schedule,
                 "augment": self.augment, "clip_norm": self.clip_norm, "freeze_at": self.freeze_at, "patience": patience,
@@ -265,6 +267,8 @@ def predict(model: Layer, x: Any, workers: int | None = None, batch_size: int = 
     Nothing is written into the model: several threads may ask it at once. Whoever asks again and again for a few
     examples is answered faster by a `predictor.Predictor`.
     """
+    if not hasattr(x, "shape"):
+        raise ValueError(f"predict expects an array or a CSR matrix, got {type(x).__name__}: use np.asarray")
     if x.shape[0] == 0:
         raise ValueError("nothing to predict: the input is empty")
     alone = x.shape[0] == 1  # then there is nothing to plan, and planning costs as much as predicting

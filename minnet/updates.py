@@ -70,10 +70,16 @@ class Optimizer:
         self.steps = 0
         self.state: dict[str, dict[str, np.ndarray]] = {}
         self._workspace: dict[tuple[int, int, np.dtype], np.ndarray] = {}
+        keys = {"match", "learning_rate", "weight_decay"}
+        for group in self.groups:
+            if not isinstance(group, dict) or not {"match"} <= group.keys() <= keys:
+                raise ValueError(f"a group's keys are match, learning_rate, weight_decay; got {group}")
         self._settings = {place: self._settings_for(place, w) for place, w in self.parameters().items()}
         for group in self.groups:
-            if not any(fnmatchcase(place, group["match"]) for place in self._settings):
-                raise ValueError(f"group {group} matches no parameter; there are {', '.join(self._settings) or 'none'}")
+            if not any(self._group_of(place) is group for place in self._settings):
+                found = any(fnmatchcase(place, group["match"]) for place in self._settings)
+                why = "comes after groups that match the same" if found else "matches no parameter"
+                raise ValueError(f"group {group} {why}; there are {', '.join(self._settings) or 'none'}")
 
     def update(self, w: np.ndarray, g: np.ndarray, state: tuple[np.ndarray, ...], how: How, free: np.ndarray) -> None:
         """Writes new values into `w` and `state`; `g` is a copy of the gradient, which it may spoil, as it may `free`.
@@ -157,15 +163,14 @@ class Optimizer:
 
     def _settings_for(self, place: str, w: np.ndarray) -> tuple[float, float]:
         """(factor on the learning rate, weight decay) of one parameter."""
-        factor, decay = 1.0, self.weight_decay if w.ndim >= 2 else 0.0
-        for group in self.groups:
-            if "match" not in group or group.keys() - {"match", "learning_rate", "weight_decay"}:
-                raise ValueError(f"a group's keys are match, learning_rate, weight_decay; got {group}")
-            if fnmatchcase(place, group["match"]):
-                factor = in_range("a group's learning_rate", group.get("learning_rate", factor))
-                decay = in_range("a group's weight_decay", group.get("weight_decay", decay))
-                break
-        return factor, decay
+        group = self._group_of(place)
+        usual = self.weight_decay if w.ndim >= 2 else 0.0
+        factor = in_range("a group's learning_rate", group.get("learning_rate", 1.0))
+        return factor, in_range("a group's weight_decay", group.get("weight_decay", usual))
+
+    def _group_of(self, place: str) -> dict[str, Any]:
+        """The first group that matches the parameter; empty if none does."""
+        return next((group for group in self.groups if fnmatchcase(place, group["match"])), {})
 
     def _state_of(self, place: str, w: np.ndarray) -> dict[str, np.ndarray]:
         if place not in self.state:

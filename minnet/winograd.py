@@ -15,18 +15,22 @@ from minnet.memory import Geometry, Workspace, images, pad, positions
 
 # Polynomial multiplication by values instead of coefficients (Toom and Cook): the product of a polynomial of 3
 # coefficients and one of 4 has 6, so 6 points fix it. Evaluate both at 6 points, multiply the 6 pairs of values,
-# interpolate: 6 products instead of 12. Transposing this scheme gives four neighbouring outputs of a 3-tap
-# filter g from six inputs d (Winograd 1980; for networks: Lavin and Gray, arXiv 1509.09308):
-#     y = A' [(G g) * (B' d)]
+# interpolate: 6 products instead of 12. For c_n = sum of h_k g_i over k + i = n, with 4, 3 and 6 coefficients:
+#     c = C [(E4 h) * (E3 g)]      E4 and E3 evaluate, C interpolates
+# A convolution wants y_k = sum_i g_i d_(k+i) instead, four outputs of a 3-tap filter g from six inputs d. For every h,
+#     h . y = sum_n d_n c_n = (C' d) . [(E4 h) * (E3 g)] = h . E4' [(E3 g) * (C' d)]
+# so y is what stands behind h: the scheme transposed (Winograd 1980; for networks: Lavin and Gray, arXiv 1509.09308)
+#     y = A' [(G g) * (B' d)]      A = E4; G = E3 and B = C, but for factors 1 / N_i, which move from C into G
 # With points a_0 .. a_4 and infinity, N_i = prod over j != i of (a_i - a_j):
 #     G  (6, 3): row i is (1, a_i, a_i^2) / N_i             last row (0, 0, 1)
 #     A' (4, 6): column i is (1, a_i, a_i^2, a_i^3)         last column (0, 0, 0, 1)
 #     B' (6, 6): row i holds the coefficients of prod over j != i of (x - a_j), the last row of prod over all j
 # Along both axes: Y = A' [(G g G') * (B' D B)] A for a 4x4 tile of outputs from a 6x6 tile of inputs, 36
 # products instead of 144. Summed over input channels, each of the 36 is a matrix product, and so are the
-# transforms. Any distinct points are right; with 0, ±3/4, ±3/2 every constant is a short binary fraction and the
-# rounding error is half of that with the customary 0, ±1, ±2: in float32 about 6e-7 of the output's size with 32
-# channels and 1.5e-6 with 256 (tests/test_kernels.py holds it to that), against 2e-7 to 4e-7 of the plain sum.
+# transforms. Any distinct points are right; with 0, ±3/4, ±3/2 every constant of A and B is a short binary fraction
+# (G's, such as 64/81, are rounded) and the rounding error is half of that with the customary 0, ±1, ±2: in float32
+# about 6e-7 of the output's size with 32 channels and 1.5e-6 with 256 (tests/test_kernels.py holds it to that), against
+# 2e-7 to 4e-7 of the plain sum.
 _POINTS = (0.0, 0.75, -0.75, 1.5, -1.5)
 _TILE = 4
 FEW_TILES = 16  # a filter's transform costs as much as that many tiles save

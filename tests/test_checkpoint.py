@@ -492,7 +492,7 @@ def test_only_known_classes_are_built():
     arrays, header = model_to(Sequential(Own(3)))
     with pytest.raises(ValueError, match="unknown layer 'Own'"):
         model_from(arrays, header)
-    assert isinstance(model_from(arrays, header, classes={"Own": Own, "Sequential": Sequential})[0], Own)
+    assert isinstance(model_from(arrays, header, classes={"Own": Own})[0], Own)
     for name in ("Layer", "RowGradient", "rebuild", "os"):
         with pytest.raises(ValueError, match=r"unknown layer|no model can be built|cannot rebuild|weights do not fit"):
             model_from(arrays, {"model": {"layer": name}, "dtype": "float32"})

@@ -12,6 +12,7 @@ from minnet.functional import (
     log_softmax,
     logsumexp,
     one_hot,
+    sigmoid,
     softmax,
     softmax_jacobian,
 )
@@ -105,6 +106,19 @@ def test_arguments_stay_as_they_are():
 
 
 # -- what is derived from probabilities ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_sigmoid(dtype):
+    z = np.array([[0, np.log(3), -np.log(3)], [-1000, 1000, -30], [-np.inf, np.inf, np.nan]], dtype)
+    before = z.copy()
+    with np.errstate(all="raise", under="ignore", invalid="ignore"):
+        s = sigmoid(z)
+    assert s.dtype == dtype and np.array_equal(z, before, equal_nan=True)
+    expected = [[0.5, 0.75, 0.25], [0, 1, np.exp(-30.0)], [0, 1, np.nan]]  # e^-30 / (1 + e^-30)
+    np.testing.assert_allclose(s, expected, rtol=1e-6 if dtype == np.float32 else 1e-12)
+    pairs = np.stack([z[0], np.zeros_like(z[0])], axis=-1)
+    np.testing.assert_allclose(s[0], softmax(pairs)[:, 0], rtol=1e-6)
 
 
 def test_entropy_by_hand():

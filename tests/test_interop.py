@@ -160,6 +160,10 @@ def test_where_no_order_needs_to_change():
     ):
         state = to_torch(model, shape)
         assert np.array_equal(state[list(state)[-2]].T, model[-1].W)
+    model = Sequential(Conv2d(3, 4, 3), Flatten(), Linear(36, 2))
+    state = to_torch(model, (5, 5, 3))
+    model.layers = (model[0], Reshape(-1), model[2])  # flattens, too
+    assert all(np.array_equal(array, state[place]) for place, array in to_torch(model, (5, 5, 3)).items())
     text = Sequential(Embedding(9, 2), Flatten(), Linear(6, 2))
     with pytest.raises(ValueError, match="give input_shape"):
         to_torch(text)

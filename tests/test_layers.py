@@ -482,6 +482,27 @@ def test_padding_makes_no_difference(inner):
     near(net.trace(long)[0], y)
 
 
+@pytest.mark.parametrize(
+    ("inner", "places"),
+    [
+        ([Reshape(-1, 1, 4), Conv2d(4, 8, (2, 1)), GlobalMaxPool()], 4),
+        ([Reshape(-1, 1, 4), AvgPool2d((5, 1)), GlobalAvgPool()], 1),
+        ([Reshape(-1, 2), AttentionPool(2)], 10),
+    ],
+)
+def test_a_mask_without_a_place_for_each_token_is_refused(inner, places):
+    net = MaskedSequential(Embedding(9, 4, padding_idx=0), *inner)
+    with pytest.raises(ValueError, match=rf"5 tokens became {places} places.* odd kernel"):
+        net.forward(np.arange(15).reshape(3, 5) % 9)
+
+
+def test_a_slice_of_a_sequential_is_one():
+    model = Sequential(Linear(4, 3), ReLU(), Linear(3, 2))
+    x = normal(2, 4).astype(np.float32)
+    assert isinstance(model[:2], Sequential) and model[0] is model.layers[0]
+    assert np.array_equal(model[2].forward(model[:2].forward(x)), model.forward(x))
+
+
 @pytest.mark.parametrize("pool", [GlobalMaxPool, GlobalAvgPool, lambda: AttentionPool(3)])
 def test_an_empty_text_gives_zeros(pool):
     net = MaskedSequential(Embedding(9, 3, padding_idx=0, rng=0), pool())
@@ -621,6 +642,8 @@ def test_freezing():
     assert model.unfreeze() is model and len(list(model.trainable())) == 8
     with pytest.raises(ValueError, match=r"Linear\(4, 3\) has no parameter 'w'; it has W, b"):
         model[1].freeze("w")
+    with pytest.raises(ValueError, match=r"no parameter '1\.W'; it has none of its own: freeze those of a layer in it"):
+        model.freeze("1.W")
 
 
 def test_the_walk_back_ends_at_the_first_layer_that_learns():

@@ -467,6 +467,9 @@ def test_gradients_that_do_not_fit_change_nothing():
         (lambda m: Adam(m, groups=[{"match": "*.gamma"}]), "matches no parameter; there are W, b"),
         (lambda m: Adam(m, groups=[{"match": "W", "lr": 1}]), "keys are match, learning_rate, weight_decay"),
         (lambda m: Adam(m, groups=[{"learning_rate": 1}]), "keys are match"),
+        (lambda m: Adam(m, groups=[{"match": "*"}, {"mach": "b"}]), "keys are match.*'mach'"),
+        (lambda m: Adam(m, groups={"match": "*"}), "keys are match.* got match"),
+        (lambda m: Adam(m, groups=[{"match": "*"}, {"match": "b"}]), "'b'} comes after groups that match the same"),
         (lambda m: Adam(m, groups=[{"match": "W", "weight_decay": -1}]), "weight_decay must"),
         (lambda m: Lookahead(SGD(m, 0.1), every=0), "every"),
         (lambda m: Lookahead(SGD(m, 0.1), every=2.0), "every"),
@@ -559,7 +562,8 @@ def test_lookahead_by_hand():
     assert layer.mean[0] == 1.0, "running statistics follow"
     assert layer.count == 7, "counters do not"
     optimizer.step()
-    optimizer.step(alpha=1.0)  # fast 1.75; slow goes all the way
+    optimizer.alpha = 1.0
+    optimizer.step()  # fast 1.75; slow goes all the way
     assert layer.W[0, 0] == pytest.approx(1.75, rel=1e-15)
     optimizer.step()
     optimizer.pull(alpha=0.0)  # the end of a run

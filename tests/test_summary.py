@@ -53,6 +53,22 @@ def test_every_kind_of_input(model, example):
     assert said.split("\n")[-2].split()[0] == "all" and f" {parameters:,} " in said
 
 
+def test_only_dense_gradients_of_what_learns_are_counted():
+    """Of a table, and behind a CSR row, a step has the gradients of a few rows only."""
+
+    def least(model, example):
+        size, unit = re.search(r"at least ([\d,.]+) (MB|kB)", model.summary(example)).groups()
+        return float(size.replace(",", "")) * {"MB": 1e6, "kB": 1e3}[unit]
+
+    assert least(models.embedding_bag(131073, 3), (5,)) == pytest.approx(131073 * 64 * 4, rel=0.01)
+    row = scipy.sparse.csr_array(np.eye(1, 4000, dtype=np.float32))
+    assert least(models.ngram_softmax(4000, 3), row) == pytest.approx(4000 * 3 * 4, rel=0.01)
+    model = Sequential(Linear(4000, 300), Linear(300, 2))
+    assert least(model, (4000,)) == pytest.approx(2 * 4000 * 300 * 4, rel=0.02)
+    model[0].freeze()
+    assert least(model, (4000,)) == pytest.approx(4000 * 300 * 4, rel=0.02)
+
+
 def test_inner_layers_stand_at_their_places():
     model = Sequential(Residual(Sequential(Linear(4, 4, rng=0), ReLU())), Linear(4, 3, rng=0))
     said = model.summary(4)

@@ -14,7 +14,19 @@ import scipy.sparse
 from minnet import checkpoint
 from minnet.data import Augment
 from minnet.large_vocabulary import SampledSoftmaxCrossEntropy
-from minnet.layers import BatchNorm, Conv2d, Dropout, Embedding, Flatten, Linear, Normalize, ReLU, Sequential, Softmax
+from minnet.layers import (
+    BatchNorm,
+    Conv2d,
+    Dropout,
+    Embedding,
+    Flatten,
+    Layer,
+    Linear,
+    Normalize,
+    ReLU,
+    Sequential,
+    Softmax,
+)
 from minnet.losses import CrossEntropy, MeanSquaredError, SigmoidCrossEntropy, SoftmaxCrossEntropy
 from minnet.nonfinite import NonFiniteError
 from minnet.optimizers import SGD, Adam, Lookahead
@@ -469,6 +481,53 @@ def test_data_of_which_nothing_counts_is_refused():
 def test_a_place_that_cannot_be_frozen_is_named():
     with pytest.raises(ValueError, match=r"freeze_at names '0\.bias'; what learns is 0\.W, 0\.b"):
         plain(freeze_at={"0.bias": 0.5}).fit((POINTS, LABELS), epochs=1, progress=False)
+    with pytest.raises(ValueError, match="freeze_at takes parts of the run, from 0 to 1, got 30"):
+        plain(freeze_at={"0.b": 30}).fit((POINTS, LABELS), epochs=1, progress=False)
+
+
+@pytest.mark.parametrize("norm", [0, -1, np.nan, np.inf])
+def test_a_clip_norm_that_clips_all_or_nothing_is_refused(norm):
+    with pytest.raises(ValueError, match="clip_norm is the longest gradient"):
+        plain(clip_norm=norm)
+
+
+def test_scores_that_are_no_row_are_explained():
+    images = np.zeros((45, 8, 8, 1), np.float32)
+    with pytest.raises(ValueError, match=r"gives \(8, 8, 10\) for each example.* Flatten or a GlobalAvgPool"):
+        plain(Sequential(Conv2d(1, 10, 3, padding=1))).fit((images, LABELS), epochs=1)
+    with pytest.raises(ValueError, match=r"gives 1 score: labels must be 0\.\.0; .*y\[:, None\]"):
+        plain(Sequential(Linear(4, 1)), SigmoidCrossEntropy()).fit((POINTS, LABELS % 2), epochs=1)
+    rows = (LABELS % 2)[:, None].astype(np.float32)
+    plain(Sequential(Linear(4, 1)), SigmoidCrossEntropy()).fit((POINTS, rows), epochs=1, progress=False)
+
+
+def test_validation_and_inputs_of_another_form_are_named():
+    with pytest.raises(ValueError, match=r"validation is \(x, y\).* got 3 parts"):
+        plain().fit((POINTS, LABELS), (POINTS, LABELS, np.ones(45)), epochs=1)
+    with pytest.raises(ValueError, match="expects an array or a CSR matrix, got list"):
+        predict(Sequential(Linear(4, 3)), POINTS.tolist())
+
+
+class Doubling(Layer):
+    """A learner's layer, that does not keep what it was made with."""
+
+    def __init__(self, factor=None):
+        self._by = factor
+
+    def forward(self, x):
+        return x * self._by
+
+    def backward(self, dy):
+        return dy * self._by
+
+
+def test_a_layer_that_cannot_be_described_trains_and_is_named_when_it_is_to_be_saved(tmp_path):
+    it = plain(Sequential(Doubling(np.float32(2)), Linear(4, 3)))
+    it.fit((POINTS, LABELS), epochs=1, progress=False)
+    with pytest.raises(ValueError, match=r"Doubling cannot be described: keep its argument factor as self\.factor"):
+        it.fit((POINTS, LABELS), epochs=1, progress=False, folder=tmp_path / "run")
+    it.model[0].factor = np.zeros(3)
+    assert "factor=array" in repr(it.model[0])
 
 
 def test_several_threads_may_ask_one_model():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from minnet.functional import gelu
+from minnet.functional import gelu, sigmoid
 from minnet.layers.base import Layer
 
 
@@ -61,8 +61,7 @@ class Sigmoid(_Elementwise):
     """s = 1 / (1 + e^-x), between 0 and 1. ds/dx = e^-x / (1 + e^-x)^2 = s (1 - s)."""
 
     def _value(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        e = np.exp(-np.abs(x))  # never overflows: for x < 0, s = e^x / (1 + e^x)
-        s = np.where(x >= 0, np.ones_like(x), e) / (1 + e)
+        s = sigmoid(x)
         return s, s
 
     def _slope(self, kept: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ import numpy as np
 from minnet.functional import softmax
 from minnet.initializers import uniform_fan_in
 from minnet.layers.base import Layer
+from minnet.layers.pooling import expect_mask
 
 
 class AttentionPool(Layer):
@@ -29,6 +30,7 @@ class AttentionPool(Layer):
         self._expect(x)
         if x.ndim != 3 or x.shape[2] != self.features or x.shape[1] == 0:
             raise ValueError(f"{self!r} expects (N, L, {self.features}) with L >= 1, got {x.shape}")
+        expect_mask(self, self.mask, x)
         scores = x @ self.W  # (N, L)
         if self.mask is not None:
             empty = ~self.mask.any(axis=1, keepdims=True)

@@ -141,7 +141,8 @@ class Layer:
         for _, layer in self.walk():
             unknown = [name for name in names if layer is self and name not in layer.parameters]
             if unknown:
-                raise ValueError(f"{self!r} has no parameter {unknown[0]!r}; it has {', '.join(self.parameters)}")
+                own = ", ".join(self.parameters) or "none of its own: freeze those of a layer in it, as model[0]"
+                raise ValueError(f"{self!r} has no parameter {unknown[0]!r}; it has {own}")
             layer.frozen = tuple(dict.fromkeys((*layer.frozen, *(names or layer.parameters))))
         return self
 
@@ -268,8 +269,9 @@ class Sequential(Layer):
     def children(self) -> dict[str, Layer]:
         return {str(index): layer for index, layer in enumerate(self.layers)}
 
-    def __getitem__(self, index: int) -> Layer:
-        return self.layers[index]
+    def __getitem__(self, index: int | slice) -> Any:
+        """A layer, or of a slice a Sequential of the same layers."""
+        return Sequential(*self.layers[index]) if isinstance(index, slice) else self.layers[index]
 
     def __len__(self) -> int:
         return len(self.layers)

@@ -21,6 +21,9 @@ def config(layer: Layer) -> dict[str, Any]:
     """The class and its constructor arguments, as JSON can hold them."""
     described: dict[str, Any] = {"layer": type(layer).__name__}
     for parameter in _parameters(layer):
+        if not hasattr(layer, parameter.name):
+            name = parameter.name
+            raise ValueError(f"{described['layer']} cannot be described: keep its argument {name} as self.{name}")
         value = getattr(layer, parameter.name)
         if parameter.kind is parameter.VAR_POSITIONAL or isinstance(value, (list, tuple)):
             described[parameter.name] = [_described(item) for item in value]
@@ -49,7 +52,7 @@ def shown(layer: Layer) -> str:
             parts += [repr(item) for item in value]
         elif parameter.default is parameter.empty:
             parts.append(repr(value))
-        elif value is not parameter.default and value != parameter.default:
+        elif repr(value) != repr(parameter.default):
             parts.append(f"{parameter.name}={value!r}")
     return f"{type(layer).__name__}({', '.join(parts)})"
 

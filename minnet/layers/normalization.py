@@ -96,11 +96,11 @@ class BatchNorm(Layer):
                 count, mean, var = pooled(self.exchange((count, mean, var)))
         else:
             count, mean, var = 0, self.running_mean, self.running_var
-        scale, shift, inverse = self.affine(mean, var)
+        scale, shift, inverse = self.line(mean, var)
         self._cache = x, mean, inverse, count
         return channels.affine(x, scale, shift)
 
-    def affine(self, mean: np.ndarray, var: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def line(self, mean: np.ndarray, var: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(scale, shift, 1/s), (C,) each: y = scale x + shift with s = sqrt(var + eps), scale = gamma / s."""
         inverse = 1 / np.sqrt(var + mean.dtype.type(self.eps))
         scale = self.gamma * inverse
@@ -155,7 +155,7 @@ def folded(model: Layer) -> Layer:
                 and type(before) in (Conv2d, Linear)
                 and layer.num_features == before.W.shape[-1]
             ):
-                scale, shift, _ = layer.affine(layer.running_mean, layer.running_var)
+                scale, shift, _ = layer.line(layer.running_mean, layer.running_var)
                 before.W = before.W * scale
                 before.b = shift if before.b is None else before.b * scale + shift
             else:

@@ -93,9 +93,19 @@ class AvgPool2d(_Pool2d):
         return np.multiply.outer(*sides)[..., None].astype(x.dtype)
 
 
-def _expect_places(layer: Layer, x: np.ndarray) -> None:
+def _expect_places(layer: GlobalAvgPool | GlobalMaxPool, x: np.ndarray) -> None:
     if x.ndim not in (3, 4):
         raise ValueError(f"{layer!r} expects (N, H, W, C) or (N, L, C), got {x.shape}: was it flattened before?")
+    expect_mask(layer, layer.mask, x)
+
+
+def expect_mask(layer: Layer, mask: np.ndarray | None, x: np.ndarray) -> None:
+    """Raises ValueError unless x (N, L, ...) has the place for each token that a mask (N, L) speaks of."""
+    if mask is not None and mask.shape != x.shape[:2]:
+        raise ValueError(
+            f"{layer!r}: {mask.shape[1]} tokens became {x.shape[1]} places, and which are padding is not known: "
+            "convolve with an odd kernel and padding k // 2, and pool nothing before"
+        )
 
 
 class GlobalAvgPool(Layer):
