@@ -261,7 +261,7 @@ show(
 #
 # </details>
 #
-# **6.** $x$ has the shape $(32, 64)$ and the scores shall have the shape $(32, 10)$. Which shape has $W$?
+# **6.** $x$ has the shape $(32, 64)$ and the scores shall have the shape $(32, 10)$. What shape must $W$ have?
 #
 # <details><summary>Answer</summary>
 #

@@ -283,7 +283,7 @@ check("at T = 50 the winner of none of the 1,000 rows has changed", (winners == 
 #
 # </details>
 #
-# **4.** Which entropy has a distribution over 1,000 classes that gives 500 of them 1/500 each and the others 0?
+# **4.** What is the entropy of a distribution over 1,000 classes that gives 500 of them 1/500 each and the others 0?
 #
 # <details><summary>Answer</summary>
 #

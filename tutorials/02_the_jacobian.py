@@ -102,10 +102,11 @@ check("derived and measured agree to 9 decimals in 100 random cases", worst < 1e
 # ## What the table knows
 #
 # **Every row and every column sums to 0.** Down a column: the probabilities sum to 1 before and after, so what one
-# gains the others lose. Along a row: pushing *all* scores alike changes nothing; that is shift invariance. So $J$
-# sends the direction $(1, 1, \ldots, 1)$ to zero, and cannot be inverted. It is **singular**: only $K - 1$ of its rows
-# say something new (its *rank* is $K - 1$), for the last is minus the sum of the others. From the probabilities you can
-# find the scores only up to a constant.
+# gains the others lose. Along a row: pushing *all* scores alike changes nothing; that is shift invariance. So $J$ sends
+# the direction $(1, 1, \ldots, 1)$ to zero, and cannot be inverted. It is **singular**. No other direction is sent to
+# zero: $Jv = 0$ says $s_i\,(v_i - \sum_j s_j v_j) = 0$ for every $i$, and no $s_i$ is 0, so all $v_i$ equal the same
+# average. One direction of $K$ is lost, so $K - 1$ of the rows say something new (the *rank* is $K - 1$); the last is
+# minus the sum of the others. From the probabilities you can find the scores only up to a constant.
 #
 # **It is symmetric**: pushing the dog's score moves truck as much as pushing truck's score moves the dog.
 # %%

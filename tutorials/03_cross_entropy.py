@@ -11,8 +11,8 @@
 #
 # ## By hand: surprise
 #
-# You announced probability $p$ for what then happened. Your **surprise** is $-\log p$: nothing if you were certain
-# ($-\log 1 = 0$), a little at 70 %, a lot at 1 %.
+# You announced probability $p$ for what then happened. Your surprise (in books: **surprisal**) is $-\log p$: nothing if
+# you were certain ($-\log 1 = 0$), a little at 70 %, a lot at 1 %.
 #
 # | announced for the truth | 1 | 0.7 | 0.5 | 0.1 | 0.01 | 0.000001 |
 # |---|---|---|---|---|---|---|
@@ -54,8 +54,11 @@ costs = -(t * np.log(others)).sum(axis=1)  # (10000,)
 check("none of 10,000 other announcements costs less than the truth", (costs > entropy).all())
 # %% [markdown]
 # So cross-entropy cannot be cheated: on average nothing beats announcing what you believe. That it is the lowest at
-# $p = t$ follows from $\log u \le u - 1$ (the curve of the logarithm lies below its tangent at 1):
-# $-D = \sum_k t_k \log (p_k/t_k) \le \sum_k t_k (p_k/t_k - 1) = 1 - 1 = 0$.
+# $p = t$ follows from $\log u \le u - 1$ (the curve of the logarithm lies below its tangent at 1), summed over the
+# classes with $t_k > 0$ (the others add nothing to $D$):
+#
+# $$-D = \sum_k t_k \log \frac{p_k}{t_k} \le \sum_k t_k \Big(\frac{p_k}{t_k} - 1\Big)
+# = \sum_k p_k - \sum_k t_k \le 1 - 1 = 0$$
 #
 # A photograph of a dog is a dog for certain: $t = (0, 0, 1)$, called **one-hot**. Then only one term remains, the
 # surprise at the label, $-\log p_{\text{label}}$. The loss of a batch is the mean of the surprises of its examples:

@@ -119,8 +119,8 @@ show(
 # %% [markdown]
 # ## What it looks for
 #
-# Column $k$ of $W$ has a number for each pixel: a picture. The score is high where bright pixels meet high weights.
-# So each column is a **template**, and the network asks how well the picture fits each.
+# Column $k$ of $W$ has a number for each pixel: a picture. The score is high where ink meets high weights. So each
+# column is a **template**, and the network asks how well the picture fits each.
 # %%
 figure, axes = tiles(10, 5, label=0.2, title="The ten templates: white asks for ink, black for its absence")
 top = abs(W).max()
@@ -252,7 +252,7 @@ show(
 # - **Accuracy on lopsided data.** Of 100 comments, 95 are kind. A program that always says "kind" has 95 % accuracy,
 #   a recall of 0 for the unkind ones, and a macro F1 of 0.49. Look at recall and macro F1.
 # - **Precision 0/0.** A class that is never said has no precision; its F1 counts as 0 (and so does that of a class that
-#   never occurs), and still belongs into the mean. minnet does so, and tells you.
+#   never occurs), and still belongs in the mean. minnet does so, and tells you.
 # - **Too high a learning rate.** The steps jump over the valley and the loss goes up. Try `learning_rate=50`.
 # - **Forgetting $1/N$.** The step is then 32 times as large as you think. It may even train, until you change the
 #   batch size.

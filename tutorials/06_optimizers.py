@@ -10,8 +10,8 @@
 #
 # ## By hand: a ravine
 #
-# Near its bottom, every smooth loss is a bowl, and most bowls are ravines: steep one way, nearly flat the other. The
-# smallest one has two weights:
+# Near a bottom where it curves at all, a smooth loss is nearly a bowl, and most bowls are ravines: steep one way,
+# nearly flat the other. The smallest one has two weights:
 #
 # $$L(w) = \tfrac12 w_0^2 + \tfrac12 \cdot 100\, w_1^2, \qquad g = \frac{\partial L}{\partial w} = (w_0,\; 100\, w_1)$$
 #
@@ -237,10 +237,10 @@ show(figure, f"Loss at the best rate of each: {parts}. Runs that exploded are dr
 # ## Schedules
 #
 # Near the bottom the true gradient is small, and what is left is the noise of the mini-batch: SGD hovers. In a bowl,
-# noise of mean 0 and mean square $\sigma^2$ comes in at each step and the factor $1 - \eta\lambda$ lets it fade.
-# Squares of independent numbers of mean 0 add (lesson 9); so in balance, the mean square of a weight is $V = (1 -
-# \eta\lambda)^2 V + \eta^2\sigma^2$, so $V = \eta\sigma^2/(\lambda(2 - \eta\lambda))$, and its loss $\frac12 \lambda
-# V$ has a floor of $\eta \sigma^2 / (4 - 2\eta\lambda)$: about in proportion to the rate. A small rate from the start
+# noise of mean 0 and mean square $\sigma^2$ comes in at each step and the factor $1 - \eta\lambda$ lets it fade. Mean
+# squares of independent numbers of mean 0 add (lesson 9); so in balance, the mean square of a weight is $V = (1 -
+# \eta\lambda)^2 V + \eta^2\sigma^2$, so $V = \eta\sigma^2/(\lambda(2 - \eta\lambda))$, and its loss $\frac12 \lambda V$
+# has a floor of $\eta \sigma^2 / (4 - 2\eta\lambda)$: about in proportion to the rate. A small rate from the start
 # would be slow. So start large and end small: a **schedule**. The half cosine wave, $\eta_t = \eta\,(1 + \cos \pi
 # t/T)/2$, is a good default.
 # %%
@@ -275,7 +275,8 @@ show(
 #
 # - **Momentum switched on, rate unchanged.** 0.9 makes steps ten times as long. Divide the rate by ten.
 # - **A rate copied from elsewhere.** It belongs to an optimizer, a batch size and a network.
-# - **A loss that is `nan` after a few steps**: the rate is beyond $2/\lambda_{\max}$. Divide it by ten and look again.
+# - **A loss that is `nan` after a few steps**: the rate is probably too high (for plain SGD: beyond
+#   $2/\lambda_{\max}$). Divide it by ten and look again.
 # - **State lost when a run resumes.** Adam without its $m$, $s$ and $t$ makes a jump. minnet's checkpoints hold them.
 # - **A schedule for 10 epochs, stopped after 5**: half the fall is missing. Plan the length, then run it.
 # - **The loss summed instead of averaged**: SGD explodes, Adam hides it.

@@ -237,9 +237,9 @@ check("steps at random cost less than 8 points", accuracy - share["at random"] <
 check("the same steps against the network cost more than 15", accuracy - share["against the network"] > 0.15)
 # %% [markdown]
 # You cannot see the difference, and the network falls. In a sum of thousands of pixels, $D$ tiny pushes *in the same
-# direction* add up to $D$ times one of them; of random ones most cancel, and about $\sqrt D$ are left (their squares
-# add, lesson 9). It is not a defect of this network; large ones have it too. A probability of 99 % is a statement
-# about pictures like those it has seen, nothing more.
+# direction* add up to $D$ times one of them; of random ones most cancel, and about $\sqrt D$ are left (their mean
+# squares add, lesson 9). It is not a defect of this network; large ones have it too. A probability of 99 % is a
+# statement about pictures like those it has seen, nothing more.
 #
 # ## What can go wrong
 #

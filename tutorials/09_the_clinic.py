@@ -274,7 +274,7 @@ check("step 3: 50 labels from a hat are learned by heart", right(memory, x50, ha
 #
 # ## Check yourself
 #
-# **1.** A layer has 450 inputs and is followed by ReLU. Which standard deviation has He initialisation?
+# **1.** A layer has 450 inputs and is followed by ReLU. What is the standard deviation of He initialisation?
 #
 # <details><summary>Answer</summary>
 #

@@ -280,7 +280,9 @@ show(
 # %% [markdown]
 # ## What can go wrong
 #
-# - **The vocabulary learned from test texts too**: the result is too good, and nobody notices.
+# - **The vocabulary learned from test texts too**: its idf and row lengths then know the test, and the figure is no
+#   longer one for unseen comments. Where words are *chosen by label* on all texts, it is plainly too good: even labels
+#   from a hat then seem to be predictable.
 # - **`dE[ids] += dy`**: NumPy writes once for a repeated id; the gradient check (lesson 5) finds it.
 # - **Padding that counts.** A mean over 32 places of a comment of 4 words is mostly padding.
 # - **Telling words that tell about the collection.** If all comments on trains are negative, *platform* becomes a

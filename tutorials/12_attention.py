@@ -182,7 +182,7 @@ for n in chosen:
         ink = "white" if weight > 0.6 else "black"
         axis.text(column, height, token, va="top", color=ink, family="monospace", bbox=box)
         column += 1.13 * len(token) + 1.6
-show(figure, "The heaviest word of each comment, from the top: " + ", ".join(tops) + ". Its weights sum to 1.")
+show(figure, "The heaviest word of each comment, from the top: " + ", ".join(tops) + ". In each the weights sum to 1.")
 # %% [markdown]
 # ## An experiment that surprises: do the weights explain?
 #

@@ -38,11 +38,12 @@ check("A has the higher accuracy and B the higher mean recall", accuracy[0] > ac
 #
 # The test comments are a sample. Of $n$ comments, $h$ were right; the accuracy is $q = h/n$. Each comment is a coin
 # that comes up right with the unknown true rate $r$. One coin (1 or 0) has the variance $r(1 - r)$: it is $1 - r$ off
-# with probability $r$, and $r$ off with probability $1 - r$. Variances of independent coins add, so the mean of $n$
-# has $n\,r(1-r)/n^2$. Its root, with $q$ for the unknown $r$, is the **standard error** $\sqrt{q(1-q)/n}$. By hand:
-# $q = 0.8$, $n = 100$: $\sqrt{0.8 \cdot 0.2 / 100} = 0.04$. Means of many coins fall into a bell curve, which has 95
-# % of its area within 1.96 standard errors. So about two of them to each side is a **95 % interval**: 72 % to 88 %.
-# To halve it, you need four times the examples.
+# with probability $r$, and $r$ off with probability $1 - r$. Variances of independent coins add, so the mean of $n$ has
+# $n\,r(1-r)/n^2$. Its root, with $q$ for the unknown $r$, is the **standard error** $\sqrt{q(1-q)/n}$. By hand: $q =
+# 0.8$, $n = 100$: $\sqrt{0.8 \cdot 0.2 / 100} = 0.04$. Means of many coins fall into a bell curve, which has 95 % of
+# its area within 1.96 standard errors. So about two of them to each side of $q$ is a **95 % interval**, 72 % to 88 %:
+# made anew for each of many test sets, 95 of 100 such ranges would hold $r$. To halve it, you need four times the
+# examples.
 #
 # Another way needs no formula and works for any measure, F1 included: the **bootstrap**. Draw $n$ examples out of your
 # $n$, with replacement; measure; repeat a thousand times; take the middle 95 %.

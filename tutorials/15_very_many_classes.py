@@ -39,9 +39,10 @@ check("the mean of their logarithms is 2.18, below log 10", abs(np.log(estimates
 # %% [markdown]
 # ## Derivation
 #
-# Draw $S$ classes from any distribution $q$. Each contributes, on average, $\sum_{k \ne y} q_k \frac{e^{z_k}}{S q_k} =
-# \frac1S \sum_{k \ne y} e^{z_k}$; all $S$ together the sum. In scores, dividing by $S q_s$ is subtracting
-# $\log (S q_s)$, and what comes out is an ordinary softmax cross-entropy over $1 + S$ columns, the truth first:
+# Draw $S$ classes from any distribution $q$ that can draw all wrong classes. Each contributes, on average, $\sum_{k \ne
+# y} q_k \frac{e^{z_k}}{S q_k} = \frac1S \sum_{k \ne y} e^{z_k}$; all $S$ together the sum. In scores, dividing by $S
+# q_s$ is subtracting $\log (S q_s)$, and what comes out is an ordinary softmax cross-entropy over $1 + S$ columns, the
+# truth first:
 #
 # $$\hat l = -\log \mathrm{softmax}(z_y,\ z_{s_1} - \log S q_{s_1},\ \dots,\ z_{s_S} - \log S q_{s_S})_0$$
 #
@@ -239,8 +240,9 @@ check("the 2,000 probabilities sum to 1, and nobody divided", np.isclose(np.exp(
 #
 # <details><summary>Answer</summary>
 #
-# The network's own probabilities, $q_s = e^{z_s}/Z$: then each drawn $e^{z_s}/q_s$ is $Z$, and (but for the draws that
-# are the truth) nothing varies. But knowing them needs the sum.
+# In proportion to $e^{z_s}$ over all classes but the truth, $q_s = e^{z_s}/(Z - e^{z_y})$: then each draw contributes
+# the same, $e^{z_s}/(S q_s) = (Z - e^{z_y})/S$, and $\hat Z = Z$ exactly. (In question 1, $q = (0, \frac13, \frac23)$
+# makes both estimates $6 + 6 = 12$.) But that needs the sum, and another $q$ for each example.
 #
 # </details>
 #

@@ -63,7 +63,7 @@ check("measured: at least 3 times as many operations a second", product > 3 * su
 # %% [markdown]
 # ## First remedy: let one call do the loops
 #
-# Python spends some fifty nanoseconds on each step of a loop; a core does a hundred multiplications in that time. A
+# Python spends some fifty nanoseconds on each step of a loop; a core can do a thousand operations in that time. A
 # convolution as windows and *one* matrix product (lesson 7) is one call. Shapes: $x$ $(N, H, W, C)$, filters
 # $(3, 3, C, K)$.
 # %%
