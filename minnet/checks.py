@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -63,11 +62,6 @@ def check_run(
             raise ValueError(f"the {name} data has {examples} inputs but {len(targets)} targets")
         if examples == 0:
             raise ValueError(f"the {name} data is empty")
-    if weights is not None and weights.shape != (len(y),):
-        raise ValueError(f"example weights must be {len(y)} numbers, one an example, got shape {weights.shape}")
-    if weights is not None and not ((weights >= 0) & (weights < math.inf)).all():
-        wrong = weights[~((weights >= 0) & (weights < math.inf))][0]
-        raise ValueError(f"example weights must be finite and at least 0, got {wrong:g}")
     for name, inputs, targets in (("training", x, y), *([("validation", *validation)] if validation else [])):
         scores = model.replica().eval().forward(inputs[:1])  # raises for a wrong shape or dtype
         targets = np.asarray(targets)

@@ -7,7 +7,7 @@ have, measures again, and repeats; the middle 95 % of these values are the inter
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -48,17 +48,25 @@ def resample(probabilities: np.ndarray, labels: np.ndarray, bootstrap: int, seed
     nothing about it: macro averages are over the others.
     """
     n, k = probabilities.shape
+    measures = _measures(probabilities, labels)
+    found = [measures(indices) for indices in _draws(n, bootstrap, seed, wide=k * k)]
+    return {name: np.concatenate([part[name] for part in found]) for name in found[0]}
+
+
+def _measures(probabilities: np.ndarray, labels: np.ndarray) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
+    """What takes examples by their indices (R, n) and gives every measure of each row, (R,)."""
+    k = probabilities.shape[1]
     cells = labels * k + probabilities.argmax(axis=1)  # (N,) where each example falls in the confusion matrix
     log_loss, brier = losses(probabilities, labels)
     share = np.count_nonzero(np.bincount(labels)) / k  # a class without any example counts as 0, as it does in `rates`
-    found: dict[str, list[np.ndarray]] = {}
-    for indices in _draws(n, bootstrap, seed, wide=k * k):  # (R, N)
-        r = len(indices)
+
+    def measures(indices: np.ndarray) -> dict[str, np.ndarray]:
+        r, n = indices.shape
         flat = (cells[indices] + k * k * np.arange(r)[:, None]).ravel()
         confusion = np.bincount(flat, minlength=r * k * k).reshape(r, k, k)
         there = confusion.sum(axis=2) > 0  # (R, K)
         precision, recall, f1 = (share * (rate * there).sum(axis=1) / there.sum(axis=1) for rate in rates(confusion))
-        measured = {
+        return {
             "accuracy": np.trace(confusion, axis1=1, axis2=2) / n,
             "macro_precision": precision,
             "macro_recall": recall,
@@ -66,9 +74,8 @@ def resample(probabilities: np.ndarray, labels: np.ndarray, bootstrap: int, seed
             "log_loss": log_loss[indices].mean(axis=1),
             "brier": brier[indices].mean(axis=1),
         }
-        for name, values in measured.items():
-            found.setdefault(name, []).append(values)
-    return {name: np.concatenate(values) for name, values in found.items()}
+
+    return measures
 
 
 def middle(values: np.ndarray) -> list[float] | None:
@@ -120,10 +127,11 @@ def paired_bootstrap(
         )
     compared, labels = {}, labels.astype(np.int64)  # small integers would overflow in the confusion matrix
     a, b = (resample(p, labels, bootstrap, seed) for p in (probabilities_a, probabilities_b))
-    whole_a, whole_b = (_once(p, labels) for p in (probabilities_a, probabilities_b))
+    all_of_them = np.arange(len(labels))[None]
+    whole_a, whole_b = (_measures(p, labels)(all_of_them) for p in (probabilities_a, probabilities_b))
     for name in a:
         with np.errstate(invalid="ignore"):  # infinity minus infinity
-            differences, difference = b[name] - a[name], whole_b[name] - whole_a[name]
+            differences, (difference,) = b[name] - a[name], whole_b[name] - whole_a[name]
         compared[name] = {
             "difference": float(difference) if np.isfinite(difference) else None,
             "interval": middle(differences),
@@ -193,16 +201,6 @@ def _least_squares_shares(table: np.ndarray, counted: np.ndarray) -> np.ndarray:
     rows = np.vstack([table.T, np.full((1, len(counted)), weight)])
     shares, _ = nnls(rows, np.append(counted, weight))
     return shares / shares.sum()
-
-
-def _once(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """The measures on the examples themselves."""
-    n, k = probabilities.shape
-    confusion = np.bincount(labels * k + probabilities.argmax(axis=1), minlength=k * k).reshape(k, k)
-    names = ("macro_precision", "macro_recall", "macro_f1")
-    found = {name: values.mean() for name, values in zip(names, rates(confusion), strict=True)}
-    log_loss, brier = losses(probabilities, labels)
-    return {"accuracy": np.trace(confusion) / n, **found, "log_loss": log_loss.mean(), "brier": brier.mean()}
 
 
 def _draws(n: int, bootstrap: int, seed: int, wide: int) -> Iterator[np.ndarray]:

@@ -9,7 +9,8 @@ import numpy as np
 from minnet.functional import NoDistribution
 from minnet.layers.base import Layer, RowGradient
 from minnet.losses import Loss
-from minnet.workers import Batch, learners, seed_layers
+from minnet.updates import learners, parameters
+from minnet.workers import Batch, seed_layers
 
 
 class NonFiniteError(ArithmeticError):
@@ -22,8 +23,7 @@ def find_nonfinite(model: Layer, loss: Loss, batch: Batch, key: tuple[int, int, 
     The step is replayed on a replica, so that weights are untouched, and as one piece: dropout, augmentation and the
     statistics of batch norm are then those of another division into pieces.
     """
-    owned = {"loss." + place: array for place, array in loss.named_parameters().items()}
-    for place, array in (model.named_parameters() | owned).items():
+    for place, array in parameters(model, loss).items():
         if not np.isfinite(array).all():
             return f"The parameter {place} is not finite: an earlier step broke it."
     rows = slice(0, len(batch.y))

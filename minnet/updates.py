@@ -19,6 +19,18 @@ CHUNK = 131072
 SHARES = 4  # with a pool, pieces are dealt out to this many tasks; each number's arithmetic is the same either way
 
 
+def parameters(model: Layer, loss: Layer | None = None) -> dict[str, np.ndarray]:
+    """Every parameter of the model by place, frozen ones included, and a loss's own as "loss.…"."""
+    owned = {} if loss is None else loss.named_parameters()
+    return model.named_parameters() | {"loss." + place: w for place, w in owned.items()}
+
+
+def learners(model: Layer, loss: Layer | None = None) -> list[tuple[str, Layer, str]]:
+    """(place, layer, name) of each parameter that learns, named as in `parameters`."""
+    owned = [] if loss is None else loss.trainable()
+    return [*model.trainable(), *(("loss." + place, layer, name) for place, layer, name in owned)]
+
+
 class How(NamedTuple):
     """The settings of one parameter's update in one step."""
 
@@ -102,7 +114,7 @@ class Optimizer:
         scale = in_range("scale", scale)
         pieces: list[Piece] = []
         counts = []
-        for place, layer, name in self._learning():
+        for place, layer, name in learners(self.model, self.loss):
             w, g = getattr(layer, name), getattr(layer, "d" + name, None)
             factor, decay = self._settings[place]
             self._check(place, w, g, decay)
@@ -154,12 +166,7 @@ class Optimizer:
 
     def parameters(self) -> dict[str, np.ndarray]:
         """Every parameter of model and loss by place, frozen ones included."""
-        owned = {} if self.loss is None else self.loss.named_parameters()
-        return self.model.named_parameters() | {"loss." + place: w for place, w in owned.items()}
-
-    def _learning(self) -> list[tuple[str, Layer, str]]:
-        owned = [] if self.loss is None else self.loss.trainable()
-        return [*self.model.trainable(), *(("loss." + place, layer, name) for place, layer, name in owned)]
+        return parameters(self.model, self.loss)
 
     def _settings_for(self, place: str, w: np.ndarray) -> tuple[float, float]:
         """(factor on the learning rate, weight decay) of one parameter."""

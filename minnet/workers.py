@@ -24,6 +24,7 @@ from minnet.layers.normalization import folded
 from minnet.losses import Loss
 from minnet.memory import Workspace, keep_freed_memory, release_freed_memory
 from minnet.sharing import Plan, available_cores, shares
+from minnet.updates import learners
 
 SHUFFLE, AUGMENT, DROPOUT = 1, 2, 3  # purposes of randomness
 
@@ -81,16 +82,6 @@ class Replica:
                 layer.training = False
                 if isinstance(layer, Conv2d):
                     layer.kept = [None] * layer.groups
-
-    def learners(self) -> Iterator[tuple[str, Layer, str]]:
-        yield from learners(self.model, self.loss)
-
-
-def learners(model: Layer, loss: Loss | None) -> Iterator[tuple[str, Layer, str]]:
-    """Everything that an optimizer updates: the model's parameters by place, and a loss's own as "loss.…"."""
-    yield from model.trainable()
-    if loss is not None:
-        yield from (("loss." + place, layer, name) for place, layer, name in loss.trainable())
 
 
 class _Meeting:
@@ -220,7 +211,7 @@ class Crew:
             replica.model.backward(replica.loss.backward())
             hits = replica.loss.hits(scores, y)
             correct, counted = correct + hits[0], counted + hits[1]
-            for place, layer, name in replica.learners():
+            for place, layer, name in learners(replica.model, replica.loss):
                 gradient = getattr(layer, "d" + name)
                 total[place] = add_gradients(total[place], gradient) if place in total else gradient
         return Outcome(value, correct, counted), total
