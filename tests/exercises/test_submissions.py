@@ -9,7 +9,7 @@ import pytest
 
 from tests.exercises.hostile import GOOD
 from tests.exercises.test_classroom import SHEETS, WRONG, zipped
-from tutorials.exercises import submissions
+from tutorials.exercises import archives, submissions
 from tutorials.exercises.specs import exercises
 from tutorials.exercises.submissions import exercise_of, read_submissions
 
@@ -152,3 +152,89 @@ def test_one_student_cannot_use_up_what_the_class_may_unpack_to(named, tmp_path,
     found = read_submissions(tmp_path / "class.zip", SHEETS)
     assert "evil_103_1_hw.zip unpacks to more than 1 MiB: that is no homework" in found["evil-103"].notes
     assert found["doejane-101"].files["e01_softmax"][0] == GOOD
+
+
+def notes(found):
+    return {key: s.notes for key, s in found.items()}
+
+
+def test_work_that_is_not_read_is_named(tmp_path):
+    unread = "is not read: .py, .zip or .ckpt is expected"
+    moodle = {
+        f"Max Roe_{i}_assignsubmission_file_/work{end}": b"PK" for i, end in enumerate((".ipynb", ".rar", ".tar.gz"))
+    }
+    moodle |= {"Jane Doe_9_assignsubmission_onlinetext/onlinetext.html": "", MOODLES: GOOD}
+    moodle |= {MOODLES.replace("softmax-9.py", name): "" for name in ("figure.png", "softmax.docx", "onlinetext.html")}
+    (tmp_path / "class.zip").write_bytes(zipped(moodle))
+    assert notes(read_submissions(tmp_path / "class.zip", SHEETS)) == {
+        "Max-Roe-0": [f"work.ipynb {unread}"],
+        "Max-Roe-1": [f"work.rar {unread}"],
+        "Max-Roe-2": [f"work.tar.gz {unread}"],
+        "Jane-Doe-9": [f"onlinetext.html {unread}"],
+        "Jane-Doe-5012": [f"softmax.docx {unread}"],  # the others may be anything, beside work that is read
+    }
+    files = {
+        "class.csv": "name",  # the teacher's own
+        "amy.zip": zipped({"work.ipynb": "{}"}),
+        "bob.zip": zipped({}),
+        "cleo.zip": zipped({"all.zip": zipped({"softmax.py": GOOD})}),
+        "dan/e01.py": GOOD,
+        "dan/.gitignore": "",
+    }
+    assert notes(read_submissions(handed_in(tmp_path / "in", files), SHEETS)) == {
+        "amy": [f"work.ipynb {unread}"],
+        "bob": ["no file answers an exercise that is graded here"],
+        "cleo": ["all.zip is not read: unpack an archive in an archive"],
+        "dan": [],
+    }
+
+
+@pytest.mark.parametrize("folder", ["", "minnet/"])
+def test_what_is_ours_in_a_repository_answers_nothing(folder, tmp_path):
+    archives.bundle(tmp_path / "bundle.zip")
+    with zipfile.ZipFile(tmp_path / "bundle.zip") as archive:
+        archive.extractall(tmp_path / "class" / "bob" / folder)
+    repository = {
+        "minnet/layers/dropout.py": "class Dropout: pass",
+        "tests/exercises/hostile.py": GOOD,
+        "tutorials/03_cross_entropy.py": "def cross_entropy(): pass\ndef cross_entropy_backward(): pass",
+        "tutorials/exercises/classroom.py": "",
+        "tutorials/exercises/specs/e02_softmax_backward.py": "",
+        "tutorials/exercises/solutions/e02_softmax_backward.py": "",
+        "tutorials/notebooks/01_scores.ipynb": "{}",
+        "e04_linear.py": "mine",
+    }
+    handed_in(tmp_path / "class" / "bob" / folder, repository)
+    exercise = tmp_path / "class" / "bob" / folder / "tutorials" / "exercises"
+    for gone in ("e02_softmax_backward.py", "e04_linear.py", "e23_bug_training.py"):
+        (exercise / gone).unlink()
+    sheets = tuple(e.sheet() for e in exercises())
+    bob = read_submissions(tmp_path / "class", sheets)["bob"]
+    assert bob.notes == []
+    assert {sheet.number for sheet in sheets} - {int(id[1:3]) for id in bob.files} == {2, 23}
+    assert bob.files["e04_linear"][0] == "mine" and "class Dropout: pass" not in bob.files["e09_dropout"][0]
+
+
+def test_exercises_side_by_side_are_one_students(tmp_path):
+    files = {"e01_softmax.py": GOOD, "relu (1).py": "", "more/helpers.py": ""}
+    alice = handed_in(tmp_path / "alice", files)
+    (tmp_path / "bob.zip").write_bytes(zipped(files))
+    (tmp_path / "cleo.zip").write_bytes(zipped({"README.md": "", "tutorials/exercises/e01_softmax.py": GOOD}))
+    for place, key in ((alice, "alice"), (tmp_path / "bob.zip", "bob"), (tmp_path / "cleo.zip", "cleo")):
+        found = read_submissions(place, SHEETS)
+        assert list(found) == [key] and found[key].files["e01_softmax"][0] == GOOD
+    one_each = handed_in(tmp_path / "class", {"jane_softmax.py": GOOD, "e01_softmax_max.py": WRONG})
+    assert list(read_submissions(one_each, SHEETS)) == ["e01_softmax_max", "jane_softmax"]
+    handed_in(one_each, {"jane/e01_softmax.py": GOOD, "e05_relu.py": ""})
+    with pytest.raises(ValueError, match=r"whose is e05_relu.py\?"):
+        read_submissions(one_each, SHEETS)
+
+
+def test_folders_that_differ_in_a_space_are_two_students(tmp_path):
+    files = {"Jane Doe/softmax.py": GOOD, "Jane Doe/relu.py": "", "Jane-Doe/softmax.py": WRONG, "Jane-Doe/relu.py": ""}
+    found = read_submissions(handed_in(tmp_path, files), SHEETS)
+    assert {(s.key, s.name): s.files["e01_softmax"][0] for s in found.values()} == {
+        ("Jane-Doe", "Jane Doe"): GOOD,
+        ("Jane-Doe-2", "Jane-Doe"): WRONG,
+    }
+    assert found["Jane-Doe"].notes == []

@@ -13,6 +13,7 @@ from tutorials.exercises.runner import HERE
 from tutorials.exercises.sheet import VERSION, Sheet, to_bytes
 from tutorials.exercises.shelf import PUBLIC_FILE
 from tutorials.exercises.specs import exercises, sheet_of
+from tutorials.exercises.submissions import LEARNER
 from tutorials.exercises.variants import VARIANTS, variant_of
 
 COMMON = (
@@ -26,7 +27,6 @@ COMMON = (
     "variants.py",
     "worker.py",
 )
-LEARNER = ("__init__.py", "__main__.py", "improve.py", "learner.py", "shelf.py")
 STUDENT = """# Exercises {version}
 
 {count} exercises in `tutorials/exercises/`, one file each. Write into the files; then

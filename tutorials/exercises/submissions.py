@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import re
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from tutorials.exercises.worker import writable
 
 TOTAL = 256 << 20  # bytes that are read from one archive
 IGNORED = ("__MACOSX", ".git", ".ipynb_checkpoints", "__pycache__", ".vscode", ".idea", ".venv", "node_modules")
+IGNORED += ("Thumbs.db", "desktop.ini")
 # doejane_LATE_123_4567_softmax-1.py: Canvas puts name, id of the student and id of the file before the file's name.
 CANVAS = re.compile(r"(?P<name>[^_/]+)_(?:LATE_)?(?P<id>\d+)_\d+_(?P<file>[^/]+)$", re.IGNORECASE)
 # Jane Doe_123_assignsubmission_file_/softmax.py: Moodle makes a folder of name and participant's number; told to
@@ -25,6 +27,11 @@ MOODLE = re.compile(r"(?P<name>[^/]+)_(?P<id>\d+)_assignsubmission_(?:file|onlin
 # " (1)", "-2", " - Copy 3", "_final", "_v2", one or several: written backwards, as they stand at the end.
 COPY = re.compile(r"(?:(?:\)\d+\(|(?:\d+[\s_-]*)?ypoc|eipok|\d*lanif|\d+v)[\s_-]*|\d+-)+", re.IGNORECASE)
 CHECKPOINT = ".ckpt"
+READ = (".py", ".zip", CHECKPOINT)
+WORK = (".ipynb", ".rar", ".7z", ".tar", ".gz", ".tgz", ".bz2", ".xz")  # not read, but there may be answers in them
+# Students hand in whole repositories: what is ours in them answers nothing.
+LEARNER = ("__init__.py", "__main__.py", "improve.py", "learner.py", "shelf.py")
+OURS = {*LEARNER, "setup.py", "conftest.py", *(path.name for path in Path(__file__).parent.glob("[!e]*.py"))}
 ALONE = "files here are named as in a class's export: if the folder is one, grade it alone"
 
 
@@ -39,32 +46,67 @@ class Submission:
     files: dict[str, tuple[str | None, str]] = field(default_factory=dict)
     networks: dict[str, bytes] = field(default_factory=dict)  # checkpoints, by exercise
     notes: list[str] = field(default_factory=list)
+    _spare: list[str] = field(default_factory=list)  # notes for the case that there is nothing else to say
     _ranks: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 def read_submissions(place: Path, sheets: tuple[Sheet, ...], others: tuple[Sheet, ...] = ()) -> dict[str, Submission]:
     """Every student's submission by key; from a folder, from a zip, or from a folder of zips.
 
-    A file that answers none of the `sheets` gets a note, unless it answers one of the `others`, not asked for today.
+    A folder or a zip with exercises side by side, or with a student's whole archive, is one student's. A file that
+    answers none of the `sheets` gets a note, unless it answers one of the `others`, not asked for today.
     """
     if not place.exists():
         raise FileNotFoundError(f"{place} does not exist: name the folder or the zip that the students' work is in")
     found: dict[str, Submission] = {}
     if place.is_file():
-        _add_all(found, _in_zip(place.read_bytes(), place.name, True), sheets, others)
+        data = place.read_bytes()
+        names, files = [name for name, _ in _entries(data, place.name)[1]], _in_zip(data, place.name, True)
     else:
-        _add_all(found, _in_folder(place), sheets, others)
+        names, files = [name for name, _ in _paths(place)], _in_folder(place)
+    if _of_one(names, (*sheets, *others)):
+        owner = place.stem if place.is_file() else place.resolve().name
+        files = ((f"{owner}/{name}", content) for name, content in files)
+    _add_all(found, files, sheets, others)
     if not found:
         raise ValueError(
             f"no submission was found in {place}: Canvas' or Moodle's zip, or a folder a student, with .py files"
         )
+    for submission in found.values():
+        say_why_empty(submission)
     return dict(sorted(found.items()))
 
 
-def _in_folder(place: Path) -> Iterator[tuple[str, bytes]]:
+def _of_one(names: list[str], sheets: tuple[Sheet, ...]) -> bool:
+    """Whether all these files are one student's; ValueError where some are, and others lie in folders beside them."""
+    answers = [
+        name
+        for name in names
+        if name.endswith(".py") and not _is_ours(name) and exercise_of(name.rpartition("/")[2], None, sheets)[1] == 2
+    ]
+    mine = [name for name in answers if "/" not in name or name.startswith("tutorials/exercises/")]
+    if mine and len(mine) < len(answers):
+        raise ValueError(f"whose is {mine[0]}? It lies beside folders with answers: put it into its student's folder")
+    return bool(mine)
+
+
+def say_why_empty(submission: Submission) -> None:
+    """Notes what was handed in where nothing of it answers an exercise."""
+    if not (submission.files or submission.networks or submission.notes):
+        submission.notes += submission._spare[:3] or ["no file answers an exercise that is graded here"]
+
+
+def _paths(place: Path) -> list[tuple[str, Path]]:
+    """The files of a folder with their names, as `_unwrapped` gives them."""
     paths = [(writable(path.relative_to(place).as_posix()), path) for path in sorted(place.rglob("*"))]
-    for name, path in _unwrapped([(n, p) for n, p in paths if _wanted(n) and p.is_file() and not p.is_symlink()]):
-        if path.stat().st_size > TOTAL:
+    return _unwrapped([(n, p) for n, p in paths if _wanted(n) and p.is_file() and not p.is_symlink()])
+
+
+def _in_folder(place: Path) -> Iterator[tuple[str, bytes]]:
+    for name, path in _paths(place):
+        if not _is_read(name):
+            yield name, b""
+        elif path.stat().st_size > TOTAL:
             yield name, b"\0"
         else:
             yield name, path.read_bytes()
@@ -75,6 +117,9 @@ def _in_zip(data: bytes, title: str, of_class: bool = False) -> Iterator[tuple[s
     archive, entries = _entries(data, title)
     left: dict[Any, int] = {}  # bytes by student
     for name, entry in _unwrapped(entries) if of_class else entries:
+        if not _is_read(name):
+            yield name, b""
+            continue
         student = _student(name)[0] if of_class else None
         archived = of_class and name.lower().endswith(".zip")  # what it unpacks to is counted by itself
         room = left.setdefault(student, TOTAL)
@@ -90,7 +135,7 @@ def _in_zip(data: bytes, title: str, of_class: bool = False) -> Iterator[tuple[s
 
 
 def _entries(data: bytes, title: str) -> tuple[zipfile.ZipFile, list[tuple[str, zipfile.ZipInfo]]]:
-    """An archive, and its entries that may be an answer with their names."""
+    """An archive, and its entries that may be a student's work with their names."""
     try:
         archive = zipfile.ZipFile(io.BytesIO(data))
     except Exception:  # of many kinds: what is damaged decides
@@ -110,15 +155,16 @@ def _unwrapped(files: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
 
     Beside other folders a student could have made it: it stays, and `_add_all` notes it.
     """
-    folders = {name.partition("/")[0] for name, _ in files}
     inner = [(name.partition("/")[2], file) for name, file in files]
-    wrapped = len(folders) == 1 and not _exported(files) and len(_exported(inner)) > 1
-    return inner if wrapped else files
+    folders = {name.partition("/")[0] for name, _ in files if _is_read(name) or _exported([name.partition("/")[2]])}
+    exported = _exported(name for name, _ in files), _exported(name for name, _ in inner)
+    return inner if len(folders) == 1 and not exported[0] and len(exported[1]) > 1 else files
 
 
-def _exported(files: list[tuple[str, Any]]) -> set[tuple[str, str, str]]:
-    """The students of Canvas' or Moodle's export; nobody where a file has another name than those give."""
-    students = {_student(name)[0] for name, _ in files}
+def _exported(names: Iterable[str]) -> set[tuple[str, str, str]]:
+    """The students of Canvas' or Moodle's export; nobody where a file that is read has another name than those give."""
+    found = [(_student(name)[0], _is_read(name)) for name in names]
+    students = {student for student, is_read in found if is_read or student[2] != "folder"}
     return students if all(system != "folder" for _, _, system in students) else set()
 
 
@@ -137,9 +183,23 @@ def _readable(name: str) -> str:
 
 def _wanted(name: str) -> bool:
     parts = name.split("/")
-    return not any(part in IGNORED or part.startswith("._") for part in parts) and parts[-1].lower().endswith(
-        (".py", ".zip", CHECKPOINT)
-    )
+    ignored = any(part in IGNORED or part.startswith("._") for part in parts)
+    return not ignored and (_is_read(name) or not parts[-1].startswith("."))
+
+
+def _is_read(name: str) -> bool:
+    return name.lower().endswith(READ)
+
+
+def _is_ours(path: str) -> bool:
+    """Whether a file stood in a student's archive or repository from the start, and is no exercise."""
+    *folders, name = path.split("/")
+    if (_split(name)[0] + Path(name).suffix).lower() in OURS:
+        return True
+    if folders[-2:] == ["tutorials", "exercises"]:
+        return False
+    numbered = re.match(r"(?i)e\d\d", name) and not {"specs", "solutions"} & {*folders}
+    return not numbered and bool({"minnet", "tutorials", "tests"} & {*folders})
 
 
 def _add_all(
@@ -150,13 +210,15 @@ def _add_all(
 ) -> None:
     for name, content in files:
         student, inner = _student(name)
+        if inner == name and not _is_read(name):
+            continue  # the class list, say
         try:
-            if inner == name and name.lower().endswith(".zip") and _exported(_entries(content, name)[1]):
+            if inner == name and name.lower().endswith(".zip") and _exported(n for n, _ in _entries(content, name)[1]):
                 # a whole class's export lies in the folder
                 _add_all(found, _in_zip(content, name, True), sheets, others)
                 continue
             mine = _kept(found, student)
-            if student[2] == "folder" and inner != name and _exported([(inner, None)]) and ALONE not in mine.notes:
+            if student[2] == "folder" and inner != name and _exported([inner]) and ALONE not in mine.notes:
                 mine.notes.append(ALONE)
             if inner.lower().endswith(".zip"):
                 for path, data in _in_zip(content, name):
@@ -181,7 +243,9 @@ def _student(name: str) -> tuple[tuple[str, str, str], str]:
 def _kept(found: dict[str, Submission], student: tuple[str, str, str]) -> Submission:
     name, id, system = student
     key = re.sub(r"[^\w.-]+", "-", f"{name}-{id}" if id else name).strip("-.") or "student"
-    return found.setdefault(key, Submission(key, name, id, system))
+    keys = (key if number == 1 else f"{key}-{number}" for number in count(1))  # "Jane Doe" and "Jane-Doe" are two
+    mine = (found.setdefault(key, Submission(key, name, id, system)) for key in keys)
+    return next(submission for submission in mine if (submission.name, submission.id, submission.system) == student)
 
 
 def _add(
@@ -189,7 +253,12 @@ def _add(
 ) -> None:
     """Finds the exercise that a file belongs to; `_counts` says which of several."""
     name = path.rpartition("/")[2]
-    if name.lower() in ("given.py", "__init__.py", "__main__.py", "setup.py", "conftest.py"):
+    if _is_ours(path):
+        return
+    if not _is_read(name) or name.lower().endswith(".zip"):
+        expected = "unpack an archive in an archive" if _is_read(name) else ".py, .zip or .ckpt is expected"
+        telling = name.lower().endswith((*WORK, ".zip")) or exercise_of(name, None, sheets)[0] is not None
+        _note(submission.notes if telling else submission._spare, f"{name} is not read: {expected}")
         return
     numbers = [int(number[:18]) for number in re.findall(r"\d+", _split(name)[1])]  # int refuses thousands of them
     if name.lower().endswith(CHECKPOINT):
@@ -202,17 +271,24 @@ def _add(
     if id is None:
         stranger = exercise_of(name, text, others)[0] is None
         if stranger and (re.match(r"(?i)e\d\d", name) or not submission.notes):
-            submission.notes.append(f"{name} belongs to no exercise")
+            _note(submission.notes, f"{name} belongs to no exercise")
         return
     if _counts(submission, id, (int(text is not None), likeness, *numbers)):
         submission.files[id] = (text, problem)
 
 
+def _note(notes: list[str], text: str) -> None:
+    """Says nothing twice."""
+    if text not in notes:
+        notes.append(text)
+
+
 def _counts(submission: Submission, what: str, rank: tuple[int, ...]) -> bool:
     """Whether a file counts: of several for the same the one with the highest rank does, and of equals the first."""
     if what in submission._ranks:
-        submission.notes.append(
-            f"several files for {what}: the one named most like it counts, then the highest number, then the first"
+        _note(
+            submission.notes,
+            f"several files for {what}: the one named most like it counts, then the highest number, then the first",
         )
         if rank <= submission._ranks[what]:
             return False
