@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from minnet.data import Dataset, Split, load
-from tutorials.experiments.record import rounded, side_by_side, spread
+from tutorials.experiments.record import parsed, parser, rounded, side_by_side, spread
 
 QUICK = {
     "large_vocabulary": ["--part", "cost"],
@@ -34,6 +34,16 @@ def test_quick_path(name, tmp_path, capsys):
     assert saved["command"].startswith(f"python -m tutorials.experiments.{name} --quick")
     assert saved["seconds"] > 0 and saved["seeds"]
     assert len(capsys.readouterr().out.splitlines()) > 3
+
+
+def test_only_a_run_as_usual_replaces_the_published_result():
+    options = parser("", seeds=3, jobs=True)
+    options.add_argument("tasks", nargs="*")
+    options.add_argument("--size", type=int)
+    for argv in ([], ["--jobs", "2", "--data", "there"], ["--seeds", "3"]):
+        assert parsed(options, argv).whole, argv
+    for argv in (["--seeds", "1"], ["--quick"], ["pictures"], ["--size", "9"]):
+        assert not parsed(options, argv).whole, argv
 
 
 def test_next_words_and_bias(capsys):

@@ -18,12 +18,13 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from minnet.calibration import calibrated_ece, fit_temperature, reliability
+from minnet.commands import one_line_errors
 from minnet.functional import softmax
 from minnet.losses import SoftmaxCrossEntropy
 from minnet.recipes import choose
 from minnet.training import Trainer
 from tutorials.experiments.apart import load_apart
-from tutorials.experiments.record import RESULTS, Record, parser, rounded, show, spread
+from tutorials.experiments.record import RESULTS, Record, parsed, parser, rounded, show, spread
 
 MODELS = {"digits": "mlp", "cifar10": "mlp", "vader": "ngrams", "tweeteval": "ngrams", "comments": "ngrams"}
 
@@ -39,7 +40,7 @@ def measured(p: np.ndarray, y: np.ndarray) -> dict[str, float]:
 def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     options = parser(__doc__, seeds=2)
     options.add_argument("datasets", nargs="*", metavar="DATASET", help=f"of {', '.join(MODELS)}")
-    args = options.parse_args(argv)
+    args = parsed(options, argv)
     usual = ["digits"] if args.quick else ["digits", "vader"]
     wanted = args.datasets or usual
     record, result = Record("calibration", args, argv), {}
@@ -75,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
         show([("", *(key for key, _ in keys)), *cells])
         if not args.quick and wanted == usual and len(dataset.test) >= 1000:  # a bin of few examples shows nothing
             _figure(drawn).savefig(RESULTS / f"calibration-{name}.png", dpi=120)
-    return record.save(rounded(result), whole=wanted == usual)
+    return record.save(rounded(result))
 
 
 def _figure(drawn: dict[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
@@ -95,4 +96,4 @@ def _figure(drawn: dict[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
 
 
 if __name__ == "__main__":
-    main()
+    one_line_errors(main)()

@@ -16,17 +16,18 @@ from typing import Any
 import numpy as np
 
 from minnet import metrics
+from minnet.commands import one_line_errors
 from minnet.data import Dataset, Split, load
 from minnet.functional import softmax
 from minnet.recipes import choose
 from minnet.training import Trainer
-from tutorials.experiments.record import Record, parser, rounded, show
+from tutorials.experiments.record import Record, parsed, parser, rounded, show
 
 
 def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     from sklearn.model_selection import StratifiedKFold
 
-    args = parser(__doc__, seeds=(usual := 3)).parse_args(argv)
+    args = parsed(parser(__doc__, seeds=3), argv)
     record = Record("crossvalidation", args, argv)
     dataset = load("comments")
     parts = list(dataset.splits().values())
@@ -69,9 +70,8 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
                 "accuracy": [m["accuracy"] for m in measured],
             }
         ),
-        whole=args.seeds == usual,
     )
 
 
 if __name__ == "__main__":
-    main()
+    one_line_errors(main)()

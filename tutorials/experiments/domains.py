@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from minnet.commands import one_line_errors
 from minnet.data import Dataset, Ngrams, load
 from minnet.data.dataset import divided, joined
 from minnet.data.readers import VADER_DOMAINS
@@ -24,7 +25,7 @@ from minnet.intervals import rates
 from minnet.recipes import choose
 from tutorials.experiments.apart import apart
 from tutorials.experiments.baselines import rules
-from tutorials.experiments.record import Record, parser, rounded, show, side_by_side, spread
+from tutorials.experiments.record import Record, parsed, parser, rounded, show, side_by_side, spread
 from tutorials.experiments.sentiment import fitted
 
 # three-class F1 in the paper: its rules, and the best of its learners inside the domain
@@ -81,9 +82,10 @@ def measured(name: str, seeds: int, folder: str | None, ruled: bool) -> dict[str
 
 
 def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
-    args = parser(__doc__, seeds=(usual := 5), jobs=True).parse_args(argv)
+    args = parsed(parser(__doc__, seeds=5, jobs=True), argv)
     domains = ["comments"] if args.quick else [f"vader/{domain}" for domain in VADER_DOMAINS]
     ruled = importlib.util.find_spec("vaderSentiment") is not None
+    args.whole = args.whole and ruled
     record = Record("domains", args, argv)
     by_domain = side_by_side(args.jobs, measured, [(domain, args.seeds, args.data, ruled) for domain in domains])
     found = dict(zip(domains, by_domain, strict=True))
@@ -96,8 +98,8 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     print(DIFFERENCES)
     if not ruled:
         print("The rules were not measured here: pip install vaderSentiment")
-    return record.save(rounded({"domains": found, "paper": PAPER}), whole=args.seeds == usual)
+    return record.save(rounded({"domains": found, "paper": PAPER}))
 
 
 if __name__ == "__main__":
-    main()
+    one_line_errors(main)()

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from minnet.commands import one_line_errors
 from minnet.data import TokenIds, load
 from minnet.large_vocabulary import HierarchicalSoftmax, SampledSoftmaxCrossEntropy
 from minnet.layers import Embedding, Flatten, Linear, ReLU, Sequential
@@ -24,7 +25,7 @@ from minnet.losses import SoftmaxCrossEntropy
 from minnet.optimizers import Adam
 from minnet.schedules import OneCycle
 from minnet.training import Trainer
-from tutorials.experiments.record import RESULTS, Record, parser, rounded, show, spread
+from tutorials.experiments.record import RESULTS, Record, parsed, parser, rounded, show, spread
 
 SIZE = 128  # N and D
 
@@ -167,7 +168,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     options.add_argument("--part", choices=("cost", "bias", "words"), help="only this one")
     options.add_argument("--samples", type=int, default=256, help="classes drawn a step (default: %(default)s)")
     options.add_argument("--tweets", type=int, default=8000, help="of the training split (default: %(default)s)")
-    args = options.parse_args(argv)
+    args = parsed(options, argv)
     record, result = Record("large_vocabulary", args, argv), {}
     wanted = ("cost", "bias", "words") if args.part is None else (args.part,)
     if "cost" in wanted:
@@ -180,7 +181,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     if "words" in wanted:
         task = ("comments", 100) if args.quick else ("tweeteval", args.tweets)
         result["words"] = words(*task, args.seeds, 1 if args.quick else 2, args.data, args.samples)
-    return record.save(rounded(result), whole=args.part is None)
+    return record.save(rounded(result))
 
 
 def _figure(rows: list[dict[str, Any]], path: Path) -> None:
@@ -196,4 +197,4 @@ def _figure(rows: list[dict[str, Any]], path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    one_line_errors(main)()

@@ -30,6 +30,15 @@ def parser(description: str | None, seeds: int = 3, jobs: bool = False) -> argpa
     return made
 
 
+def parsed(options: argparse.ArgumentParser, argv: Sequence[str] | None) -> argparse.Namespace:
+    """The arguments, and in `whole` whether all is as usual, but for which data, from which seed on, and where."""
+    args = options.parse_args(argv)
+    free = {"dataset", "more", "first", "data", "out", "jobs"}
+    changed = (name for name, value in vars(args).items() if (value or None) != (options.get_default(name) or None))
+    args.whole = free.issuperset(changed)
+    return args
+
+
 def side_by_side(jobs: int, function: Callable[..., Any], arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
     """`function` of each of the arguments, in `jobs` processes; the results are in the arguments' order."""
     from joblib import Parallel, delayed
@@ -47,8 +56,8 @@ class Record:
         module = "tutorials.experiments." + name.partition("-")[0]
         self.command = shlex.join(["python", "-m", module, *shown])
 
-    def save(self, result: dict[str, Any], whole: bool = True) -> dict[str, Any]:
-        """The result with its circumstances; written to its file unless it was a quick look or not the `whole`."""
+    def save(self, result: dict[str, Any]) -> dict[str, Any]:
+        """The result with its circumstances; written to its file if it was a whole run, or where --out says."""
         saved = {
             "command": self.command,
             "seconds": round(time.perf_counter() - self.started, 3),
@@ -57,7 +66,7 @@ class Record:
             "versions": {"python": platform.python_version(), "numpy": np.__version__},
             **result,
         }
-        path = RESULTS / f"{self.name}.json" if whole and not self.args.quick else None
+        path = RESULTS / f"{self.name}.json" if self.args.whole else None
         if self.args.out:
             path = Path(self.args.out)
         if path is not None:

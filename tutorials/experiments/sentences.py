@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from minnet.commands import one_line_errors
 from minnet.data import load
 from minnet.functional import entropy, softmax
 from minnet.layers import Flatten, Linear, Normalize, ReLU, Sequential
@@ -22,7 +23,7 @@ from minnet.optimizers import Adam
 from minnet.schedules import OneCycle
 from minnet.training import Trainer, predict
 from tutorials.experiments import softmax_or_sigmoid
-from tutorials.experiments.record import Record, parser, rounded, show, spread
+from tutorials.experiments.record import Record, parsed, parser, rounded, show, spread
 
 Found = tuple[str, str, dict[str, Any]]  # sentence, verdict, what was measured
 
@@ -201,7 +202,7 @@ TESTS: tuple[Callable[[Any, int], Found], ...] = (
 def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     options = parser(__doc__, seeds=3)
     options.add_argument("numbers", nargs="*", type=int, help="which of the six (default: all)")
-    args = options.parse_args(argv)
+    args = parsed(options, argv)
     numbers = args.numbers or range(1, len(TESTS) + 1)
     record, result = Record("sentences", args, argv), []
     if not set(numbers) <= set(range(1, len(TESTS) + 1)):
@@ -211,8 +212,8 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
         sentence, verdict, measured = TESTS[number - 1](args, 2 if args.quick else 20)
         print(f'"{sentence}": {verdict}', flush=True)
         result.append({"number": number, "sentence": sentence, "verdict": verdict, "measured": measured})
-    return record.save({"sentences": rounded(result, 6)}, whole=len(result) == len(TESTS))
+    return record.save({"sentences": rounded(result, 6)})
 
 
 if __name__ == "__main__":
-    main()
+    one_line_errors(main)()

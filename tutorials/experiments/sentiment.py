@@ -37,6 +37,7 @@ from typing import Any
 
 import numpy as np
 
+from minnet.commands import one_line_errors
 from minnet.data import Dataset, Ngrams, load
 from minnet.data.dataset import joined
 from minnet.functional import softmax
@@ -45,7 +46,7 @@ from minnet.models import ngram_mlp
 from minnet.recipes import TEXT, Recipe, choose
 from minnet.training import Trainer
 from tutorials.experiments.apart import apart, with_texts_of
-from tutorials.experiments.record import Record, parser, rounded, show, side_by_side, spread
+from tutorials.experiments.record import Record, parsed, parser, rounded, show, side_by_side, spread
 
 MEASURE = {"tweeteval": "macro recall", "vader": "macro F1"}
 TAUS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25)
@@ -192,7 +193,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     options.add_argument("--models", nargs="*", choices=CANDIDATES, help="only these candidates")
     options.add_argument("--more", help="a data set whose texts train as well, such as vader")
     options.add_argument("--first", type=int, default=0, help="the first seed (default: %(default)s)")
-    args = options.parse_args(argv)
+    args = parsed(options, argv)
     usual = {"tweeteval": 3, "vader": 5}[args.dataset]
     args.seeds = args.seeds or (1 if args.quick else usual)
     named = "-".join(["sentiment", args.dataset, *([f"with-{args.more.replace('/', '-')}"] if args.more else [])])
@@ -226,7 +227,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
         show([(name, f"{value:.3f}") for name, value in OTHERS.items()])
         what = f"texts, {args.more} among them" if args.more else "tweets"
         print(f"Ours was trained on {len(dataset.train):,} {what}; TweetEval's own train file has 45,615 tweets.")
-    return record.save(result, whole=args.models is None and args.seeds == usual)
+    return record.save(result)
 
 
 def score(run: dict[str, Any], part: str, group: Sequence[str], tau: float) -> dict[str, float]:
@@ -311,4 +312,4 @@ def row_of(name: str, found: list[dict[str, float]]) -> tuple[str, ...]:
 
 
 if __name__ == "__main__":
-    main()
+    one_line_errors(main)()

@@ -16,10 +16,11 @@ from typing import Any
 
 import numpy as np
 
+from minnet.commands import one_line_errors
 from minnet.metrics import class_shares
 from minnet.recipes import choose
 from tutorials.experiments.apart import load_apart
-from tutorials.experiments.record import Record, parser, rounded, show
+from tutorials.experiments.record import Record, parsed, parser, rounded, show
 from tutorials.experiments.sentiment import fitted
 
 MIXES = ((0.6, 0.2, 0.2), (0.2, 0.6, 0.2), (0.2, 0.2, 0.6), (0.8, 0.1, 0.1), (0.1, 0.1, 0.8), (1 / 3, 1 / 3, 1 / 3))
@@ -32,8 +33,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     options.add_argument(
         "--repeats", type=int, default=3, help="test sets of each mix for a seed (default: %(default)s)"
     )
-    args = options.parse_args(argv)
-    whole = all(getattr(args, name) == options.get_default(name) for name in ("seeds", "size", "repeats"))
+    args = parsed(options, argv)
     args.size = args.size or (30 if args.quick or args.dataset == "comments" else 1000)
     if args.quick:
         args.dataset, args.seeds, args.repeats = "comments", 1, 2
@@ -80,8 +80,8 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     factor = means["counted"] / means["corrected"]
     print(f"\nThe correction divides the error of counting by {factor:.1f}.")
     by_mix = {name: {str(mix): np.mean(found[mix]) for mix in MIXES} for name, found in errors.items()}
-    return record.save(rounded({"errors": by_mix, "means": means, "coverage": coverage, "factor": factor}), whole)
+    return record.save(rounded({"errors": by_mix, "means": means, "coverage": coverage, "factor": factor}))
 
 
 if __name__ == "__main__":
-    main()
+    one_line_errors(main)()

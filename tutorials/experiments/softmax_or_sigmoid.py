@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from minnet.calibration import reliability
+from minnet.commands import one_line_errors
 from minnet.data import Dataset, load
 from minnet.functional import softmax
 from minnet.layers import Flatten, Linear, Normalize, ReLU, Sequential
@@ -30,7 +31,7 @@ from minnet.recipes import Recipe, choose
 from minnet.schedules import OneCycle
 from minnet.training import Trainer
 from tutorials.experiments.apart import load_apart
-from tutorials.experiments.record import Record, parser, rounded, show, side_by_side, spread
+from tutorials.experiments.record import Record, parsed, parser, rounded, show, side_by_side, spread
 from tutorials.experiments.sentiment import measure
 
 SINGLE = {"digits": "mlp", "cifar10": "mlp", "vader": "ngrams", "tweeteval": "ngrams", "comments": "ngrams"}
@@ -134,7 +135,7 @@ def exactly(said: np.ndarray, true: np.ndarray) -> float:
 def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     options = parser(__doc__, seeds=2, jobs=True)
     options.add_argument("tasks", nargs="*", metavar="TASK", help=f"of {', '.join(SINGLE)}, pictures")
-    args = options.parse_args(argv)
+    args = parsed(options, argv)
     usual = ["digits", "pictures"] if args.quick else ["digits", "cifar10", "vader", "tweeteval", "pictures"]
     tasks = args.tasks or usual
     record, result = Record("softmax_or_sigmoid", args, argv), {}
@@ -145,7 +146,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
         print(f"\n{task}, {args.seeds} seeds:", flush=True)
         show([("", *keys), *((kind, *(spread(rows[key]) for key in keys)) for kind, rows in found.items())])
     print("\n" + "\n".join(conclusions(result)))
-    return record.save(rounded(result), whole=set(usual) <= set(tasks))
+    return record.save(rounded(result))
 
 
 def conclusions(result: dict[str, Any]) -> list[str]:
@@ -175,4 +176,4 @@ def conclusions(result: dict[str, Any]) -> list[str]:
 
 
 if __name__ == "__main__":
-    main()
+    one_line_errors(main)()
