@@ -12,6 +12,8 @@ import argparse
 import shlex
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,9 +21,10 @@ from typing import Any
 import numpy as np
 
 from minnet import metrics, report
-from minnet.commands import Parser, one_line_errors, pictures_of_learning, seen_on_validation
+from minnet.commands import Parser, one_line_errors, pictures_of_learning, seed, seen_on_validation
 from minnet.data import Dataset, load, test_views
 from minnet.data.own import load_csv, load_images
+from minnet.data.sources import SOURCES
 from minnet.functional import softmax
 from minnet.memory import peak_memory
 from minnet.recipes import KINDS, OPTIMIZERS, Recipe, choose
@@ -40,7 +43,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--batch-size", type=int, help="examples per update")
     parser.add_argument("--learning-rate", type=float, help="the highest of the schedule")
     parser.add_argument("--optimizer", choices=OPTIMIZERS, help="another than the recipe's, with its default settings")
-    parser.add_argument("--seed", type=int, default=0, help="of all that is random, splits included (default 0)")
+    parser.add_argument("--seed", type=seed, default=0, help="of all that is random, splits included (default 0)")
     parser.add_argument("--workers", type=int, help="threads that share a batch (default: up to 8, where it helps)")
     parser.add_argument(
         "--data", help="the data folder (default: $MINNET_DATA, else datasets/ of the checkout, else the user's cache)"
@@ -54,8 +57,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--resume", action="store_true", help="go on with a stopped run: that in --out, or the newest one"
     )
+    parser.add_argument("--no-flip", action="store_true", help="pictures: train on none mirrored left to right")
     parser.add_argument("--text", help="csv: the column with the text")
     parser.add_argument("--label", help="csv: the column with the class")
+    parser.add_argument("--encoding", help="csv: of the file, such as cp1251 (default: found out)")
     parser.add_argument("--hide-text", action="store_true", help="keep texts out of the report")
     parser.set_defaults(touring=False)
     return parser.parse_args()
@@ -65,6 +70,11 @@ def read_data(args: argparse.Namespace) -> Dataset:
     whole = args.validation is not None and args.validation >= 1 and args.validation.is_integer()
     held_out = int(args.validation) if whole or args.validation == 0 else args.validation
     common = {"validation": held_out, "limit": args.limit, "seed": args.seed}
+    own = "images" if Path(args.task).is_dir() else "csv" if Path(args.task).suffix else None
+    if own and args.task.partition("/")[0] not in (*SOURCES, "csv", "images"):
+        raise ValueError(f"{args.task} is no data set's name; for your own: python train.py {own} {args.task}")
+    if args.task != "csv" and (args.text or args.label or args.encoding):
+        raise ValueError("--text, --label and --encoding are for a file: python train.py csv FILE --text A --label B")
     if args.task not in ("csv", "images"):
         if args.path is not None:
             raise ValueError(f"{args.path}? {args.task} is a data set's name and takes no path")
@@ -75,7 +85,7 @@ def read_data(args: argparse.Namespace) -> Dataset:
         return load_images(args.path, **common)
     if not (args.text and args.label):
         raise ValueError("csv needs the names of two columns: --text COLUMN --label COLUMN")
-    return load_csv(args.path, args.text, args.label, **common)
+    return load_csv(args.path, args.text, args.label, encoding=args.encoding, **common)
 
 
 def train(args: argparse.Namespace) -> str:
@@ -89,10 +99,14 @@ def train(args: argparse.Namespace) -> str:
     recipe = replace(recipe, **{key: getattr(args, key) for key in wanted if getattr(args, key) is not None})
     if args.learning_rate is None:
         recipe = recipe.for_examples(len(dataset.train))
+    if args.no_flip:
+        recipe = recipe.unmirrored()
     folder = new_folder(args.out, f"{dataset.name}-{name}", args.resume)
     args.out = str(folder)
-    with report.prepare(folder) as lock:
+    with report.prepare(folder) as lock, resumable(args, folder):
         print(f"\n{dataset!r}\n{name} -> {folder}" + (f"\n{lock.note}" if lock.note else ""))
+        if recipe.augment is not None and recipe.augment.flip:
+            print("training shows pictures mirrored, too; where left and right matter: --no-flip")
         vectorizer, inputs = recipe.encode(dataset, args.data)
         model = recipe.build(dataset, vectorizer, args.seed)
         trainer = Trainer(
@@ -117,7 +131,6 @@ def train(args: argparse.Namespace) -> str:
             about=recipe.about(dataset, vectorizer, name),
         )
         if trainer.interrupted:
-            print(f"Stopped. Go on with: {resuming(args, folder)}")
             raise SystemExit(130)
         # The test split is looked at once, here.
         scores = seen(trainer, recipe, inputs["test"])
@@ -153,6 +166,19 @@ def seen(trainer: Trainer, recipe: Recipe, inputs: Any) -> np.ndarray:
     views = test_views(inputs) if recipe.views else [(1.0, inputs)]
     total: Any = sum(weight * trainer.predict(view) for weight, view in views)
     return total
+
+
+@contextmanager
+def resumable(args: argparse.Namespace, folder: Path) -> Iterator[None]:
+    """Says how to go on when a run that saved something ends early: by Ctrl-C, or for a full disk."""
+    try:
+        yield
+    except (ValueError, ArithmeticError):  # which would come again
+        raise
+    except BaseException:
+        if (folder / "last.ckpt").exists():
+            print(f"Stopped. Go on with: {resuming(args, folder)}")
+        raise
 
 
 def resuming(args: argparse.Namespace, folder: Path) -> str:

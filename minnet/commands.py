@@ -24,6 +24,13 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"error: {' '.join(message.split())} (--help lists what there is)\n")
 
 
+def seed(text: str) -> int:
+    """What --seed takes: a number that NumPy's generators can be seeded with."""
+    if int(text) < 0:
+        raise argparse.ArgumentTypeError(f"a seed is 0 or more, got {text}")
+    return int(text)
+
+
 def one_line_errors(command: Callable[[], Any]) -> Callable[[], None]:
     """Runs a command so that what its user did wrong is said in one line on standard error, with exit status 1.
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from minnet import commands
 from minnet.formatting import aligned, count, encodable, interval, number, one_line, p_value, percent
 from minnet.intervals import mcnemar, paired_bootstrap
 from minnet.run_folder import prepare, save, to_json
@@ -140,7 +141,7 @@ def add_arguments(subparsers: Any) -> None:
     parser.add_argument("--out", metavar="FOLDER", help="also write comparison.json and comparison.png there")
     parser.add_argument("--show", type=int, default=10, help="how many changed examples to name (default: %(default)s)")
     parser.add_argument("--bootstrap", type=int, default=1000, help="resamples (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="of the resampling (default: %(default)s)")
+    parser.add_argument("--seed", type=commands.seed, default=0, help="of the resampling (default: %(default)s)")
     parser.set_defaults(run=run)
 
 
@@ -177,7 +178,7 @@ def _same_examples(runs: Sequence[Run]) -> Sequence[Run]:
             continue
         raise ValueError(
             f"{first.folder} and {other.folder} were not evaluated on the same examples: {one_line(reason, 200)}; "
-            "compare runs of the same dataset, split and limit"
+            "compare runs with the same data set, --limit and --seed (which draws most test splits as well)"
         )
     return runs
 

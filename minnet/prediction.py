@@ -10,6 +10,7 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,13 +18,12 @@ import numpy as np
 
 from minnet import checkpoint, metrics
 from minnet.data import read_image, vectorizer_from
+from minnet.data.own import files_in
 from minnet.data.tables import column_of, decoded, table_of
 from minnet.formatting import bars, one_line
 from minnet.functional import softmax
 from minnet.layers import Layer
 from minnet.training import predict
-
-PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
 
 
 class Run(NamedTuple):
@@ -37,11 +37,15 @@ class Run(NamedTuple):
     about: dict[str, Any]
 
     def encode(self, inputs: Sequence[Any]) -> Any:
-        """Pictures (paths) as uint8 images, or sentences as the numbers that the model was trained on."""
+        """Pictures (paths, or what `read` gave) as uint8 images, or sentences as the numbers that the model knows."""
         if self.kind == "text":
             return self.vectorizer.transform(list(inputs))
+        return np.stack([item if isinstance(item, np.ndarray) else self.read(item) for item in inputs])
+
+    def read(self, path: str | os.PathLike[str]) -> np.ndarray:
+        """A picture file as uint8 (H, W, C) of the model's shape. Raises as `read_image` does."""
         height, width, channels = self.shape
-        return np.stack([read_image(path, (height, width), channels) for path in inputs])
+        return read_image(path, (height, width), channels)
 
     def probabilities(self, inputs: Sequence[Any]) -> np.ndarray:
         """One row of probabilities an input, (N, classes)."""
@@ -107,8 +111,9 @@ def add_arguments(subparsers: Any) -> None:
         "--csv", metavar="FILE", help="a CSV of texts: shares of the classes, and a CSV of probabilities"
     )
     parser.add_argument("--text", metavar="COLUMN", help="the column of the CSV that holds the texts")
+    parser.add_argument("--encoding", help="of the CSV, such as cp1251 (default: found out)")
     parser.add_argument(
-        "--out", metavar="FILE", help="where a CSV of probabilities goes (20 inputs and fewer are shown)"
+        "--out", metavar="FILE", help="a new CSV of probabilities (without it, 20 inputs and fewer are only shown)"
     )
     parser.add_argument("--top", type=int, default=3, help="classes to show for each input (default 3)")
     parser.set_defaults(run=run_command)
@@ -118,56 +123,78 @@ def run_command(args: argparse.Namespace) -> int:
     """Bars for a few inputs; a CSV of probabilities for a folder or a file of them."""
     if args.top < 1:
         raise ValueError(f"--top must be at least 1, got {args.top}")
+    if args.csv is not None and args.inputs:
+        raise ValueError(f"{args.inputs[0][:200]!r} and --csv {args.csv}? Give one or the other")
+    if args.csv is None and (args.text or args.encoding):
+        raise ValueError("--text and --encoding are for a table of texts: give it by --csv FILE")
+    if args.out is not None and os.path.lexists(args.out):
+        raise ValueError(f"{args.out} is there already and is not overwritten: choose another --out")
     run = load_run(args.folder)
     if args.csv is not None:
-        return _predict_csv(run, args)
-    if not args.inputs:
-        raise ValueError('nothing to predict: give a picture file, or a sentence in "quotes"')
-    inputs = _pictures(args.inputs, run.shape) if run.kind == "images" else _sentences(args.inputs, args.folder)
-    probabilities = run.probabilities(inputs)
-    if args.out is not None or len(inputs) > 20:
-        out = Path(args.out or "predictions.csv")
-        _write_csv(out, "file" if run.kind == "images" else "text", inputs, probabilities, run.classes)
-        print(f"{len(inputs):,} predictions: {out}")
-        return 0
-    for item, row in zip(inputs, probabilities, strict=True):
-        print(f"\n{one_line(str(item))}\n{bars(row, run.classes, top=args.top)}")
+        _predict_csv(run, args)
+    else:
+        _predict_inputs(run, args)
+    _say_how_sure(Path(args.folder))
     return 0
 
 
-def _pictures(inputs: Sequence[str], shape: tuple[int, ...]) -> list[str]:
-    """Paths of pictures. Those of a folder that cannot be read are left out with one warning."""
-    found: list[str] = []
+def _predict_inputs(run: Run, args: argparse.Namespace) -> None:
+    if not args.inputs:
+        raise ValueError('nothing to predict: give a picture file, or a sentence in "quotes"')
+    inputs: list[Any]
+    if run.kind == "images":
+        names, inputs = _pictures(run, args.inputs)
+    else:
+        names, inputs = args.inputs, _sentences(args.inputs, args.folder)
+    probabilities = run.probabilities(inputs)
+    if args.out is not None or len(inputs) > 20:
+        out = _free(args.out, "predictions")
+        _write_csv(out, "file" if run.kind == "images" else "text", names, probabilities, run.classes)
+        print(f"{len(inputs):,} predictions: {out}")
+    else:
+        for name, row in zip(names, probabilities, strict=True):
+            print(f"\n{one_line(name)}\n{bars(row, run.classes, top=args.top)}")
+
+
+def _free(wanted: str | None, name: str) -> Path:
+    """The file that was asked for, else NAME.csv, NAME-2.csv, ... , the first that is not there."""
+    if wanted is not None:
+        return Path(wanted)
+    numbered = (Path(f"{name}.csv" if number == 1 else f"{name}-{number}.csv") for number in count(1))
+    return next(path for path in numbered if not path.exists())
+
+
+def _pictures(run: Run, inputs: Sequence[str]) -> tuple[list[str], list[np.ndarray]]:
+    """Names and images of pictures. Files of a folder that cannot be read are left out with one warning."""
+    names: list[str] = []
+    images: list[np.ndarray] = []
     for item in inputs:
         if os.path.isdir(item):
-            inside = sorted(str(p) for p in Path(item).rglob("*") if p.suffix.lower() in PICTURES and p.is_file())
-            if not inside:
-                raise ValueError(f"{item} holds no pictures ({', '.join(sorted(PICTURES))})")
-            found += _readable(inside, shape, item)
+            inside = _readable(run, files_in(Path(item)), item)
+            names += inside.keys()
+            images += inside.values()
         elif os.path.exists(item):
-            found.append(item)
+            names.append(item)
+            images.append(run.read(item))
         else:
             raise FileNotFoundError(
                 f"there is no picture {item[:200]!r}: this run was trained on images and needs picture files"
             )
-    return found
+    return names, images
 
 
-def _readable(paths: list[str], shape: tuple[int, ...], folder: str) -> list[str]:
-    good, broken = [], []
+def _readable(run: Run, paths: Sequence[Path], folder: str) -> dict[str, np.ndarray]:
+    good, broken = {}, []
     for path in paths:
         try:
-            read_image(path, (shape[0], shape[1]), shape[2])
-            good.append(path)
+            good[str(path)] = run.read(path)
         except ValueError as error:
             broken.append(str(error))
     if not good:
-        raise ValueError(f"{folder} holds no picture that can be read: {broken[0]}")
+        raise ValueError(f"{folder} holds no pictures{' that can be read: ' + broken[0] if broken else ''}")
     if broken:
         more = f"; and {len(broken) - 3} more" if len(broken) > 3 else ""
-        warnings.warn(
-            f"{len(broken)} of {len(paths)} pictures are left out: {'; '.join(broken[:3])}{more}", stacklevel=2
-        )
+        warnings.warn(f"{len(broken)} of {len(paths)} files are left out: {'; '.join(broken[:3])}{more}", stacklevel=2)
     return good
 
 
@@ -175,50 +202,64 @@ def _sentences(inputs: Sequence[str], folder: str) -> list[str]:
     """The inputs themselves, unless one is a file: then its name was hardly what is meant."""
     for item in inputs:
         if os.path.isfile(item):
-            remedy = (
-                "give it a sentence"
-                if Path(item).suffix.lower() in PICTURES
-                else f"for a table of texts, use --csv {item}"
+            raise ValueError(
+                f"{item} is a file, but {folder} was trained on texts: give it a sentence, or a table by --csv {item}"
             )
-            raise ValueError(f"{item} is a file, but {folder} was trained on texts: {remedy}")
     return list(inputs)
 
 
-def _predict_csv(run: Run, args: argparse.Namespace) -> int:
+def _predict_csv(run: Run, args: argparse.Namespace) -> None:
     if run.kind != "text":
         raise ValueError(f"{args.folder} was trained on images: --csv is for texts. Give it picture files or a folder.")
-    texts = _texts(Path(args.csv), args.text)
+    texts = _texts(Path(args.csv), args.text, args.encoding)
     if not any(text.strip() for text in texts):
         raise ValueError(f"nothing to predict: every text in {args.csv} is empty. Is it the right column?")
     probabilities = run.probabilities(texts)
-    out = Path(args.out or Path(args.csv).with_suffix("").name + "-predictions.csv")
+    out = _free(args.out, Path(args.csv).stem + "-predictions")
     _write_csv(out, "text", texts, probabilities, run.classes)
     print(f"{len(texts):,} comments: {out}\n")
     said = np.array([bool(text.strip()) for text in texts])
     if not said.all():
         print(f"({np.count_nonzero(~said):,} of them are empty and not counted here)")
-    shares = metrics.class_shares(probabilities[said], _validation_confusion(Path(args.folder), len(run.classes)))
+    confusion = _validation_confusion(_config(Path(args.folder)), len(run.classes))
+    shares = metrics.class_shares(probabilities[said], confusion)
     print(metrics.shares_table(shares, run.classes, sys.stdout))
     if "corrected" not in shares:
         print("(not corrected: the run's folder has no validation confusion matrix with every class in it)")
-    return 0
 
 
-def _validation_confusion(folder: Path, classes: int) -> np.ndarray | None:
+def _config(folder: Path) -> dict[str, Any]:
+    """What config.json says in the folder of a run (or of a checkpoint); nothing if it cannot be read."""
+    try:
+        found = json.loads(((folder if folder.is_dir() else folder.parent) / "config.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _say_how_sure(folder: Path) -> None:
+    """One line where the run's validation examples showed that its percentages cannot be taken at their word."""
+    temperature = _config(folder).get("temperature")
+    if isinstance(temperature, float) and not 0.8 < temperature < 1.25:
+        print(
+            f"\n(on its validation examples this run was right {'less' if temperature > 1 else 'more'} often than its "
+            f"percentages said: temperature {temperature:.2f})"
+        )
+
+
+def _validation_confusion(config: dict[str, Any], classes: int) -> np.ndarray | None:
     """What the run took for what on validation, (K, K) with the truth in the rows; None if it does not say."""
     try:
-        folder = folder if folder.is_dir() else folder.parent  # of a checkpoint
-        found = json.loads((folder / "config.json").read_text("utf-8"))["validation_confusion"]
-        confusion = np.array(found, np.int64)
-    except (OSError, ValueError, KeyError, TypeError):
+        confusion = np.array(config["validation_confusion"], np.int64)
+    except (ValueError, KeyError, TypeError, OverflowError):
         return None
     fits = confusion.shape == (classes, classes) and (confusion >= 0).all() and confusion.sum(axis=1).all()
     return confusion if fits else None
 
 
-def _texts(path: Path, column: str | None) -> list[str]:
+def _texts(path: Path, column: str | None, encoding: str | None) -> list[str]:
     """One column of a CSV; in a table of one column, that one."""
-    content, _ = decoded(path, None)
+    content, _ = decoded(path, encoding)
     header, rows = table_of(path, content, (column or "", column or ""), None)
     if column is None and len(header) > 1:
         raise ValueError(f"which column of {path} holds the texts? Add --text with one of: {', '.join(header)}")

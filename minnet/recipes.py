@@ -43,6 +43,7 @@ class Recipe:
     freeze_at: dict[str, float] | None = None  # see Trainer
     whiten: bool = False  # the first convolution whitens patches of training images
     views: bool = False  # test on six views of each image, see data.test_views
+    sides: tuple[float, float] = (1, float("inf"))  # least and most pixels of an image's sides that suit the pooling
 
     def for_examples(self, examples: int) -> Recipe:
         """The same; with fewer updates than full_updates the peak falls as the square root of their number."""
@@ -50,6 +51,12 @@ class Recipe:
         if updates >= self.full_updates:
             return self
         return replace(self, learning_rate=self.learning_rate * (updates / self.full_updates) ** 0.5)
+
+    def unmirrored(self) -> Recipe:
+        """The same for images whose mirror images mean something else, or nothing: letters, left and right hands."""
+        if self.augment is None:
+            return self
+        return replace(self, augment=replace(self.augment, flip=False), views=False)  # half of the views are mirrored
 
     def with_optimizer(self, name: str) -> Recipe:
         """The same with another optimizer, its own defaults and a usual rate: SGD's 0.1 would make Adam diverge."""
@@ -122,9 +129,10 @@ class Recipe:
 def decoupled(rate: float, decay: float, momentum: float, batch_size: int, biases: float) -> dict[str, Any]:
     """airbench94's decoupled hyperparameters (arXiv 2404.00498, section 3) as settings of SGD on a mean loss.
 
-    `rate` and `decay` are per 1024 examples and for a sum over them, freed of momentum's amplification
-    1 + 1 / (1 - momentum). Batch norm's shifts learn `biases` times as fast, with the same decay a step: SGD multiplies
-    its decay by the learning rate, so what is given here is divided by it.
+    `rate` and `decay` are per 1024 examples and for a sum over them, divided by airbench94's constant
+    1 + 1 / (1 - momentum), close to momentum's amplification, which for a steady gradient is 1 / (1 - momentum). Batch
+    norm's shifts learn `biases` times as fast, with the same decay a step: SGD multiplies its decay by the learning
+    rate, so what is given here is divided by it.
     """
     scale = 1024 * (1 + 1 / (1 - momentum))
     learning_rate, per_step = rate / scale * batch_size, decay * batch_size / scale
@@ -141,15 +149,17 @@ def decoupled(rate: float, decay: float, momentum: float, batch_size: int, biase
 
 
 MOMENTUM = {"momentum": 0.9, "nesterov": True, "weight_decay": 5e-4}
+POOLED = (8, float("inf"))  # halved three times
 IMAGES = {
     "softmax": Recipe(models.softmax_regression, 10, 1e-3, "adam", batch_size=256),
     "mlp": Recipe(models.mlp, 10, 0.05, settings=MOMENTUM, augment=Augment(shift=0)),
-    "cnn6": Recipe(models.cnn6, 10, 0.1, settings=MOMENTUM, augment=Augment(), full_updates=1000),
-    "resnet": Recipe(models.resnet, 12, 0.1, settings=MOMENTUM, augment=Augment(), full_updates=1000),
+    "cnn6": Recipe(models.cnn6, 10, 0.1, settings=MOMENTUM, augment=Augment(), full_updates=1000, sides=POOLED),
+    "resnet": Recipe(models.resnet, 12, 0.1, settings=MOMENTUM, augment=Augment(), full_updates=1000, sides=POOLED),
     "speedrun": Recipe(
         models.speedrun, 10, **decoupled(rate=11.5, decay=0.0153, momentum=0.85, batch_size=1024, biases=64),
         schedule=Triangular(), augment=Augment(flip="alternating", shift=2), label_smoothing=0.2,
         lookahead={"every": 5, "slowing": 0.95}, freeze_at={"1.b": 0.3}, whiten=True, views=True,
+        sides=(25, 48),
     ),
 }  # fmt: skip
 NGRAMS = Recipe(
@@ -178,7 +188,7 @@ KINDS = {"images": IMAGES, "text": TEXT}
 FIRST_CHOICE = {"images": "cnn6", "text": "ngrams"}
 SMALL, MEDIUM = 3000, 20000  # training texts
 
-# Where a data set wants something else than its kind: digits are small, few, and must not be mirrored.
+# Where a data set of ours wants something else than its kind: digits are small, few, and must not be mirrored.
 CHANGES: dict[tuple[str, str], dict[str, Any]] = {
     ("digits", "softmax"): {"epochs": 30, "augment": None, "learning_rate": 5e-3},
     ("digits", "mlp"): {"epochs": 30, "augment": None},
@@ -198,13 +208,21 @@ CHANGES: dict[tuple[str, str], dict[str, Any]] = {
 
 
 def choose(dataset: Dataset, model: str | None) -> tuple[str, Recipe]:
-    """(the model's name, its recipe for this data set). Raises ValueError for a name that does not fit the data."""
+    """(the model's name, its recipe for this data set). Raises ValueError for a model that does not fit the data."""
     known = KINDS[dataset.kind]
     name = model or FIRST_CHOICE[dataset.kind]
     if name not in known:
         raise ValueError(f"no model {name!r} for {dataset.kind}: choose from {', '.join(known)}")
-    family = dataset.name.split("/")[0]
-    if dataset.kind == "text":  # fewer texts need more passes
+    family = "" if dataset.own else dataset.name  # what somebody's file or folder is called does not count
+    if dataset.kind == "images":
+        low, high = sorted(dataset.train.x.shape[1:3])
+        fitting = [model for model, recipe in known.items() if recipe.sides[0] <= low and high <= recipe.sides[1]]
+        if name not in fitting:
+            raise ValueError(
+                f"{name} cannot take images of {low} x {high} pixels, which are too "
+                f"{'small' if low < known[name].sides[0] else 'large'}: choose from {', '.join(fitting)}"
+            )
+    else:  # fewer texts need more passes
         size = len(dataset.train)
         family = "comments" if size < SMALL else "thousands" if size < MEDIUM else "many"
     return name, replace(known[name], **CHANGES.get((family, name), {}))

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minnet import commands
 from minnet.functional import one_hot, softmax
 from minnet.layers import Layer, Linear, ReLU, Sequential
 from minnet.losses import SoftmaxCrossEntropy
@@ -153,13 +154,19 @@ def render(items: list[Item], title: str, solved: bool) -> str:
 
 def _item(item: Item, shown: bool) -> str:
     rows, columns = item.values.shape
+    printed = given if item.section == "Given" else number
     cells = "".join(
-        "<tr>" + "".join(f"<td>{number(value) if shown else '&nbsp;'}</td>" for value in row) + "</tr>"
+        "<tr>" + "".join(f"<td>{printed(value) if shown else '&nbsp;'}</td>" for value in row) + "</tr>"
         for row in item.values
     )
     says = f"<strong>{escape(item.name)}</strong>" + (f" = {escape(item.formula)}" if item.formula else "")
     shape = f' <span class="shape">({rows}, {columns})</span>' if item.values.size > 1 else ""
     return f'<div class="item"><p>{says}{shape}</p><table><tbody>{cells}</tbody></table></div>\n'
+
+
+def given(value: float) -> str:
+    """All that has to be calculated with: every digit counts."""
+    return f"{value + 0.0:.12g}".replace("-", "−")  # no negative zero
 
 
 def number(value: float) -> str:
@@ -174,11 +181,11 @@ def add_arguments(subparsers: argparse._SubParsersAction) -> None:
         "worksheet", help="a page for pencil and paper: one forward pass, backward pass and update, number by number"
     )
     parser.add_argument("--layers", default="2,3,2", help="widths from the inputs to the classes (default 2,3,2)")
-    parser.add_argument("--seed", type=int, default=0, help="another seed, another sheet (default 0)")
+    parser.add_argument("--seed", type=commands.seed, default=0, help="another seed, another sheet (default 0)")
     parser.add_argument("--examples", type=int, default=1, help="rows of the batch (default 1)")
     parser.add_argument("--learning-rate", type=float, default=0.1, help="of the update (default 0.1)")
     parser.add_argument("--solved", action="store_true", help="with the results filled in")
-    parser.add_argument("--out", help="the file (default worksheet-LAYERS-seedSEED[-solved].html)")
+    parser.add_argument("--out", help="the file (default: worksheet-2-3-2-seed0.html, named for what is asked)")
     parser.set_defaults(run=run)
 
 
@@ -188,9 +195,15 @@ def run(args: argparse.Namespace) -> int:
     except ValueError:
         raise ValueError(f"--layers wants widths such as 2,3,2, got {args.layers!r}") from None
     items = calculate(layers, args.seed, args.examples, args.learning_rate)
-    name = f"worksheet-{'-'.join(map(str, layers))}-seed{args.seed}{'-solved' if args.solved else ''}.html"
-    path = Path(args.out or name)
-    title = f"A network by hand: {' → '.join(map(str, layers))}, sheet {args.seed}{' (solved)' if args.solved else ''}"
+    told = {f"seed{args.seed}": f"sheet {args.seed}"}  # in the file's name: in the title
+    if args.examples != 1:
+        told[f"examples{args.examples}"] = f"{args.examples} examples"
+    if args.learning_rate != 0.1:
+        told[f"rate{args.learning_rate:.12g}"] = f"learning rate {args.learning_rate:.12g}"
+    if args.solved:
+        told["solved"] = "solved"
+    path = Path(args.out or "-".join(["worksheet", *map(str, layers), *told]) + ".html")
+    title = f"A network by hand: {' → '.join(map(str, layers))}, {', '.join(told.values())}"
     path.write_text(render(items, title, args.solved), encoding="utf-8")
     print(f"{path}: open it in a browser and print it")
     return 0

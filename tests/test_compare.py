@@ -100,6 +100,7 @@ def test_runs_on_other_examples_are_refused(tmp_path, other, says):
     with pytest.raises(ValueError, match=says) as error:
         module.compare([a, b])
     assert "not evaluated on the same examples" in str(error.value) and "\n" not in str(error.value)
+    assert "--seed" in str(error.value)  # seeds 0 and 1 of a data set are what people try to compare
 
 
 def npy_of(array):

@@ -128,19 +128,21 @@ def test_a_folder_of_pictures_gives_a_csv(runs, here):
     pictures(here / "album" / "deep", 30)
     (here / "album" / "broken.png").write_bytes(b"no picture")
     (here / "album" / "notes.txt").write_text("not asked for")
+    (here / "album" / "deep" / "0.png").rename("album/deep/0.jfif")  # what a picture is, its name does not decide
+    for hidden in ("__MACOSX/0.png", "deep/._1.png", ".thumbnails/2.png", "runs/digits/figures/curves.png"):
+        (here / "album" / hidden).parent.mkdir(parents=True, exist_ok=True)
+        (here / "album" / hidden).write_bytes((here / "album" / "deep" / "1.png").read_bytes())
+    (here / "album" / "runs" / "digits" / "last.ckpt").touch()
     said = predict(runs / "digits", "album")
     assert said.status == 0 and said.out.strip() == "30 predictions: predictions.csv"
-    assert (
-        said.err.count("\n") == 1
-        and said.err.startswith("warning: 1 of 31 pictures are left out")
-        and "broken" in said.err
-    )
+    assert said.err.count("\n") == 1 and said.err.startswith("warning: 2 of 32 files are left out")
+    assert "broken" in said.err and "notes.txt" in said.err
     rows = read("predictions.csv")
     assert len(rows) == 30 and list(rows[0]) == ["file", "predicted", *(f"p_{digit}" for digit in range(10))]
     for row in rows:
         p = [float(row[f"p_{digit}"]) for digit in range(10)]
         assert sum(p) == pytest.approx(1, abs=1e-5) and int(row["predicted"]) == int(np.argmax(p))
-    assert {Path(row["file"]).name for row in rows} == {f"{index}.png" for index in range(30)}
+    assert {Path(row["file"]).name for row in rows} == {"0.jfif", *(f"{index}.png" for index in range(1, 30))}
 
 
 def test_a_csv_of_comments_gives_a_csv(runs, here):
@@ -192,14 +194,49 @@ def test_the_shares_of_a_csv_by_hand(runs, here):
     assert [row[1] for row in shares.values()] == pytest.approx([100 * mean for mean in means], abs=0.051)
     confusion = [[50, 50, 0], [0, 100, 0], [0, 0, 100]]
     Path("config.json").write_text(json.dumps({"validation_confusion": confusion}))
-    said = predict(here, "--csv", "mine.csv", "--text", "Comment")
+    said = predict(here, "--csv", "mine.csv", "--text", "Comment", "--out", "second.csv")
     assert "corrected by validation" in said.out and "not corrected" not in said.out
     assert [row[2] for row in shares_of(said).values()] == [50.0, 25.0, 25.0]
     Path("here.ckpt").write_bytes(Path("best.ckpt").read_bytes())
-    assert predict("here.ckpt", "--csv", "mine.csv", "--text", "Comment").out == said.out  # its folder's, too
+    again = predict("here.ckpt", "--csv", "mine.csv", "--text", "Comment", "--out", "third.csv")
+    assert again.out == said.out.replace("second.csv", "third.csv")  # its folder's, too
     checkpoint.save("best.ckpt", {**arrays, weights: table * np.nan, bias: lean}, header)
     refused(predict(here, "--csv", "mine.csv", "--text", "Comment", "--out", "broken.csv"), "not numbers (NaN)")
     assert not Path("broken.csv").exists()
+
+
+def test_nothing_that_is_there_is_overwritten(runs, here):
+    Path("mine.csv").write_text("id,comment\n1,great\n")
+    asked = (runs / "comments", "--csv", "mine.csv", "--text", "comment")
+    for out in ("mine.csv", "./mine.csv", here / "mine.csv"):
+        refused(predict(*asked, "--out", out), "mine.csv is there already and is not overwritten: choose another --out")
+    assert Path("mine.csv").read_text() == "id,comment\n1,great\n"
+    for name in ("mine-predictions.csv", "mine-predictions-2.csv", "mine-predictions-3.csv"):
+        assert f"1 comments: {name}" in predict(*asked).out
+        assert read(name)[0]["text"] == "great"
+    Path("predictions.csv").write_text("mine")
+    said = predict(runs / "comments", *["fine"] * 21)
+    assert said.out.strip() == "21 predictions: predictions-2.csv" and Path("predictions.csv").read_text() == "mine"
+
+
+def test_a_table_of_another_alphabet(runs, here):
+    Path("mine.csv").write_bytes("отзыв\nхорошо\n".encode("cp1251"))
+    said = predict(runs / "comments", "--csv", "mine.csv")
+    assert said.status == 0 and said.err.count("\n") == 1 and "is read as cp1252, which gives 'îòçûâ'" in said.err
+    said = predict(runs / "comments", "--csv", "mine.csv", "--encoding", "cp1251", "--out", "right.csv")
+    assert said.err == "" and read("right.csv")[0]["text"] == "хорошо"
+
+
+@pytest.mark.parametrize(
+    "temperature, line",
+    [(1.6, "less often than its percentages said: temperature 1.60"), (0.5, "right more often"), (1.1, ""), (None, "")],
+)
+def test_percentages_that_cannot_be_believed_are_spoken_of(runs, here, temperature, line):
+    Path("last.ckpt").write_bytes((runs / "comments" / "best.ckpt").read_bytes())
+    Path("config.json").write_text(json.dumps({"temperature": temperature}))
+    Path("mine.csv").write_text("comment\ngreat\n")
+    for said in (predict(here, "fine"), predict(here, "--csv", "mine.csv")):
+        assert said.status == 0 and ("on its validation examples" in said.out) == bool(line) and line in said.out
 
 
 # -- what does not do --------------------------------------------------------------------------------------------
@@ -224,6 +261,9 @@ def test_mistakes_are_told_in_one_line(runs, here):
     refused(predict(digits, "--csv", "mine.csv"), "trained on images", "--csv is for texts")
     refused(predict(comments, "0.png"), "0.png is a file", "trained on texts", "sentence")
     refused(predict(comments, "mine.csv"), "--csv mine.csv")
+    refused(predict(comments, "great", "--csv", "mine.csv"), "'great' and --csv mine.csv? Give one or the other")
+    refused(predict(comments, "great", "--text", "a"), "--text and --encoding are for a table of texts")
+    refused(predict(comments, "great", "--encoding", "cp1251"), "--text and --encoding are for a table of texts")
     refused(predict(comments, "--csv", "none.csv"), "there is no file none.csv")
     refused(predict(comments, "--csv", "mine.csv"), "which column", "--text", "a, b")
     refused(predict(comments, "--csv", "mine.csv", "--text", "c"), "no column 'c'")

@@ -1,6 +1,7 @@
 """Recipes: each suits its data, says all that it does, and makes what the checkpoints need to be asked later."""
 
 import json
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 
@@ -116,6 +117,36 @@ def test_digits_are_not_mirrored():
     for name in ("softmax", "mlp", "cnn6", "resnet"):
         augment = choose(digits, name)[1].augment
         assert augment is None or augment.flip is False
+
+
+def test_a_folder_that_happens_to_be_called_digits_is_not_those_digits():
+    mine = images(name="digits")
+    assert choose(mine, "cnn6")[1] != IMAGES["cnn6"] and choose(replace(mine, own=True), "cnn6")[1] == IMAGES["cnn6"]
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_images_are_not_mirrored_where_that_is_asked_for(name):
+    recipe = IMAGES[name].unmirrored()
+    assert recipe.augment is None or recipe.augment == replace(IMAGES[name].augment, flip=False)
+    assert not recipe.views, "three of the six are mirrored"
+    assert replace(recipe, augment=IMAGES[name].augment, views=IMAGES[name].views) == IMAGES[name]
+
+
+@pytest.mark.parametrize(
+    "side, refused",
+    [(7, "cnn6 resnet speedrun"), (8, "speedrun"), (24, "speedrun"), (25, ""), (48, ""), (49, "speedrun")],
+)
+def test_images_that_a_model_cannot_take_are_told_before_any_work(side, refused):
+    """What is chosen can be built and run; what is refused could not be."""
+    dataset = images(side)
+    for name, recipe in IMAGES.items():
+        small = {"widths": (4, 4, 4)} if name in ("cnn6", "resnet", "speedrun") else {}
+        with nullcontext() if name not in refused.split() else pytest.raises(ValueError):
+            model = recipe.model((side, side, 3), 3, [0.0] * 3, [1.0] * 3, **small)
+            assert model.forward(dataset.train.x[:2]).shape == (2, 3)
+        said = f"{name} cannot take images of {side} x {side} pixels, .*too (small|large): choose from softmax, mlp"
+        with nullcontext() if name not in refused.split() else pytest.raises(ValueError, match=said):
+            choose(dataset, name)
 
 
 def test_another_optimizer_comes_with_its_own_rate_and_settings():

@@ -179,6 +179,24 @@ def test_a_stopped_run_says_how_to_go_on_and_ends_on_the_same_bits(elsewhere, un
     assert np.array_equal(*(made["probabilities"] for made in unwritten))
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError("the disk is full")])
+def test_what_fails_after_the_training_says_how_to_go_on(elsewhere, monkeypatch, unwritten, error):
+    def fail(*_, **__):
+        raise error
+
+    flags = ("comments", *QUICK)
+    with monkeypatch.context() as patched:
+        patched.setattr(report, "write", fail)
+        said = call(train.main, *flags, "--out", "run")
+    assert said.status == (130 if isinstance(error, KeyboardInterrupt) else 1)
+    last = said.out.strip().split("\n")[-1]
+    assert last == "Stopped. Go on with: python train.py comments --limit 60 --epochs 1 --out run --resume"
+    kept = saved_bits("run/best.ckpt")[0]
+    said = call(train.main, *last.split("train.py ")[1].split())
+    assert said.status == 0 and len(unwritten) == 1 and saved_bits("run/best.ckpt")[0] == kept
+    assert "Go on with" not in call(train.main, *last.split("train.py ")[1].split(), "--seed", 1).out  # never will
+
+
 def test_a_stopped_tour_names_the_task(elsewhere, unwritten, monkeypatch):
     stopping(1, monkeypatch)
     said = call(train.main, "--limit", 60, "--epochs", 2)
@@ -255,13 +273,25 @@ def test_a_csv_of_ones_own(elsewhere, unwritten, classes, encoding, delimiter):
     rows = comments(classes, [120, 40, 30, 20, 15, 12][:classes])  # far from balanced
     write_csv("mine.csv", rows, encoding, delimiter)
     said = call(train.main, "csv", "mine.csv", "--text", "what they said", "--label", "Mood", "--epochs", 5)
-    assert said.status == 0 and said.err == "", said.err
+    assert said.status == 0 and ("is read as cp1252" in said.err) == (encoding == "cp1252"), said.err
+    assert said.err.count("\n") == (encoding == "cp1252")
     (made,) = unwritten
     assert set(made["measured"]["classes"]) == set(list(WORDS)[:classes])
     assert made["measured"]["macro"]["recall"] > 0.9, "the rare classes are learned too"
     counts = [row["support"] for row in made["measured"]["per_class"]]
     assert min(counts) >= 2 and sum(counts) == pytest.approx(len(rows) / 5, abs=classes)
     assert prediction.load_run(Path("runs") / "mine-ngrams").classes == tuple(made["measured"]["classes"])
+
+
+def test_a_csv_of_another_alphabet(elsewhere, unwritten):
+    rows = [(f"{text} {number}", text) for text in ("хорошо", "плохо") for number in range(20)]
+    write_csv("mine.csv", rows, "cp1251")
+    flags = ("csv", "mine.csv", "--text", "What they said", "--label", "Mood", "--epochs", 1)
+    said = call(train.main, *flags)
+    assert said.status == 0 and "is read as cp1252, which gives" in said.err and "(--encoding cp1251," in said.err
+    said = call(train.main, *flags, "--encoding", "cp1251")
+    assert said.status == 0 and said.err == ""
+    assert unwritten[-1]["measured"]["classes"] == ["плохо", "хорошо"]
 
 
 def test_one_csv_with_its_page_and_hidden_texts(elsewhere):
@@ -337,6 +367,20 @@ def test_pictures_of_ones_own(elsewhere, unwritten):
     )
     (made,) = unwritten
     assert made["measured"]["classes"] == ["kind 0", "kind 1", "kind 2"] and made["images"].shape[1:] == (32, 32, 3)
+    assert "from holiday (each picture's middle, resized to 32 x 32 pixels; 1 of 25 files left out))" in said.out
+    assert "mirrored" not in said.out  # softmax learns from the pictures as they are
+
+
+def test_pictures_are_mirrored_unless_that_is_forbidden_and_it_is_said(elsewhere, unwritten):
+    pictures(elsewhere / "digits", classes=2, count=4)  # whose name is that of a data set with a recipe of its own
+    flags = ("images", "digits", "--model", "mlp", "--epochs", 1)
+    assert (
+        "training shows pictures mirrored, too; where left and right matter: --no-flip\n"
+        in call(train.main, *flags).out
+    )
+    assert "mirrored" not in call(train.main, *flags, "--no-flip").out
+    assert [made["config"]["augment"]["flip"] for made in unwritten] == [True, False]
+    assert unwritten[0]["config"]["batch_size"] == 128
 
 
 @pytest.mark.parametrize("model", ["cnn6", "resnet"])
@@ -345,15 +389,20 @@ def test_networks_learn_from_a_handful_of_pictures(elsewhere, unwritten, model):
     assert call(train.main, "images", "holiday", "--model", model, "--epochs", 1).status == 0
 
 
-@pytest.mark.parametrize("side", [1, 3, 7])
-def test_pictures_too_small_for_the_network_are_told_in_one_line(elsewhere, unwritten, side):
+@pytest.mark.parametrize("side", [1, 7, 64])
+def test_pictures_of_any_one_size_are_learned_from_or_told_in_one_line(elsewhere, unwritten, side):
     for label in range(2):
         (elsewhere / "tiny" / str(label)).mkdir(parents=True)
         for number in range(4):
             pixels = np.full((side, side, 3), 200 * label + number, np.uint8)
             Image.fromarray(pixels).save(elsewhere / "tiny" / str(label) / f"{number}.png")
-    assert call(train.main, "images", "tiny", "--model", "softmax", "--epochs", 1).status == 0
-    refused(call(train.main, "images", "tiny", "--model", "cnn6", "--epochs", 1))
+    assert call(train.main, "images", "tiny", "--model", "cnn6", "--epochs", 1).status == 0
+    assert unwritten[0]["images"].shape[1:] == ((64, 64, 3) if side == 64 else (32, 32, 3)), "too small to pool"
+    if side == 64:
+        said = call(train.main, "images", "tiny", "--model", "speedrun")
+        refused(
+            said, "speedrun cannot take images of 64 x 64 pixels, which are too large: choose from softmax, mlp, cnn6"
+        )
 
 
 def test_folders_that_do_not_do(elsewhere):
@@ -388,6 +437,12 @@ FLAGS = {
     "validation unknown": (["digits", "--validation", "nan"], "validation must be a count"),
     "epochs": (["digits", "--epochs", "0"], "epochs must be a whole number of at least 1"),
     "batch": (["digits", "--batch-size", "0"], "batch_size must be a whole number"),
+    "a table without csv": (["x.csv", "--text", "a", "--label", "b"], "your own: python train.py csv x.csv"),
+    "a folder without images": (["."], "your own: python train.py images ."),
+    "columns of no table": (["digits", "--text", "a"], "--text, --label and --encoding are for a file"),
+    "an encoding of no table": (["images", ".", "--encoding", "cp1251"], "--encoding are for a file"),
+    "seed": (["digits", "--seed", "-1"], "argument --seed: a seed is 0 or more, got -1"),
+    "seed of nothing": (["digits", "--seed", "x"], "argument --seed: invalid seed value: 'x'"),
     "rate": (["digits", "--learning-rate", "-1"], "learning_rate"),
     "rate unknown": (["digits", "--learning-rate", "nan"], "learning_rate"),
     "workers": (["digits", "--workers", "0"], "workers must be at least 1"),

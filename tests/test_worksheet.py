@@ -80,7 +80,11 @@ def test_the_blank_page_shows_what_is_given_and_nothing_else():
     items = worksheet.calculate([2, 3, 2], 7)
     solved, blank = (worksheet.render(items, "t", solved) for solved in (True, False))
     given = sum(item.values.size for item in items if item.section == "Given")
-    values = [worksheet.number(value) for item in items for value in item.values.ravel()]
+    values = [
+        (worksheet.given if item.section == "Given" else worksheet.number)(value)
+        for item in items
+        for value in item.values.ravel()
+    ]
     assert cells(solved) == values
     assert cells(blank) == values[:given] + ["&nbsp;"] * (len(values) - given)
     assert [item.section for item in items] == sorted(
@@ -96,6 +100,8 @@ def test_a_line_for_the_name_stands_on_the_blank_page_only():
 def test_numbers_as_they_are_printed():
     said = [worksheet.number(value) for value in (1.0, -0.5, 0.1, 0.25, 0.12345, -0.0001, -0.0)]
     assert said == ["1", "−0.5", "0.1", "0.250", "0.123", "0.000", "0"]
+    said = [worksheet.given(value) for value in (1.0, -0.5, 0.0125, 0.0001, 0.12345678, -0.0)]
+    assert said == ["1", "−0.5", "0.0125", "0.0001", "0.12345678", "0"]
 
 
 def command(*words):
@@ -113,6 +119,10 @@ def test_the_command_writes_the_page(tmp_path, monkeypatch, capsys):
     assert names == ["worksheet-2-3-2-seed7-solved.html", "worksheet-2-3-2-seed7.html"]
     assert "worksheet-2-3-2-seed7.html" in capsys.readouterr().out
     page = (tmp_path / names[0]).read_text(encoding="utf-8")
+    assert "2 → 3 → 2, sheet 7, solved" in page
+    assert command("--seed", "7", "--learning-rate", "0.0125", "--examples", "2") == 0
+    asked = (tmp_path / "worksheet-2-3-2-seed7-examples2-rate0.0125.html").read_text(encoding="utf-8")
+    assert "sheet 7, 2 examples, learning rate 0.0125" in asked and "<td>0.0125</td>" in asked
     assert page.startswith("<!DOCTYPE html>") and "softmax(z2)" in page and "&nbsp;" not in page
 
 

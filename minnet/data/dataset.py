@@ -45,7 +45,8 @@ class Dataset:
 
     `kind` is "images" or "text"; `classes[k]` names label k; `validation` is None when nothing was held out;
     `source` says where the content came from, for the page that reports on it; `groups` names kinds of examples
-    that cut across the classes, such as the domains of vader.
+    that cut across the classes, such as the domains of vader. `own`: made from files of the user's, so that `name` is
+    that of a file or folder and says nothing.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Dataset:
     test: Split
     source: str
     groups: tuple[str, ...] = ()
+    own: bool = False
 
     @cached_property
     def fingerprint(self) -> str:

@@ -6,6 +6,7 @@ import os
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -35,7 +36,8 @@ def load_csv(
     Encoding and delimiter are found out unless they are given: Unicode with or without its mark, else GB 18030 or
     Windows' western one; comma, semicolon, tab or bar, whichever gives the named columns. Rows without text or label
     are left out, and `source` says how many. A fifth of each class is the test split and a tenth the validation
-    split (see `load` for `validation` and `limit`).
+    split (see `load` for `validation` and `limit`). Warns of labels that hardly differ, of a guess at the encoding, and
+    of test texts that stand in the training split as well.
 
     Raises ValueError in one line for a file that is no such table, an unknown column, or too few examples.
     """
@@ -44,6 +46,8 @@ def load_csv(
     content, encoding = decoded(path, encoding)
     header, rows = table_of(path, content, (text_column, label_column), delimiter)
     text_at, label_at = (column_of(path, header, name) for name in (text_column, label_column))
+    if text_at == label_at:
+        raise ValueError(f"{header[text_at]!r} cannot be both the text and its label: name two columns of {path}")
     texts, labels, skipped = [], [], 0
     for row in rows:
         text, label = (row[at].strip() if at < len(row) else "" for at in (text_at, label_at))
@@ -59,6 +63,12 @@ def load_csv(
         raise ValueError(
             f"{path}: column {label_column!r} has {len(classes):,} different values in {len(labels):,} rows, so it "
             f"names no classes; the columns are {', '.join(header)}"
+        )
+    if alike := spelled_alike(classes):
+        warnings.warn(
+            f"{path}: labels {', '.join(map(repr, alike[:6]))} count as different classes: where they mean the same, "
+            "spell them alike",
+            stacklevel=2,
         )
     position = {name: index for index, name in enumerate(classes)}
     y = np.array([position[label] for label in labels], np.int64)
@@ -77,9 +87,9 @@ def load_images(
 ) -> Dataset:
     """A folder with one sub-folder of pictures for each class as a dataset; a sub-folder's name is its class's name.
 
-    Every picture gets the shape `size` (H, W): by default the one that all share, if that is at most 64 x 64, else
-    32 x 32. They are grey if all files are. Hidden files are passed over; files that are no pictures are left out
-    with one warning that lists them. The splits are those of `load_csv`.
+    Every picture gets the shape `size` (H, W): by default the one that all share, if its sides have 8 to 64 pixels,
+    else 32 x 32. They are grey if all files are. Hidden files and the folders of runs are passed over; files that are
+    no pictures are left out with one warning that lists them. The splits and warnings are those of `load_csv`.
 
     Raises ValueError in one line for a folder of another layout, or too few examples.
     """
@@ -90,6 +100,10 @@ def load_images(
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder {folder}")
     kinds = sorted(path for path in folder.iterdir() if path.is_dir() and visible(path))
+    inside = {kind: files_in(kind) for kind in kinds}
+    for kind in [kind for kind in kinds if not inside[kind] and any(kind.rglob("*.ckpt"))]:
+        warnings.warn(f"{kind} holds runs of train.py and is not taken for a class of pictures", stacklevel=2)
+        kinds.remove(kind)
     if not kinds:
         raise ValueError(f"{folder} has no sub-folders: it needs one for each class, with that class's pictures in it")
     if all(kind.name.lower() in SPLIT_NAMES for kind in kinds):
@@ -97,16 +111,23 @@ def load_images(
             f"{folder} has the sub-folders {', '.join(kind.name for kind in kinds)}, which look like splits: give a "
             "folder that has one sub-folder for each class, the splits are made here"
         )
-    files = [
-        (path, label) for label, kind in enumerate(kinds) for path in sorted(kind.rglob("*")) if is_file(path, kind)
-    ]
+    for kind in kinds:
+        if kind.name.encode("utf-8", "ignore").decode() != kind.name:  # Python's stand-ins for bytes that are no text
+            raise ValueError(
+                f"the folder {kind.name!a} in {folder} cannot name a class, for its own name is no valid text "
+                "(was it unpacked from another system's archive?): rename it"
+            )
+    files = [(path, label) for label, kind in enumerate(kinds) for path in inside[kind]]
     shapes, broken = shapes_of([path for path, _ in files])
     readable = [shape for shape in shapes if shape is not None]
     if not readable:
-        raise ValueError(f"{folder} has no picture that can be read in its sub-folders")
+        reason = f": {broken[0]}" if broken else ""
+        raise ValueError(f"{folder} has no picture that can be read in its sub-folders{reason}")
+    found = {(height, width) for height, width, _ in readable}
     if size is None:
-        common = {(height, width) for height, width, _ in readable}
-        size = common.pop() if len(common) == 1 and max(max(common)) <= 64 else (32, 32)
+        common = next(iter(found))
+        size = common if len(found) == 1 and min(common) >= 8 and max(common) <= 64 else (32, 32)
+    height, width = (size, size) if isinstance(size, int) else size
     channels = 3 if any(colour for _, _, colour in readable) else 1
     pixels, labels = [], []
     for (path, label), shape in tqdm(list(zip(files, shapes, strict=True)), desc="pictures", delay=1):
@@ -124,8 +145,10 @@ def load_images(
         raise ValueError(f"{folder} has no picture that can be read: {broken[0]}")
     everything = Split(np.stack(pixels), np.array(labels, np.int64))
     classes = tuple(kind.name for kind in kinds)
-    left_out = f" ({len(broken)} of {len(files)} files left out)" if broken else ""
-    source = f"{folder}{left_out}"
+    resized = [] if found == {(height, width)} else [f"each picture's middle, resized to {height} x {width} pixels"]
+    left_out = [f"{len(broken)} of {len(files)} files left out"] if broken else []
+    notes = "; ".join(resized + left_out)
+    source = f"{folder} ({notes})" if notes else str(folder)
     return with_splits(folder.resolve().name, "images", classes, everything, source, validation, test, limit, seed)
 
 
@@ -134,9 +157,28 @@ def visible(path: Path) -> bool:
     return not path.name.startswith((".", "__MACOSX")) and path.name.lower() not in ("thumbs.db", "desktop.ini")
 
 
-def is_file(path: Path, folder: Path) -> bool:
-    """Whether this is a file, and neither it nor the folders between it and `folder` are hidden."""
-    return path.is_file() and all(visible(Path(part)) for part in path.relative_to(folder).parts)
+def files_in(folder: Path) -> list[Path]:
+    """The files in a folder and below it that are the user's: nothing hidden, and nothing of a run of train.py, whose
+    page has pictures too."""
+    runs = {path.parent for path in folder.rglob("*.ckpt")}
+    return [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+        and all(visible(Path(part)) for part in path.relative_to(folder).parts)
+        and not runs.intersection(path.parents)
+    ]
+
+
+def spelled_alike(names: tuple[str, ...]) -> list[str]:
+    """The names that differ from another one only in letter case or as numbers are written: Yes, yes; 1, 1.0."""
+    kinds: dict[str | float, list[str]] = {}
+    for name in names:
+        try:
+            kinds.setdefault(float(name), []).append(name)
+        except ValueError:
+            kinds.setdefault(" ".join(name.casefold().split()), []).append(name)
+    return [name for alike in kinds.values() if len(alike) > 1 for name in alike]
 
 
 def shapes_of(paths: list[Path]) -> tuple[list[tuple[int, int, bool] | None], list[str]]:
@@ -155,7 +197,7 @@ def shapes_of(paths: list[Path]) -> tuple[list[tuple[int, int, bool] | None], li
                     shapes.append((height, width, image.mode not in GREY))
         except UnidentifiedImageError:
             shapes.append(None)
-            broken.append(f"{path} is no picture")
+            broken.append(f"{path} is no picture of a kind that is known here (JPEG and PNG are)")
         except Exception as error:  # decoders of damaged files raise nearly anything
             shapes.append(None)
             broken.append(f"{path} cannot be read as a picture: {' '.join(str(error).split())[:100]}")
@@ -193,7 +235,7 @@ def with_splits(
         )
     rng = np.random.default_rng((seed, 0))
     rest, held_out = divided_by_class(everything, test, rng)
-    dataset = Dataset(name, kind, classes, rest, None, held_out, source)
+    dataset = Dataset(name, kind, classes, rest, None, held_out, source, own=True)
     if validation is None:
         train, part = divided_by_class(rest, 0.1 / (1 - test) if test < 0.8 else 0.5, rng)
         dataset = replace(dataset, train=train, validation=part)
@@ -206,4 +248,17 @@ def with_splits(
             f"no example of {classes[missing[0]]!r} is left to train on: hold out fewer for validation or test, "
             "or raise the limit"
         )
+    known = set(map(content, dataset.train.x))
+    copies = sum(content(example) in known for example in dataset.test.x)
+    if copies:
+        warnings.warn(
+            f"{name}: {copies:,} of {len(dataset.test):,} test examples are copies of training examples, which a "
+            "network can know by heart: leave copies out for a result that holds for what is new",
+            stacklevel=3,
+        )
     return dataset
+
+
+def content(example: Any) -> int:
+    """A number that two copies of a text or picture share, and hardly anything else."""
+    return hash(example.tobytes() if isinstance(example, np.ndarray) else example)

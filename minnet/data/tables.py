@@ -5,16 +5,21 @@ from __future__ import annotations
 import csv
 import io
 import re
+import warnings
 from pathlib import Path
 
 import numpy as np
 
 CONTROL = re.compile("[\0-\x08\x0e-\x1f]")  # characters that a guess at the encoding should not bring out
 DELIMITERS = (",", ";", "\t", "|")
+GUESSES = ("gb18030", "cp1252", "latin-1")  # encodings that nothing in a file proves
 
 
 def decoded(path: Path, encoding: str | None) -> tuple[str, str]:
-    """A file's text, and the encoding that it was read in."""
+    """A file's text, and the encoding that it was read in.
+
+    Warns with a line of the text when that was a guess: any bytes are some text in an encoding of one byte a letter.
+    """
     if not path.exists():
         raise FileNotFoundError(f"there is no file {path}")
     if path.is_dir():
@@ -35,8 +40,17 @@ def decoded(path: Path, encoding: str | None) -> tuple[str, str]:
             raise ValueError(f"unknown encoding {encoding!r}: try utf-8, utf-16, cp1252 or gb18030") from None
         trusted = encoding is not None or candidate == "utf-8-sig"  # no guess
         if not CONTROL.search(text) or (trusted and "\0" not in text):
+            if candidate in GUESSES and encoding is None:
+                line = next(line.strip() for line in text.split("\n") if not line.isascii())
+                warnings.warn(
+                    f"{path} is not UTF-8 and is read as {candidate}, which gives {line[:60]!r}: if that is gibberish, "
+                    "name the encoding (--encoding cp1251, shift-jis, cp949, ...), or save the table as UTF-8",
+                    stacklevel=3,
+                )
             return text, candidate
-    raise ValueError(f"{path} cannot be read as {encoding or 'text'}: save it as CSV (UTF-8), or name its encoding")
+    raise ValueError(
+        f"{path} cannot be read as {encoding or 'text'}: save it as CSV (UTF-8), or name its encoding (--encoding)"
+    )
 
 
 def _nearly_utf8(path: Path, content: bytes) -> None:
@@ -68,7 +82,7 @@ def candidates(content: bytes) -> list[str]:
     high = np.frombuffer(content, np.uint8) >= 0x80
     beside = np.append(high[1:], False) | np.append(False, high[:-1])
     paired = np.count_nonzero(high & beside) > np.count_nonzero(high) / 2
-    return ["utf-8-sig", *(("gb18030", "cp1252") if paired else ("cp1252", "gb18030")), "latin-1"]
+    return ["utf-8-sig", *(GUESSES if paired else ("cp1252", "gb18030", "latin-1"))]
 
 
 def table_of(

@@ -2,6 +2,8 @@
 
 import csv
 import io
+import os
+import sys
 
 import numpy as np
 import pytest
@@ -57,7 +59,9 @@ CHINESE = "这部电影真好看，我很喜欢。"
 @pytest.mark.parametrize(("encoding", "text"), [("cp1252", FRENCH), ("gb18030", CHINESE), ("cp1252", "50 € – “naïve”")])
 def test_encodings_of_windows_are_found_out(tmp_path, encoding, text):
     content = "text,label\n" + "".join(f'"{text} {index}",{"ab"[index % 2]}\n' for index in range(12))
-    dataset = load_csv(written(tmp_path, content, encoding), "text", "label")
+    with pytest.warns(UserWarning, match=f"is not UTF-8 and is read as {encoding}, which gives .*{text[:5]}") as caught:
+        dataset = load_csv(written(tmp_path, content, encoding), "text", "label")
+    assert len(caught) == 1 and "--encoding" in str(caught[0].message)
     assert everything(dataset) == {(f"{text} {index}", "ab"[index % 2]) for index in range(12)}
     assert dataset.source == f"{tmp_path / 'reviews.csv'} ({encoding})"
 
@@ -269,6 +273,11 @@ def test_the_common_size_is_kept_and_otherwise_it_is_32(tmp_path):
     assert load_images(gallery(tmp_path / "b")).train.x.shape[1:] == (32, 32, 3)
     assert load_images(gallery(tmp_path / "c", sizes=[(100, 100)])).train.x.shape[1:] == (32, 32, 3)
     assert load_images(gallery(tmp_path / "d"), size=8).train.x.shape[1:] == (8, 8, 3)
+    assert load_images(gallery(tmp_path / "e", sizes=[(8, 64)])).train.x.shape[1:] == (64, 8, 3)
+    for name, size in (("f", (7, 64)), ("g", (8, 65))):  # pooling would leave nothing, or much work
+        assert load_images(gallery(tmp_path / name, sizes=[size])).train.x.shape[1:] == (32, 32, 3)
+    kept = load_images(gallery(tmp_path / "h", sizes=[(20, 10)]))
+    assert kept.source == str(tmp_path / "h"), "nothing was done to them that must be said"
 
 
 def test_grey_files_stay_grey_until_one_has_colour(tmp_path):
@@ -288,8 +297,11 @@ def test_hidden_files_are_passed_over_and_broken_ones_listed_in_one_warning(tmp_
         (folder / "cat" / inner).mkdir()
         (folder / "cat" / inner / "0.png").write_bytes((folder / "cat" / "0.png").read_bytes())
     (folder / "readme.txt").write_text("not in a class")
-    dataset = load_images(folder)
-    assert dataset.source == str(folder) and sum(len(split) for split in dataset.splits().values()) == 20
+    dataset = load_images(folder, size=32)
+    assert (
+        dataset.source == f"{folder} (each picture's middle, resized to 32 x 32 pixels)"
+        and sum(len(split) for split in dataset.splits().values()) == 20
+    )
     (folder / "dog" / "notes.txt").write_text("hello")
     (folder / "dog" / "cut.png").write_bytes((folder / "dog" / "0.png").read_bytes()[:60])
     (folder / "dog" / "empty.jpg").write_bytes(b"")
@@ -298,7 +310,8 @@ def test_hidden_files_are_passed_over_and_broken_ones_listed_in_one_warning(tmp_
     assert len(caught) == 1
     message = str(caught[0].message)
     assert all(name in message for name in ("notes.txt", "cut.png", "empty.jpg")) and "\n" not in message
-    assert again.fingerprint == dataset.fingerprint and "3 of 23 files left out" in again.source
+    assert again.fingerprint == dataset.fingerprint
+    assert again.source == f"{folder} (each picture's middle, resized to 32 x 32 pixels; 3 of 23 files left out)"
 
 
 def test_pictures_in_folders_inside_a_class_count(tmp_path):
@@ -320,5 +333,76 @@ def test_folders_that_are_no_classes(tmp_path):
     with pytest.raises(ValueError, match="test, train, which look like splits"):
         load_images(gallery(tmp_path / "c", kinds=("train", "test")))
     (tmp_path / "d" / "cat").mkdir(parents=True)
-    with pytest.raises(ValueError, match="has no picture that can be read"):
+    with pytest.raises(ValueError, match=r"has no picture that can be read in its sub-folders$"):
         load_images(tmp_path / "d")
+    (tmp_path / "d" / "cat" / "IMG_1.heic").write_bytes(b"\0\0\0\x18ftypheic")
+    with pytest.raises(
+        ValueError, match=r"sub-folders: .*IMG_1.heic is no picture of a kind that is known here \(JPEG"
+    ):
+        load_images(tmp_path / "d")
+
+
+def test_what_a_run_has_written_is_no_class_and_no_picture(tmp_path):
+    """`cd pets; python train.py images .` twice: the page of the first run has pictures too."""
+    folder = gallery(tmp_path / "pets")
+    first = load_images(folder)
+    for kind in ("runs", "cat"):
+        figures = folder / kind / "pets-cnn6" / "figures"
+        figures.mkdir(parents=True)
+        (figures.parent / "last.ckpt").touch()
+        Image.new("RGB", (9, 9)).save(figures / "curves.png")
+    with pytest.warns(UserWarning, match="runs holds runs of train.py and is not taken for a class") as caught:
+        again = load_images(folder)
+    assert len(caught) == 1 and again.fingerprint == first.fingerprint
+    Image.new("RGB", (9, 9)).save(folder / "runs" / "1.png")  # people who run
+    with pytest.raises(ValueError, match=r"too few examples of 'runs' \(1\)"):
+        load_images(folder)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no names that are not text")
+def test_a_folder_whose_name_is_no_text_is_named(tmp_path):
+    gallery(tmp_path / "pets")
+    os.rename(tmp_path / "pets" / "cat", os.fsencode(tmp_path / "pets") + b"/caf\xe9")
+    with pytest.raises(ValueError, match=r"the folder 'caf\\udce9' in .*pets cannot name a class.*: rename it"):
+        load_images(tmp_path / "pets")
+    (tmp_path / "pets" / "dog").rename(tmp_path / "pets" / "\U0001f468\u200d\U0001f466 café")
+    os.rename(os.fsencode(tmp_path / "pets") + b"/caf\xe9", tmp_path / "pets" / "cat")
+    assert load_images(tmp_path / "pets").classes[1].endswith("café")
+
+
+# -- what a result would not tell ----------------------------------------------------------------------------------
+
+
+def test_copies_of_training_examples_in_the_test_split_are_counted(tmp_path, recwarn):
+    rows = [f"text {index},{index % 2}" for index in range(40)]
+    load_csv(written(tmp_path, "\n".join(["text,label", *rows])), "text", "label")
+    assert not len(recwarn)
+    content = "\n".join(["text,label", *rows, *["the same,1"] * 20])
+    with pytest.warns(
+        UserWarning, match=r"reviews: (\d+) of 12 test examples are copies of training examples"
+    ) as caught:
+        dataset = load_csv(written(tmp_path, content), "text", "label")
+    assert f" {dataset.test.x.count('the same')} of 12 " in str(caught[0].message) and len(caught) == 1
+    folder = gallery(tmp_path / "pets")
+    for index in range(10):
+        (folder / "dog" / f"copy {index}.png").write_bytes((folder / "dog" / "0.png").read_bytes())
+    with pytest.warns(UserWarning, match=r"pets: \d of 6 test examples are copies of training examples"):
+        load_images(folder)
+
+
+@pytest.mark.parametrize(
+    "labels, alike",
+    [(("Yes", "no", "yes"), "'Yes', 'yes'"), (("1", "2", "1.0", "2.0"), "'1', '1.0', '2', '2.0'"), (("a", "b"), None)],
+)
+def test_labels_that_hardly_differ_are_named_and_not_merged(tmp_path, recwarn, labels, alike):
+    dataset = load_csv(written(tmp_path, table(rows=40, labels=labels)), "review", "mood")
+    assert set(dataset.classes) == set(labels)
+    said = [str(warning.message) for warning in recwarn]
+    assert len(said) == (alike is not None) and all(
+        f"labels {alike} count as different classes" in line for line in said
+    )
+
+
+def test_a_text_is_not_its_own_label(tmp_path):
+    with pytest.raises(ValueError, match="'mood' cannot be both the text and its label"):
+        load_csv(written(tmp_path, table()), "mood", "Mood")
