@@ -197,7 +197,7 @@ show(figure, f"Loss over ten epochs; dashed: log 10 = 2.30; above 90 cut off. Th
 #
 # ### The cure
 #
-# Mend the cause in the patient itself, keep its weights, and train it once more as the healthy one was.
+# Mend the cause in the patient itself, keep all other weights, and train it once more as the healthy one was.
 # %%
 for array, size in ((sick["all zero"][0].W, (64, 32)), (sick["all zero"][2].W, (32, 10))):
     array[...] = he(size, 1)

@@ -151,10 +151,14 @@ print(f"attention {right[0].mean():.0%}, plain mean {right[1].mean():.0%} of 120
 print(f"attention minus mean: {gain.mean():+.3f}, 95 % interval {low:+.3f} to {high:+.3f}")
 check("with attention more than half of the unseen comments are right", right[0].mean() > 0.5)
 check("the frozen weights stayed at 0", (flat.layers[2].W == 0).all())
+lengths = np.linalg.norm(flat.layers[0].W, axis=1)  # (V,): of each word's vector, where all places weigh alike
+the, to, love, awful = (lengths[encoder.transform([word])[0, 0]] for word in ("the", "to", "love", "awful"))
+print(f"lengths of vectors for the plain mean: the {the:.1f}, to {to:.1f}, love {love:.1f}, awful {awful:.1f}")
+check("love and awful have vectors twice as long as the and to have", min(love, awful) > 2 * max(the, to))
 # %% [markdown]
 # Read the interval before you read the two numbers. If it holds 0, nothing was shown in favour of either. With short
 # comments and few of them, one can learn *words* well enough without learning where to look: the vectors of words
-# that say nothing simply become small.
+# that say nothing stay short, and so weigh little in a plain mean, too.
 #
 # Here is where it looks. Darker is more weight.
 # %%

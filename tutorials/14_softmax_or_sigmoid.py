@@ -74,8 +74,9 @@ check("our gradient is minnet's", np.allclose(theirs.backward(), dz))
 # %% [markdown]
 # ## Sentence 1: "Sigmoid is softmax for two classes." True.
 #
-# Divide $e^{z_1}/(e^{z_1} + e^{z_2})$ by $e^{z_1}$: it is $\sigma(z_1 - z_2)$. Softmax over two classes has one score
-# more than it needs (lesson 1: shifts do not matter); sigmoid fixes the second at 0. The losses are the same, too.
+# In $e^{z_1}/(e^{z_1} + e^{z_2})$, divide above and below by $e^{z_1}$: $1/(1 + e^{-(z_1 - z_2)}) = \sigma(z_1 - z_2)$.
+# Softmax over two classes has one score more than it needs (lesson 1: shifts do not matter); sigmoid fixes the second
+# at 0. The losses are the same, too.
 #
 # But for more than two classes, $K$ sigmoids are *not* softmax: they are $K$ separate softmaxes over two.
 # %%

@@ -15,4 +15,6 @@ PLANTED = [
      "self.db = dy.sum(axis=0) / 7"),
     ("with a random matrix in the backward pass more than 90 % are right", '== "fixed" else net, 0.5)',
      '== "fixed" else net[:1], 0.5)'),
+    ("W2 has turned towards B: their correlation is above 0.4", '("right", "fixed", "random")',
+     '("right", "random", "fixed")'),
 ]  # fmt: skip

@@ -24,6 +24,11 @@ PLANTED = [
     ),
     ("the frozen weights stayed at 0", 'model.layers[2].freeze("W")', 'model.layers[3].freeze("W")'),
     (
+        "love and awful have vectors twice as long as the and to have",
+        'for word in ("the", "to", "love", "awful"))',
+        'for word in ("love", "to", "the", "awful"))',
+    ),
+    (
         "what a word brings names the word that matters most more often than its weight: interval above 0",
         "bring = a * (table",
         "bring = -a * (table",
