@@ -20,6 +20,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from minnet.formatting import some
 from minnet.layers.base import Layer
 from minnet.layers.description import rebuild
 
@@ -220,8 +221,7 @@ def load_model(model: Layer, arrays: dict[str, np.ndarray]) -> None:
         if mine.shape != theirs.shape or mine.dtype != theirs.dtype:
             problems.append(f"'{place}' is {theirs.dtype} {theirs.shape}, the model's {mine.dtype} {mine.shape}")
     if problems:
-        more = f", and {len(problems) - 3} more" if len(problems) > 3 else ""
-        raise ValueError(f"the weights do not fit the model: {', '.join(sorted(problems)[:3])}{more}")
+        raise ValueError(f"the weights do not fit the model: {some(sorted(problems))}")
     for place, array in expected.items():
         array[...] = found[place]
 

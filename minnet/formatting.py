@@ -50,6 +50,12 @@ def listing(items: Sequence[str]) -> str:
     return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
 
 
+def some(items: Sequence[str], separator: str = ", ") -> str:
+    """The first three of many, and how many there are beside them: "a, b, c, and 4 more"."""
+    rest = [f"and {len(items) - 3:,} more"] if len(items) > 3 else []
+    return separator.join([*items[:3], *rest])
+
+
 def one_line(text: str, width: int | None = None) -> str:
     """`text` on one line and without control characters, cut at `width` characters with an ellipsis."""
     visible = "".join(" " if unicodedata.category(c) in ("Cc", "Zl", "Zp", "Cs") else c for c in str(text))

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from minnet.checkpoint import model_dtype, os_error, sound, written_whole
+from minnet.formatting import some
 from minnet.layers import BatchNorm, Conv2d, Embedding, Flatten, Layer, LayerNorm, Linear, Reshape, Sequential
 
 NAMES = {"W": "weight", "b": "bias", "gamma": "weight", "beta": "bias"}
@@ -62,8 +63,7 @@ def from_torch(model: Layer, state: Mapping[str, Any], input_shape: Any = None, 
         elif found[key].dtype.kind != "f":
             problems.append(f"'{key}' is {found[key].dtype}, expected floating-point numbers")
     if problems:
-        more = f", and {len(problems) - 3} more" if len(problems) > 3 else ""
-        raise ValueError(f"the state does not fit the model: {', '.join(sorted(problems)[:3])}{more}")
+        raise ValueError(f"the state does not fit the model: {some(sorted(problems))}")
     for key, array, axes, order, _ in pairs:
         theirs = found[key].transpose(np.argsort(axes))
         array[...] = theirs if order is None else theirs[order]

@@ -11,6 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from minnet import checkpoint, run_folder
+from minnet.formatting import some
 from minnet.layers.base import Layer
 from minnet.losses import Loss
 from minnet.optimizers import Lookahead, Optimizer
@@ -90,12 +91,8 @@ class Keeper:
                 raise ValueError("its history is not that of its progress")
         except ValueError as error:
             raise ValueError(f"cannot resume {path}: {error}. Was it saved by a run of this version?") from None
-        changed = differences(header.get("settings"), self.settings)
-        if changed:
-            more = f"; and {len(changed) - 3} more" if len(changed) > 3 else ""
-            raise ValueError(
-                f"cannot resume {self.folder}: {'; '.join(changed[:3])}{more}. Use the settings of that run."
-            )
+        if changed := differences(header.get("settings"), self.settings):
+            raise ValueError(f"cannot resume {self.folder}: {some(changed, '; ')}. Use the settings of that run.")
         prefix = "optimizer/"
         flat = {key[len(prefix) :]: array for key, array in arrays.items() if key.startswith(prefix)}
         best = checkpoint.load(self.folder / "best.ckpt")[0] if state.best_epoch else None

@@ -10,7 +10,7 @@ import sklearn.metrics
 from scipy.special import log_softmax, softmax
 
 from minnet import calibration, intervals, metrics
-from minnet.formatting import bars, encodable, interval, one_line, percent, width_of
+from minnet.formatting import bars, encodable, interval, one_line, percent, some, width_of
 
 # Six examples, three classes; the predictions are 0 0 1 1 0 1, so class 2 is never predicted.
 HAND = np.array([
@@ -469,6 +469,7 @@ def test_numbers_as_a_reader_sees_them():
     assert percent(0.99996, 1) == ">99.9 %" and percent(0.8461, 1) == "84.6 %"
     assert interval([0.8391, 0.8534], 1, True) == "83.9 to 85.3 %"
     assert one_line("a\nb\x00\u2028c", 4) == "a b…"
+    assert some(["a", "b", "c"]) == "a, b, c" and some("abcdefg", "; ") == "a; b; c; and 4 more" and some([]) == ""
     assert encodable("1 – 2 …", stream("ascii")) == "1 - 2 ..."
 
 
