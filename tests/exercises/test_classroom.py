@@ -8,7 +8,9 @@ import json
 import linecache
 import os
 import random
+import signal
 import sys
+import time
 import zipfile
 from pathlib import Path
 
@@ -117,6 +119,92 @@ def test_regrading_one_keeps_the_others_and_the_comments(canvas, tmp_path):
         with pytest.raises(ValueError, match=f"graded with --seed {first['seed']} --exercises 1 5:"):
             grade_class(canvas, out, only="roemax-102", **other)
     assert {path: path.read_bytes() for path in out.rglob("*.*")} == before
+
+
+def test_who_is_regraded_alone_may_come_alone(canvas, tmp_path, capsys):
+    roster = tmp_path / "class.csv"
+    roster.write_text(
+        'Student,ID,SIS User ID,SIS Login ID,Section\n"Doe, Jane",101,s1,jdoe,A\n"Roe, Max",102,s2,mroe,A\n'
+        '"Gone, Amy",106,s6,agone,A\n',
+        encoding="utf-8",
+    )
+    out = tmp_path / "out"
+    grade_class(canvas, out, roster, exercises=[1, 5], jobs=2, assignment="Homework 1")
+    first = {name: rows(out / name) for name in ("grades.csv", "canvas.csv")}
+    assert [row["name"] for row in first["grades.csv"]].count("Gone, Amy") == 1
+    (tmp_path / "late.zip").write_bytes(zipped({"roemax_LATE_102_9009_softmax.py": GOOD}))
+    (out / "students" / "left-over.json").write_text("{}", encoding="utf-8")  # of an earlier class
+    assert main(["grade", str(tmp_path / "late.zip"), "--out", str(out), "--only", "roemax-102"]) == 0
+    assert "names are from" in capsys.readouterr().out
+    for name, before in first.items():
+        after = rows(out / name)
+        assert [row for row in after if "Roe, Max" not in row.values()] == [
+            row for row in before if "Roe, Max" not in row.values()
+        ]
+        assert len(after) == len(before)
+    assert "10.0" in next(row for row in rows(out / "grades.csv") if row["key"] == "roemax-102").values()
+    assert "5 submissions" in (out / "class.html").read_text(encoding="utf-8")
+    amy = zipped({"goneamy_106_9010_softmax.py": GOOD})  # nothing of hers had been graded
+    (tmp_path / "late.zip").write_bytes(amy)
+    found = grade_class(tmp_path / "late.zip", out, only="goneamy-106")
+    assert found["missing"] == [] and len(found["records"]) == 6 and found["graded"] == 1
+    (out / "students" / "doejane-101.json").unlink()
+    with pytest.raises(ValueError, match="no whole grading of doejane-101: grade everybody once more"):
+        grade_class(tmp_path / "late.zip", out, only="goneamy-106")
+
+
+def test_what_an_earlier_run_had_is_said_and_can_be_changed(canvas, tmp_path, capsys, monkeypatch):
+    graded = []
+    monkeypatch.setattr(
+        classroom, "grade_source", lambda s, *a: graded.append(s.number) or grade_source(s, None, *a[1:])
+    )
+    grade = ["grade", str(canvas), "--out", str(tmp_path / "out"), "--jobs", "1"]
+    assert main([*grade, "--exercises", "5", "1"]) == 0 and {*graded} == {1, 5}
+    assert "as in the run before" not in capsys.readouterr().out
+    graded.clear()
+    assert main(grade) == 0 and {*graded} == {1, 5}
+    assert "exercises 5, 1 were graded, as in the run before: --exercises all" in capsys.readouterr().out
+    graded.clear()
+    assert main([*grade, "--exercises", "all"]) == main(grade) == 0 and len({*graded}) == 30
+    assert "as in the run before" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (["--exercises", "1", "99"], "there is no exercise 99: they are 1, 2, "),
+        (["--seconds", "0"], "0 seconds for an exercise: a number above 0 is expected"),
+        (["--seconds", "nan"], "nan seconds"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(wrong, said, canvas, tmp_path, capsys):
+    assert main(["grade", str(canvas), "--out", str(tmp_path / "out"), *wrong]) == 2
+    assert capsys.readouterr().err.startswith(said) and not (tmp_path / "out").exists()
+    if "99" in wrong:
+        assert main(["gradescope", "--out", str(tmp_path / "a.zip"), "--seed", "1", *wrong]) == 2
+
+
+def test_a_table_that_cannot_be_written_is_told_before_anything_is_graded(canvas, tmp_path):
+    (tmp_path / "out" / "grades.csv").mkdir(parents=True)  # as good as open in a spreadsheet on Windows
+    with pytest.raises(OSError, match=r"grades.csv cannot be written: close it"):
+        grade_class(canvas, tmp_path / "out", exercises=[1])
+    assert not list((tmp_path / "out" / "students").iterdir())
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a signal to the own process")
+def test_who_stops_the_grading_does_not_wait_for_the_class(canvas, tmp_path, monkeypatch, capsys):
+    graded = []
+
+    def stops(sheet, text, process, *others):
+        graded.append(sheet.id)
+        time.sleep(0.05)
+        if len(graded) == 4:
+            os.kill(os.getpid(), signal.SIGINT)
+        return grade_source(sheet, None, process)
+
+    monkeypatch.setattr(classroom, "grade_source", stops)
+    assert main(["grade", str(canvas), "--out", str(tmp_path / "out"), "--jobs", "2"]) == 130
+    assert capsys.readouterr().err == "stopped\n" and len(graded) < 20
 
 
 def test_moodle_and_github_classroom(tmp_path):

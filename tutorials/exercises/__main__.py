@@ -29,26 +29,47 @@ def main(arguments: list[str] | None = None) -> int:
     if shelf.has_descriptions():
         _teacher(commands)
     args = parser.parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a name with characters that the terminal lacks is no error
     try:
         return _run(args)
-    except (ValueError, OSError) as problem:
-        print(f"{type(problem).__name__ if not str(problem) else problem}", file=sys.stderr)
+    except (ValueError, OSError, ArithmeticError, MemoryError) as problem:
+        print(" ".join(str(problem).split()) or type(problem).__name__, file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
 
 
 def _teacher(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    def number(text: str) -> int | str:
+        return text if text == "all" else int(text)
+
     grade = commands.add_parser("grade", help="grade a class from Canvas' or Moodle's zip or a folder of repositories")
     grade.add_argument("place", type=Path, metavar="FOLDER", help="a folder or a zip")
     grade.add_argument("--out", type=Path, default=Path("graded"), help="where results go (default: graded)")
-    grade.add_argument("--roster", type=Path, help="a CSV of the class: maps names, and shows who is missing")
+    grade.add_argument(
+        "--roster",
+        type=Path,
+        help="a CSV of the class: maps names, and shows who is missing (default: that of an earlier run into OUT)",
+    )
     grade.add_argument(
         "--seed", type=int, help="of the hidden cases (default: that of an earlier run into OUT, else drawn)"
     )
     grade.add_argument("--only", metavar="KEY", help="regrade one student; all others stay as they are")
-    grade.add_argument("--exercises", type=int, nargs="+", help="numbers (default: all)")
+    grade.add_argument(
+        "--exercises",
+        type=number,
+        nargs="+",
+        metavar="NUMBER",
+        help='numbers, or "all" (default: those of an earlier run into OUT, else all)',
+    )
     grade.add_argument("--jobs", type=int, help="students at a time (default: one a core, at most 4)")
     grade.add_argument("--seconds", type=float, default=SECONDS, help="for one exercise of one student")
-    grade.add_argument("--assignment", default="Exercises", help="its name in Canvas")
+    grade.add_argument(
+        "--assignment", help="its name in Canvas (default: that of an earlier run into OUT, else Exercises)"
+    )
     grade.add_argument(
         "--harvest", action="store_true", help="also print frequent wrong answers that no known mistake explains"
     )
@@ -114,7 +135,7 @@ def _grade(args: argparse.Namespace) -> int:
         args.roster,
         args.seed,
         args.only,
-        args.exercises,
+        [] if "all" in (args.exercises or ()) else args.exercises,
         args.jobs,
         args.seconds,
         args.assignment,
@@ -133,6 +154,11 @@ def _grade(args: argparse.Namespace) -> int:
         f"seed {found['seed']}; {found['graded']} of {found['students']} graded in {seconds:.0f} s; "
         f"see {args.out / 'class.html'}"
     )
+    if found["exercises"] and args.exercises is None:
+        numbers = ", ".join(map(str, found["exercises"]))
+        print(f"exercises {numbers} were graded, as in the run before: --exercises all grades every one")
+    if found["roster"] and args.roster is None:
+        print(f"names are from {found['roster']}, as in the run before")
     if args.harvest:
         from tutorials.exercises.harvest import harvest
 

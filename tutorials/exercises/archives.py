@@ -12,7 +12,7 @@ from tutorials.exercises.roster import read_roster
 from tutorials.exercises.runner import HERE
 from tutorials.exercises.sheet import VERSION, Sheet, to_bytes
 from tutorials.exercises.shelf import PUBLIC_FILE
-from tutorials.exercises.specs import exercises, sheet_of
+from tutorials.exercises.specs import chosen, exercises, sheet_of
 from tutorials.exercises.submissions import LEARNER
 from tutorials.exercises.variants import VARIANTS, variant_of
 
@@ -86,11 +86,11 @@ def gradescope(out: Path, seed: int, numbers: Sequence[int] | None = None) -> Pa
 
     Exercises that hand in a trained network are left out: they are graded where minnet is.
     """
-    chosen = [e for e in exercises() if e.budget is None and (not numbers or e.number in numbers)]
-    if not chosen:
-        raise ValueError(f"there are no exercises {numbers}")
+    graded = [exercise for exercise in chosen(numbers) if exercise.budget is None]
+    if not graded:
+        raise ValueError("these exercises hand in a trained network: they are graded where minnet is")
     sheets: list[Sheet] = []
-    for exercise in chosen:
+    for exercise in graded:
         variants = range(VARIANTS + 1) if exercise.variants else range(1)
         sheets += [exercise.of(variant).sheet(seed, pairs=True) for variant in variants]
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -7,8 +7,10 @@ import io
 import json
 import os
 import secrets
+import threading
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from tutorials.exercises.submissions import Submission, as_handed_out, read_subm
 from tutorials.exercises.variants import variant_in, variant_of
 
 SETTINGS = "grading.json"
+TABLES = ("grades.csv", "canvas.csv", "moodle.csv", "class.html")
 
 
 def grade_class(
@@ -32,41 +35,59 @@ def grade_class(
     exercises: list[int] | None = None,
     jobs: int | None = None,
     seconds: float = SECONDS,
-    assignment: str = "Exercises",
+    assignment: str | None = None,
 ) -> dict[str, Any]:
-    """Grades all submissions in `place` (or `only` one) and writes `out`; returns a summary."""
-    from tutorials.exercises import pages
-    from tutorials.exercises.specs import exercises as described
-    from tutorials.exercises.specs import sheet_of
+    """Grades all submissions in `place` (or `only` one) and writes `out`; returns a summary.
 
-    settings = _settings(out, seed, exercises, only)
-    every = tuple(sheet_of(exercise.number, settings["seed"]) for exercise in described())
-    sheets = tuple(sheet for sheet in every if not settings["exercises"] or sheet.number in settings["exercises"])
-    if not sheets:
-        raise ValueError(f"there are no exercises {settings['exercises']}")
+    Seed, exercises ([]: all), roster and assignment (its name in Canvas) are by default those of an earlier run into
+    `out`. With `only`, everybody graded before stays, whether `place` holds their work or not.
+    """
+    from tutorials.exercises import pages
+    from tutorials.exercises.specs import chosen, sheet_of
+
+    if not 0 < seconds < float("inf"):
+        raise ValueError(f"{seconds:g} seconds for an exercise: a number above 0 is expected")
+    kept_roster = str(roster.resolve()) if roster else None
+    settings = _settings(out, only, seed=seed, exercises=exercises, roster=kept_roster, assignment=assignment)
+    every = tuple(sheet_of(exercise.number, settings["seed"]) for exercise in chosen(None))
+    numbers = {exercise.number for exercise in chosen(settings["exercises"])}
+    sheets = tuple(sheet for sheet in every if sheet.number in numbers)
     found = read_submissions(place, sheets, every)
-    rows = read_roster(roster) if roster else []
+    students = out / "students"
+    graded: dict[str, Any] = {}
+    if only is not None:
+        if only not in found:
+            raise ValueError(f"nobody is called {only!r}: the keys are {', '.join(found)}")
+        graded = _graded(students, settings, sheets)
+        found = {k: Submission(k, r["name"], r["id"], r["system"]) for k, r in graded.items()} | found
+        if lost := [key for key in settings["students"] if key not in found]:
+            raise ValueError(f"{out} has no whole grading of {', '.join(lost)}: grade everybody once more")
+    rows = read_roster(Path(settings["roster"])) if settings["roster"] else []
     matched, missing = match_roster(rows, found)
     _note_variants(found, matched, sheets)
-    if only is not None and only not in found:
-        raise ValueError(f"nobody is called {only!r}: the keys are {', '.join(found)}")
-    students = out / "students"
     students.mkdir(parents=True, exist_ok=True)
     comments = _comments(out / "comments.csv", found)
+    _check_writable(out)  # now, not when everybody has been graded
+    settings["students"] = sorted(found)
     (out / SETTINGS).write_text(json.dumps(settings, indent=1), encoding="utf-8")
-    todo = [s for key, s in found.items() if only in (None, key) or not (students / f"{key}.json").exists()]
+    todo = [submission for key, submission in found.items() if key == only or key not in graded]
+    stopped = threading.Event()
 
     def grade(submission: Submission) -> list[Result]:
         mine = as_handed_out(submission, sheets, lambda number, variant: sheet_of(number, settings["seed"], variant))
+        mine = takewhile(lambda _: not stopped.is_set(), mine)
         return grade_one(submission, mine, seconds, settings["seed"])
 
     with ThreadPoolExecutor(jobs or min(os.cpu_count() or 1, 4)) as pool:
-        for submission, results in zip(todo, pool.map(grade, todo), strict=True):
-            record = as_record(submission, results, settings["seed"])
-            (students / f"{submission.key}.json").write_text(
-                json.dumps(record, indent=1, ensure_ascii=False), encoding="utf-8"
-            )
-    records = {key: json.loads((students / f"{key}.json").read_text(encoding="utf-8")) for key in found}
+        try:
+            for submission, results in zip(todo, pool.map(grade, todo), strict=True):
+                record = as_record(submission, results, settings["seed"])
+                (students / f"{submission.key}.json").write_text(
+                    json.dumps(record, indent=1, ensure_ascii=False), encoding="utf-8"
+                )
+        finally:
+            stopped.set()  # Ctrl-C waits for the exercises in progress, not for the rest of their students
+    records = {key: json.loads((students / f"{key}.json").read_text(encoding="utf-8")) for key in settings["students"]}
     for key, record in records.items():
         page = pages.student_page(record, comments.get(key, ""), settings["seed"])
         (students / f"{key}.html").write_text(page, encoding="utf-8")
@@ -74,10 +95,11 @@ def grade_class(
         pages.class_page(list(records.values()), sheets, settings["seed"], len(missing) if rows else None),
         encoding="utf-8",
     )
-    _tables(out, records, matched, found, missing, comments, sheets, assignment)
+    _tables(out, records, matched, missing, comments, sheets, settings["assignment"])
     return {
         "seed": settings["seed"],
         "exercises": settings["exercises"],
+        "roster": settings["roster"],
         "students": len(records),
         "graded": len(todo),
         "missing": missing,
@@ -104,7 +126,7 @@ def _note_variants(found: dict[str, Submission], matched: dict[str, dict[str, st
                 )
 
 
-def grade_one(submission: Submission, sheets: tuple[Sheet, ...], seconds: float, seed: int) -> list[Result]:
+def grade_one(submission: Submission, sheets: Iterable[Sheet], seconds: float, seed: int) -> list[Result]:
     """One submission's results, in one process that is restarted when it ends."""
     with Process(seconds) as process:
         results = []
@@ -159,20 +181,43 @@ def as_record(submission: Submission, results: list[Result], seed: int) -> dict[
     }
 
 
-def _settings(out: Path, seed: int | None, exercises: list[int] | None, only: str | None) -> dict[str, Any]:
-    """Seed and exercises: those asked for, else those of an earlier run into the same folder, else drawn.
+def _settings(out: Path, only: str | None, **asked: Any) -> dict[str, Any]:
+    """What is asked for, else what an earlier run into the same folder had, else the default; the seed is drawn.
 
     ValueError when `only` one is to be graded with others than the rest of the folder.
     """
     path = out / SETTINGS
     kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    if seed is None:
-        seed = kept.get("seed", secrets.randbelow(10**6))
-    found = {"seed": seed, "exercises": exercises or kept.get("exercises") or [], "version": VERSION}
-    if only is not None and kept and (seed, {*found["exercises"]}) != (kept["seed"], {*kept["exercises"]}):
+    default = {"exercises": [], "roster": None, "assignment": "Exercises", "students": []}
+    asked = {name: value for name, value in asked.items() if value is not None}
+    found = {"seed": secrets.randbelow(10**6)} | default | kept | asked | {"version": VERSION}
+    same = kept and (found["seed"], {*found["exercises"]}) == (kept["seed"], {*kept["exercises"]})
+    if only is not None and kept and not same:
         flags = ["--seed", kept["seed"], *(["--exercises", *kept["exercises"]] if kept["exercises"] else [])]
         raise ValueError(f"{out} was graded with {' '.join(map(str, flags))}: one student is graded with the same")
     return found
+
+
+def _graded(students: Path, settings: dict[str, Any], sheets: tuple[Sheet, ...]) -> dict[str, Any]:
+    """The records of the earlier run by key; those that another run left, with another seed or so, do not count."""
+    ids = [sheet.id for sheet in sheets]
+    found = {}
+    for key in settings["students"]:
+        path = students / f"{key}.json"
+        record = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"exercises": []}
+        same = [e["id"] for e in record["exercises"]] == ids
+        if same and (record["seed"], record["version"]) == (settings["seed"], settings["version"]):
+            found[key] = record
+    return found
+
+
+def _check_writable(out: Path) -> None:
+    for path in (out / name for name in TABLES):
+        try:
+            if path.exists():
+                open(path, "ab").close()
+        except OSError:
+            raise OSError(f"{path} cannot be written: close it where it is open, in a spreadsheet say") from None
 
 
 def _comments(path: Path, keys: Iterable[str]) -> dict[str, str]:
@@ -198,7 +243,6 @@ def _tables(
     out: Path,
     records: dict[str, Any],
     matched: dict[str, Any],
-    found: dict[str, Submission],
     missing: list[str],
     comments: dict[str, str],
     sheets: tuple[Sheet, ...],

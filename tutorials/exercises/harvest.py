@@ -11,13 +11,13 @@ import numpy as np
 
 from tutorials.exercises.grading import grade_with_outcomes
 from tutorials.exercises.runner import Process
-from tutorials.exercises.specs import exercises, sheet_of
+from tutorials.exercises.specs import chosen, sheet_of
 from tutorials.exercises.submissions import as_handed_out, read_submissions
 
 
 def harvest(place: Path, seed: int, numbers: list[int] | None = None, seconds: float = 5.0, at_least: int = 2) -> str:
     """Groups of at least so many answers with the same wrong numbers and no diagnosis, the largest first, as lines."""
-    sheets = tuple(sheet_of(e.number, seed) for e in exercises() if not numbers or e.number in numbers)
+    sheets = tuple(sheet_of(e.number, seed) for e in chosen(numbers))
     groups: dict[tuple[str, str], list[str]] = defaultdict(list)
     for submission in read_submissions(place, sheets).values():
         with Process(seconds) as process:
