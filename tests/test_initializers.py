@@ -26,6 +26,7 @@ def test_a_bias_has_no_fans():
     [
         (init.he, LINEAR, 2 / 300, False),
         (init.he, CONV, 2 / 300, False),
+        (init.he, (1, 150_000), 2.0, False),
         (lambda shape, rng: init.he(shape, rng, negative_slope=0.5), LINEAR, 2 / 300 / 1.25, False),
         (init.xavier, LINEAR, 2 / 800, True),
         (init.xavier, CONV, 2 / 6300, True),
