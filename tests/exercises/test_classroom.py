@@ -9,6 +9,7 @@ import linecache
 import os
 import random
 import signal
+import subprocess
 import sys
 import time
 import zipfile
@@ -555,6 +556,33 @@ def test_without_minnet_nothing_is_trained_and_that_is_said(tmp_path, monkeypatc
     monkeypatch.delattr("tutorials.exercises.improve", raising=False)
     with pytest.raises(ValueError, match="minnet is needed to train the network: run this in a checkout"):
         learner.train(tmp_path, 29)
+
+
+def test_a_training_that_diverges_is_told_in_one_line(tmp_path, capsys, recwarn):
+    config = {"learning_rate": 10, "momentum": 0.99, "weight_decay": 1, "label_smoothing": 0, "shift": 0, "seed": 0}
+    config |= {"layers": [["linear", 64], "relu"] * 2, "optimizer": "sgd", "schedule": "constant"}
+    config |= {"epochs": 2, "batch_size": 8}
+    (tmp_path / "e29_improve_digits.py").write_text(f"def config():\n    return {config}\n", encoding="utf-8")
+    assert main(["train", "29", "--folder", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert "Lower the learning rate" in said and said.count("\n") == 1 and not recwarn.list
+    assert not (tmp_path / "e29_improve_digits.ckpt").exists()
+
+
+def test_a_folder_without_exercises_is_told(tmp_path, capsys):
+    for folder in (tmp_path, tmp_path / "typo"):
+        assert main(["check", "--folder", str(folder)]) == 2
+        assert capsys.readouterr().err.startswith(f"{folder} holds no exercise: a file there is called e01_softmax.py")
+
+
+def test_names_that_the_terminal_lacks_are_no_error(tmp_path):
+    folder = tmp_path / "class" / "\u674e\u5c0f\u660e"
+    folder.mkdir(parents=True)
+    (folder / "softmax.py").write_text(GOOD, encoding="utf-8")
+    grade = [sys.executable, "-m", "tutorials.exercises", "grade", str(tmp_path / "class"), "--exercises", "1"]
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    done = subprocess.run([*grade, "--out", str(tmp_path / "out")], env=environment, capture_output=True, check=True)
+    assert done.stdout.startswith(b"??? ") and not done.stderr
 
 
 def test_a_network_is_handed_in_as_a_file_beside_its_settings(tmp_path):

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
-import inspect
 import json
-import linecache
 import textwrap
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tutorials.exercises.cell import Cell
 from tutorials.exercises.grading import grade_with_outcomes
 from tutorials.exercises.runner import Process
 from tutorials.exercises.sheet import Result, Sheet
@@ -32,6 +30,8 @@ def check_folder(folder: Path, number: int | None, example: bool = False, why: b
     if not sheets:
         known = ", ".join(str(s.number) for s in public_sheets())
         raise ValueError(f"there is no exercise {number}: they are {known}")
+    if number is None and not any((folder / f"{sheet.id}.py").exists() for sheet in sheets):
+        raise FileNotFoundError(f"{folder} holds no exercise: a file there is called {sheets[0].id}.py, for example")
     with Process() as process:
         for sheet in sheets:
             path = folder / f"{sheet.id}.py"
@@ -73,7 +73,8 @@ def train(folder: Path, number: int) -> str:
         raise ValueError(outcome["error"])
     config = improve.checked(outcome["results"][0])
     dataset = improve.data(sheet.budget["data"], sheet.budget["examples"])
-    model = improve.train(config, dataset)
+    with np.errstate(all="ignore"):  # what diverges ends in an error that says so
+        model = improve.train(config, dataset)
     improve.save(model, path.with_suffix(CHECKPOINT))
     cost = improve.multiply_adds(model, dataset.train.x.shape[1:])
     reached = improve.accuracy(model, dataset, sheet.budget["split"])
@@ -86,8 +87,8 @@ def train(folder: Path, number: int) -> str:
 def check(answer: Any, example: bool = False, why: bool = False) -> None:
     """`check(softmax)` in a notebook cell: finds the exercise by the function's or class's name and checks it.
 
-    Its own source is what runs, after `import numpy as np` and the functions, numbers and texts of the notebook that
-    it uses. `example=True` and `why=True` do what --example and --why do on the command line.
+    Its own source is what runs, after `import numpy as np` and the functions, classes, imports and constants of the
+    notebook that it uses. `example=True` and `why=True` do what --example and --why do on the command line.
     """
     name = answer.__name__
     asking = [s for s in public_sheets() if name in s.names]
@@ -102,50 +103,19 @@ def check(answer: Any, example: bool = False, why: bool = False) -> None:
             f"{' or '.join(str(s.number) for s in asking)}, and run `python -m tutorials.exercises train NUMBER`, then "
             "`check NUMBER`"
         )
-    outside = next((function.__globals__ for function in _functions(answer)), {})
-    parts = [answer] + [outside[n] for n in sheet.names if n != name and n in outside]
-    given = ", ".join(sheet.given)
-    head, body = "import numpy as np\n" + (f"from given import {given}\n" if given else ""), ""
-    try:
-        for part in parts:  # helpers from the same notebook, and theirs: the list grows
-            text = _source(part)
-            for used in sorted({node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}):
-                value = outside.get(used)
-                if inspect.isfunction(value) and value.__globals__ is outside and value not in parts:
-                    parts.append(value)
-                elif type(value) in (int, float, str):  # the notebook's constants
-                    head += f"{used} = {type(value).__name__}({str(value)!r})\n"
-            body = f"{text}\n{body}"  # what it uses comes before it
-    except (OSError, SyntaxError):
-        raise ValueError(f"the source of {name} is not to be had: define it in a cell or a file") from None
-    missing = [n for n in sheet.names if n not in (p.__name__ for p in parts)]
-    body += "".join(f"\ndef {n}(*a):\n    raise NotImplementedError('{n} is not defined yet')\n" for n in missing)
-    source = head + body
+    cell = Cell(answer, sheet)
     with Process() as process:
-        result, outcomes = grade_with_outcomes(sheet, source, process)
-    print(line(result))
+        result, outcomes = grade_with_outcomes(sheet, cell.source, process)
+    print(cell.placed(line(result)))
     if result.broken:
-        attempts = _note(Path.cwd(), sheet, source, True)
-        print(details(sheet, result, outcomes, example, why, attempts, f"check({name}, {{}}=True)"))
-
-
-def _functions(part: Any) -> list[Any]:
-    """A function itself, or the methods of a class."""
-    return [part] if inspect.isfunction(part) else [f for f in vars(part).values() if inspect.isfunction(f)]
-
-
-def _source(part: Any) -> str:
-    """The text of a function or class; OSError where it is not to be had."""
-    if inspect.isfunction(part):
-        return textwrap.dedent(inspect.getsource(part))
-    for method in _functions(part):  # a notebook's class does not know its cell: its methods do
-        lines = linecache.getlines(method.__code__.co_filename)
-        for node in ast.walk(ast.parse("".join(lines))):
-            if isinstance(node, ast.ClassDef) and node.name == part.__name__:
-                first, last = min(n.lineno for n in (node, *node.decorator_list)), node.end_lineno or 0
-                if first <= method.__code__.co_firstlineno <= last:
-                    return textwrap.dedent("".join(lines[first - 1 : last]))
-    raise OSError(f"no cell or file defines {part.__name__}")
+        attempts = _note(Path.cwd(), sheet, cell.source, True)
+        said = details(sheet, result, outcomes, example, why, attempts, f"check({name}, {{}}=True)")
+        print(cell.placed(said))
+        if cell.lost:
+            print(
+                f"   {name} uses {', '.join(cell.lost)} of the notebook, which is not taken along: functions, classes, "
+                "imports, and numbers, texts and lists of them are"
+            )
 
 
 def line(result: Result, short: bool = False) -> str:

@@ -30,7 +30,7 @@ CHECKPOINT = ".ckpt"
 READ = (".py", ".zip", CHECKPOINT)
 WORK = (".ipynb", ".rar", ".7z", ".tar", ".gz", ".tgz", ".bz2", ".xz")  # not read, but there may be answers in them
 # Students hand in whole repositories: what is ours in them answers nothing.
-LEARNER = ("__init__.py", "__main__.py", "improve.py", "learner.py", "shelf.py")
+LEARNER = ("__init__.py", "__main__.py", "cell.py", "improve.py", "learner.py", "shelf.py")
 OURS = {*LEARNER, "setup.py", "conftest.py", *(path.name for path in Path(__file__).parent.glob("[!e]*.py"))}
 ALONE = "files here are named as in a class's export: if the folder is one, grade it alone"
 

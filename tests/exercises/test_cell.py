@@ -1,0 +1,84 @@
+"""An answer in a notebook is checked with what it uses of other cells, and its lines are those of its cell."""
+
+from __future__ import annotations
+
+import linecache
+
+import pytest
+
+from tutorials.exercises import learner
+from tutorials.exercises.specs import exercises
+
+SOFTMAX = """def softmax(z):
+    e = exp(z - z.max(axis=AX, keepdims=True))
+    return e / e.sum(axis=AX, keepdims=True)
+"""
+
+
+def notebook(*cells):
+    """The names that cells define, run as Jupyter does."""
+    names = {"__name__": "__main__"}
+    for number, cell in enumerate(cells):
+        place = f"<cell {number}, {hash(cell)}>"
+        linecache.cache[place] = (len(cell), None, cell.splitlines(keepends=True), place)
+        exec(compile(cell, place, "exec"), names)
+    return names
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # where attempts are counted
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "from numpy import exp\nAX = (1,)",
+        "import numpy\nfrom numpy import exp\nAX = 1",
+        "import math, numpy as n\nAX, TRUE = 1, True\ndef exp(z):\n    return n.exp(z) if TRUE else math.pi",
+        "from math import exp as e\nAX, ROWS = 1, [True, None]\n"
+        "class Exp:\n    def __call__(self, z):\n        return np.vectorize(e)(z) if ROWS == [True, None] else 0\n"
+        "def exp(z):\n    return Exp()(z)",
+        "from functools import partial\nAX, NONE = 1, None\ndef exp(z, base=NONE):\n    return partial(np.exp)(z)",
+    ],
+)
+def test_imports_and_constants_of_other_cells_are_taken_along(other, capsys):
+    names = notebook("import numpy as np", other, SOFTMAX)
+    learner.check(names["softmax"])
+    assert capsys.readouterr().out == " 1 Softmax: 10 of 10 points\n"
+
+
+def test_local_names_and_given_ones_are_not_taken_from_the_notebook(capsys):
+    """Matplotlib and minnet are not to be had in a hand-in: what an answer does not use of them does no harm."""
+    solution = next(e for e in exercises() if e.number == 3).solution()
+    used = solution.replace(
+        "def cross_entropy_backward(z, labels):\n", "def cross_entropy_backward(z, labels):\n    plt = 1\n"
+    )
+    before = "import matplotlib.pyplot as plt\nfrom minnet.functional import softmax, log_softmax\n"
+    names = notebook(before, used.replace("from given import", "from tutorials.exercises.given import"))
+    learner.check(names["cross_entropy"])
+    assert "plt = 1" in used and "11 of 11 points" in capsys.readouterr().out
+    mine = solution[: solution.index("def cross_entropy_backward")].replace(
+        "from given", "from tutorials.exercises.given"
+    )
+    learner.check(notebook("from minnet.reference import cross_entropy_backward", mine)["cross_entropy"])
+    assert "cross_entropy_backward is not defined yet" in capsys.readouterr().out
+
+
+def test_lines_are_those_of_the_cell(capsys):
+    below = SOFTMAX.replace("AX", "1").replace("exp", "shifted")
+    names = notebook("import numpy as np\n\ndef shifted(z):\n    return np.exp(z) / unknown\n", f"# mine\n\n{below}")
+    learner.check(names["softmax"])
+    assert "NameError (line 4 of the cell with shifted): name 'unknown' is not defined" in capsys.readouterr().out
+    learner.check(notebook(f"# mine\n\n{below}")["softmax"], example=True)
+    assert capsys.readouterr().out.count("NameError (line 4): name 'shifted' is not defined") == 2
+    learner.check(notebook("import scipy", "def softmax(z):\n    return scipy.special.softmax(z)")["softmax"])
+    assert "ImportError: an answer may import numpy and given, not scipy" in capsys.readouterr().out
+
+
+def test_what_is_not_taken_along_is_named(capsys):
+    before = "import numpy as np\nfrom functools import cache\nW = np.ones(3)\n@cache\ndef exp(z):\n    return z\n"
+    learner.check(notebook(before, SOFTMAX.replace("AX", "W"))["softmax"])
+    assert "softmax uses W, exp of the notebook, which is not taken along" in capsys.readouterr().out
+    learner.check(notebook(before, SOFTMAX.replace("AX", "1").replace("exp", "np.cos"))["softmax"])
+    assert "not taken along" not in capsys.readouterr().out

@@ -1,0 +1,123 @@
+"""A function or class of a notebook as the file that would be handed in: its text, and what it uses of other cells."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import linecache
+import re
+import symtable
+import sys
+import textwrap
+from typing import Any
+
+from tutorials.exercises.sheet import Sheet
+
+
+class Cell:
+    """`source` is the file's text; `lost` names what `answer` uses of the notebook and a text cannot give again."""
+
+    def __init__(self, answer: Any, sheet: Sheet) -> None:
+        self.name, self.lost = answer.__name__, list[str]()
+        outside = next((function.__globals__ for function in _functions(answer)), {})
+        parts = [answer] + [outside[n] for n in sheet.names if n != self.name and _is_of(outside, outside.get(n))]
+        head = ["import numpy as np"] + ([f"from given import {', '.join(sheet.given)}"] if sheet.given else [])
+        texts: list[tuple[str, list[str], int]] = []  # name, lines, number of the first in its cell
+        for part in parts:  # helpers, and theirs: the list grows
+            try:
+                lines, first = _source(part)
+            except (OSError, SyntaxError):
+                if part is answer:
+                    raise ValueError(
+                        f"the source of {self.name} is not to be had: define it in a cell or a file"
+                    ) from None
+                self.lost.append(part.__name__)
+                continue
+            texts.append((part.__name__, lines, first))
+            for used in sorted(_used("\n".join(lines)) & outside.keys()):
+                value = outside[used]
+                if _is_of(outside, value):
+                    parts += [] if value in parts else [value]
+                elif line := _import(used, value, outside) or _constant(used, value):
+                    head += [] if used in sheet.given or line in head else [line]
+                elif used not in self.lost and used not in sheet.given:
+                    self.lost.append(used)
+        source, self._origins = head, dict[int, tuple[str, int]]()
+        for name, lines, first in reversed(texts):  # what it uses comes before it
+            self._origins |= {len(source) + 1 + i: (name, first + i) for i in range(len(lines))}
+            source += [*lines, ""]
+        for name in sheet.names:
+            if name not in (part.__name__ for part in parts):
+                source += [f"def {name}(*a):", f"    raise NotImplementedError('{name} is not defined yet')"]
+        self.source = "\n".join(source) + "\n"
+
+    def placed(self, text: str) -> str:
+        """`text` with the numbers that lines have in their cells."""
+
+        def there(found: re.Match[str]) -> str:
+            name, number = self._origins.get(int(found[1]), ("", 0))
+            cell = "" if name == self.name else f" of the cell with {name}"
+            return f" (line {number}{cell})" if name else ""
+
+        return re.sub(r" \(line (\d+)\)", there, text)
+
+
+def _functions(part: Any) -> list[Any]:
+    """A function itself, or the methods of a class."""
+    return [part] if inspect.isfunction(part) else [f for f in vars(part).values() if inspect.isfunction(f)]
+
+
+def _source(part: Any) -> tuple[list[str], int]:
+    """(lines of a function or class, number of the first in its cell or file); OSError where they are not to be had."""
+    if inspect.isfunction(part):
+        lines, first = inspect.getsourcelines(part)
+        return _dedented(lines), first
+    for method in _functions(part):  # a notebook's class does not know its cell: its methods do
+        lines = linecache.getlines(method.__code__.co_filename)
+        for node in ast.walk(ast.parse("".join(lines))):
+            if isinstance(node, ast.ClassDef) and node.name == part.__name__:
+                first, last = min(n.lineno for n in (node, *node.decorator_list)), node.end_lineno or 0
+                if first <= method.__code__.co_firstlineno <= last:
+                    return _dedented(lines[first - 1 : last]), first
+    raise OSError(f"no cell or file defines {part.__name__}")
+
+
+def _dedented(lines: list[str]) -> list[str]:
+    return textwrap.dedent("".join(lines)).rstrip("\n").split("\n")
+
+
+def _used(text: str) -> set[str]:
+    """The names that a text takes from outside: no local variables, no attributes."""
+    tables = [symtable.symtable(text, "cell", "exec")]
+    for table in tables:  # and the functions in it: the list grows
+        tables += table.get_children()
+    return {s.get_name() for table in tables for s in table.get_symbols() if s.is_global() and s.is_referenced()}
+
+
+def _is_of(outside: dict[str, Any], value: Any) -> bool:
+    """Whether a function or class is the notebook's own."""
+    if inspect.isfunction(value):
+        return value.__globals__ is outside
+    return inspect.isclass(value) and value.__module__ == outside.get("__name__")
+
+
+def _import(name: str, value: Any, outside: dict[str, Any]) -> str:
+    """The line that imports `value` as `name`; "" when it was not imported."""
+    if inspect.ismodule(value):
+        return f"import {value.__name__} as {name}"
+    known = getattr(value, "__name__", "")
+    for module in (getattr(value, "__module__", None), "numpy"):  # numpy's exp does not know where it is from
+        there = sys.modules.get(module) if isinstance(module, str) and module != outside.get("__name__") else None
+        if known and getattr(there, known, None) is value:
+            return f"from {module} import {known} as {name}"
+    return ""
+
+
+def _constant(name: str, value: Any) -> str:
+    """The line that gives `name` a value of plain Python; "" when it is of another kind."""
+    if type(value) is float:
+        return f"{name} = float('{value}')"  # infinite or NaN, perhaps
+    try:
+        return f"{name} = {value!r}" if ast.literal_eval(repr(value)) == value else ""
+    except Exception:  # of many kinds: whatever repr and == do
+        return ""
