@@ -158,6 +158,16 @@ def test_variants_differ_in_what_is_asked_and_follow_from_the_name():
             assert not exercise.planted or len(bugs) >= 4
 
 
+def test_numbers_of_classes_are_said_as_a_sentence_has_them():
+    start, baseline = (e for e in exercises() if e.number in (27, 28))
+    counts = baseline.numbers["counts"]
+    assert f"{counts[0]}, {counts[1]} and {counts[2]} are of class 0, 1 and 2." in baseline.stub
+    assert "which 7, 2 and 10 are of class 0, 1 and 2." in start.stub
+    for variant in range(13):
+        classes = start.of(variant).numbers["classes"]
+        assert f"{classes - 2} and {classes - 1}.\n" in start.of(variant).stub
+
+
 @pytest.mark.parametrize("exercise", [e for e in ALL if e.planted], ids=lambda e: e.id)
 def test_every_bug_is_one_place_of_the_solution(exercise):
     for mistake in exercise.mistakes:

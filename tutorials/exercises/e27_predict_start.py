@@ -24,13 +24,14 @@ def measured_loss(x, labels, classes):
 
 def predicted_bias_gradient():
     """The gradient of that mean loss by the biases, an array of 3 numbers, for a batch of 19 examples of
-    which [7, 2, 10] are of class 0, 1, 2, and so on.
+    which 7, 2 and 10 are of class 0, 1 and 2.
     """
     raise NotImplementedError("exercise 27: predicted_bias_gradient")
 
 
 def measured_bias_gradient(labels, classes):
-    """db (classes,) of the mean cross-entropy of softmax(0) over labels (N,): the sum of p - y, divided by N.
+    """db (classes,) of the mean cross-entropy of softmax(0) over labels (N,): the sum of p - t, divided by N,
+    where t (N, classes) are the labels as one-hot rows.
     Example: labels [0, 0, 1, 1, 1, 1], 3 classes: [0, -0.3333, 0.3333].
     """
     raise NotImplementedError("exercise 27: measured_bias_gradient")
@@ -44,7 +45,7 @@ def predicted_floor():
 
 
 def measured_floor(classes, smoothing):
-    """The cross-entropy -sum_k y_k log p_k of that target y with the best prediction, p = y.
-    Example: 2 classes, smoothing 0.5: y = [0.75, 0.25], 0.5623.
+    """The cross-entropy -sum_k t_k log p_k of that target t with the best prediction, p = t.
+    Example: 2 classes, smoothing 0.5: t = [0.75, 0.25], 0.5623.
     """
     raise NotImplementedError("exercise 27: measured_floor")

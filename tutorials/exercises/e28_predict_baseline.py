@@ -9,7 +9,7 @@ VARIANT = 0  # whose numbers these are: leave it as it is
 
 
 def predicted_accuracy():
-    """Of 76 examples, [28, 11, 37] are of class 0, 1, 2. A classifier always answers with the commonest class. What
+    """Of 76 examples, 28, 11 and 37 are of class 0, 1 and 2. A classifier always answers with the commonest class. What
     share of them does it get right?
     """
     raise NotImplementedError("exercise 28: predicted_accuracy")

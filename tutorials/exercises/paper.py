@@ -23,7 +23,7 @@ def write_papers(roster: Path, out: Path, seed: int) -> str:
         sections = {title: task + paragraph("Answer: " + "_" * 40) for title, task in sections.items()}
         (out / f"{number:03}.html").write_text(page(row["name"], lead, sections), encoding="utf-8")
         keys.append([row["name"], number, *answers])
-    columns = ["Name", "Sheet", "1 softmax", "2 p - y", "3 shape", "4 multiply-adds", "5 F1 of class 1"]
+    columns = ["Name", "Sheet", "1 softmax", "2 p - t", "3 shape", "4 multiply-adds", "5 F1 of class 1"]
     key = page("Key", [f"For the teacher. Seed {seed}."], {"Answers": table("One line a student", columns, keys)})
     (out / "key.html").write_text(key, encoding="utf-8")
     return f"{len(rows)} sheets and key.html in {out}"

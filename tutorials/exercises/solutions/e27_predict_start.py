@@ -15,7 +15,7 @@ def measured_loss(x, labels, classes):
 
 
 def predicted_bias_gradient():
-    # The mean of p - y over the batch: 1/K, less the share of examples that are of the class.
+    # The mean of p - t over the batch: 1/K, less the share of examples that are of the class.
     return 1 / NUMBERS["classes"] - np.array(NUMBERS["counts"]) / NUMBERS["total"]
 
 
@@ -33,6 +33,6 @@ def predicted_floor():
 
 
 def measured_floor(classes, smoothing):
-    y = np.full(classes, smoothing / classes)
-    y[0] += 1 - smoothing
-    return -(y * np.log(y)).sum()
+    t = np.full(classes, smoothing / classes)
+    t[0] += 1 - smoothing
+    return -(t * np.log(t)).sum()

@@ -1,4 +1,4 @@
-"""The fused loss: where 1/N stands, what the logarithm sees, and the sign of p - y."""
+"""The fused loss: where 1/N stands, what the logarithm sees, and the sign of p - t."""
 
 from __future__ import annotations
 
@@ -223,7 +223,7 @@ EXERCISE = Exercise(
         ),
         Mistake(
             "gradient-through-jacobian-again",
-            "p - y is the gradient at the scores already; it went through softmax's Jacobian a second time.",
+            "p - t is the gradient at the scores already; it went through softmax's Jacobian a second time.",
             "the fused loss followed by softmax's backward",
             "gradient",
         ),

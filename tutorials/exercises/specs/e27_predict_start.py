@@ -27,13 +27,14 @@ def measured_loss(x, labels, classes):
 
 def predicted_bias_gradient():
     """The gradient of that mean loss by the biases, an array of {classes} numbers, for a batch of {total} examples of
-    which {counts} are of class 0, 1, 2, and so on.
+    which {counts} are of class {order}.
     """
     raise NotImplementedError("exercise {number}: predicted_bias_gradient")
 
 
 def measured_bias_gradient(labels, classes):
-    """db (classes,) of the mean cross-entropy of softmax(0) over labels (N,): the sum of p - y, divided by N.
+    """db (classes,) of the mean cross-entropy of softmax(0) over labels (N,): the sum of p - t, divided by N,
+    where t (N, classes) are the labels as one-hot rows.
     Example: labels [0, 0, 1, 1, 1, 1], 3 classes: [0, -0.3333, 0.3333].
     """
     raise NotImplementedError("exercise {number}: measured_bias_gradient")
@@ -47,8 +48,8 @@ def predicted_floor():
 
 
 def measured_floor(classes, smoothing):
-    """The cross-entropy -sum_k y_k log p_k of that target y with the best prediction, p = y.
-    Example: 2 classes, smoothing 0.5: y = [0.75, 0.25], 0.5623.
+    """The cross-entropy -sum_k t_k log p_k of that target t with the best prediction, p = t.
+    Example: 2 classes, smoothing 0.5: t = [0.75, 0.25], 0.5623.
     """
     raise NotImplementedError("exercise {number}: measured_floor")
 '''
@@ -58,7 +59,8 @@ def numbers(rng):
     classes = size(rng, 3, 6)
     counts = [size(rng, 1, 9) for _ in range(classes)]
     counts[size(rng, 0, classes - 1)] += 7  # so the classes are not alike
-    return {"classes": classes, "counts": counts, "total": sum(counts), "smoothing": size(rng, 1, 4) / 10}
+    found = {"classes": classes, "counts": counts, "order": list(range(classes)), "total": sum(counts)}
+    return found | {"smoothing": size(rng, 1, 4) / 10}
 
 
 def loss(x, labels, classes):
@@ -93,13 +95,13 @@ def wrong(m):
 
     def measured_floor(classes, smoothing):
         k = classes - 1 if "spread-over-others" in m else classes
-        y = np.full(classes, smoothing / k)
-        y[0] = 1 - smoothing + (0 if {"spread-over-others", "top-too-small"} & m else smoothing / k)
+        t = np.full(classes, smoothing / k)
+        t[0] = 1 - smoothing + (0 if {"spread-over-others", "top-too-small"} & m else smoothing / k)
         if "floor-of-zero" in m:
             return 0.0
         if "true-class-only" in m:
-            return -math.log(y[0])
-        return -float((y * (np.log2(y) if "floor-base-two" in m else np.log(y))).sum())
+            return -math.log(t[0])
+        return -float((t * (np.log2(t) if "floor-base-two" in m else np.log(t))).sum())
 
     return {
         "measured_loss": measured_loss,
@@ -173,11 +175,11 @@ EXERCISE = predict(
         ),
         Mistake("sign", "The loss is negative.", "sign slip", "measured loss"),
         Mistake("not-divided", "The loss is a sum over the batch: divide by N.", "1/N lost", "measured loss"),
-        Mistake("gradient-sign", "This is y - p: the gradient is p - y.", "sign slip", "measured bias_gradient"),
+        Mistake("gradient-sign", "This is t - p: the gradient is p - t.", "sign slip", "measured bias_gradient"),
         Mistake(
             "labels-only",
             "The probabilities 1/K are left out: only the labels count here.",
-            "p - y with p forgotten",
+            "p - t with p forgotten",
             "measured bias_gradient",
         ),
         Mistake(

@@ -12,7 +12,7 @@ from tutorials.exercises.specs.predicting import Question, predict
 
 TEXT = '''
 def predicted_accuracy():
-    """Of {total} examples, {counts} are of class 0, 1, 2. A classifier always answers with the commonest class. What
+    """Of {total} examples, {counts} are of class 0, 1 and 2. A classifier always answers with the commonest class. What
     share of them does it get right?
     """
     raise NotImplementedError("exercise {number}: predicted_accuracy")

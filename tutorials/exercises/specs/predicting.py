@@ -36,6 +36,14 @@ class Question:
     cases: Callable[[np.random.Generator], list[list[Call]]]
 
 
+def _said(value: Any) -> Any:
+    """A list as a sentence has it: "7, 2 and 10"."""
+    if not isinstance(value, list):
+        return value
+    *first, last = map(str, value)
+    return f"{', '.join(first)} and {last}"
+
+
 def predict(
     id: str,
     title: str,
@@ -92,5 +100,5 @@ def predict(
         variant=variant,
         variants=lambda v: predict(id, title, minutes, difficulty, numbers, questions, text, mistakes, wrong, given, v),
         numbers=mine,
-        stub=head + text.strip("\n").format(number=number, **mine) + "\n",
+        stub=head + text.strip("\n").format(number=number, **{k: _said(v) for k, v in mine.items()}) + "\n",
     )
