@@ -364,6 +364,19 @@ def test_an_answer_that_cannot_be_graded_costs_only_itself(canvas, tmp_path, mon
     assert records["102"]["exercises"][0]["ended"] == "it could not be graded: KeyError('lines')"
 
 
+def test_what_a_teacher_reads_first(tmp_path, capsys):
+    answers = {"jane": "def Softmax(z):\n    return z\n", "max": CALL.format("return z + 41")}
+    for name, source in answers.items():
+        (tmp_path / "class" / name).mkdir(parents=True)
+        (tmp_path / "class" / name / "e01_softmax.py").write_text(source, encoding="utf-8")
+    out = tmp_path / "out"
+    assert main(["grade", str(tmp_path / "class"), "--out", str(out), "--exercises", "1", "5", "7"]) == 0
+    assert "nobody handed in 5, 7: --exercises" in capsys.readouterr().out
+    jane, max_ = ((out / "students" / f"{name}.html").read_text(encoding="utf-8") for name in answers)
+    assert "<td>it defines no softmax</td>" in jane.partition("</table>")[0]
+    assert "<td>not yet: the worked example comes out</td>" in max_.partition("</table>")[0]
+
+
 def test_a_file_of_an_exercise_that_is_not_graded_is_no_stranger(tmp_path):
     folder = tmp_path / "class" / "jane"
     folder.mkdir(parents=True)

@@ -48,6 +48,17 @@ def test_a_file_named_as_another_exercise_is_not_matched_by_what_it_defines(tmp_
     assert exercise_of("e30_mine.py", CONFIG, NETWORKS)[0] == "e30_improve_few"
 
 
+def test_one_file_may_answer_several_exercises(tmp_path):
+    relu = "def relu(x):\n    return x\n\n\ndef relu_backward(dy, x):\n    return dy\n"
+    files = {"jane/all.py": GOOD + relu, "max/mine.py": GOOD + relu, "max/e05_relu.py": "", "li/e01.py": GOOD + relu}
+    found = read_submissions(handed_in(tmp_path, files), SHEETS)
+    assert {key: {id: text for id, (text, _) in s.files.items()} for key, s in found.items()} == {
+        "jane": {"e01_softmax": GOOD + relu, "e05_relu": GOOD + relu},
+        "max": {"e01_softmax": GOOD + relu, "e05_relu": ""},
+        "li": {"e01_softmax": GOOD + relu},
+    }
+
+
 def test_of_copies_the_highest_number_counts_and_the_note_says_how(tmp_path):
     files = {"jane/softmax (2).py": WRONG, "jane/softmax (10).py": GOOD, "jane/softmax.py": WRONG}
     found = read_submissions(handed_in(tmp_path, files), SHEETS)["jane"]

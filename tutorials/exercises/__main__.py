@@ -140,7 +140,8 @@ def _grade(args: argparse.Namespace) -> int:
         args.seconds,
         args.assignment,
     )
-    for record in found["records"].values():
+    records = [*found["records"].values()]
+    for record in records:
         print(f"{record['key']:30} {record['earned']:6g} of {record['points']:g}")
         for note in record["notes"]:
             print(f"      {note}")
@@ -154,6 +155,9 @@ def _grade(args: argparse.Namespace) -> int:
         f"seed {found['seed']}; {found['graded']} of {found['students']} graded in {seconds:.0f} s; "
         f"see {args.out / 'class.html'}"
     )
+    columns = zip(*(record["exercises"] for record in records), strict=True)
+    if absent := [column[0]["number"] for column in columns if all("handed in" in e["ended"] for e in column)]:
+        print(f"nobody handed in {', '.join(map(str, absent))}: --exercises NUMBER ... grades and counts only these")
     if found["exercises"] and args.exercises is None:
         numbers = ", ".join(map(str, found["exercises"]))
         print(f"exercises {numbers} were graded, as in the run before: --exercises all grades every one")

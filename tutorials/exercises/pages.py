@@ -57,7 +57,11 @@ def student_page(record: dict[str, Any], comment: str, seed: int) -> str:
 def _first(e: dict[str, Any]) -> str:
     if e["ended"]:
         return e["ended"]
-    return e["diagnosis"] or next((p["sentence"] for p in e["properties"] if p["problem"]), "")
+    broken = [p for p in e["properties"] if p["problem"]]
+    if e["diagnosis"] or not broken:
+        return e["diagnosis"]
+    nothing_ran = len(broken) == len(e["properties"]) and len({p["problem"] for p in broken}) == 1
+    return broken[0]["problem"] if nothing_ran else f"not yet: {broken[0]['sentence']}"
 
 
 def class_page(records: list[dict[str, Any]], sheets: tuple[Sheet, ...], seed: int, missing: int | None) -> str:

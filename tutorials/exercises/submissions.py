@@ -273,8 +273,11 @@ def _add(
         if stranger and (re.match(r"(?i)e\d\d", name) or not submission.notes):
             _note(submission.notes, f"{name} belongs to no exercise")
         return
-    if _counts(submission, id, (int(text is not None), likeness, *numbers)):
-        submission.files[id] = (text, problem)
+    # a file that only what it defines tells apart may answer several: a notebook saved as a script, say
+    answered = [id] if likeness else [s.id for s in sheets if exercise_of(name, text, (s,))[0]]
+    for id in answered:
+        if _counts(submission, id, (int(text is not None), likeness, *numbers)):
+            submission.files[id] = (text, problem)
 
 
 def _note(notes: list[str], text: str) -> None:
