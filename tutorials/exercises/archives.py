@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tutorials.exercises.frame import PUBLIC
+from tutorials.exercises.naming import LEARNER
 from tutorials.exercises.roster import read_roster
 from tutorials.exercises.runner import HERE
 from tutorials.exercises.sheet import VERSION, Sheet, to_bytes
 from tutorials.exercises.shelf import PUBLIC_FILE
 from tutorials.exercises.specs import chosen, exercises, sheet_of
-from tutorials.exercises.submissions import LEARNER
 from tutorials.exercises.variants import VARIANTS, variant_of
 
 COMMON = (
@@ -98,7 +98,7 @@ def gradescope(out: Path, seed: int, numbers: Sequence[int] | None = None) -> Pa
         _put(archive, "run_autograder", RUN, executable=True)
         _put(archive, "tutorials/__init__.py", "")
         _put(archive, "tutorials/exercises/__init__.py", "")
-        for name in (*COMMON, "submissions.py", "gradescope.py"):
+        for name in (*COMMON, "naming.py", "submissions.py", "gradescope.py"):
             _put(archive, f"tutorials/exercises/{name}", (HERE / name).read_bytes())
         _put(archive, "tutorials/exercises/hidden.sheets", to_bytes(sheets))
     return out

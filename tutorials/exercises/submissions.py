@@ -11,6 +11,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from tutorials.exercises.naming import exercise_of, is_ours, split_name
 from tutorials.exercises.sheet import Sheet
 from tutorials.exercises.source import LARGEST, chinese, read_source
 from tutorials.exercises.variants import variant_in
@@ -24,14 +25,9 @@ CANVAS = re.compile(r"(?P<name>[^_/]+)_(?:LATE_)?(?P<id>\d+)_\d+_(?P<file>[^/]+)
 # Jane Doe_123_assignsubmission_file_/softmax.py: Moodle makes a folder of name and participant's number; told to
 # download without folders, it leaves out the slash.
 MOODLE = re.compile(r"(?P<name>[^/]+)_(?P<id>\d+)_assignsubmission_(?:file|onlinetext)(?:_?/|_)(?P<file>.+)$")
-# " (1)", "-2", " - Copy 3", "_final", "_v2", one or several: written backwards, as they stand at the end.
-COPY = re.compile(r"(?:(?:\)\d+\(|(?:\d+[\s_-]*)?ypoc|eipok|\d*lanif|\d+v)[\s_-]*|\d+-)+", re.IGNORECASE)
 CHECKPOINT = ".ckpt"
 READ = (".py", ".zip", CHECKPOINT)
 WORK = (".ipynb", ".rar", ".7z", ".tar", ".gz", ".tgz", ".bz2", ".xz")  # not read, but there may be answers in them
-# Students hand in whole repositories: what is ours in them answers nothing.
-LEARNER = ("__init__.py", "__main__.py", "cell.py", "improve.py", "learner.py", "shelf.py")
-OURS = {*LEARNER, "setup.py", "conftest.py", *(path.name for path in Path(__file__).parent.glob("[!e]*.py"))}
 ALONE = "files here are named as in a class's export: if the folder is one, grade it alone"
 
 
@@ -82,7 +78,7 @@ def _of_one(names: list[str], sheets: tuple[Sheet, ...]) -> bool:
     answers = [
         name
         for name in names
-        if name.endswith(".py") and not _is_ours(name) and exercise_of(name.rpartition("/")[2], None, sheets)[1] == 2
+        if name.endswith(".py") and not is_ours(name) and exercise_of(name.rpartition("/")[2], None, sheets)[1] == 2
     ]
     mine = [name for name in answers if "/" not in name or name.startswith("tutorials/exercises/")]
     if mine and len(mine) < len(answers):
@@ -191,17 +187,6 @@ def _is_read(name: str) -> bool:
     return name.lower().endswith(READ)
 
 
-def _is_ours(path: str) -> bool:
-    """Whether a file stood in a student's archive or repository from the start, and is no exercise."""
-    *folders, name = path.split("/")
-    if (_split(name)[0] + Path(name).suffix).lower() in OURS:
-        return True
-    if folders[-2:] == ["tutorials", "exercises"]:
-        return False
-    numbered = re.match(r"(?i)e\d\d", name) and not {"specs", "solutions"} & {*folders}
-    return not numbered and bool({"minnet", "tutorials", "tests"} & {*folders})
-
-
 def _add_all(
     found: dict[str, Submission],
     files: Iterator[tuple[str, bytes]],
@@ -253,14 +238,14 @@ def _add(
 ) -> None:
     """Finds the exercise that a file belongs to; `_counts` says which of several."""
     name = path.rpartition("/")[2]
-    if _is_ours(path):
+    if is_ours(path):
         return
     if not _is_read(name) or name.lower().endswith(".zip"):
         expected = "unpack an archive in an archive" if _is_read(name) else ".py, .zip or .ckpt is expected"
         telling = name.lower().endswith((*WORK, ".zip")) or exercise_of(name, None, sheets)[0] is not None
         _note(submission.notes if telling else submission._spare, f"{name} is not read: {expected}")
         return
-    numbers = [int(number[:18]) for number in re.findall(r"\d+", _split(name)[1])]  # int refuses thousands of them
+    numbers = [int(number[:18]) for number in re.findall(r"\d+", split_name(name)[1])]  # int refuses thousands of them
     if name.lower().endswith(CHECKPOINT):
         id, likeness = exercise_of(name, None, sheets)
         if id is not None and _counts(submission, id + CHECKPOINT, (likeness, *numbers)):
@@ -297,35 +282,6 @@ def _counts(submission: Submission, what: str, rank: tuple[int, ...]) -> bool:
             return False
     submission._ranks[what] = rank
     return True
-
-
-def _split(name: str) -> tuple[str, str]:
-    """A file's name without its ending, and what was added when it was copied: ("softmax", " (1)")."""
-    stem = Path(name).stem
-    match = COPY.match(stem[::-1])
-    end = len(stem) - (match.end() if match else 0)
-    return stem[:end], stem[end:]
-
-
-def exercise_of(name: str, text: str | None, sheets: tuple[Sheet, ...]) -> tuple[str | None, int]:
-    """(the exercise that a file answers, how much its name says so).
-
-    2: it has the exercise's name ("softmax (1).py", "E01_softmax.py"); 1: the name is part of it; 0: only what the
-    file defines says so, and that counts for no file that has another exercise's number ("e02.py").
-    """
-    stem = re.sub(r"[\s-]+", "_", _split(name)[0]).lower()
-    for sheet in sheets:
-        if stem in (sheet.id, sheet.id[4:], sheet.id[:3]):
-            return sheet.id, 2
-    for sheet in sheets:
-        if sheet.id in stem:
-            return sheet.id, 1
-    numbered = re.match(r"e\d\d(?!\d)", stem)
-    for sheet in sheets:
-        mine = numbered is None or numbered[0] == sheet.id[:3]
-        if mine and text and all(re.search(rf"^(?:def|class)\s+{n}\b", text, re.MULTILINE) for n in sheet.names):
-            return sheet.id, 0
-    return None, 0
 
 
 def as_handed_out(
