@@ -149,6 +149,10 @@ def test_who_is_regraded_alone_may_come_alone(canvas, tmp_path, capsys):
     (tmp_path / "late.zip").write_bytes(amy)
     found = grade_class(tmp_path / "late.zip", out, only="goneamy-106")
     assert found["missing"] == [] and len(found["records"]) == 6 and found["graded"] == 1
+    assert main(["grade", str(canvas), "--out", str(out)]) == 0  # without --only, who is there is the class
+    assert "not in" in (said := capsys.readouterr().out) and said.splitlines()[-2].endswith("keeps them): goneamy-106")
+    assert main(["grade", str(tmp_path / "late.zip"), "--out", str(out), "--only", "goneamy-106"]) == 0
+    assert "keeps them" not in capsys.readouterr().out
     (out / "students" / "doejane-101.json").unlink()
     with pytest.raises(ValueError, match="no whole grading of doejane-101: grade everybody once more"):
         grade_class(tmp_path / "late.zip", out, only="goneamy-106")

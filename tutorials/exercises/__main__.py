@@ -161,6 +161,9 @@ def _grade(args: argparse.Namespace) -> int:
     if found["exercises"] and args.exercises is None:
         numbers = ", ".join(map(str, found["exercises"]))
         print(f"exercises {numbers} were graded, as in the run before: --exercises all grades every one")
+    if found["left out"]:
+        names = ", ".join(found["left out"])
+        print(f"graded before, and not in {args.place}, so no longer in the tables (--only KEY keeps them): {names}")
     if found["roster"] and args.roster is None:
         print(f"names are from {found['roster']}, as in the run before")
     if args.harvest:

@@ -66,6 +66,7 @@ def grade_class(
     students.mkdir(parents=True, exist_ok=True)
     comments = read_comments(out / "comments.csv", found)
     check_writable(out)  # now, not when everybody has been graded
+    left_out = sorted({*settings["students"]} - {*found})
     settings["students"] = sorted(found)
     (out / SETTINGS).write_text(json.dumps(settings, indent=1), encoding="utf-8")
     todo = [submission for key, submission in found.items() if key == only or key not in graded]
@@ -98,6 +99,7 @@ def grade_class(
         "seed": settings["seed"],
         "exercises": settings["exercises"],
         "roster": settings["roster"],
+        "left out": left_out,
         "students": len(records),
         "graded": len(todo),
         "missing": missing,
