@@ -144,6 +144,9 @@ def test_who_is_regraded_alone_may_come_alone(canvas, tmp_path, capsys):
         ]
         assert len(after) == len(before)
     assert "10.0" in next(row for row in rows(out / "grades.csv") if row["key"] == "roemax-102").values()
+    (tmp_path / "late.zip").write_bytes(zipped({"doejane_LATE_101_9009_softmax.py": GOOD}))  # there was a second one
+    jane = grade_class(tmp_path / "late.zip", out, only="doejane-101")["records"]["doejane-101"]
+    assert jane["notes"] == ["handed in before, and not in late.zip: e05_relu"] and jane["earned"] == 10
     assert "5 submissions" in (out / "class.html").read_text(encoding="utf-8")
     amy = zipped({"goneamy_106_9010_softmax.py": GOOD})  # nothing of hers had been graded
     (tmp_path / "late.zip").write_bytes(amy)
@@ -373,12 +376,16 @@ def test_what_a_teacher_reads_first(tmp_path, capsys):
     for name, source in answers.items():
         (tmp_path / "class" / name).mkdir(parents=True)
         (tmp_path / "class" / name / "e01_softmax.py").write_text(source, encoding="utf-8")
+    (tmp_path / "class" / "max" / "e05_relu.py").write_bytes((HERE / "e05_relu.py").read_bytes())  # as handed out
     out = tmp_path / "out"
     assert main(["grade", str(tmp_path / "class"), "--out", str(out), "--exercises", "1", "5", "7"]) == 0
-    assert "nobody handed in 5, 7: --exercises" in capsys.readouterr().out
+    assert "nobody has written anything for 5, 7: to count" in capsys.readouterr().out
+    page = (out / "class.html").read_text(encoding="utf-8")
+    assert page.partition("5 ReLU")[2].partition("</tr>")[0].endswith(">2</td>") and "2 wrong answers could" in page
     jane, max_ = ((out / "students" / f"{name}.html").read_text(encoding="utf-8") for name in answers)
     assert "<td>it defines no softmax</td>" in jane.partition("</table>")[0]
     assert "<td>not yet: the worked example comes out</td>" in max_.partition("</table>")[0]
+    assert "<td>nothing is written yet</td>" in max_ and "NotImplementedError" not in max_
 
 
 def test_a_file_of_an_exercise_that_is_not_graded_is_no_stranger(tmp_path):

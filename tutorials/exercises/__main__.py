@@ -127,6 +127,7 @@ def _run(args: argparse.Namespace) -> int:
 
 def _grade(args: argparse.Namespace) -> int:
     from tutorials.exercises.classroom import grade_class
+    from tutorials.exercises.pages import is_unwritten
 
     start = time.perf_counter()
     found = grade_class(
@@ -156,8 +157,9 @@ def _grade(args: argparse.Namespace) -> int:
         f"see {args.out / 'class.html'}"
     )
     columns = zip(*(record["exercises"] for record in records), strict=True)
-    if absent := [column[0]["number"] for column in columns if all("handed in" in e["ended"] for e in column)]:
-        print(f"nobody handed in {', '.join(map(str, absent))}: --exercises NUMBER ... grades and counts only these")
+    if unwritten := [column[0]["number"] for column in columns if all(map(is_unwritten, column))]:
+        numbers = ", ".join(map(str, unwritten))
+        print(f"nobody has written anything for {numbers}: to count only the others, name them with --exercises")
     if found["exercises"] and args.exercises is None:
         numbers = ", ".join(map(str, found["exercises"]))
         print(f"exercises {numbers} were graded, as in the run before: --exercises all grades every one")

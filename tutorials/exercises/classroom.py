@@ -14,6 +14,7 @@ from typing import Any
 
 from tutorials.exercises.grading import grade_source
 from tutorials.exercises.improve import in_sample
+from tutorials.exercises.pages import class_page, is_unwritten, student_page
 from tutorials.exercises.roster import match_roster, read_roster
 from tutorials.exercises.runner import SECONDS, Process
 from tutorials.exercises.sheet import VERSION, Result, Sheet
@@ -40,7 +41,6 @@ def grade_class(
     Seed, exercises ([]: all), roster and assignment (its name in Canvas) are by default those of an earlier run into
     `out`. With `only`, everybody graded before stays, whether `place` holds their work or not.
     """
-    from tutorials.exercises import pages
     from tutorials.exercises.specs import chosen, sheet_of
 
     if not 0 < seconds < float("inf"):
@@ -60,6 +60,9 @@ def grade_class(
         found = {k: Submission(k, r["name"], r["id"], r["system"]) for k, r in graded.items()} | found
         if lost := [key for key in settings["students"] if key not in found]:
             raise ValueError(f"{out} has no whole grading of {', '.join(lost)}: grade everybody once more")
+        before = graded[only]["exercises"] if only in graded else []
+        if gone := [e["id"] for e in before if not is_unwritten(e) and e["id"] not in found[only].files]:
+            found[only].notes.append(f"handed in before, and not in {place.name}: {', '.join(gone)}")
     rows = read_roster(Path(settings["roster"])) if settings["roster"] else []
     matched, missing = match_roster(rows, found)
     _note_variants(found, matched, sheets)
@@ -88,10 +91,10 @@ def grade_class(
             stopped.set()  # Ctrl-C waits for the exercises in progress, not for the rest of their students
     records = {key: json.loads((students / f"{key}.json").read_text(encoding="utf-8")) for key in settings["students"]}
     for key, record in records.items():
-        page = pages.student_page(record, comments.get(key, ""), settings["seed"])
+        page = student_page(record, comments.get(key, ""), settings["seed"])
         (students / f"{key}.html").write_text(page, encoding="utf-8")
     (out / "class.html").write_text(
-        pages.class_page(list(records.values()), sheets, settings["seed"], len(missing) if rows else None),
+        class_page(list(records.values()), sheets, settings["seed"], len(missing) if rows else None),
         encoding="utf-8",
     )
     write_tables(out, records, matched, missing, comments, sheets, settings["assignment"])

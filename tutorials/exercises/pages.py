@@ -26,7 +26,7 @@ def student_page(record: dict[str, Any], comment: str, seed: int) -> str:
     if comment:
         sections["Your teacher's comment"] = paragraph(comment)
     for e in exercises:
-        if e["earned"] == e["points"] or e["ended"]:
+        if e["earned"] == e["points"] or e["ended"] or is_unwritten(e):
             continue
         rows = [
             [
@@ -54,9 +54,16 @@ def student_page(record: dict[str, Any], comment: str, seed: int) -> str:
     return page(record["name"], lead, sections)
 
 
+def is_unwritten(e: dict[str, Any]) -> bool:
+    """Whether no file was handed in, or one in which nothing was written: a whole archive has one for each exercise."""
+    return "handed in" in e["ended"] or all(p["problem"].startswith("NotImplementedError") for p in e["properties"])
+
+
 def _first(e: dict[str, Any]) -> str:
     if e["ended"]:
         return e["ended"]
+    if is_unwritten(e):
+        return "nothing is written yet"
     broken = [p for p in e["properties"] if p["problem"]]
     if e["diagnosis"] or not broken:
         return e["diagnosis"]
@@ -71,9 +78,9 @@ def class_page(records: list[dict[str, Any]], sheets: tuple[Sheet, ...], seed: i
     for index, sheet in enumerate(sheets):
         column = [record["exercises"][index] for record in records]
         full = sum(e["earned"] == e["points"] for e in column)
-        absent = sum("handed in" in e["ended"] for e in column)
+        unwritten = sum(map(is_unwritten, column))
         mean = sum(e["earned"] for e in column) / max(n, 1) / sheet.points
-        rows.append([f"{sheet.number} {sheet.title}", percent(mean), percent(full / max(n, 1)), absent])
+        rows.append([f"{sheet.number} {sheet.title}", percent(mean), percent(full / max(n, 1)), unwritten])
         seen = Counter(id for e in column for id in e["mistakes"])
         sentences = {**FACTS, **sheet.sentences}
         common += [
@@ -83,7 +90,7 @@ def class_page(records: list[dict[str, Any]], sheets: tuple[Sheet, ...], seed: i
     sections = {
         "Exercises": table(
             "How each exercise went",
-            ["Exercise", "Mean of the points", "Complete", "Not handed in"],
+            ["Exercise", "Mean of the points", "Complete", "Nothing written"],
             rows,
             numeric=(1, 2, 3),
         ),
@@ -97,7 +104,9 @@ def class_page(records: list[dict[str, Any]], sheets: tuple[Sheet, ...], seed: i
         else note("No known mistake was recognised."),
     }
     undiagnosed = sum(
-        1 for r in records for e in r["exercises"] if e["earned"] < e["points"] and not e["mistakes"] and not e["ended"]
+        e["earned"] < e["points"] and not (e["mistakes"] or e["ended"] or is_unwritten(e))
+        for r in records
+        for e in r["exercises"]
     )
     lead = [
         f"{count(n, 'submission')}, {count(len(sheets), 'exercise')}; mean "
