@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import csv
 import io
+import itertools
 import json
 import os
 import sys
 import warnings
 from collections.abc import Sequence
-from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +20,7 @@ from minnet import checkpoint, metrics
 from minnet.data import read_image, vectorizer_from
 from minnet.data.own import files_in
 from minnet.data.tables import column_of, decoded, table_of
-from minnet.formatting import bars, one_line
+from minnet.formatting import bars, count, one_line
 from minnet.functional import softmax
 from minnet.layers import Layer
 from minnet.training import predict
@@ -134,7 +134,7 @@ def run_command(args: argparse.Namespace) -> int:
         _predict_csv(run, args)
     else:
         _predict_inputs(run, args)
-    _say_how_sure(Path(args.folder))
+    _say_how_sure(_config(Path(args.folder)), len(run.classes))
     return 0
 
 
@@ -150,7 +150,7 @@ def _predict_inputs(run: Run, args: argparse.Namespace) -> None:
     if args.out is not None or len(inputs) > 20:
         out = _free(args.out, "predictions")
         _write_csv(out, "file" if run.kind == "images" else "text", names, probabilities, run.classes)
-        print(f"{len(inputs):,} predictions: {out}")
+        print(f"{count(len(inputs), 'prediction')}: {out}")
     else:
         for name, row in zip(names, probabilities, strict=True):
             print(f"\n{one_line(name)}\n{bars(row, run.classes, top=args.top)}")
@@ -160,7 +160,7 @@ def _free(wanted: str | None, name: str) -> Path:
     """The file that was asked for, else NAME.csv, NAME-2.csv, ... , the first that is not there."""
     if wanted is not None:
         return Path(wanted)
-    numbered = (Path(f"{name}.csv" if number == 1 else f"{name}-{number}.csv") for number in count(1))
+    numbered = (Path(f"{name}.csv" if number == 1 else f"{name}-{number}.csv") for number in itertools.count(1))
     return next(path for path in numbered if not path.exists())
 
 
@@ -217,7 +217,7 @@ def _predict_csv(run: Run, args: argparse.Namespace) -> None:
     probabilities = run.probabilities(texts)
     out = _free(args.out, Path(args.csv).stem + "-predictions")
     _write_csv(out, "text", texts, probabilities, run.classes)
-    print(f"{len(texts):,} comments: {out}\n")
+    print(f"{count(len(texts), 'comment')}: {out}\n")
     said = np.array([bool(text.strip()) for text in texts])
     if not said.all():
         print(f"({np.count_nonzero(~said):,} of them are empty and not counted here)")
@@ -237,10 +237,11 @@ def _config(folder: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _say_how_sure(folder: Path) -> None:
-    """One line where the run's validation examples showed that its percentages cannot be taken at their word."""
-    temperature = _config(folder).get("temperature")
-    if isinstance(temperature, float) and not 0.8 < temperature < 1.25:
+def _say_how_sure(config: dict[str, Any], classes: int) -> None:
+    """One line where enough validation examples showed that the percentages cannot be taken at their word."""
+    temperature, confusion = config.get("temperature"), _validation_confusion(config, classes)
+    enough = confusion is not None and confusion.sum() >= 50
+    if enough and isinstance(temperature, float) and not 0.8 < temperature < 1.25:
         print(
             f"\n(on its validation examples this run was right {'less' if temperature > 1 else 'more'} often than its "
             f"percentages said: temperature {temperature:.2f})"

@@ -212,7 +212,7 @@ def test_nothing_that_is_there_is_overwritten(runs, here):
         refused(predict(*asked, "--out", out), "mine.csv is there already and is not overwritten: choose another --out")
     assert Path("mine.csv").read_text() == "id,comment\n1,great\n"
     for name in ("mine-predictions.csv", "mine-predictions-2.csv", "mine-predictions-3.csv"):
-        assert f"1 comments: {name}" in predict(*asked).out
+        assert f"1 comment: {name}" in predict(*asked).out
         assert read(name)[0]["text"] == "great"
     Path("predictions.csv").write_text("mine")
     said = predict(runs / "comments", *["fine"] * 21)
@@ -228,12 +228,20 @@ def test_a_table_of_another_alphabet(runs, here):
 
 
 @pytest.mark.parametrize(
-    "temperature, line",
-    [(1.6, "less often than its percentages said: temperature 1.60"), (0.5, "right more often"), (1.1, ""), (None, "")],
+    "temperature, each, line",
+    [
+        (1.6, 17, "less often than its percentages said: temperature 1.60"),
+        (0.5, 17, "right more often"),
+        (0.5, 16, ""),  # 48 examples say little
+        (1.1, 17, ""),
+        (None, 17, ""),
+    ],
 )
-def test_percentages_that_cannot_be_believed_are_spoken_of(runs, here, temperature, line):
+def test_percentages_that_cannot_be_believed_are_spoken_of(runs, here, temperature, each, line):
     Path("last.ckpt").write_bytes((runs / "comments" / "best.ckpt").read_bytes())
-    Path("config.json").write_text(json.dumps({"temperature": temperature}))
+    Path("config.json").write_text(
+        json.dumps({"temperature": temperature, "validation_confusion": (each * np.eye(3, dtype=int)).tolist()})
+    )
     Path("mine.csv").write_text("comment\ngreat\n")
     for said in (predict(here, "fine"), predict(here, "--csv", "mine.csv")):
         assert said.status == 0 and ("on its validation examples" in said.out) == bool(line) and line in said.out

@@ -108,7 +108,7 @@ def test_names_that_do_not_fit_the_data():
 
 def test_changes_are_of_models_that_there_are():
     for (family, name), change in CHANGES.items():
-        assert name in (KINDS["images"] if family == "digits" else KINDS["text"])
+        assert name in (KINDS["images"] if family in ("digits", "few") else KINDS["text"])
         assert set(change) <= set(vars(IMAGES["mlp"]))
 
 
@@ -120,8 +120,15 @@ def test_digits_are_not_mirrored():
 
 
 def test_a_folder_that_happens_to_be_called_digits_is_not_those_digits():
-    mine = images(name="digits")
+    mine = images(name="digits", count=SMALL, side=8)
     assert choose(mine, "cnn6")[1] != IMAGES["cnn6"] and choose(replace(mine, own=True), "cnn6")[1] == IMAGES["cnn6"]
+
+
+@pytest.mark.parametrize("name", ["cnn6", "resnet"])
+def test_few_images_of_ones_own_get_more_updates(name):
+    mine = replace(images(name="digits", count=SMALL - 1, side=8), own=True)
+    assert choose(mine, name)[1] == replace(IMAGES[name], epochs=20, batch_size=16)
+    assert choose(replace(mine, own=False, name="cifar10"), name)[1] == IMAGES[name]
 
 
 @pytest.mark.parametrize("name", IMAGES)
