@@ -373,7 +373,9 @@ def test_convolution_names_what_is_wrong_with_x():
     for shape, said in (
         ((2, 3, 8, 8), r"channels-last: x\.transpose\(0, 2, 3, 1\)"),
         ((8, 8, 3), r"one image is a batch of one: x\[None\]"),
-        ((2, 8, 8, 4), r"channels-last, \(N, H, W, 3\)"),
+        ((2, 8, 8, 4), r"channels-last, \(N, H, W, 3\)$"),
+        ((2, 3), r"channels-last, \(N, H, W, 3\)$"),
+        ((1, 3, 2, 2, 3), r"channels-last, \(N, H, W, 3\)$"),
     ):
         with pytest.raises(ValueError, match=said):
             layer.forward(np.zeros(shape, np.float32))
