@@ -30,6 +30,15 @@ def _elsewhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # where attempts are counted
 
 
+@pytest.mark.parametrize("number", [3, 13, 20])
+def test_a_solution_has_full_marks_in_a_cell_too(number, capsys):
+    exercise = next(e for e in exercises() if e.number == number)
+    names = notebook(exercise.solution().replace("from given import", "from tutorials.exercises.given import"))
+    learner.check(names[exercise.names[0]])
+    points = sum(check.points for check in exercise.checks)
+    assert capsys.readouterr().out == f"{number:2} {exercise.title}: {points} of {points} points\n"
+
+
 @pytest.mark.parametrize(
     "other",
     [

@@ -161,8 +161,8 @@ def _grade(args: argparse.Namespace) -> int:
         numbers = ", ".join(map(str, unwritten))
         print(f"nobody has written anything for {numbers}: to count only the others, name them with --exercises")
     if found["exercises"] and args.exercises is None:
-        numbers = ", ".join(map(str, found["exercises"]))
-        print(f"exercises {numbers} were graded, as in the run before: --exercises all grades every one")
+        numbers = ", ".join(map(str, sorted(found["exercises"])))
+        print(f"only {numbers} graded, as in the run before: --exercises all grades every one")
     if found["left out"]:
         names = ", ".join(found["left out"])
         print(f"graded before, and not in {args.place}, so no longer in the tables (--only KEY keeps them): {names}")

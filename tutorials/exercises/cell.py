@@ -114,7 +114,9 @@ def _import(name: str, value: Any, outside: dict[str, Any]) -> str:
 
 
 def _constant(name: str, value: Any) -> str:
-    """The line that gives `name` a value of plain Python; "" when it is of another kind."""
+    """The line that gives `name` a value of plain Python or a pattern; "" when it is of another kind."""
+    if isinstance(value, re.Pattern):
+        return f"import re; {name} = re.compile({value.pattern!r}, {value.flags})"
     if type(value) is float:
         return f"{name} = float('{value}')"  # infinite or NaN, perhaps
     try:
