@@ -127,7 +127,9 @@ def test_a_folder_that_happens_to_be_called_digits_is_not_those_digits():
 @pytest.mark.parametrize("name", ["cnn6", "resnet"])
 def test_few_images_of_ones_own_get_more_updates(name):
     mine = replace(images(name="digits", count=SMALL - 1, side=8), own=True)
-    assert choose(mine, name)[1] == replace(IMAGES[name], epochs=20, batch_size=16)
+    few = choose(mine, name)[1]
+    assert few == replace(IMAGES[name], epochs=20, batch_size=16, learning_rate=0.01, full_updates=0)
+    assert few.for_examples(60) is few, "the rate suits few updates"
     assert choose(replace(mine, own=False, name="cifar10"), name)[1] == IMAGES[name]
 
 
