@@ -72,7 +72,8 @@ def read_data(args: argparse.Namespace) -> Dataset:
     common = {"validation": held_out, "limit": args.limit, "seed": args.seed}
     own = "images" if Path(args.task).is_dir() else "csv" if Path(args.task).suffix else None
     if own and args.task.partition("/")[0] not in (*SOURCES, "csv", "images"):
-        raise ValueError(f"{args.task} is no data set's name; for your own: python train.py {own} {args.task}")
+        typed = shlex.join(["python", "train.py", own, args.task])
+        raise ValueError(f"{args.task} is no data set's name; for your own data: {typed}")
     if args.task != "csv" and (args.text or args.label or args.encoding):
         raise ValueError("--text, --label and --encoding are for a file: python train.py csv FILE --text A --label B")
     if args.task not in ("csv", "images"):
