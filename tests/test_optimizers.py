@@ -691,3 +691,18 @@ def test_lookahead_pulled_before_its_first_step_changes_nothing():
     before = model.W.copy()
     Lookahead(SGD(model, 0.1)).pull(0.0)
     assert np.array_equal(model.W, before)
+
+
+class Descent(updates.Optimizer):
+    """A learner's own optimizer: one formula, and nothing else said."""
+
+    def update(self, w, g, state, how, free):
+        w -= how.rate * g
+
+
+def test_an_optimizer_of_ones_own_needs_one_formula():
+    layer = Table((3, 2))
+    before = layer.W.copy()
+    layer.dW, layer.db = np.full((3, 2), -5.0), np.full(2, 3.0)
+    Descent(layer, 0.1).step()
+    np.testing.assert_allclose(layer.W, before + 0.5, rtol=1e-15)
