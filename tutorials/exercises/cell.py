@@ -20,10 +20,13 @@ class Cell:
     def __init__(self, answer: Any, sheet: Sheet) -> None:
         self.name, self.lost = answer.__name__, list[str]()
         outside = next((function.__globals__ for function in _functions(answer)), {})
-        parts = [answer] + [outside[n] for n in sheet.names if n != self.name and _is_of(outside, outside.get(n))]
         head = ["import numpy as np"] + ([f"from given import {', '.join(sheet.given)}"] if sheet.given else [])
+        parts: list[Any] = []
         texts: list[tuple[str, list[str], int]] = []  # name, lines, number of the first in its cell
-        for part in parts:  # helpers, and theirs: the list grows
+
+        def take(part: Any) -> None:
+            """Adds a part's text behind those of what it uses: a base class stands before the classes made of it."""
+            parts.append(part)
             try:
                 lines, first = _source(part)
             except (OSError, SyntaxError):
@@ -32,18 +35,24 @@ class Cell:
                         f"the source of {self.name} is not to be had: define it in a cell or a file"
                     ) from None
                 self.lost.append(part.__name__)
-                continue
-            texts.append((part.__name__, lines, first))
+                return
             for used in sorted(_used("\n".join(lines)) & outside.keys()):
                 value = outside[used]
-                if _is_of(outside, value):
-                    parts += [] if value in parts else [value]
+                if _is_of(outside, value) and value.__name__ in (used, "<lambda>"):
+                    if value not in parts:
+                        take(value)
                 elif line := _import(used, value, outside) or _constant(used, value):
-                    head += [] if used in sheet.given or line in head else [line]
+                    head.extend([] if used in sheet.given or line in head else [line])
                 elif used not in self.lost and used not in sheet.given:
                     self.lost.append(used)
+            texts.append((part.__name__, lines, first))
+
+        take(answer)
+        for name in sheet.names:
+            if _is_of(outside, outside.get(name)) and outside[name] not in parts:
+                take(outside[name])
         source, self._origins = head, dict[int, tuple[str, int]]()
-        for name, lines, first in reversed(texts):  # what it uses comes before it
+        for name, lines, first in texts:
             self._origins |= {len(source) + 1 + i: (name, first + i) for i in range(len(lines))}
             source += [*lines, ""]
         for name in sheet.names:
@@ -117,7 +126,7 @@ def _constant(name: str, value: Any) -> str:
     """The line that gives `name` a value of plain Python or a pattern; "" when it is of another kind."""
     if isinstance(value, re.Pattern):
         return f"import re; {name} = re.compile({value.pattern!r}, {value.flags})"
-    if type(value) is float:
+    if isinstance(value, float):  # numpy's, too
         return f"{name} = float('{value}')"  # infinite or NaN, perhaps
     try:
         return f"{name} = {value!r}" if ast.literal_eval(repr(value)) == value else ""
