@@ -183,6 +183,8 @@ def test_what_an_earlier_run_had_is_said_and_can_be_changed(canvas, tmp_path, ca
         (["--exercises", "1", "99"], "there is no exercise 99: they are 1, 2, "),
         (["--seconds", "0"], "0 seconds for an exercise: a number above 0 is expected"),
         (["--seconds", "nan"], "nan seconds"),
+        (["--seed", "-1"], "a seed is 0 or more, got -1"),
+        (["--roster", "/gone.csv"], "there is no roster /gone.csv: name another with --roster"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(wrong, said, canvas, tmp_path, capsys):

@@ -231,7 +231,13 @@ def test_exercises_side_by_side_are_one_students(tmp_path):
     alice = handed_in(tmp_path / "alice", files)
     (tmp_path / "bob.zip").write_bytes(zipped(files))
     (tmp_path / "cleo.zip").write_bytes(zipped({"README.md": "", "tutorials/exercises/e01_softmax.py": GOOD}))
-    for place, key in ((alice, "alice"), (tmp_path / "bob.zip", "bob"), (tmp_path / "cleo.zip", "cleo")):
+    dave = handed_in(tmp_path / "dave", {"E01_SOFTMAX.PY": GOOD, "E05_RELU.PY": ""})
+    for place, key in (
+        (alice, "alice"),
+        (tmp_path / "bob.zip", "bob"),
+        (tmp_path / "cleo.zip", "cleo"),
+        (dave, "dave"),
+    ):
         found = read_submissions(place, SHEETS)
         assert list(found) == [key] and found[key].files["e01_softmax"][0] == GOOD
     one_each = handed_in(tmp_path / "class", {"jane_softmax.py": GOOD, "e01_softmax_max.py": WRONG})

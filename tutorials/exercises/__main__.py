@@ -91,6 +91,8 @@ def _teacher(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 
 def _run(args: argparse.Namespace) -> int:
+    if (getattr(args, "seed", None) or 0) < 0:
+        raise ValueError(f"a seed is 0 or more, got {args.seed}")
     if args.command == "check":
         return int(learner.check_folder(args.folder, args.number, args.example, args.why) > 0)
     if args.command == "train":

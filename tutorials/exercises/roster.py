@@ -23,6 +23,8 @@ def read_table(path: Path) -> tuple[str, str, list[str], list[list[str]]]:
 
 def read_roster(path: Path) -> list[dict[str, str]]:
     """Rows of a roster with name, id, login: from a CSV with any of the columns that the systems use."""
+    if not path.exists():  # perhaps that of an earlier run, which nobody typed
+        raise FileNotFoundError(f"there is no roster {path}: name another with --roster")
     _, _, header, lines = read_table(path)
     rows = []
     for line in lines:

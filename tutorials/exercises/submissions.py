@@ -78,7 +78,9 @@ def _of_one(names: list[str], sheets: tuple[Sheet, ...]) -> bool:
     answers = [
         name
         for name in names
-        if name.endswith(".py") and not is_ours(name) and exercise_of(name.rpartition("/")[2], None, sheets)[1] == 2
+        if name.lower().endswith(".py")
+        and not is_ours(name)
+        and exercise_of(name.rpartition("/")[2], None, sheets)[1] == 2
     ]
     mine = [name for name in answers if "/" not in name or name.startswith("tutorials/exercises/")]
     if mine and len(mine) < len(answers):
