@@ -20,7 +20,7 @@ from minnet import checkpoint, metrics
 from minnet.data import read_image, vectorizer_from
 from minnet.data.own import files_in
 from minnet.data.tables import column_of, decoded, table_of
-from minnet.formatting import bars, count, one_line
+from minnet.formatting import bars, count, one_line, some
 from minnet.functional import softmax
 from minnet.layers import Layer
 from minnet.training import predict
@@ -193,8 +193,7 @@ def _readable(run: Run, paths: Sequence[Path], folder: str) -> dict[str, np.ndar
     if not good:
         raise ValueError(f"{folder} holds no pictures{' that can be read: ' + broken[0] if broken else ''}")
     if broken:
-        more = f"; and {len(broken) - 3} more" if len(broken) > 3 else ""
-        warnings.warn(f"{len(broken)} of {len(paths)} files are left out: {'; '.join(broken[:3])}{more}", stacklevel=2)
+        warnings.warn(f"{len(broken)} of {len(paths)} files are left out: {some(broken, '; ')}", stacklevel=2)
     return good
 
 

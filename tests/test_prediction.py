@@ -262,7 +262,7 @@ def test_mistakes_are_told_in_one_line(runs, here):
     refused(predict(digits), "nothing to predict")
     refused(predict(digits, "a sentence"), "no picture 'a sentence'", "trained on images")
     refused(predict(digits, "word " * 2000), "trained on images")
-    refused(predict(digits, "mine.csv"), "mine.csv cannot be read as a picture")
+    refused(predict(digits, "mine.csv"), "mine.csv cannot be read as a picture: it is of no kind that is known here")
     refused(predict(digits, "broken.png"), "broken.png cannot be read as a picture")
     refused(predict(digits, "empty"), "empty holds no pictures")
     refused(predict(digits, "0.png", "--top", 0), "--top must be at least 1")

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from minnet.data.dataset import Dataset, Split, check_limit, divided_by_class, limited, with_validation
-from minnet.data.images import read_image
+from minnet.data.images import read_image, why_unreadable
 from minnet.data.tables import column_of, decoded, in_order, table_of
+from minnet.formatting import some
 
 NO_LABEL = frozenset(["", "nan", "na", "n/a", "#n/a", "null"])
 SPLIT_NAMES = frozenset(["train", "training", "test", "testing", "val", "valid", "validation", "dev"])
@@ -139,8 +140,7 @@ def load_images(
         except ValueError as error:
             broken.append(str(error))
     if broken:
-        shown = "; ".join(broken[:5]) + (f"; and {len(broken) - 5} more" if len(broken) > 5 else "")
-        warnings.warn(f"{len(broken)} of {len(files)} files are left out: {shown}", stacklevel=2)
+        warnings.warn(f"{len(broken)} of {len(files)} files are left out: {some(broken, '; ')}", stacklevel=2)
     if not pixels:
         raise ValueError(f"{folder} has no picture that can be read: {broken[0]}")
     everything = Split(np.stack(pixels), np.array(labels, np.int64))
@@ -183,7 +183,7 @@ def spelled_alike(names: tuple[str, ...]) -> list[str]:
 
 def shapes_of(paths: list[Path]) -> tuple[list[tuple[int, int, bool] | None], list[str]]:
     """Height, width and whether there is colour, from each file's head; None and a line for what is no picture."""
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     shapes: list[tuple[int, int, bool] | None] = []
     broken = []
@@ -195,12 +195,9 @@ def shapes_of(paths: list[Path]) -> tuple[list[tuple[int, int, bool] | None], li
                     turned = image.getexif().get(0x0112, 1) >= 5  # the camera lay on its side
                     height, width = image.size if turned else image.size[::-1]
                     shapes.append((height, width, image.mode not in GREY))
-        except UnidentifiedImageError:
-            shapes.append(None)
-            broken.append(f"{path} is no picture of a kind that is known here (JPEG and PNG are)")
         except Exception as error:  # decoders of damaged files raise nearly anything
             shapes.append(None)
-            broken.append(f"{path} cannot be read as a picture: {' '.join(str(error).split())[:100]}")
+            broken.append(f"{path} cannot be read as a picture: {why_unreadable(error)}")
     return shapes, broken
 
 

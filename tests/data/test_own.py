@@ -337,7 +337,8 @@ def test_folders_that_are_no_classes(tmp_path):
         load_images(tmp_path / "d")
     (tmp_path / "d" / "cat" / "IMG_1.heic").write_bytes(b"\0\0\0\x18ftypheic")
     with pytest.raises(
-        ValueError, match=r"sub-folders: .*IMG_1.heic is no picture of a kind that is known here \(JPEG"
+        ValueError,
+        match=r"sub-folders: .*IMG_1.heic cannot be read as a picture: it is of no kind that is known here \(JPEG",
     ):
         load_images(tmp_path / "d")
 
