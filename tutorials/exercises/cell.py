@@ -38,9 +38,11 @@ class Cell:
                 return
             for used in sorted(_used("\n".join(lines)) & outside.keys()):
                 value = outside[used]
-                if _is_of(outside, value) and value.__name__ in (used, "<lambda>"):
+                if _is_of(outside, value) and outside.get(value.__name__, value) is value:
                     if value not in parts:
                         take(value)
+                    if value.__name__ not in (used, "<lambda>"):
+                        texts.append((used, [f"{used} = {value.__name__}"], 1))
                 elif line := _import(used, value, outside) or _constant(used, value):
                     head.extend([] if used in sheet.given or line in head else [line])
                 elif used not in self.lost and used not in sheet.given:
