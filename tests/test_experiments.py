@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from minnet.data import Dataset, Split, load
-from tutorials.experiments.record import parsed, parser, rounded, side_by_side, spread
+from tutorials.experiments.record import Record, parsed, parser, rounded, side_by_side, spread
 
 QUICK = {
     "large_vocabulary": ["--part", "cost"],
@@ -36,7 +36,7 @@ def test_quick_path(name, tmp_path, capsys):
     assert len(capsys.readouterr().out.splitlines()) > 3
 
 
-def test_only_a_run_as_usual_replaces_the_published_result():
+def test_only_a_run_as_usual_replaces_the_published_result(capsys):
     options = parser("", seeds=3, jobs=True)
     options.add_argument("tasks", nargs="*")
     options.add_argument("--size", type=int)
@@ -44,6 +44,10 @@ def test_only_a_run_as_usual_replaces_the_published_result():
         assert parsed(options, argv).whole, argv
     for argv in (["--seeds", "1"], ["--quick"], ["pictures"], ["--size", "9"]):
         assert not parsed(options, argv).whole, argv
+    Record("none", parsed(options, ["--quick"]), []).save({})
+    assert capsys.readouterr().out == ""
+    Record("none", parsed(options, ["--seeds", "1"]), []).save({})
+    assert "not written" in (said := capsys.readouterr().out) and "--out FILE" in said
 
 
 def test_next_words_and_bias(capsys):

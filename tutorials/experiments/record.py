@@ -73,6 +73,8 @@ class Record:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(saved, indent=1, ensure_ascii=False) + "\n", "utf-8")
             print(f"\nwritten: {path}")
+        elif not self.args.quick:
+            print("\nnot written, for not all was as usual: --out FILE keeps such a result")
         return saved
 
 
