@@ -101,6 +101,8 @@ def train(args: argparse.Namespace) -> str:
     if args.learning_rate is None:
         recipe = recipe.for_examples(len(dataset.train))
     if args.no_flip:
+        if dataset.kind == "text" and not args.touring:
+            raise ValueError(f"--no-flip is for pictures, and {dataset.name} holds texts: leave it out")
         recipe = recipe.unmirrored()
     folder = new_folder(args.out, f"{dataset.name}-{name}", args.resume)
     args.out = str(folder)

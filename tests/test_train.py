@@ -416,7 +416,8 @@ def test_folders_that_do_not_do(elsewhere):
         (Path("split") / part).mkdir(parents=True)
     refused(call(train.main, "images", "split"), "look like splits")
     Path("file").write_text("x")
-    refused(call(train.main, "images", "file"), "there is no folder file")
+    refused(call(train.main, "images", "file"), "file is a file: pictures stand in a folder")
+    refused(call(train.main, "comments", "--no-flip"), "--no-flip is for pictures, and comments holds texts")
 
 
 # -- whatever else is wrong ------------------------------------------------------------------------------------

@@ -99,6 +99,8 @@ def load_images(
     check_limit(limit)
     folder = Path(folder)
     if not folder.is_dir():
+        if folder.is_file():
+            raise ValueError(f"{folder} is a file: pictures stand in a folder, in one sub-folder a class")
         raise FileNotFoundError(f"there is no folder {folder}")
     kinds = sorted(path for path in folder.iterdir() if path.is_dir() and visible(path))
     inside = {kind: files_in(kind) for kind in kinds}
