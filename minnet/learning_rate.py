@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minnet.functional import NoDistribution
-from minnet.optimizers import clip_factor, gradient_norm
+from minnet.gradients import clip_factor, gradient_norm
 from minnet.sharing import plan
 from minnet.training import Trainer
 from minnet.workers import SHUFFLE, Batch, Crew

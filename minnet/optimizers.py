@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from math import isfinite, sqrt
+from math import sqrt
 from typing import Any
 
 import numpy as np
 
-from minnet.layers.base import Layer, RowGradient
-from minnet.updates import CHUNK, SHARES, Optimizer, in_range
+from minnet.layers.base import Layer
+from minnet.updates import Optimizer, in_range
 
 
 class SGD(Optimizer):
@@ -285,39 +285,3 @@ def optimizer_from(config: dict[str, Any], model: Layer, loss: Layer | None = No
         return known[name](model, loss=loss, **settings)
     except (KeyError, TypeError) as error:
         raise ValueError(f"no optimizer fits {str(config)[:200]}: {error}") from None
-
-
-def gradient_norm(model: Layer, loss: Layer | None = None, pool: Executor | None = None) -> float:
-    """The length of all gradients together as one vector: sqrt of the sum of all squares. NaN or inf if one is.
-
-    Threads of `pool` share the work; the bits are the same without it.
-    """
-    gradients = [*model.named_gradients().values(), *(loss.named_gradients().values() if loss is not None else ())]
-    flat = [(g.values if isinstance(g, RowGradient) else g).reshape(-1) for g in gradients]
-    pieces = [values[start : start + CHUNK] for values in flat for start in range(0, values.size, CHUNK)]
-    shares = [pieces[k::SHARES] for k in range(SHARES)]
-    spread = map if pool is None or sum(values.size for values in flat) <= CHUNK else pool.map
-    return sqrt(sum(spread(_squares, shares)))
-
-
-def clip_factor(norm: float, limit: float) -> float:
-    """What gradients are to be multiplied by so that their norm is at most `limit` (Pascanu et al., arXiv 1211.5063).
-
-    All by the same factor: the step gets shorter and keeps its direction.
-    """
-    if not isfinite(norm):
-        raise ValueError(f"the gradient's norm is {norm}: there is no direction to keep")
-    return limit / norm if norm > limit else 1.0
-
-
-# Squares of float32 numbers leave its range above 1.8e19 and below 1e-23. A piece whose sum lies well inside is right
-# to about 1e-7; any other is summed again in float64, which also finds out whether it holds inf or NaN.
-def _squares(pieces: list[np.ndarray]) -> float:
-    total = 0.0
-    for piece in pieces:
-        part = float(np.einsum("i,i->", piece, piece))  # no BLAS: its bits would depend on the number of threads
-        if not 1e-20 < part < 1e30:
-            with np.errstate(over="ignore"):
-                part = float(np.square(piece, dtype=np.float64).sum())
-        total += part
-    return total

@@ -14,12 +14,13 @@ from tqdm import tqdm
 
 from minnet.checks import check_parts, check_run
 from minnet.functional import NoDistribution
+from minnet.gradients import clip_factor, gradient_norm
 from minnet.interrupt import Interrupt
 from minnet.keeper import Keeper
 from minnet.layers.base import Layer
 from minnet.losses import Loss
 from minnet.nonfinite import NonFiniteError, find_nonfinite
-from minnet.optimizers import Lookahead, Optimizer, clip_factor, gradient_norm
+from minnet.optimizers import Lookahead, Optimizer
 from minnet.progress import Progress, as_json
 from minnet.sharing import Plan, plan
 from minnet.workers import SHUFFLE, Batch, Crew, Outcome
@@ -221,7 +222,7 @@ class Trainer:
         rate = self._rate(progress)
         try:
             outcome = crew.step(batch, key)
-            norm = gradient_norm(self.model, self.loss, self.optimizer.pool)
+            norm = gradient_norm(self.model, self.loss)
         except NoDistribution:  # every score is -inf
             outcome, norm = Outcome(math.nan, 0, 0), math.nan
         if not (math.isfinite(outcome.loss) and math.isfinite(norm)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from fnmatch import fnmatchcase
 from math import inf, isfinite
@@ -16,7 +16,7 @@ from minnet.layers.base import Layer, RowGradient
 # An update is a handful of passes over weight, gradient and state. Walked in pieces of this many numbers, every pass
 # but the first finds its operands in the processor's cache, and no temporary array of a parameter's size is made.
 CHUNK = 131072
-SHARES = 4  # with a pool, pieces are dealt out to this many tasks; each number's arithmetic is the same either way
+TASKS = 4  # with a pool, this many take the next piece as long as there is one; a number's arithmetic stays the same
 
 
 def parameters(model: Layer, loss: Layer | None = None) -> dict[str, np.ndarray]:
@@ -125,22 +125,23 @@ class Optimizer:
         for count in counts:
             count += 1
         if self.pool is None or sum(piece.g.size for piece in pieces) <= CHUNK:
-            self._apply(pieces, scale, share=0)
+            self._apply(iter(pieces), scale, task=0)
         else:
-            tasks = [self.pool.submit(self._apply, pieces[k::SHARES], scale, k) for k in range(SHARES)]
-            for task in tasks:
-                task.result()
+            queue = iter(pieces)  # its next() is one step of the interpreter: no two tasks get the same piece
+            tasks = [self.pool.submit(self._apply, queue, scale, task) for task in range(TASKS)]
+            for each in tasks:
+                each.result()
         self.steps += 1
 
-    def _apply(self, pieces: list[Piece], scale: float, share: int) -> None:
+    def _apply(self, pieces: Iterator[Piece], scale: float, task: int) -> None:
         for w, g, state, rows, how in pieces:
             tables = (w, *state)
             if rows is not None:
-                w, *gathered = (self._scratch(share, 2 + k, g) for k in range(len(tables)))
+                w, *gathered = (self._scratch(task, 2 + k, g) for k in range(len(tables)))
                 state = tuple(gathered)
                 for table, part in zip(tables, (w, *state), strict=True):
                     np.take(table, rows, axis=0, out=part, mode="clip")  # rows are checked; "raise" would copy
-            free, copy = self._scratch(share, 0, g), self._scratch(share, 1, g)
+            free, copy = self._scratch(task, 0, g), self._scratch(task, 1, g)
             if how.decay and self.decoupled:
                 w *= 1 - how.rate * how.decay
             if scale != 1:
@@ -155,8 +156,8 @@ class Optimizer:
                 for table, part in zip(tables, (w, *state), strict=True):
                     table[rows] = part
 
-    def _scratch(self, share: int, index: int, like: np.ndarray) -> np.ndarray:
-        key = (share, index, like.dtype)
+    def _scratch(self, task: int, index: int, like: np.ndarray) -> np.ndarray:
+        key = (task, index, like.dtype)
         buffer = self._workspace.get(key)
         if buffer is None or buffer.size < like.size:
             buffer = self._workspace[key] = np.empty(max(CHUNK, like.size), like.dtype)

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from minnet import models
+from minnet.gradients import gradient_norm
 from minnet.layers import Layer
 from minnet.losses import SoftmaxCrossEntropy
-from minnet.optimizers import SGD, Adam, Optimizer, gradient_norm
+from minnet.optimizers import SGD, Adam, Optimizer
 from minnet.sharing import Plan, plan
 from minnet.workers import Batch, Crew
 from tests.benchmarks.common import Opened
@@ -135,7 +136,7 @@ def trained_by_minnet(case: Case, threads: int) -> Opened:
                 count += 1
                 rows = order[start : start + case.batch_size]
                 outcome = crew.step(Batch(x, rows, y[rows]), (0, 0, count))
-                if not (math.isfinite(outcome.loss) and math.isfinite(gradient_norm(model, loss, optimizer.pool))):
+                if not (math.isfinite(outcome.loss) and math.isfinite(gradient_norm(model, loss))):
                     raise FloatingPointError(f"{case.name}: the loss or the gradient is not finite")
                 optimizer.step()
 

@@ -82,6 +82,7 @@ TARGETS = {
     "layers/softmax": ["tests/test_layers.py", *contract("Softmax")],
     "optimizers": ["tests/test_optimizers.py"],
     "updates": ["tests/test_optimizers.py"],
+    "gradients": ["tests/test_gradients.py"],
     "schedules": ["tests/test_schedules.py"],
     "initializers": [
         "tests/test_initializers.py",

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from minnet.gradients import clip_factor, gradient_norm
 from minnet.layers.base import Layer, RowGradient
-from minnet.optimizers import SGD, Adam, AdamW, Lookahead, RMSProp, clip_factor, gradient_norm
+from minnet.optimizers import SGD, Adam, AdamW, Lookahead, RMSProp
 from minnet.schedules import Constant, Cosine, OneCycle, Step, Triangular, Warmup
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install -e .[proof]")

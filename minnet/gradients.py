@@ -1,0 +1,41 @@
+"""All gradients of a network as one vector: how long it is, and how it is cut short."""
+
+from __future__ import annotations
+
+from math import isfinite, sqrt
+
+import numpy as np
+
+from minnet.layers.base import Layer, RowGradient
+
+RUN = 8192  # numbers a BLAS sums by itself: of longer vectors it gives each of its threads a part, which moves the bits
+
+
+def gradient_norm(model: Layer, loss: Layer | None = None) -> float:
+    """The length of all gradients together as one vector: sqrt of the sum of all squares. NaN or inf if one is."""
+    gradients = [*model.named_gradients().values(), *(loss.named_gradients().values() if loss is not None else ())]
+    return sqrt(sum(_squares((g.values if isinstance(g, RowGradient) else g).reshape(-1)) for g in gradients))
+
+
+def clip_factor(norm: float, limit: float) -> float:
+    """What gradients are to be multiplied by so that their norm is at most `limit` (Pascanu et al., arXiv 1211.5063).
+
+    All by the same factor: the step gets shorter and keeps its direction.
+    """
+    if not isfinite(norm):
+        raise ValueError(f"the gradient's norm is {norm}: there is no direction to keep")
+    return limit / norm if norm > limit else 1.0
+
+
+# Squares of float32 numbers leave its range above 1.8e19 and below 1e-23. A run whose sum lies well inside is right to
+# about 1e-6; any other is summed again in float64, which also finds out whether it holds inf or NaN.
+def _squares(values: np.ndarray) -> float:
+    whole = values.size // RUN * RUN
+    runs, rest = values[:whole].reshape(-1, 1, RUN), values[whole:]
+    with np.errstate(over="ignore", invalid="ignore"):
+        sums = np.append(runs @ runs.transpose(0, 2, 1), rest @ rest)
+        unsure = np.flatnonzero(~((sums > 1e-20) & (sums < 1e30)))
+        sums = sums.astype(np.float64)
+        for run in unsure.tolist():
+            sums[run] = np.square(values[run * RUN : (run + 1) * RUN], dtype=np.float64).sum()
+    return float(sums.sum())
