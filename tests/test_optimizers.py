@@ -541,7 +541,7 @@ def test_state_that_does_not_fit_is_refused():
     assert optimizer.state_arrays()["W/sum"] is state["W/sum"]
     with pytest.raises(ValueError, match="no optimizer fits"):
         optimizer_from({"optimizer": "os.system"}, layer)
-    with pytest.raises(ValueError, match="fits {'optimizer': 'x{185}: 'x"):  # 200 characters of it
+    with pytest.raises(ValueError, match=r"fits {'optimizer': 'x{185}: 'x"):  # 200 characters of it
         optimizer_from({"optimizer": "x" * 300}, layer)
     with pytest.raises(ValueError, match="no optimizer fits"):
         optimizer_from({"optimizer": "SGD", "learning_rate": 0.1, "lr": 1}, layer)

@@ -46,7 +46,7 @@ def read_comments(path: Path, keys: Iterable[str]) -> dict[str, str]:
 def write_tables(
     out: Path,
     records: dict[str, Any],
-    matched: dict[str, Any],
+    matched: dict[str, dict[str, str]],
     missing: list[str],
     comments: dict[str, str],
     sheets: tuple[Sheet, ...],
@@ -54,49 +54,28 @@ def write_tables(
 ) -> None:
     """grades.csv for any spreadsheet, canvas.csv and moodle.csv for those systems' imports."""
     total = sum(sheet.points for sheet in sheets)
-    head = ["key", "name", "id", "points", "of", *(f"{s.number} {s.title}" for s in sheets), "comment"]
     rows = [
-        [
-            key,
-            r["name"],
-            r["id"],
-            r["earned"],
-            r["points"],
-            *(e["earned"] for e in r["exercises"]),
-            comments.get(key, ""),
-        ]
-        for key, r in records.items()
-    ]
-    _write(
-        out / "grades.csv",
-        head,
-        rows + [["", name, "", 0, total, *([""] * len(sheets)), "nothing handed in"] for name in missing],
-    )
-    canvas = [
-        [
-            r["name"],
-            r["id"],
-            matched.get(k, {}).get("sis", ""),
-            matched.get(k, {}).get("login", ""),
-            matched.get(k, {}).get("section", ""),
-            r["earned"],
-        ]
+        [k, r["name"], r["id"], r["earned"], r["points"], *(e["earned"] for e in r["exercises"]), comments.get(k, "")]
         for k, r in records.items()
+    ]
+    rows += [["", name, "", 0, total, *([""] * len(sheets)), "nothing handed in"] for name in missing]
+    head = ["key", "name", "id", "points", "of", *(f"{s.number} {s.title}" for s in sheets), "comment"]
+    _write(out / "grades.csv", head, rows)
+
+    def of(key: str, what: str) -> str:
+        return matched.get(key, {}).get(what, "")
+
+    canvas = [
+        [r["name"], r["id"], of(key, "sis"), of(key, "login"), of(key, "section"), r["earned"]]
+        for key, r in records.items()
         if r["system"] == "canvas"
     ]
     if canvas:
         columns = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", assignment]
         _write(out / "canvas.csv", columns, [["    Points Possible", "", "", "", "", total], *canvas])
     moodle = [
-        [
-            f"Participant {r['id']}",
-            r["name"],
-            matched.get(k, {}).get("email", ""),
-            r["earned"],
-            total,
-            comments.get(k, ""),
-        ]
-        for k, r in records.items()
+        [f"Participant {r['id']}", r["name"], of(key, "email"), r["earned"], total, comments.get(key, "")]
+        for key, r in records.items()
         if r["system"] == "moodle"
     ]
     if moodle:
