@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,22 @@ def check_parts(model: Layer, loss: Loss, optimizer: Optimizer | Lookahead) -> N
         raise ValueError(f"{loss!r} has parameters that nobody would update: pass loss=... to the optimizer")
 
 
+def unpacked(train: Any) -> tuple[Any, np.ndarray, np.ndarray | None]:
+    """(x, y, example weights or None) of training data; raises ValueError for anything but such a pair or triple."""
+    if _parts(train) not in (2, 3):
+        raise ValueError(f"training data is one argument, (x, y) or (x, y, example weights); got {_said(train)}")
+    x, y, *weights = train
+    return x, np.asarray(y), np.asarray(weights[0], np.float64) if weights else None
+
+
+def _parts(data: Any) -> int:
+    return len(data) if isinstance(data, (tuple, list)) else 0
+
+
+def _said(data: Any) -> str:
+    return f"{_parts(data)} parts" if _parts(data) else type(data).__name__
+
+
 def check_run(
     model: Layer,
     loss: Loss,
@@ -44,17 +61,19 @@ def check_run(
     """Raises ValueError for settings, data or labels that do not fit each other, the model or the loss."""
     x, y, weights = train
     waits = () if patience is None else (("patience", patience),)
-    if validation is not None and len(validation) != 2:
-        raise ValueError(f"validation is (x, y), without example weights; got {len(validation)} parts")
+    if validation is not None and _parts(validation) != 2:
+        raise ValueError(f"validation is (x, y), without example weights; got {_said(validation)}")
     for name, value in (("epochs", epochs), ("batch_size", batch_size), *waits):
         if not isinstance(value, (int, np.integer)) or value < 1:
             raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
     if patience is not None and validation is None:
         raise ValueError("patience waits for a lower validation loss: give validation data, or leave patience out")
+    if not isinstance(freeze_at, dict):
+        raise ValueError(f'freeze_at is a dictionary such as {{"1.b": 0.3}}, got {freeze_at!r}')
     learning = [place for place, _, _ in model.trainable()]
     if unknown := [place for place in freeze_at if place not in learning]:
         raise ValueError(f"freeze_at names {unknown[0]!r}; what learns is {', '.join(learning)}")
-    if wrong := [part for part in freeze_at.values() if not 0 <= part <= 1]:
+    if wrong := [part for part in freeze_at.values() if not (isinstance(part, Real) and 0 <= part <= 1)]:
         raise ValueError(f"freeze_at takes parts of the run, from 0 to 1, got {wrong[0]!r}")
     for name, inputs, targets in (("training", x, y), ("validation", *(validation or ([0], [0])))):
         examples = inputs.shape[0] if hasattr(inputs, "shape") else len(inputs)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minnet.checks import unpacked
 from minnet.functional import NoDistribution
 from minnet.gradients import clip_factor, gradient_norm
 from minnet.sharing import plan
@@ -45,8 +46,7 @@ def find_learning_rate(
     It ends early when the loss is no longer finite or four times its lowest. It works on copies: the trainer's
     model, loss and optimizer stay as they are.
     """
-    x, y = train[0], np.asarray(train[1])
-    weights = np.asarray(train[2], dtype=np.float64) if len(train) > 2 else None
+    x, y, weights = unpacked(train)
     if not (0 < lowest < highest < math.inf) or steps < 2:
         raise ValueError(f"rates rise from lowest to highest in 2 or more steps, got {lowest}, {highest}, {steps}")
     if not 0 <= smoothing < 1:

@@ -7,12 +7,13 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
-from minnet.checks import check_parts, check_run
+from minnet.checks import check_parts, check_run, unpacked
 from minnet.functional import NoDistribution
 from minnet.gradients import clip_factor, gradient_norm
 from minnet.interrupt import Interrupt
@@ -63,7 +64,7 @@ class Trainer:
         exact_batch_norm: bool = False,
     ) -> None:
         check_parts(model, loss, optimizer)
-        if clip_norm is not None and not 0 < clip_norm < math.inf:
+        if clip_norm is not None and not (isinstance(clip_norm, Real) and 0 < clip_norm < math.inf):
             raise ValueError(f"clip_norm is the longest gradient, a finite number above 0; got {clip_norm!r}")
         self.model, self.loss, self.optimizer = model, loss, optimizer
         self.schedule, self.seed, self.workers, self.piece = schedule, seed, workers, piece
@@ -96,8 +97,7 @@ class Trainer:
         model, not the best; without a folder, to which it could be saved, it raises KeyboardInterrupt then, so that
         nobody takes the model for trained.
         """
-        x, y = train[0], np.asarray(train[1])
-        weights = np.asarray(train[2], dtype=np.float64) if len(train) > 2 else None
+        x, y, weights = unpacked(train)
         check_run(
             self.model, self.loss, self.freeze_at, (x, y, weights), validation, epochs, batch_size, patience
         )  # fmt: skip

@@ -27,6 +27,7 @@ from minnet.layers import (
     Sequential,
     Softmax,
 )
+from minnet.learning_rate import find_learning_rate
 from minnet.losses import CrossEntropy, MeanSquaredError, SigmoidCrossEntropy, SoftmaxCrossEntropy
 from minnet.nonfinite import NonFiniteError
 from minnet.optimizers import SGD, Adam, Lookahead
@@ -483,9 +484,13 @@ def test_a_place_that_cannot_be_frozen_is_named():
         plain(freeze_at={"0.bias": 0.5}).fit((POINTS, LABELS), epochs=1, progress=False)
     with pytest.raises(ValueError, match="freeze_at takes parts of the run, from 0 to 1, got 30"):
         plain(freeze_at={"0.b": 30}).fit((POINTS, LABELS), epochs=1, progress=False)
+    with pytest.raises(ValueError, match=r"from 0 to 1, got '0.5'"):
+        plain(freeze_at={"0.b": "0.5"}).fit((POINTS, LABELS), epochs=1, progress=False)
+    with pytest.raises(ValueError, match=r"freeze_at is a dictionary .*, got \['0.b'\]"):
+        plain(freeze_at=["0.b"]).fit((POINTS, LABELS), epochs=1, progress=False)
 
 
-@pytest.mark.parametrize("norm", [0, -1, np.nan, np.inf])
+@pytest.mark.parametrize("norm", [0, -1, np.nan, np.inf, "1"])
 def test_a_clip_norm_that_clips_all_or_nothing_is_refused(norm):
     with pytest.raises(ValueError, match="clip_norm is the longest gradient"):
         plain(clip_norm=norm)
@@ -504,6 +509,12 @@ def test_scores_that_are_no_row_are_explained():
 def test_validation_and_inputs_of_another_form_are_named():
     with pytest.raises(ValueError, match=r"validation is \(x, y\).* got 3 parts"):
         plain().fit((POINTS, LABELS), (POINTS, LABELS, np.ones(45)), epochs=1)
+    with pytest.raises(ValueError, match=r"validation is .* got float"):
+        plain().fit((POINTS, LABELS), validation=0.1, epochs=1)
+    with pytest.raises(ValueError, match=r"training data is one argument.* got ndarray"):
+        plain().fit(POINTS, LABELS, epochs=1)
+    with pytest.raises(ValueError, match=r"training data is one argument.* got 1 parts"):
+        find_learning_rate(plain(), (POINTS,))
     with pytest.raises(ValueError, match="expects an array or a CSR matrix, got list"):
         predict(Sequential(Linear(4, 3)), POINTS.tolist())
 
