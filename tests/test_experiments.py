@@ -13,6 +13,7 @@ from tutorials.experiments.record import Record, parsed, parser, rounded, side_b
 QUICK = {
     "large_vocabulary": ["--part", "cost"],
     "crossvalidation": ["--seeds", "1"],
+    "generalisation": ["--seeds", "2"],
     "domains": ["--seeds", "1"],
     "sentiment": [],
     "shares": [],

@@ -180,9 +180,9 @@ show(figure, f"A two as written, three of its {kinds - 1} shifts by up to a pixe
 # $\pm\,2.78$ standard deviations$\,/\sqrt5$, where many seeds would have 1.96 (lesson 13). 2.78 is *Student's factor*
 # for five: a deviation that is itself estimated from so few may well be too small. We read the saved results.
 # %%
-saved = json.loads((ROOT / "tutorials" / "results" / "10.json").read_text(encoding="utf-8"))
+saved = json.loads((ROOT / "tutorials" / "results" / "generalisation.json").read_text(encoding="utf-8"))
 rows = saved["variants"]
-print(saved["command"], f"({saved['cpu_seconds']} seconds of one core)")
+print(saved["command"], f"({saved['seconds']:.0f} seconds)")
 for name, row in rows.items():
     train = np.mean([run["train_accuracy"] for run in row["runs"]])
     print(
@@ -229,8 +229,8 @@ show(
 # Most of the shelf, one by one, shows nothing. Not "does not work": with five seeds the intervals hold 0, and a point
 # of accuracy more or less would hide in them. But *together* they are worth four points, as much as twice the data, and
 # that whole interval is far from 0. Do they need each other, say because batch normalisation steadies the steps that
-# dropout and shifts make restless? One by one they add up to 2.0 points, so together they bring 2.0 more; but the
-# interval of that is 2.0 ± 2.6, so this, too, five seeds cannot say. Small gains that nobody sees may just add up. And
+# dropout and shifts make restless? One by one they add up to 1.5 points, so together they bring 2.6 more; but the
+# interval of that is 2.6 ± 4.6, so this, too, five seeds cannot say. Small gains that nobody sees may just add up. And
 # read single intervals with care: each misses its truth once in twenty, so of ten independent ones at least one does in
 # four tables out of ten ($1 - 0.95^{10} = 0.40$; ours share the plain runs, so this is rough).
 #

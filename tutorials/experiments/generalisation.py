@@ -1,6 +1,6 @@
 """Lesson 10: each thing that should help a network on new examples, switched on alone and measured.
 
-python -m tutorials.experiments.generalisation          writes tutorials/results/10.json (a minute or two of one core)
+python -m tutorials.experiments.generalisation          a minute or two
 
 A small convolutional network learns digits from 100 images and is tested on 1,597 others. A seed chooses the
 100 images, the initial weights and the order; with the same seed, all variants get the same 100 images, so that
@@ -9,11 +9,7 @@ differences to "plain" are taken seed by seed. The error bars are 95 % Student i
 
 from __future__ import annotations
 
-import argparse
-import json
-import time
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,8 +35,8 @@ from minnet.losses import SoftmaxCrossEntropy
 from minnet.optimizers import SGD
 from minnet.schedules import OneCycle
 from minnet.training import Trainer, predict
+from tutorials.experiments.record import Record, parsed, parser
 
-RESULT = Path(__file__).resolve().parent.parent / "results" / "10.json"
 TRAINING, EPOCHS, BATCH, WIDTH = 100, 60, 20, 16
 
 
@@ -120,17 +116,15 @@ def interval(values: np.ndarray) -> tuple[float, float]:
     return float(values.mean()), float(half)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tutorials.experiments.generalisation", description=__doc__)
-    parser.add_argument("--seeds", type=int, default=5, help="how many seeds (default 5)")
-    args = parser.parse_args()
+def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
+    options = parser(__doc__, seeds=5)
+    args = parsed(options, argv)
     if args.seeds < 2:
-        parser.error("a spread needs two seeds or more")
-    seeds = list(range(args.seeds))
-    started = time.process_time()
+        options.error("a spread needs two seeds or more")
+    record = Record("generalisation", args, argv)
     runs = {}
     for name in VARIANTS:
-        runs[name] = [run(name, seed) for seed in seeds]
+        runs[name] = [run(name, seed, epochs=2 if args.quick else EPOCHS) for seed in range(args.seeds)]
         print(f"{name:<24}{[round(100 * r['test_accuracy'], 1) for r in runs[name]]}", flush=True)
     rows = {}
     plain = np.array([r["test_accuracy"] for r in runs["plain"]])
@@ -142,20 +136,7 @@ def main() -> None:
             "test_accuracy": mean, "interval": half, "difference": difference, "difference_interval": around,
             "test_loss": float(np.mean([r["test_loss"] for r in found])), "runs": found,
         }  # fmt: skip
-    result = {
-        "command": f"python -m tutorials.experiments.generalisation --seeds {len(seeds)}",
-        "cpu_seconds": round(time.process_time() - started),
-        "seeds": seeds,
-        "about": __doc__,
-        "training_images": TRAINING,
-        "test_images": 1797 - 2 * TRAINING,
-        "variants": rows,
-    }
-    print(f"{result['cpu_seconds']} seconds of one core")
-    if args.seeds == parser.get_default("seeds"):
-        RESULT.parent.mkdir(exist_ok=True)
-        RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-        print(f"written: {RESULT}")
+    return record.save({"training_images": TRAINING, "test_images": 1797 - 2 * TRAINING, "variants": rows})
 
 
 if __name__ == "__main__":

@@ -18,11 +18,16 @@ import numpy as np
 RESULTS = Path(__file__).parent.parent / "results"
 
 
-def parser(description: str | None, seeds: int = 3, jobs: bool = False) -> argparse.ArgumentParser:
-    """The options that all experiments have, and `--jobs` for those whose parts can run side by side."""
+def parser(
+    description: str | None, seeds: int | None = 3, usual: str = "%(default)s", jobs: bool = False
+) -> argparse.ArgumentParser:
+    """The options that all experiments have, and `--jobs` for those whose parts can run side by side.
+
+    An experiment that has no one usual number of seeds gives None, and says in `usual` what it will be.
+    """
     made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--quick", action="store_true", help="a few seconds on little data, to see that it runs")
-    made.add_argument("--seeds", type=int, default=seeds, help="runs with seeds 0, 1, ... (default: %(default)s)")
+    made.add_argument("--seeds", type=int, default=seeds, help=f"runs with seeds 0, 1, ... (default: {usual})")
     made.add_argument("--data", help="the folder where data sets lie and are put")
     made.add_argument("--out", help="the result's file (default: in tutorials/results/ after a whole run)")
     if jobs:

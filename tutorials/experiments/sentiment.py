@@ -188,7 +188,7 @@ def groups(names: Sequence[str]) -> list[tuple[str, ...]]:
 
 
 def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
-    options = parser(__doc__, seeds=0, jobs=True)
+    options = parser(__doc__, seeds=None, usual="3, of vader 5", jobs=True)
     options.add_argument("dataset", nargs="?", choices=sorted(MEASURE), default="tweeteval")
     options.add_argument("--models", nargs="*", choices=CANDIDATES, help="only these candidates")
     options.add_argument("--more", help="a data set whose texts train as well, such as vader")
