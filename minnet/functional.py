@@ -149,7 +149,9 @@ def gelu(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     y = np.empty_like(x)
     slope = np.empty_like(y)
     if x.dtype != np.float32:
-        below = (1 + erf(x / np.sqrt(2))) / 2
+        from scipy.special import ndtr
+
+        below = ndtr(x)  # (1 + erf(x / sqrt(2))) / 2 keeps one digit of it at x = -8
         np.multiply(x, below, out=y)
         np.add(below, x * np.exp(-x * x / 2) / np.sqrt(2 * np.pi), out=slope)
         return y, slope

@@ -12,6 +12,7 @@ from sklearn.datasets import load_digits
 from minnet.functional import entropy, log_softmax, logsumexp, softmax, softmax_jacobian
 from minnet.gradcheck import gradcheck
 from minnet.layers import (
+    GELU,
     AttentionPool,
     BatchNorm,
     Conv2d,
@@ -311,6 +312,12 @@ def test_no_false_alarm_on_deep_networks():
         model: Layer = cnn6((4, 4, 1), 3, [0], [1], seed=seed, widths=(2, 2))
         report = gradcheck(model.train(seed % 2 == 0), normal(3, 4, 4, 1, seed=seed), seed=seed)
         assert len(report) == 15
+
+
+def test_no_false_alarm_on_a_tail():
+    """Far below zero, GELU and its slope are as small as the rounding of 1, and must be exact all the same."""
+    for x in (-6.5, -8.0, -9.5):
+        gradcheck(GELU(), np.array([[x], [-40.0]]))
 
 
 def test_no_false_alarm_on_a_steep_softmax():
