@@ -7,6 +7,7 @@ channels are repeated to match. The rows are walked in blocks that stay in the p
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -30,10 +31,14 @@ def wide(x: np.ndarray, like: np.ndarray) -> tuple[np.ndarray, int]:
     """
     order = sorted(range(like.ndim - 1), key=lambda axis: -abs(like.strides[axis]))
     flat = x.transpose(*order, -1).reshape(-1, x.shape[-1])
-    repeats = 1
-    while flat.size and flat.shape[0] % (2 * repeats) == 0 and 2 * repeats * x.shape[-1] <= _WIDTH:
-        repeats *= 2
+    repeats = _divisor(flat.shape[0], _WIDTH // max(1, x.shape[-1]))
     return flat.reshape(-1, repeats * x.shape[-1]), repeats
+
+
+@cache
+def _divisor(count: int, most: int) -> int:
+    """The largest divisor of `count` up to `most`, at least 1."""
+    return next((number for number in range(min(count, most), 1, -1) if count % number == 0), 1)
 
 
 def repeated(v: np.ndarray, repeats: int) -> np.ndarray:
@@ -60,7 +65,7 @@ def moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def total(x: np.ndarray) -> np.ndarray:
-    """The sum over all but the channels of x (..., C): (C,). A product with ones runs at matrix-multiply speed."""
+    """The sum over all but the channels of x (..., C): (C,). A product with ones is one pass at the speed of memory."""
     X, repeats = wide(x, x)
     return (np.ones(len(X), x.dtype) @ X).reshape(repeats, -1).sum(axis=0)
 

@@ -29,8 +29,8 @@ from minnet.memory import Geometry, Workspace, images, pad, positions
 # products instead of 144. Summed over input channels, each of the 36 is a matrix product, and so are the
 # transforms. Any distinct points are right; with 0, ±3/4, ±3/2 every constant of A and B is a short binary fraction
 # (G's, such as 64/81, are rounded) and the rounding error is half of that with the customary 0, ±1, ±2: in float32
-# about 6e-7 of the output's size with 32 channels and 1.5e-6 with 256 (tests/test_kernels.py holds it to that), against
-# 2e-7 to 4e-7 of the plain sum.
+# about 6e-7 of the output's size with 32 channels and 1.5e-6 with 256 (tests/test_kernels.py holds them below 9e-7 and
+# 2e-6), against 2e-7 to 4e-7 of the plain sum.
 _POINTS = (0.0, 0.75, -0.75, 1.5, -1.5)
 _TILE = 4
 FEW_TILES = 16  # a filter's transform costs as much as that many tiles save

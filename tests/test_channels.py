@@ -86,9 +86,11 @@ def test_sums_of_a_batch_norm_hold_for_a_dy_of_another_layout():
     [
         ((64, 8, 8, 3), 2, 2048),  # 2048 * 3 numbers fit into a row of 8192, twice as many do not
         ((64, 8, 8, 8), 4, 1024),  # exactly
-        ((6, 4, 4, 2), 3, 32),  # 96 = 3 * 32 rows
+        ((63, 31, 31, 32), 279, 217),  # 60,543 = 279 * 217, and no divisor lies between 217 and 256
+        ((6, 4, 4, 2), 1, 96),
         ((5, 5000), 5, 1),
-        ((7, 2), 7, 1),
+        ((7, 2), 1, 7),
+        ((4099, 32), 4099, 1),  # a prime
         ((0, 2), 0, 1),
     ],
 )
