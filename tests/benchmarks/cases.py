@@ -114,7 +114,7 @@ def all_cases() -> dict[str, Case]:
 
 
 def trained_by_minnet(case: Case, threads: int) -> Opened:
-    """minnet's turn: every step is what the Trainer does, gathering and normalising the uint8 images included."""
+    """minnet's turn: the Trainer's step but for its schedule and progress bar; images are gathered and normalised."""
     model = case.model().train()
     model.need_dx(False)
     loss, optimizer = SoftmaxCrossEntropy(case.label_smoothing), case.optimizer(model)

@@ -170,10 +170,13 @@ def summary(
     return rows
 
 
-def best_rival(rows: list[dict[str, Any]], kind: str) -> dict[str, Any] | None:
-    """Of the sides whose name starts with `kind`, the fastest: the one that counts."""
-    found = [row for row in rows if row["side"].startswith(kind)]
-    return max(found, key=lambda row: row["examples_per_second"], default=None)
+def worst(rows: list[dict[str, Any]], kind: str, key: str = "ratio", extras: bool = True) -> dict[str, float] | None:
+    """minnet's lowest median ratio over the sides whose name starts with `kind`: their best way is the one that counts.
+
+    Without `extras`, only over those whose name has no ", ..." behind it: what the side does unless asked for more.
+    """
+    counted = [row for row in rows if row["side"].startswith(kind) and (extras or ", " not in row["side"])]
+    return min((row[key] for row in counted if key in row), key=lambda spread: spread["median"], default=None)
 
 
 # -- one side alone, in a process of its own: its speed and its peak memory -------------------------------------
@@ -204,12 +207,6 @@ def apart(rows: list[dict[str, Any]], rounds: int, script: str, *arguments: str)
         row |= {"peak_mib": max(run["peak_mib"] for run in found[row["side"]]), "alone": 1 / statistics.median(theirs)}
         if row["side"] != "minnet":
             row["ratio_alone"] = dict(zip(("median", "min", "max"), ratio(mine, theirs), strict=True))
-
-
-def best_alone(rows: list[dict[str, Any]], kind: str) -> dict[str, float] | None:
-    """minnet's ratio over the fastest of the sides whose name starts with `kind`, each in a process of its own."""
-    found = [row for row in rows if row["side"].startswith(kind) and "ratio_alone" in row]
-    return max(found, key=lambda row: row["alone"])["ratio_alone"] if found else None
 
 
 def _alone(*command: str) -> dict[str, Any]:
@@ -244,9 +241,9 @@ def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     print()
 
 
-def spread(values: dict[str, float]) -> str:
-    """1.23 (1.10-1.31)"""
-    return f"{values['median']:.2f} ({values['min']:.2f}-{values['max']:.2f})"
+def spread(values: dict[str, float] | None) -> str:
+    """1.23 (1.10-1.31), or nothing."""
+    return "" if values is None else f"{values['median']:.2f} ({values['min']:.2f}-{values['max']:.2f})"
 
 
 def write(path: Path | None, about: dict[str, Any], results: Any) -> None:

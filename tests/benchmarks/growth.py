@@ -87,15 +87,16 @@ def by_workers(args: argparse.Namespace) -> tuple[dict[float, list[float]], list
 def by_examples(args: argparse.Namespace) -> tuple[dict[float, list[float]], list[float]]:
     """Seconds that Trainer.fit takes for one epoch, everything included, against the number of examples."""
     found: dict[float, list[float]] = {float(n): [] for n in (256, 512, 1024, 2048, 4096)}
-    for _ in range(min(args.rounds, 3)):
-        for count in found:
+    for number in range(-1, min(args.rounds, 3)):  # the first turn, when everything is cold, does not count
+        for count in list(found)[:: -1 if number % 2 else 1]:
             x, y = images(int(count))
             model = models.cnn6((32, 32, 3), CLASSES, MEAN, STD)
             trainer = Trainer(model, SoftmaxCrossEntropy(), SGD(model, 0.05, momentum=0.9), workers=args.threads)
             clock = time.process_time if args.cpu_time else time.perf_counter
             start = clock()
             trainer.fit((x, y), epochs=1, progress=False)
-            found[count].append(clock() - start)
+            if number >= 0:
+                found[count].append(clock() - start)
     return found, [statistics.median(times) for times in found.values()]
 
 

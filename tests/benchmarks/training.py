@@ -76,28 +76,27 @@ def measure(case: Case, args: argparse.Namespace, about: dict[str, Any]) -> dict
         seconds["MLPClassifier"] = [took / batches for took in seconds["MLPClassifier"]]
     rows = common.summary(seconds, case.batch_size, flops, about)
     common.apart(rows, args.alone_rounds, SCRIPT, case.name, "--threads", str(args.threads))
-    spreads = ({key: common.spread(row[key]) for key in ("ratio", "ratio_alone") if key in row} for row in rows)
     common.table(
         ("side", "examples/s", "minnet's ratio", "of the ceiling", "peak MiB", "alone, examples/s", "ratio alone"),
-        [(row["side"], row["examples_per_second"], said.get("ratio", ""), f"{row['share_of_ceiling']:.0%}",
-          row.get("peak_mib", ""), row.get("alone", ""), said.get("ratio_alone", ""))
-         for row, said in zip(rows, spreads, strict=True)],
+        [(row["side"], row["examples_per_second"], common.spread(row.get("ratio")), f"{row['share_of_ceiling']:.0%}",
+          row.get("peak_mib", ""), row.get("alone", ""), common.spread(row.get("ratio_alone"))) for row in rows],
     )  # fmt: skip
     return {"case": case.name, "batch_size": case.batch_size, "workers": chosen.workers, "piece": chosen.piece,
             "flops": flops, "sides": rows, **verdict(rows)}  # fmt: skip
 
 
 def verdict(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """minnet over each rival's best way, in speed and in memory."""
-    found: dict[str, Any] = {}
-    for kind in ("torch", "MLPClassifier"):
-        if best := common.best_rival(rows, kind):
-            found[f"over_{kind}"] = best["ratio"]
-            if alone := common.best_alone(rows, kind):
-                found[f"alone_over_{kind}"] = alone
-                least = min(row["peak_mib"] for row in rows if row["side"].startswith(kind))
-                found[f"memory_over_{kind}"] = rows[0]["peak_mib"] / least
-    return found
+    """minnet over each rival's best way, and over PyTorch's without its fused optimizers; in speed and in memory."""
+    found = {
+        "over_torch": common.worst(rows, "torch", extras=False),
+        "alone_over_torch": common.worst(rows, "torch", "ratio_alone", extras=False),
+        "over_fused": common.worst(rows, "torch"),
+        "alone_over_fused": common.worst(rows, "torch", "ratio_alone"),
+        "over_MLPClassifier": common.worst(rows, "MLPClassifier"),
+        "alone_over_MLPClassifier": common.worst(rows, "MLPClassifier", "ratio_alone"),
+    }
+    memory = [row["peak_mib"] for row in rows if row["side"].startswith("torch") and "peak_mib" in row]
+    return found | {"memory_over_torch": rows[0]["peak_mib"] / min(memory) if memory else None}
 
 
 def run_alone(case: Case, side: str, threads: int) -> None:
@@ -131,12 +130,17 @@ def main() -> None:
     common.print_machine(about)
     print(numpy_ml() + "\n")
     results = [measure(case, args, about) for case in chosen]
+    shown = ("over_torch", "over_fused", "over_MLPClassifier")
+    for title, prefix in (("in one process", ""), ("a process for each side", "alone_")):
+        if any(r[prefix + "over_torch"] for r in results):
+            common.table(
+                (title, "over PyTorch", "fused optimizers, too", "over MLPClassifier"),
+                [(r["case"], *(common.spread(r[prefix + key]) for key in shown)) for r in results],
+            )
     common.table(
-        ("case", "over PyTorch's best", "both alone", "over MLPClassifier", "memory over PyTorch's least"),
-        [(r["case"],
-          *(common.spread(r[k]) if k in r else "" for k in ("over_torch", "alone_over_torch", "over_MLPClassifier")),
-          r.get("memory_over_torch", "")) for r in results],
-    )  # fmt: skip
+        ("case", "examples/s", "peak memory over PyTorch's least"),
+        [(r["case"], r["sides"][0]["examples_per_second"], r["memory_over_torch"] or "") for r in results],
+    )
     common.write(args.out, about, results)
 
 

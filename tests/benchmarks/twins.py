@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from minnet.losses import SoftmaxCrossEntropy
 from tests.benchmarks.cases import BUCKETS, CLASSES, MEAN, STD, Case
@@ -116,6 +118,15 @@ def make(case: Case, sparse: bool = False, channels_last: bool = False, **settin
     torch.manual_seed(0)
     network = Bag(sparse) if case.text else NETWORKS[case.twin](**settings)
     return network.to(memory_format=torch.channels_last) if channels_last else network  # type: ignore[call-overload]
+
+
+def fold(network: nn.Module) -> nn.Module:
+    """Batch norms that follow a convolution become part of it, as in minnet's Predictor; for evaluation."""
+    for block in [module for module in network.modules() if isinstance(module, nn.Sequential)]:
+        for place, (conv, norm) in enumerate(pairwise(block)):
+            if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                block[place], block[place + 1] = fuse_conv_bn_eval(conv, norm), nn.Identity()
+    return network
 
 
 def optimizers(case: Case, network: nn.Module, sparse: bool, fused: bool) -> list[torch.optim.Optimizer]:
