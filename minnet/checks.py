@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from numbers import Real
 from typing import Any
 
@@ -9,27 +10,49 @@ import numpy as np
 
 from minnet.formatting import count
 from minnet.layers.base import Layer
-from minnet.layers.softmax import Softmax
-from minnet.losses import Loss, MeanSquaredError, SoftmaxCrossEntropy
+from minnet.layers.dropout import Dropout
+from minnet.losses import Loss, MeanSquaredError, SigmoidCrossEntropy, SoftmaxCrossEntropy
 from minnet.optimizers import Lookahead, Optimizer
 
 
 def check_parts(model: Layer, loss: Loss, optimizer: Optimizer | Lookahead) -> None:
-    """Raises ValueError when model, loss and optimizer do not belong together."""
+    """Raises ValueError when model, loss and optimizer are not such, or do not belong together."""
+    parts: Any = (
+        ("model", model, Layer, "a layer such as Sequential(...)"),
+        ("loss", loss, Loss, "a Loss such as SoftmaxCrossEntropy()"),
+        ("optimizer", optimizer, (Optimizer, Lookahead), "an Optimizer such as Adam(model, learning_rate=1e-3)"),
+    )
+    for name, part, kind, such in parts:
+        if not isinstance(part, kind):
+            raise ValueError(f"the {name} must be {such}, got {part!r}: the order is Trainer(model, loss, optimizer)")
     last: Any = model
-    while getattr(last, "layers", ()):
-        last = last.layers[-1]
-    twice = isinstance(last, Softmax) or type(last).__name__ == "Softmax"  # the library's, or one that a learner wrote
-    if isinstance(loss, SoftmaxCrossEntropy) and twice:
+    while inner := [layer for layer in getattr(last, "layers", ()) if not isinstance(layer, Dropout)]:
+        last = inner[-1]
+    names = {kind.__name__ for kind in type(last).__mro__}  # the library's layer, or one that a learner wrote
+    twice = [name for name in ("Softmax", "Sigmoid") if name in names]
+    if twice and isinstance(loss, (SoftmaxCrossEntropy, SigmoidCrossEntropy)):
+        instead = ", or use CrossEntropy" * (twice == ["Softmax"])
         raise ValueError(
-            "the model ends in Softmax and the loss is SoftmaxCrossEntropy, which applies softmax itself: twice "
-            "would flatten every probability. Leave the Softmax layer out, or use CrossEntropy."
+            f"the model ends in {twice[0]} and the loss is {type(loss).__name__}, which makes probabilities of scores "
+            f"itself: twice would flatten every probability. Leave the {twice[0]} layer out{instead}."
         )
     updates = optimizer.optimizer if isinstance(optimizer, Lookahead) else optimizer
     if all(updates.model is not layer for _, layer in model.walk()):
         raise ValueError("the optimizer was made for another model, which it would go on updating: make it anew")
     if next(loss.trainable(), None) is not None and updates.loss is not loss:
         raise ValueError(f"{loss!r} has parameters that nobody would update: pass loss=... to the optimizer")
+
+
+def check_settings(schedule: Any, seed: Any, clip_norm: Any, augment: Any) -> None:
+    """Raises ValueError when a setting of the Trainer is of the wrong kind."""
+    if schedule is not None and (isinstance(schedule, type) or not callable(schedule)):
+        raise ValueError(f"schedule is a function of progress in [0, 1], such as OneCycle(); got {schedule!r}")
+    if not (isinstance(seed, (int, np.integer)) and seed >= 0):
+        raise ValueError(f"seed must be a whole number of at least 0, got {seed!r}")
+    if clip_norm is not None and not (isinstance(clip_norm, Real) and 0 < float(clip_norm) < inf):
+        raise ValueError(f"clip_norm is the longest gradient, a finite number above 0; got {clip_norm!r}")
+    if augment is not None and not callable(augment):
+        raise ValueError(f"augment is a function of (x, rng, epoch, indices), got {augment!r}")
 
 
 def unpacked(train: Any) -> tuple[Any, np.ndarray, np.ndarray | None]:
@@ -76,6 +99,9 @@ def check_run(
     if wrong := [part for part in freeze_at.values() if not (isinstance(part, Real) and 0 <= part <= 1)]:
         raise ValueError(f"freeze_at takes parts of the run, from 0 to 1, got {wrong[0]!r}")
     for name, inputs, targets in (("training", x, y), ("validation", *(validation or ([0], [0])))):
+        if np.asarray(targets).ndim == 0:  # None, or a sparse matrix
+            kind = type(np.asarray(targets).item()).__name__
+            raise ValueError(f"the {name} targets must be an array or a list, one an example, got {kind}")
         examples = inputs.shape[0] if hasattr(inputs, "shape") else len(inputs)
         if examples != len(targets):
             raise ValueError(f"the {name} data has {examples} inputs but {len(targets)} targets")
@@ -93,11 +119,16 @@ def check_run(
             counted = targets[targets != getattr(loss, "ignore_index", None)]
             classes: Any = getattr(loss, "classes", scores.shape[1])  # a loss may own the last layer
             if counted.size and not (counted.min() >= 0 and counted.max() < classes):
-                single = "; for one yes or no pass rows of floats, y[:, None].astype(np.float32)" * (classes == 1)
+                single = "; for one yes or no SigmoidCrossEntropy takes y[:, None].astype(np.float32)" * (classes == 1)
                 raise ValueError(
                     f"the {name} labels run from {counted.min()} to {counted.max()}, but the model gives "
                     f"{count(classes, 'score')}: labels must be 0..{classes - 1}{single}"
                 )
-        loss.replica().forward(scores, targets[:1], None, 1.0)  # raises for targets of another kind
+        probe, one = loss.replica().eval(), targets[:1]
+        whole = probe.forward(scores, one, None, 1.0)  # raises for targets of another kind
+        trials = ("denominator", None, 2.0), ("weights", np.array([0.5]), 1.0)
+        for argument, w, d in trials[: 1 if weights is None else 2]:
+            if not np.isclose(2 * probe.forward(scores, one, w, d), whole, rtol=1e-3, equal_nan=True):
+                raise ValueError(f"{loss!r} ignores its argument {argument}: it is sum(weights * losses) / denominator")
         if loss.denominator(targets, weights if name == "training" else None) == 0:
             raise ValueError(f"no example of the {name} data counts: all have the weight 0, or labels to ignore")

@@ -104,7 +104,9 @@ def check_labels(labels: np.ndarray, classes: int) -> np.ndarray:
     """`labels` as an array, after making sure that they are integers in 0..classes-1 (ValueError otherwise)."""
     labels = np.asarray(labels)
     if labels.dtype.kind not in "iu":
-        raise ValueError(f"labels must be integers, got {labels.dtype}: use labels.astype(np.int64)")
+        numbers = labels.dtype.kind in "bf"
+        cure = "labels.astype(np.int64), if none is NaN" if numbers else "np.unique(labels, return_inverse=True)[1]"
+        raise ValueError(f"labels must be integers, got {labels.dtype}: use {cure}")
     if labels.size and (labels.min() < 0 or labels.max() >= classes):
         wrong = labels.min() if labels.min() < 0 else labels.max()
         raise ValueError(f"label {wrong} is outside 0..{classes - 1}: there are {classes} classes, counted from 0")

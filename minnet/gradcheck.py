@@ -11,6 +11,7 @@ import scipy.sparse
 
 from minnet.differences import Checked, GradientError, as_float64, check_gradient, grain
 from minnet.layers.base import Layer, RowGradient
+from minnet.losses import Loss
 
 __all__ = ["Checked", "GradientError", "check_gradient", "gradcheck", "gradcheck_loss"]
 
@@ -80,7 +81,8 @@ def gradcheck_loss(
 ) -> dict[str, Checked]:
     """The same for a loss: `loss.forward(logits, targets, **arguments)` is a number, `loss.backward()` its dlogits.
 
-    Checks the parameters of a loss that has some, too. arguments: weights, denominator.
+    Checks the parameters of a loss that has some, too. arguments: weights, denominator. A `Loss` is also held to what
+    it promises about these two: the loss and gradient of a batch are the sums of those of its parts.
     """
     loss = copy.deepcopy(loss)
     if isinstance(loss, Layer):
@@ -121,7 +123,36 @@ def gradcheck_loss(
             claimed[place], lambda _: forward(), array, name=f"{name}: {_d(place)}", batch=len(logits),
             context={"x": logits}, rng=np.random.default_rng(seed), tolerance=tolerance,
         )  # fmt: skip
+    if isinstance(loss, Loss):
+        _adds_up(name, loss, restart, logits, np.asarray(targets))
     return report
+
+
+def _adds_up(name: str, loss: Loss, restart: Callable[[], None], logits: np.ndarray, targets: np.ndarray) -> None:
+    """A Trainer's workers add the losses and gradients of a batch's parts, which share its weights' denominator."""
+    weights = np.linspace(1, 2, len(logits))
+    denominator = loss.denominator(targets, weights)
+
+    def run(rows: slice, w: np.ndarray, d: float) -> tuple[float, np.ndarray]:
+        restart()
+        return loss.forward(logits[rows], targets[rows], w[rows], d), np.array(loss.backward())
+
+    def same(a: Any, b: Any) -> bool:
+        return np.allclose(a, b, rtol=1e-8, atol=1e-8 * np.abs(b[np.isfinite(b)]).max(initial=0), equal_nan=True)
+
+    whole = run(slice(None), weights, denominator)
+    half = len(logits) // 2
+    parts = [run(rows, weights, denominator) for rows in (slice(half), slice(half, None)) if len(logits[rows])]
+    doubled, divided = run(slice(None), 2 * weights, denominator), run(slice(None), weights, 2 * denominator)
+    for index, part in enumerate(("forward", "backward")):
+        value = np.asarray(whole[index])
+        if not same(divided[index], value / 2):
+            raise GradientError(f"{name}: {part} does not divide by the argument denominator")
+        if not same(doubled[index], value * 2):
+            raise GradientError(f"{name}: {part} does not multiply each example by its weight, the argument weights")
+        of_parts = [part[index] for part in parts]
+        if not same(np.concatenate(of_parts) if index else sum(of_parts), value):
+            raise GradientError(f"{name}: {part} over a batch is not the sum over two parts of it")
 
 
 def _precise(name: str, results: Callable[[], dict[str, Any]], arrays: list[np.ndarray], dy: np.ndarray) -> None:

@@ -48,12 +48,14 @@ def to_torch(model: Layer, input_shape: Any = None, names: Names | None = None) 
 
 
 def from_torch(model: Layer, state: Mapping[str, Any], input_shape: Any = None, names: Names | None = None) -> None:
-    """Writes a PyTorch `state_dict` (tensors on the CPU, or arrays) into the model; the inverse of `to_torch`.
+    """Writes a PyTorch `state_dict` (tensors or arrays) into the model; the inverse of `to_torch`.
 
     Raises ValueError naming what is missing, unexpected or of another shape, before anything is written.
     """
     pairs = list(_pairs(model, input_shape, names or {}))
-    found = {key: np.asarray(value) for key, value in state.items() if key.rpartition(".")[2] != COUNTER}
+    if not isinstance(state, Mapping):
+        raise ValueError(f"from_torch takes a state_dict, got {type(state).__name__}: pass module.state_dict()")
+    found = {key: _array(value) for key, value in state.items() if key.rpartition(".")[2] != COUNTER}
     expected = {key: tuple(array.shape[axis] for axis in axes) for key, array, axes, _, _ in pairs}
     problems = [f"'{key}' is missing" for key in expected.keys() - found.keys()]
     problems += [f"'{str(key)[:80]}' is unexpected" for key in found.keys() - expected.keys()]
@@ -69,6 +71,14 @@ def from_torch(model: Layer, state: Mapping[str, Any], input_shape: Any = None, 
         array[...] = theirs if order is None else theirs[order]
 
 
+def _array(value: Any) -> np.ndarray:
+    """A tensor as an array: learned or not, on any device, and of a precision that NumPy lacks (bfloat16) too."""
+    if hasattr(value, "detach"):
+        value = value.detach().cpu()
+        value = value.double() if value.is_floating_point() else value
+    return np.asarray(value)
+
+
 def _pairs(model: Layer, input_shape: Any, names: Names) -> Iterator[tuple[str, np.ndarray, Any, Any, Layer]]:
     """(PyTorch's key, our array, axes that turn ours into theirs, order of features, layer), for every array.
 
@@ -76,6 +86,7 @@ def _pairs(model: Layer, input_shape: Any, names: Names) -> Iterator[tuple[str, 
     """
     orders = _orders(model, input_shape)
     unused = set(names)
+    used: set[str] = set()
     for place, layer in model.walk():
         own = place.rstrip(".")
         unused.discard(own)
@@ -92,7 +103,11 @@ def _pairs(model: Layer, input_shape: Any, names: Names) -> Iterator[tuple[str, 
             elif isinstance(layer, Linear) and array.ndim == 2:
                 axes = (1, 0)
             order = None if isinstance(layer, Linear) and name == "b" else orders.get(place)
-            yield f"{prefix}.{NAMES.get(name, name)}".lstrip("."), array, axes, order, layer
+            key = f"{prefix}.{NAMES.get(name, name)}".lstrip(".")
+            if key in used:
+                raise ValueError(f"names: two layers would be '{key}': give each a name of its own")
+            used.add(key)
+            yield key, array, axes, order, layer
     if unused:
         raise ValueError(f"names: the model has no layer {min(unused)!r}; its layers are called by place, such as '1'")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,12 @@ class Loss(Layer):
     The division by D happens here and nowhere else. Whoever computes a batch in pieces passes the
     `denominator` of the whole batch, so that the pieces' losses and gradients simply add up.
     """
+
+    def __init_subclass__(cls) -> None:
+        try:
+            inspect.signature(cls.forward).bind(*[None] * 5)
+        except TypeError:
+            raise TypeError(f"{cls.__name__}.forward takes (scores, targets, weights=None, denominator=None)") from None
 
     # A loss is a layer without an input gradient to wait for: it can own parameters ("loss.W"), be frozen,
     # converted, described and replicated like any other. Only its signatures differ.
@@ -104,9 +111,10 @@ class _OverClasses(Loss):
                 targets = np.where(targets == self.ignore_index, 0, targets)
             return one_hot(targets, classes, dtype)
         if targets.ndim != 2 or targets.shape[1] != classes or targets.dtype.kind != "f":
+            cures = {(1,): ": use y[:, 0]", (classes,): ": use y.argmax(axis=1), or y.astype(np.float32)"}
             raise ValueError(
                 f"{self!r}: targets must be integer labels (N,) or probabilities (N, {classes}), "
-                f"got {targets.dtype} {targets.shape}"
+                f"got {targets.dtype} {targets.shape}{cures.get(targets.shape[1:], '')}"
             )
         if not (targets >= 0).all() or np.abs(targets.sum(axis=1) - 1).max(initial=0) > 1e-4:
             raise ValueError(f"{self!r}: each row of soft targets must be >= 0 and sum to 1")
@@ -129,10 +137,13 @@ def _table(class_weights: Any) -> list[float] | None:
     """Class weights as plain numbers, as a description can hold them."""
     if class_weights is None:
         return None
-    table = [float(weight) for weight in class_weights]
-    if not all(0 <= weight < np.inf for weight in table) or not sum(table) > 0:
-        raise ValueError(f"class_weights must be finite numbers >= 0, one a class and not all 0, got {table}")
-    return table
+    table = np.asarray(class_weights)  # of a dictionary, a set or words it makes no numbers
+    fine = table.ndim == 1 and table.dtype.kind in "biuf" and bool(((table >= 0) & (table < np.inf)).all())
+    if not fine or not table.any():
+        raise ValueError(
+            f"class_weights must be finite numbers >= 0, one a class in order and not all 0, got {table.tolist()!r}"
+        )
+    return [float(weight) for weight in table]
 
 
 def total(losses: np.ndarray, w: np.ndarray) -> float:
@@ -228,7 +239,9 @@ class _OverOutputs(Loss):
     def _expect_targets(self, scores: np.ndarray, targets: np.ndarray) -> None:
         self._expect_scores(scores, targets)
         if targets.shape != scores.shape:
-            raise ValueError(f"{self!r}: targets must have the scores' shape {scores.shape}, got {targets.shape}")
+            cure = ": use y[:, None].astype(np.float32)" if targets.ndim == scores.shape[1] == 1 else ""
+            shapes = f"{scores.shape}, got {targets.shape}"
+            raise ValueError(f"{self!r}: targets must have the scores' shape {shapes}{cure}")
 
 
 class SigmoidCrossEntropy(_OverOutputs):
@@ -249,7 +262,7 @@ class SigmoidCrossEntropy(_OverOutputs):
         self, scores: np.ndarray, targets: Any, weights: Any = None, denominator: float | None = None
     ) -> float:
         z, targets = scores, np.asarray(targets)
-        if targets.ndim == 1 and z.ndim == 2:
+        if targets.ndim == 1 and z.ndim == 2 and (z.shape[1] > 1 or targets.dtype.kind in "iu"):
             targets = one_hot(targets, z.shape[1], z.dtype)
         self._expect_targets(z, targets)
         if not ((targets >= 0) & (targets <= 1)).all():

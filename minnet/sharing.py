@@ -38,10 +38,9 @@ def plan(model: Layer, example: Any, batch_size: int, workers: int | None = None
     MOST_WORKERS, and pieces whose largest activation stays near PIECE_BYTES, or larger ones where the activations would
     not outweigh the parameters by far: each piece transforms filters and adds gradients as often as it has parameters.
     """
-    if workers is not None and workers < 1:
-        raise ValueError(f"workers must be at least 1, got {workers}")
-    if piece is not None and piece < 1:
-        raise ValueError(f"piece must be at least 1 example, got {piece}")
+    for name, value in (("batch_size", batch_size), ("workers", workers), ("piece", piece)):
+        if value is not None and not (isinstance(value, (int, np.integer)) and value >= 1):
+            raise ValueError(f"{name} must be at least 1, got {value!r}: give a whole number")
     activations, largest, parameters = _sizes(model, example)
     whole = activations * batch_size < max(parameters, PIECE_BYTES // 4)
     if workers is None:

@@ -7,13 +7,13 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
-from minnet.checks import check_parts, check_run, unpacked
+from minnet.checks import check_parts, check_run, check_settings, unpacked
+from minnet.formatting import count
 from minnet.functional import NoDistribution
 from minnet.gradients import clip_factor, gradient_norm
 from minnet.interrupt import Interrupt
@@ -64,8 +64,7 @@ class Trainer:
         exact_batch_norm: bool = False,
     ) -> None:
         check_parts(model, loss, optimizer)
-        if clip_norm is not None and not (isinstance(clip_norm, Real) and 0 < clip_norm < math.inf):
-            raise ValueError(f"clip_norm is the longest gradient, a finite number above 0; got {clip_norm!r}")
+        check_settings(schedule, seed, clip_norm, augment)
         self.model, self.loss, self.optimizer = model, loss, optimizer
         self.schedule, self.seed, self.workers, self.piece = schedule, seed, workers, piece
         self.clip_norm, self.augment, self.freeze_at = clip_norm, augment, freeze_at or {}
@@ -93,7 +92,9 @@ class Trainer:
         training stops after `patience` epochs without a new lowest. With `folder`, it keeps there history.csv,
         best.ckpt and last.ckpt (after every epoch, on Ctrl-C, and every `save_every` seconds); `resume` goes on
         from last.ckpt as if never stopped. `about` (arrays, header) goes into the checkpoints: what else a
-        prediction needs. Ctrl-C ends the run between two updates and sets `interrupted`, with the latest weights in the
+        prediction needs. Each call is a run of its own, with order, augmentation, schedule and history from the start:
+        ask for all epochs in one call, and look in between by `validation`, or by Ctrl-C, the folder and `resume`.
+        Ctrl-C ends the run between two updates and sets `interrupted`, with the latest weights in the
         model, not the best; without a folder, to which it could be saved, it raises KeyboardInterrupt then, so that
         nobody takes the model for trained.
         """
@@ -184,6 +185,15 @@ class Trainer:
         if validation is not None:
             scores = self.predict(validation[0], crew)
             row["validation_loss"], row["validation_accuracy"] = self._score(scores, validation[1])
+            if math.isnan(row["validation_loss"]):  # no epoch could be told from another by it
+                rows = np.flatnonzero(~np.isfinite(scores).all(axis=1))
+                where = (
+                    f" from the scores of {count(len(rows), 'example')}, first example {rows[0]}" if len(rows) else ""
+                )
+                raise NonFiniteError(
+                    f"epoch {state.epoch}: the validation loss is NaN{where}. Clean the validation data of NaN and "
+                    "infinity, or lower the learning rate."
+                )
         state.step, state.loss, state.weight, state.correct, state.counted = 0, 0.0, 0.0, 0, 0
         state.seconds = time.perf_counter() - self._started
         row |= {"seconds": state.seconds, "examples_per_second": examples / spent}
@@ -204,6 +214,8 @@ class Trainer:
 
     def rates(self) -> np.ndarray:
         """The learning rate of every step of the run that `fit` was asked for, (epochs * steps,)."""
+        if not hasattr(self, "run"):
+            raise RuntimeError("the rates are those of a run: call fit first")
         done = (np.arange(self.run["epochs"])[:, None] + np.arange(self.steps) / self.steps) / self.run["epochs"]
         return np.array([self._rate(progress) for progress in done.ravel().tolist()])
 

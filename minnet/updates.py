@@ -74,6 +74,8 @@ class Optimizer:
         groups: Sequence[dict[str, Any]] = (),
         loss: Layer | None = None,
     ) -> None:
+        if not isinstance(model, Layer):
+            raise ValueError(f"an optimizer takes the model itself, not its parameters; got {type(model).__name__}")
         self.model = model
         self.learning_rate = in_range("learning_rate", learning_rate)
         self.weight_decay = in_range("weight_decay", weight_decay)
@@ -116,6 +118,8 @@ class Optimizer:
         counts = []
         for place, layer, name in learners(self.model, self.loss):
             w, g = getattr(layer, name), getattr(layer, "d" + name, None)
+            if place not in self._settings:
+                raise ValueError(f"'{place}' was added after the optimizer was made: make the optimizer anew")
             factor, decay = self._settings[place]
             self._check(place, w, g, decay)
             state = self._state_of(place, w)

@@ -146,6 +146,10 @@ def test_one_hot():
         one_hot(np.array([0, 3]), 3)
     with pytest.raises(ValueError, match="label -1 is outside"):
         one_hot(np.array([-1, 5]), 3)
+    with pytest.raises(ValueError, match=r"got <U1: use np\.unique\(labels, return_inverse=True\)\[1\]$"):
+        one_hot(np.array(["a", "b"]), 3)
+    with pytest.raises(ValueError, match=r"got bool: use labels\.astype\(np\.int64\), if none is NaN$"):
+        one_hot(np.array([True]), 3)
     with pytest.raises(ValueError, match="integers, got float64"):
         one_hot(np.array([0.0]), 3)
     assert check_labels([0, 2], 3).tolist() == [0, 2]

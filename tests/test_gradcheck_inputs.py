@@ -5,6 +5,7 @@ import pytest
 
 from minnet.gradcheck import GradientError, gradcheck, gradcheck_loss
 from minnet.layers.base import Layer, RowGradient
+from minnet.losses import Loss
 from tests.drawing import normal
 from tests.test_gradcheck import planted
 from tests.tiny_layers import Dense, Lookup, Plain, Squash
@@ -51,6 +52,44 @@ def test_a_loss_need_not_be_a_layer():
 
     with pytest.raises(GradientError, match="dlogits: its sign is wrong"):
         gradcheck_loss(Wrong(), x, t)
+
+
+class Told(Loss):
+    """A mean square, right or wrong about the two arguments that a Trainer passes."""
+
+    def __init__(self, divisor=lambda n, w, d: d, back=lambda n, w, d: d, weight=lambda w: w, slope=lambda w: w):
+        self.divisor, self.back, self.weight, self.slope = divisor, back, weight, slope
+
+    def forward(self, scores, targets, weights=None, denominator=None):
+        w = np.ones(len(targets)) if weights is None else weights
+        d, n = w.sum() if denominator is None else denominator, len(targets)
+        self._cache = scores - targets, self.slope(w)[:, None] / self.back(n, w, d)
+        return float((self.weight(w) * (self._cache[0] ** 2).sum(axis=1)).sum() / self.divisor(n, w, d))
+
+    def backward(self):
+        return 2 * self._cache[1] * self._cache[0]
+
+
+def alike(w):
+    return np.ones(len(w))
+
+
+def test_a_loss_says_which_argument_it_ignores():
+    x, t = normal(5, 3), normal(5, 3, seed=1)
+    size, own = (lambda n, w, d: n), (lambda n, w, d: w.sum())
+    gradcheck_loss(Told(), x, t)
+    gradcheck_loss(Told(), x[:1], t[:1])
+    for wrong, said in (
+        (Told(size, size), "forward does not divide by the argument denominator"),
+        (Told(own, own), "forward does not divide by the argument denominator"),
+        (Told(back=size), "backward does not divide by the argument denominator"),
+        (Told(weight=alike, slope=alike), "forward does not multiply each example by its weight, the argument weights"),
+        (Told(slope=alike), "backward does not multiply each example by its weight"),
+        (Told(*[lambda n, w, d: n * d / 5] * 2), "forward over a batch is not the sum over two parts of it"),
+        (Told(back=lambda n, w, d: n * d / 5), "backward over a batch is not the sum over two parts of it"),
+    ):
+        with pytest.raises(GradientError, match=said):
+            gradcheck_loss(wrong, x, t)
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.3])

@@ -202,6 +202,13 @@ def test_a_state_that_does_not_fit_changes_nothing():
         from_torch(model, {}, (4, 4, 3))
     with pytest.raises(ValueError, match="no layer 'conv1'"):
         to_torch(model, (4, 4, 3), {"conv1": "0"})
+    for names, key in (({"0": "1"}, "1.weight"), ({"0": "a", "1": "a"}, "a.weight")):
+        with pytest.raises(ValueError, match=f"names: two layers would be '{key}': give each a name of its own"):
+            to_torch(model, (4, 4, 3), names)
+        with pytest.raises(ValueError, match=f"two layers would be '{key}'"):
+            from_torch(model, state, (4, 4, 3), names)
+    with pytest.raises(ValueError, match=r"takes a state_dict, got Sequential: pass module\.state_dict\(\)"):
+        from_torch(model, model, (4, 4, 3))
     with pytest.raises(ValueError, match="give input_shape"):
         to_torch(model)
     for place, array in model.named_parameters().items():

@@ -1,5 +1,7 @@
 """The losses against hand arithmetic, extreme scores and each other; weights, pieces and every refusal."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -370,6 +372,24 @@ ZEROS = np.zeros((2, 3))
         (MeanSquaredError(), (ZEROS[:, :1], ZEROS), r"the scores' shape \(2, 1\), got \(2, 3\)"),
         (MeanSquaredError(), (ZEROS, np.zeros(2)), r"the scores' shape \(2, 3\), got \(2,\)"),
         (MeanSquaredError(), (ZEROS, np.zeros((3, 3))), "2 rows of scores but 3 targets"),
+        *[
+            (loss, (ZEROS[:, :1], truth), r"shape \(2, 1\), got \(2,\): use y\[:, None\]\.astype\(np\.float32\)$")
+            for loss, truth in (
+                (MeanSquaredError(), np.zeros(2)),
+                (SigmoidCrossEntropy(), np.zeros(2)),
+                (SigmoidCrossEntropy(), np.zeros(2, bool)),
+            )
+        ],
+        (MeanSquaredError(), (ZEROS, np.zeros(2)), r"got \(2,\)$"),
+        (MeanSquaredError(), (ZEROS[:, :1], ZEROS[:, :2]), r"got \(2, 2\)$"),
+        (SigmoidCrossEntropy(), (ZEROS, np.zeros(2)), r"labels must be integers, got float64: use labels\.astype"),
+        (SoftmaxCrossEntropy(), (ZEROS, np.zeros((2, 1), int)), r"int64 \(2, 1\): use y\[:, 0\]$"),
+        (
+            SoftmaxCrossEntropy(),
+            (ZEROS, ZEROS.astype(int)),
+            r"\(2, 3\): use y.argmax\(axis=1\), or y.astype\(np.float32\)$",
+        ),
+        (SoftmaxCrossEntropy(), (ZEROS, np.zeros((2, 4))), r"got float64 \(2, 4\)$"),
     ],
 )
 def test_what_is_refused(criterion, arguments, said):
@@ -385,6 +405,16 @@ def test_settings_that_make_no_sense():
         for table in ([1, -2], [1, -0.5], [1, np.nan], [1, np.inf], [0, 0], []):
             with pytest.raises(ValueError, match="class_weights must be finite numbers >= 0, one a class"):
                 cls(class_weights=table)
+        for table in ({0: 1, 1: 2}, {1, 2}, "balanced", [[1, 2], [3, 4]], [None, 1], 3):
+            with pytest.raises(ValueError, match=f"not all 0, got {re.escape(repr(table))}"):
+                cls(class_weights=table)
+        assert cls(class_weights=(1, 2)).class_weights == cls(class_weights=np.array([1, 2])).class_weights == [1, 2]
+        assert cls(class_weights=[True, False]).class_weights == [1, 0]
+    with pytest.raises(TypeError, match=r"^Mine\.forward takes \(scores, targets, weights=None, denominator=None\)$"):
+
+        class Mine(Loss):
+            def forward(self, scores, targets):
+                return 0.0
 
 
 def test_order_of_calls():

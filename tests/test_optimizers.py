@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from minnet import updates
-from minnet.layers.base import Layer, RowGradient
+from minnet.layers.base import Layer, RowGradient, Sequential
 from minnet.layers.linear import Linear
 from minnet.optimizers import SGD, Adam, AdamW, Lookahead, RMSProp, optimizer_from
 
@@ -447,6 +447,19 @@ def test_gradients_that_do_not_fit_change_nothing():
     gradients_for(layer, 1)
     with pytest.raises(ValueError, match="new optimizer after astype"):
         optimizer.step()
+
+
+def test_a_model_is_taken_whole_and_a_layer_added_later_is_named():
+    model = Sequential(Linear(3, 2))
+    with pytest.raises(ValueError, match="takes the model itself, not its parameters; got dict"):
+        Adam(model.named_parameters(), 1e-3)
+    optimizer = Adam(model)
+    model.layers = (*model.layers, Linear(2, 2))
+    model.backward(model.forward(np.ones((1, 3), np.float32)))
+    before = model[0].W.copy()
+    with pytest.raises(ValueError, match=r"'1\.W' was added after the optimizer was made: make the optimizer anew"):
+        optimizer.step()
+    assert np.array_equal(model[0].W, before)
 
 
 @pytest.mark.parametrize(

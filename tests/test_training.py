@@ -25,10 +25,11 @@ from minnet.layers import (
     Normalize,
     ReLU,
     Sequential,
+    Sigmoid,
     Softmax,
 )
 from minnet.learning_rate import find_learning_rate
-from minnet.losses import CrossEntropy, MeanSquaredError, SigmoidCrossEntropy, SoftmaxCrossEntropy
+from minnet.losses import CrossEntropy, Loss, MeanSquaredError, SigmoidCrossEntropy, SoftmaxCrossEntropy
 from minnet.nonfinite import NonFiniteError
 from minnet.optimizers import SGD, Adam, Lookahead
 from minnet.schedules import OneCycle
@@ -411,14 +412,23 @@ def test_a_rate_far_too_high_is_named():
 
 def test_softmax_before_softmax_cross_entropy_is_refused():
     model = Sequential(Linear(4, 3, rng=0), Softmax())
-    with pytest.raises(ValueError, match=r"applies softmax itself.*CrossEntropy"):
+    with pytest.raises(ValueError, match=r"makes probabilities of scores itself.* or use CrossEntropy\.$"):
         Trainer(model, SoftmaxCrossEntropy(), SGD(model, 0.1))
     Trainer(model, CrossEntropy(), SGD(model, 0.1))
 
 
+@pytest.mark.parametrize("loss", [SoftmaxCrossEntropy(), SigmoidCrossEntropy()])
+@pytest.mark.parametrize("last", [(Softmax(),), (Sigmoid(),), (Softmax(), Dropout(0.1))])
+def test_probabilities_before_a_loss_that_makes_them_are_refused(last, loss):
+    with pytest.raises(ValueError, match=f"ends in {type(last[0]).__name__} .* {type(loss).__name__}, which makes"):
+        plain(Sequential(Linear(4, 3, rng=0), *last), loss)
+    plain(Sequential(Linear(4, 3, rng=0), *last, Linear(3, 3)), loss)
+    plain(Sequential(Linear(4, 3, rng=0), *last), MeanSquaredError())
+
+
 def test_softmax_at_the_end_is_found_inside_containers_and_an_empty_model_is_no_crash():
     nested = Sequential(Sequential(Linear(4, 3, rng=0), Softmax()))
-    with pytest.raises(ValueError, match="applies softmax itself"):
+    with pytest.raises(ValueError, match="makes probabilities of scores itself"):
         plain(nested)
     plain(nested, CrossEntropy())
     empty = Sequential()
@@ -454,13 +464,35 @@ def test_numpys_numbers_are_numbers(tmp_path):
     assert checkpoint.load(tmp_path / "last.ckpt")[1]["history"] == it.history
 
 
-def test_an_epoch_whose_loss_is_not_a_number_is_never_the_best():
+def test_an_epoch_whose_loss_is_infinite_is_never_the_best():
     model = Sequential(Linear(4, 3, rng=0))
     it = Trainer(model, SoftmaxCrossEntropy(), SGD(model, 0.1), workers=1)
-    losses, seen = iter([np.nan, 0.5, 0.4, 0.6]), []
+    losses, seen = iter([np.inf, 0.5, 0.4, 0.6]), []
     it._score = lambda *_: (seen.append(bits(model)), (next(losses), 0.5))[1]
     it.fit((POINTS, LABELS), (POINTS, LABELS), epochs=4, progress=False)
     assert bits(model) == seen[2] and seen[2] not in (seen[0], seen[1], seen[3])
+
+
+def test_validation_that_is_no_number_ends_the_run_before_its_epoch_counts(tmp_path):
+    """What is resumed, once the data is mended, is the epoch that ended well before."""
+    broken = POINTS.copy()
+    broken[7] = np.nan
+    it = plain()
+    with pytest.raises(
+        NonFiniteError, match=r"epoch 1: the validation loss is NaN from .* 1 example, first example 7\."
+    ):
+        it.fit((POINTS, LABELS), (broken, LABELS), epochs=3, patience=2, folder=tmp_path, progress=False)
+    assert it.history == [] and not list(tmp_path.iterdir())
+
+    losses = iter([0.5, np.nan])
+    it = plain()
+    it._score = lambda *_: (next(losses), 0.5)
+    with pytest.raises(NonFiniteError, match=r"epoch 2: the validation loss is NaN\. Clean the validation data"):
+        it.fit((POINTS, LABELS), (POINTS, LABELS), epochs=3, folder=tmp_path, progress=False)
+    straight, resumed = plain(), plain()
+    straight.fit((POINTS, LABELS), (POINTS, LABELS), epochs=3, progress=False)
+    resumed.fit((POINTS, LABELS), (POINTS, LABELS), epochs=3, folder=tmp_path, resume=True, progress=False)
+    assert len(resumed.history) == 3 and resumed.history[2]["train_loss"] == straight.history[2]["train_loss"]
 
 
 def test_a_batch_in_which_no_example_counts_changes_nothing():
@@ -496,6 +528,69 @@ def test_a_clip_norm_that_clips_all_or_nothing_is_refused(norm):
         plain(clip_norm=norm)
 
 
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"schedule": 0.1}, r"schedule is a function of progress .* OneCycle\(\); got 0\.1"),
+        ({"schedule": OneCycle}, "schedule is a function of progress"),
+        ({"augment": "flip"}, r"augment is a function of \(x, rng, epoch, indices\), got 'flip'"),
+        ({"seed": -1}, "seed must be a whole number of at least 0, got -1"),
+        ({"seed": None}, "seed must be a whole number"),
+        ({"seed": 1.0}, "seed must be a whole number"),
+    ],
+)
+def test_settings_of_the_wrong_kind_are_refused(settings, said):
+    with pytest.raises(ValueError, match=said):
+        plain(**settings)
+
+
+def test_parts_of_the_wrong_kind_are_refused():
+    model = Sequential(Linear(4, 3, rng=0))
+    loss, sgd = SoftmaxCrossEntropy(), SGD(model, 0.1)
+    for parts, said in (
+        ((model.layers, loss, sgd), r"the model must be a layer .*, got \(Linear"),
+        ((model, SoftmaxCrossEntropy, sgd), r"the loss must be a Loss such as SoftmaxCrossEntropy\(\), got <class"),
+        ((model, sgd, loss), r"the loss must be .* got SGD\(.*: the order is Trainer\(model, loss, optimizer\)"),
+        ((model, loss, SGD), r"the optimizer must be an Optimizer such as Adam\(model, .*\), got <class"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            Trainer(*parts)
+    with pytest.raises(RuntimeError, match="call fit first"):
+        plain().rates()
+
+
+class Squares(Loss):
+    """A mean square of one's own, which divides and weighs as it is told to."""
+
+    def __init__(self, by="denominator", weighs=True):
+        self.by, self.weighs = by, weighs
+
+    def forward(self, scores, targets, weights=None, denominator=None):
+        if weights is None or not self.weighs:
+            weights = np.ones(len(targets))
+        divisor = {"denominator": denominator or weights.sum(), "N": len(targets)}[self.by]
+        self._cache = scores - targets, (weights / divisor)[:, None].astype(scores.dtype)
+        return float((self._cache[1] * self._cache[0] ** 2).sum())
+
+    def backward(self):
+        return 2 * self._cache[1] * self._cache[0]
+
+
+def test_a_loss_that_ignores_what_it_is_told_is_refused():
+    """It would be as many times too large as there are pieces, or forget the examples' weights."""
+    rows, weights = POINTS[:, :3], RNG.random(45)
+    with pytest.raises(ValueError, match=r"Squares.* ignores its argument denominator: it is sum\("):
+        plain(loss=Squares("N")).fit((POINTS, rows), epochs=1, progress=False)
+    with pytest.raises(ValueError, match=r"Squares.* ignores its argument weights"):
+        plain(loss=Squares(weighs=False)).fit((POINTS, rows, weights), epochs=1, progress=False)
+    plain(loss=Squares(weighs=False)).fit((POINTS, rows), epochs=1, progress=False)  # there is nothing to forget
+    losses = [
+        plain(loss=loss).fit((POINTS, rows, weights), epochs=1, progress=False)[0]["train_loss"]
+        for loss in (Squares(), MeanSquaredError())
+    ]
+    assert losses[0] == pytest.approx(3 * losses[1])
+
+
 def test_scores_that_are_no_row_are_explained():
     images = np.zeros((45, 8, 8, 1), np.float32)
     with pytest.raises(ValueError, match=r"gives \(8, 8, 10\) for each example.* Flatten or a GlobalAvgPool"):
@@ -515,6 +610,13 @@ def test_validation_and_inputs_of_another_form_are_named():
         plain().fit(POINTS, LABELS, epochs=1)
     with pytest.raises(ValueError, match=r"training data is one argument.* got 1 parts"):
         find_learning_rate(plain(), (POINTS,))
+    for missing in (None, scipy.sparse.csr_array(np.eye(45))):
+        with pytest.raises(ValueError, match=f"training targets must be an array.* got {type(missing).__name__}"):
+            plain().fit((POINTS, missing), epochs=1)
+        with pytest.raises(ValueError, match="validation targets must be an array or a list, one an example"):
+            plain().fit((POINTS, LABELS), (POINTS, missing), epochs=1)
+    with pytest.raises(ValueError, match=r"batch_size must be at least 1, got 0"):
+        predict(Sequential(Linear(4, 3)), POINTS, batch_size=0)
     with pytest.raises(ValueError, match="expects an array or a CSR matrix, got list"):
         predict(Sequential(Linear(4, 3)), POINTS.tolist())
 
@@ -554,8 +656,9 @@ WRONG = {
     "label too large": ((POINTS, LABELS + 1), {}, r"training labels run from 1 to 3, .*3 scores.*0\.\.2"),
     "label negative": ((POINTS, LABELS - 1), {}, "labels run from -1 to 1"),
     "labels as floats": ((POINTS, LABELS.astype(float)), {}, r"integers.*astype\(np.int64\)"),
-    "labels as text": ((POINTS, LABELS.astype(str)), {}, "labels must be integers"),
-    "labels in a column": ((POINTS, LABELS[:, None]), {}, r"integer labels \(N,\)"),
+    "labels as text": ((POINTS, LABELS.astype(str)), {}, r"labels must be integers.*unique\(.*return_inverse=True"),
+    "labels in a column": ((POINTS, LABELS[:, None]), {}, r"integer labels \(N,\).*use y\[:, 0\]"),
+    "labels one-hot": ((POINTS, np.eye(3, dtype=int)[LABELS]), {}, r"use y\.argmax\(axis=1\), or y\.astype"),
     "one label fewer": ((POINTS, LABELS[1:]), {}, "45 inputs but 44 targets"),
     "no data": ((POINTS[:0], LABELS[:0]), {}, "training data is empty"),
     "float64": ((POINTS.astype(np.float64), LABELS), {}, r"float32, got float64.*astype"),

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from minnet.interop import from_torch, load_safetensors, save_safetensors, to_torch
+from minnet.layers import Linear
 from minnet.models import cnn6
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install -e .[proof]")
@@ -58,3 +59,13 @@ def test_theirs_in_minnet():
     ours = model.eval().forward(pictures())
     assert np.abs(ours - expected).max() <= 1e-5 * np.abs(expected).max()
     assert to_torch(model, (32, 32, 3), {"0": None}).keys() == theirs.state_dict().keys()
+
+
+def test_parameters_that_learn_or_are_in_half_precision_can_be_read():
+    """What named_parameters() gives, and what most published weights are kept in."""
+    theirs, model = nn.Linear(3, 2), Linear(3, 2)
+    for dtype in (torch.float32, torch.float16, torch.bfloat16):
+        from_torch(model, dict(theirs.to(dtype).named_parameters()))
+        assert np.array_equal(model.W.T, theirs.weight.detach().float().numpy())
+    with pytest.raises(ValueError, match="'bias' is int64, expected floating-point numbers"):
+        from_torch(model, {"weight": theirs.weight, "bias": torch.zeros(2, dtype=torch.int64)})
