@@ -10,7 +10,7 @@ from scipy.special import rel_entr
 from sklearn.datasets import load_digits
 
 from minnet.functional import entropy, log_softmax, logsumexp, softmax, softmax_jacobian
-from minnet.gradcheck import gradcheck
+from minnet.gradcheck import gradcheck, gradcheck_loss
 from minnet.layers import (
     GELU,
     AttentionPool,
@@ -318,6 +318,14 @@ def test_no_false_alarm_on_a_tail():
     """Far below zero, GELU and its slope are as small as the rounding of 1, and must be exact all the same."""
     for x in (-6.5, -8.0, -9.5):
         gradcheck(GELU(), np.array([[x], [-40.0]]))
+
+
+def test_no_false_alarm_on_sure_scores():
+    """-log p of a p near 1 is log(1 + e), which knows e to 1e-16 only."""
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        scores = rng.standard_normal((2, 3)) + rng.uniform(15, 45) * np.array([0, 1, 0])
+        gradcheck_loss(SoftmaxCrossEntropy(), scores, np.array([1, 1]), seed=seed)
 
 
 def test_no_false_alarm_on_a_steep_softmax():

@@ -82,8 +82,8 @@ def main() -> None:
     there = {name: program for name, program in PROGRAMS.items()
              if ("torch" not in program or importlib.util.find_spec("torch"))}  # fmt: skip
     seconds: dict[str, list[float]] = {name: [] for name in there}
-    for number in range(args.rounds + 1):
-        for name, program in there.items():
+    for number in range(args.rounds + 1):  # in an order that turns around
+        for name, program in list(there.items())[:: -1 if number % 2 else 1]:
             spent = took(program, args.cpu_time)
             if number:  # the first round fills the disk cache
                 seconds[name].append(spent)
