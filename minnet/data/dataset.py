@@ -146,7 +146,8 @@ def with_validation(dataset: Dataset, validation: int | float | None, default: i
         wanted = max(1, round(wanted * len(train)))
     if not whole(wanted) or not 0 <= wanted < len(train):
         raise ValueError(
-            f"validation must be a count from 0 to {len(train) - 1:,} or a fraction below 1, got {validation!r}"
+            f"validation must be a count from 0 to {len(train) - 1:,}, or a fraction below 1 that leaves an example to "
+            f"train on, got {validation!r}"
         )
     if wanted == 0:
         return replace(dataset, train=train, validation=None)

@@ -143,19 +143,21 @@ def read_image(picture: Any, size: tuple[int, int] | int | None = None, channels
                 image = flattened(ImageOps.exif_transpose(opened)).convert("L" if channels == 1 else "RGB")
     except Exception as error:  # decoders of damaged files raise nearly anything
         what = picture if named else "the picture"
-        raise ValueError(f"{what} cannot be read as a picture: {why_unreadable(error)}") from None
+        raise ValueError(f"{what} cannot be read as a picture: {why_unreadable(error, picture)}") from None
     if size is not None:
         height, width = (size, size) if isinstance(size, int) else size
         image = ImageOps.fit(image, (width, height), method=Image.Resampling.BICUBIC)
     return np.asarray(image, np.uint8).reshape(image.height, image.width, channels)
 
 
-def why_unreadable(error: Exception) -> str:
+def why_unreadable(error: Exception, path: Any) -> str:
     """What Pillow's error says of a file, in one line."""
     from PIL import UnidentifiedImageError
 
     if isinstance(error, UnidentifiedImageError):
-        return "it is of no kind that is known here (JPEG and PNG are)"
+        if os.path.getsize(path) == 0:
+            return "it is empty"
+        return "it is of no kind that is known here (JPEG, PNG, GIF, BMP, TIFF and more are)"
     return (str(error) or type(error).__name__).splitlines()[0][:200]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,9 +37,9 @@ def load_csv(
 
     Encoding and delimiter are found out unless they are given: Unicode with or without its mark, else GB 18030 or
     Windows' western one; comma, semicolon, tab or bar, whichever gives the named columns. Rows without text or label
-    are left out, and `source` says how many. A fifth of each class is the test split and a tenth the validation
-    split (see `load` for `validation` and `limit`). Warns of labels that hardly differ, of a guess at the encoding, and
-    of test texts that stand in the training split as well.
+    (n/a, NaN, null and the like are none) are left out, and `source` says how many. A fifth of each class is the test
+    split and a tenth the validation split (see `load` for `validation` and `limit`). Warns of labels that are taken for
+    none or hardly differ, of a guess at the encoding, and of test texts that stand in the training split as well.
 
     Raises ValueError in one line for a file that is no such table, an unknown column, or too few examples.
     """
@@ -49,7 +50,7 @@ def load_csv(
     text_at, label_at = (column_of(path, header, name) for name in (text_column, label_column))
     if text_at == label_at:
         raise ValueError(f"{header[text_at]!r} cannot be both the text and its label: name two columns of {path}")
-    texts, labels, skipped = [], [], 0
+    texts, labels, skipped, unnamed = [], [], 0, Counter[str]()
     for row in rows:
         text, label = (row[at].strip() if at < len(row) else "" for at in (text_at, label_at))
         if text and label.lower() not in NO_LABEL:
@@ -57,6 +58,13 @@ def load_csv(
             labels.append(label)
         else:
             skipped += 1
+            unnamed[label] += bool(text and label)
+    if dropped := [f"{label!r} ({rows:,})" for label, rows in unnamed.items() if rows]:
+        warnings.warn(
+            f"{path}: rows with the label {some(dropped)} are left out, for that mostly says that there is none: where "
+            "it is a class, call it something else",
+            stacklevel=2,
+        )
     if not texts:
         raise ValueError(f"{path} has no row with both a {text_column!r} and a {label_column!r}")
     classes = in_order(set(labels))
@@ -90,7 +98,8 @@ def load_images(
 
     Every picture gets the shape `size` (H, W): by default the one that all share, if its sides have 8 to 64 pixels,
     else 32 x 32. They are grey if all files are. Hidden files and the folders of runs are passed over; files that are
-    no pictures are left out with one warning that lists them. The splits and warnings are those of `load_csv`.
+    no pictures are left out with one warning that lists them. Warns where most classes hold only folders of pictures,
+    and where all pictures are nearly black. The splits and warnings are those of `load_csv`.
 
     Raises ValueError in one line for a folder of another layout, or too few examples.
     """
@@ -100,7 +109,10 @@ def load_images(
     folder = Path(folder)
     if not folder.is_dir():
         if folder.is_file():
-            raise ValueError(f"{folder} is a file: pictures stand in a folder, in one sub-folder a class")
+            raise ValueError(
+                f"{folder} is a file: pictures stand in a folder, in one sub-folder a class; a table of texts is read "
+                "with `csv`"
+            )
         raise FileNotFoundError(f"there is no folder {folder}")
     kinds = sorted(path for path in folder.iterdir() if path.is_dir() and visible(path))
     inside = {kind: files_in(kind) for kind in kinds}
@@ -120,6 +132,13 @@ def load_images(
                 f"the folder {kind.name!a} in {folder} cannot name a class, for its own name is no valid text "
                 "(was it unpacked from another system's archive?): rename it"
             )
+    deep = [kind for kind in kinds if inside[kind] and all(path.parent != kind for path in inside[kind])]
+    if 2 * len(deep) > len(kinds):
+        warnings.warn(
+            f"{len(deep)} of the {len(kinds)} classes in {folder} have no pictures but in folders below them, such as "
+            f"{inside[deep[0]][0].parent}: where those are the classes, give the folder right above them",
+            stacklevel=2,
+        )
     files = [(path, label) for label, kind in enumerate(kinds) for path in inside[kind]]
     shapes, broken = shapes_of([path for path, _ in files])
     readable = [shape for shape in shapes if shape is not None]
@@ -146,6 +165,12 @@ def load_images(
     if not pixels:
         raise ValueError(f"{folder} has no picture that can be read: {broken[0]}")
     everything = Split(np.stack(pixels), np.array(labels, np.int64))
+    if everything.x.max() <= 20:  # of 12 bits in files of 16, the brightest is 16
+        warnings.warn(
+            f"{folder}: nothing in any picture is brighter than {everything.x.max()} of 255: where its files have 16 "
+            "bits and use fewer, scale them up first",
+            stacklevel=2,
+        )
     classes = tuple(kind.name for kind in kinds)
     resized = [] if found == {(height, width)} else [f"each picture's middle, resized to {height} x {width} pixels"]
     left_out = [f"{len(broken)} of {len(files)} files left out"] if broken else []
@@ -199,7 +224,7 @@ def shapes_of(paths: list[Path]) -> tuple[list[tuple[int, int, bool] | None], li
                     shapes.append((height, width, image.mode not in GREY))
         except Exception as error:  # decoders of damaged files raise nearly anything
             shapes.append(None)
-            broken.append(f"{path} cannot be read as a picture: {why_unreadable(error)}")
+            broken.append(f"{path} cannot be read as a picture: {why_unreadable(error, path)}")
     return shapes, broken
 
 

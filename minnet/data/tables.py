@@ -142,11 +142,12 @@ def cleaned(header: list[str]) -> list[str]:
 
 def column_of(path: Path, header: list[str], name: str) -> int:
     """The position of a column; letter case matters only where two columns differ in nothing else."""
-    if name in header:
-        return header.index(name)
-    alike = [position for position, other in enumerate(header) if other.casefold() == name.casefold()]
-    if len(alike) != 1:
+    exact = [position for position, other in enumerate(header) if other == name]
+    alike = exact or [position for position, other in enumerate(header) if other.casefold() == name.casefold()]
+    if not alike:
         raise ValueError(f"{path} has no column {name!r}: its first line names {', '.join(header)}"[:500])
+    if len(alike) > 1:
+        raise ValueError(f"{path} has {len(alike)} columns {name!r}, so which one is meant? Rename the others")
     return alike[0]
 
 

@@ -69,7 +69,9 @@ def test_validation_as_default_count_and_as_fraction():
 
 @pytest.mark.parametrize("wrong", [-1, 100, 1000, 1.5, True, "ten", float("nan")])
 def test_a_validation_that_cannot_be_is_refused(wrong):
-    with pytest.raises(ValueError, match="validation must be a count from 0 to 99"):
+    with pytest.raises(
+        ValueError, match="validation must be a count from 0 to 99, or a fraction below 1 that leaves an"
+    ):
         with_validation(make(), wrong, 10, 0)
 
 

@@ -247,7 +247,7 @@ def test_what_is_no_picture_is_one_clear_line(tmp_path, damage):
     (tmp_path / "broken.png").write_bytes(content)
     with pytest.raises(ValueError, match=r"broken.png cannot be read as a picture: ") as caught:
         read_image(tmp_path / "broken.png", 32)
-    assert "\n" not in str(caught.value)
+    assert "\n" not in str(caught.value) and ("it is empty" in str(caught.value)) == (damage == "empty")
 
 
 def test_a_missing_file_a_folder_and_a_bomb(tmp_path, monkeypatch):

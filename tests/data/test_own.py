@@ -102,9 +102,26 @@ def test_utf8_is_always_taken_for_utf8(text):
 
 def test_missing_values_are_left_out_and_counted(tmp_path):
     content = table(rows=12) + "98,,bad\n99,no label,\n100,not a number,NaN\n101,short\n\n , ,\n"
-    dataset = load_csv(written(tmp_path, content), "review", "mood")
+    with pytest.warns(UserWarning, match=r"reviews.csv: rows with the label 'NaN' \(1\) are left out, .* call it some"):
+        dataset = load_csv(written(tmp_path, content), "review", "mood")
     assert len(everything(dataset)) == 12
     assert "4 of 16 rows left out for want of text or label" in dataset.source
+
+
+def test_a_class_that_is_called_like_a_missing_value_does_not_vanish_in_silence(tmp_path):
+    content = table(rows=40, labels=("none", "some", "null", "N/A")) + "98,,null\n"
+    with pytest.warns(UserWarning, match=r"label 'null' \(10\), 'N/A' \(10\) are left out") as caught:
+        dataset = load_csv(written(tmp_path, content), "review", "mood")
+    assert dataset.classes == ("none", "some") and len(caught) == 1
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path):
+    for header in (("mood", "review", "mood"), ("Mood", "review", "MOOD")):
+        with pytest.raises(ValueError, match=r"reviews.csv has 2 columns 'mood', so which one is meant"):
+            load_csv(written(tmp_path, table(header=header)), "review", "mood")
+    assert (
+        len(everything(load_csv(written(tmp_path, table(header=("Mood", "review", "mood"))), "review", "mood"))) == 30
+    )
 
 
 def test_columns_by_name_whatever_their_case_and_spaces(tmp_path):
@@ -319,6 +336,31 @@ def test_pictures_in_folders_inside_a_class_count(tmp_path):
     (folder / "cat" / "more").mkdir()
     Image.new("RGB", (5, 5)).save(folder / "cat" / "more" / "late.jpg")
     assert sum(len(split) for split in load_images(folder).splits().values()) == 7
+
+
+def test_a_folder_one_too_high_is_spoken_of(tmp_path):
+    for kind in ("pets", "birds"):
+        gallery(tmp_path / kind, kinds=("one", "two"), count=3)
+        for index, path in enumerate(sorted((tmp_path / kind).rglob("*.png"))):  # no two alike
+            Image.new("L", (9, 9), index + (50 if kind == "pets" else 100)).save(path)
+    with pytest.warns(UserWarning, match=r"2 of the 2 classes in .* but in folders below them, such as .*birds.one:"):
+        load_images(tmp_path)
+    for kind in ("birds", "cars"):
+        (tmp_path / kind).mkdir(exist_ok=True)
+        for index in range(3):
+            Image.new("L", (9, 9), index + (150 if kind == "birds" else 200)).save(tmp_path / kind / f"{index}.png")
+    assert load_images(tmp_path).classes == ("birds", "cars", "pets"), "some have folders below them, and no warning"
+
+
+def test_pictures_that_are_nearly_black_are_spoken_of(tmp_path):
+    """Twelve bits in files of sixteen, as many scientific cameras write them."""
+    for kind, low in (("a", 0), ("b", 3000)):
+        (tmp_path / kind).mkdir()
+        for index in range(5):
+            values = np.linspace(low + index, 4095, 100).astype(np.uint16).reshape(10, 10)
+            Image.fromarray(np.roll(values, index)).save(tmp_path / kind / f"{index}.png")
+    with pytest.warns(UserWarning, match="nothing in any picture is brighter than 16 of 255: where its files have 16"):
+        load_images(tmp_path)
 
 
 def test_folders_that_are_no_classes(tmp_path):
