@@ -88,6 +88,20 @@ def test_lines_are_those_of_the_cell(capsys):
     assert "ImportError: an answer may import numpy and given, not scipy" in capsys.readouterr().out
 
 
+def test_what_crashes_is_told_so_and_not_that_its_numbers_are_unknown(capsys):
+    for text in ("return unknown", "return  unknown"):
+        learner.check(notebook(f"def softmax(z):\n    {text}\n")["softmax"], why=True)
+    said = capsys.readouterr().out
+    assert "None of the known mistakes" not in said and "no result   z stays as it was" in said
+    assert "There are no numbers to compare: NameError (line 2): name 'unknown' is not defined" in said
+
+
+@pytest.mark.parametrize("answer", ["softmax", [[0.5, 0.5]], 1])
+def test_check_takes_the_function_itself(answer):
+    with pytest.raises(TypeError, match=r"the function or class itself, as in check\(softmax\), got a \w+$"):
+        learner.check(answer)
+
+
 def test_what_is_not_taken_along_is_named(capsys):
     before = "import numpy as np\nfrom functools import cache\nW = np.ones(3)\n@cache\ndef exp(z):\n    return z\n"
     learner.check(notebook(before, SOFTMAX.replace("AX", "W"))["softmax"])

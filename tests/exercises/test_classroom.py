@@ -383,7 +383,8 @@ def test_what_a_teacher_reads_first(tmp_path, capsys):
     assert main(["grade", str(tmp_path / "class"), "--out", str(out), "--exercises", "1", "5", "7"]) == 0
     assert "nobody has written anything for 5, 7: to count" in capsys.readouterr().out
     page = (out / "class.html").read_text(encoding="utf-8")
-    assert page.partition("5 ReLU")[2].partition("</tr>")[0].endswith(">2</td>") and "2 wrong answers could" in page
+    assert page.partition("5 ReLU")[2].partition("</tr>")[0].endswith(">2</td>") and "1 wrong answer could" in page
+    assert "1 answer did not run to the end" in page  # it defines no softmax
     jane, max_ = ((out / "students" / f"{name}.html").read_text(encoding="utf-8") for name in answers)
     assert "<td>it defines no softmax</td>" in jane.partition("</table>")[0]
     assert "<td>not yet: the worked example comes out</td>" in max_.partition("</table>")[0]
@@ -599,6 +600,16 @@ def test_a_folder_without_exercises_is_told(tmp_path, capsys):
     for folder in (tmp_path, tmp_path / "typo"):
         assert main(["check", "--folder", str(folder)]) == 2
         assert capsys.readouterr().err.startswith(f"{folder} holds no exercise: a file there is called e01_softmax.py")
+
+
+def test_a_reader_that_left_is_no_error():
+    """As in `list | head -0`: nobody reads the pipe."""
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "tutorials.exercises", "list"]
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, check=False)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (1, b"")
 
 
 def test_names_that_the_terminal_lacks_are_no_error(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import tempfile
 import time
 from functools import cache
@@ -75,6 +76,37 @@ def test_stub_has_no_marks_and_says_so(exercise, process):
     stated = f"({exercise.minutes} minutes, {exercise.difficulty})"
     assert ast.get_docstring(ast.parse(source)).startswith(f"Exercise {exercise.number}.") and stated in source
     assert "Example" in source or not exercise.core
+
+
+@pytest.mark.parametrize(
+    ("gradient", "state", "said", "points"),
+    [
+        ("-p / len(z)", "not judged", "judged when the values are right: at [", 6),
+        ("p", "not judged", "judged when the values are right: at [", 7.25),
+        ("np.subtract(0, p, out=z)", "not yet", "cross_entropy_backward writes into its arguments", 6),
+        ("p / n", "no result", "NameError (line 9): name 'n' is not defined", 6),
+        ("p / len(z)", "holds", "", 11),
+    ],
+)
+def test_a_wrong_answer_is_not_said_to_change_its_arguments(gradient, state, said, points, process):
+    solution = ALL[2].solution()
+    source = solution[: solution.index("def cross_entropy_backward")] + (
+        "def cross_entropy_backward(z, labels):\n    from given import softmax\n    p = softmax(z)\n"
+        f"    p[np.arange(len(z)), labels] -= 1\n    return {gradient}\n"
+    )
+    result = grade_source(sheet_of(3, 1), source, process)
+    last = result.verdicts[-1]
+    assert (last.property.kind, last.state, result.earned) == ("untouched", state, points)
+    assert re.sub(r"line \d+", "line 9", last.problem).startswith(said) and bool(said) == bool(last.problem)
+
+
+@pytest.mark.parametrize(
+    ("more", "state"), [("", "not judged"), ("\n    for _ in y: pass", "not yet"), ("\n    y / x.T", "no result")]
+)
+def test_a_wrong_answer_without_a_loop_is_not_said_to_have_one(more, state, process):
+    source = f"def {ALL[16].names[0]}(x, *more):\n    y = x + 1{more}\n    return y\n"
+    (last,) = (v for v in grade_source(sheet_of(17, 1), source, process).verdicts if v.property.kind == "lines")
+    assert (last.state, last.earned) == (state, 0)
 
 
 @pytest.mark.parametrize("exercise", ALL, ids=IDS)

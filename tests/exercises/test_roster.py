@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import csv
+
 import pytest
 
 from tests.exercises.hostile import GOOD
 from tests.exercises.test_classroom import SHEETS
 from tests.exercises.test_submissions import handed_in
+from tutorials.exercises.__main__ import main
 from tutorials.exercises.classroom import grade_class
 from tutorials.exercises.roster import match_roster, read_roster
 from tutorials.exercises.submissions import read_submissions
@@ -24,6 +27,31 @@ def test_the_teachers_comments_stay_as_they_were_written(delimiter, encoding, tm
         assert (out / "comments.csv").read_text(encoding="utf-8-sig") == mine + "\n李,,\n".replace(",", delimiter)
         page = (out / "students" / "jane.html").read_text(encoding="utf-8")
         assert "-2 for style" in page and "'-2" not in page and "&#x27;-2" not in page
+
+
+def test_who_is_not_on_the_roster_is_noted_and_notes_are_in_the_table(tmp_path, capsys):
+    files = {"jane/softmax.py": GOOD, "zoe_homework/softmax.py": GOOD, "emil/e01.ipynb": "{}", "vera.txt": "sorry"}
+    place, out = handed_in(tmp_path / "class", files), tmp_path / "out"
+    (tmp_path / "roster.csv").write_text("name,login\nJane X,jane\nZoe X,zoe\nEmil X,emil\n", encoding="utf-8")
+    grade = ["grade", str(place), "--out", str(out), "--exercises", "1"]
+    assert main([*grade, "--roster", str(tmp_path / "roster.csv")]) == 0
+    assert "nothing was read of vera.txt: .py files," in capsys.readouterr().out
+    stranger, unread = (
+        "nobody on the roster has this name, login or number",
+        "e01.ipynb is not read: .py, .zip or .ckpt",
+    )
+    with open(out / "grades.csv", encoding="utf-8-sig", newline="") as file:
+        table = {row["name"]: row["notes"] for row in csv.DictReader(file)}
+    assert table.pop("Emil X").startswith(unread)
+    assert table == {"Jane X": "", "zoe_homework": stranger, "Zoe X": "nothing handed in"}
+    page = (out / "students" / "emil.html").read_text(encoding="utf-8")
+    assert "<td>no .py file for it was handed in</td>" in page
+    assert main([*grade, "--only", "jane"]) == 0 and stranger in capsys.readouterr().out
+
+
+def test_without_a_roster_nobody_is_a_stranger(tmp_path):
+    place = handed_in(tmp_path / "class", {"jane/softmax.py": GOOD})
+    assert grade_class(place, tmp_path / "out", seed=1, exercises=[1], jobs=1)["records"]["jane"]["notes"] == []
 
 
 def test_comments_without_keys_are_refused_before_anything_is_graded(tmp_path):

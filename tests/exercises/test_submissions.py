@@ -10,6 +10,7 @@ import pytest
 from tests.exercises.hostile import GOOD
 from tests.exercises.test_classroom import SHEETS, WRONG, zipped
 from tutorials.exercises import archives, submissions
+from tutorials.exercises.runner import HERE
 from tutorials.exercises.specs import exercises
 from tutorials.exercises.submissions import exercise_of, read_submissions
 
@@ -224,6 +225,26 @@ def test_what_is_ours_in_a_repository_answers_nothing(folder, tmp_path):
     assert bob.notes == []
     assert {sheet.number for sheet in sheets} - {int(id[1:3]) for id in bob.files} == {2, 23}
     assert bob.files["e04_linear"][0] == "mine" and "class Dropout: pass" not in bob.files["e09_dropout"][0]
+
+
+def test_a_students_own_file_may_have_one_of_our_names(tmp_path):
+    ours = (HERE / "given.py").read_text(encoding="utf-8")  # it defines softmax, as everybody's does
+    files = {"jane/paper.py": GOOD, "max/given.py": ours, "max/source.py": "x = 1", "eve/tutorials/paper.py": GOOD}
+    found = read_submissions(handed_in(tmp_path, files), SHEETS)
+    assert {key: {*s.files} for key, s in found.items()} == {"jane": {"e01_softmax"}, "max": set(), "eve": set()}
+
+
+def test_what_may_be_anybodys_is_listed(tmp_path):
+    files = {"jane/softmax.py": GOOD, "vera.txt": "sorry", "tim/.gitignore": "", ".git/config": "", "bob/a.pdf": ""}
+    (handed_in(tmp_path / "class", files) / "ulli").mkdir()
+    (tmp_path / "class" / "jane" / "empty").mkdir()
+    unread: list[str] = []
+    assert list(read_submissions(tmp_path / "class", SHEETS, (), unread)) == ["bob", "jane"]
+    assert unread == ["tim/", "ulli/", "vera.txt"]
+    one = handed_in(tmp_path / "jane", {"softmax.py": GOOD, "notes.txt": ""})
+    (one / "empty").mkdir()
+    unread.clear()
+    assert list(read_submissions(one, SHEETS, (), unread)) == ["jane"] and unread == []
 
 
 def test_exercises_side_by_side_are_one_students(tmp_path):

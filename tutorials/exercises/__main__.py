@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from pathlib import Path
@@ -33,7 +34,12 @@ def main(arguments: list[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a name with characters that the terminal lacks is no error
     try:
-        return _run(args)
+        status = _run(args)
+        sys.stdout.flush()  # here, where a reader that left is no error
+        return status
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left: nothing to tell
+        return 1
     except (ValueError, OSError, ArithmeticError, MemoryError) as problem:
         print(" ".join(str(problem).split()) or type(problem).__name__, file=sys.stderr)
         return 2
@@ -153,6 +159,8 @@ def _grade(args: argparse.Namespace) -> int:
                 print(f"      {e['id']}: {e['ended']}")
     for name in found["missing"]:
         print(f"{name:30} nothing handed in")
+    if found["unread"]:
+        print(f"nothing was read of {', '.join(found['unread'])}: .py files, or folders or zips of them, are expected")
     seconds = time.perf_counter() - start
     print(
         f"seed {found['seed']}; {found['graded']} of {found['students']} graded in {seconds:.0f} s; "

@@ -50,7 +50,8 @@ def grade_class(
     every = tuple(sheet_of(exercise.number, settings["seed"]) for exercise in chosen(None))
     numbers = {exercise.number for exercise in chosen(settings["exercises"])}
     sheets = tuple(sheet for sheet in every if sheet.number in numbers)
-    found = read_submissions(place, sheets, every)
+    unread: list[str] = []
+    found = read_submissions(place, sheets, every, unread)
     students = out / "students"
     graded: dict[str, Any] = {}
     if only is not None:
@@ -65,6 +66,9 @@ def grade_class(
             found[only].notes.append(f"handed in before, and not in {place.name}: {', '.join(gone)}")
     rows = read_roster(Path(settings["roster"])) if settings["roster"] else []
     matched, missing = match_roster(rows, found)
+    if rows:
+        for key in found.keys() - matched.keys():
+            found[key].notes.append("nobody on the roster has this name, login or number")
     _note_variants(found, matched, sheets)
     students.mkdir(parents=True, exist_ok=True)
     comments = read_comments(out / "comments.csv", found)
@@ -106,6 +110,7 @@ def grade_class(
         "students": len(records),
         "graded": len(todo),
         "missing": missing,
+        "unread": unread,
         "records": records,
     }
 
@@ -134,7 +139,7 @@ def grade_one(submission: Submission, sheets: Iterable[Sheet], seconds: float, s
     with Process(seconds) as process:
         results = []
         for sheet in sheets:
-            text, problem = submission.files.get(sheet.id, (None, "no file was handed in"))
+            text, problem = submission.files.get(sheet.id, (None, ""))
             network = submission.networks.get(sheet.id)
             again = sheet.budget is not None and in_sample(f"{submission.key} {sheet.id}", seed)
             try:
@@ -175,6 +180,7 @@ def as_record(submission: Submission, results: list[Result], seed: int) -> dict[
                         "points": v.property.points,
                         "earned": v.earned,
                         "problem": v.problem,
+                        "state": v.state,
                     }
                     for v in r.verdicts
                 ],

@@ -33,7 +33,7 @@ def run(root: Path, sheets_file: Path = HERE / "hidden.sheets") -> dict[str, Any
     with Process() as process:
         graded = []
         for sheet in as_handed_out(submission, sheets, lambda number, variant: variants.get((number, variant))):
-            text, reason = submission.files.get(sheet.id, (None, "no file was handed in"))
+            text, reason = submission.files.get(sheet.id, (None, ""))
             graded.append(grade_source(sheet, text, process, reason))
     results = {
         "score": round(sum(result.earned for result in graded), 2),

@@ -34,7 +34,7 @@ def grade_with_outcomes(
 ) -> tuple[Result, list[dict[str, Any]]]:
     """(result, outcomes) of one exercise's source text."""
     if source is None:
-        outcomes = [failed(problem or "no file was handed in") | {"ended": True}] * len(sheet.cases)
+        outcomes = [failed(problem or "no .py file for it was handed in") | {"ended": True}] * len(sheet.cases)
     else:
         outcomes = process.run(sheet.id, source, sheet.names, sheet.given, sheet.plays())
     if sheet.budget is not None and source is not None:

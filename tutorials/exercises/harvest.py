@@ -29,14 +29,12 @@ def harvest(place: Path, seed: int, numbers: list[int] | None = None, seconds: f
                 came = any(outcome["results"] for outcome in outcomes)
                 if result.broken and came and not result.mistakes and not result.ended:
                     groups[sheet.id, _mark(outcomes)].append(
-                        f"{result.broken.property.sentence}: {result.broken.problem}"
+                        f"{result.broken.state}: {result.broken.property.sentence}: {result.broken.problem}"
                     )
     common = sorted(((len(v), k[0], v[0]) for k, v in groups.items() if len(v) >= at_least), reverse=True)
     if not common:
         return "no wrong answer without a diagnosis was handed in twice"
-    return "\n".join(
-        f"{times} answers to {id} give the same wrong numbers; not yet: {first}" for times, id, first in common
-    )
+    return "\n".join(f"{times} answers to {id} give the same wrong numbers; {first}" for times, id, first in common)
 
 
 def _mark(outcomes: list[dict[str, Any]]) -> str:

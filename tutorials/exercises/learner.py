@@ -14,7 +14,7 @@ import numpy as np
 from tutorials.exercises.cell import Cell
 from tutorials.exercises.grading import grade_with_outcomes
 from tutorials.exercises.runner import Process
-from tutorials.exercises.sheet import Result, Sheet
+from tutorials.exercises.sheet import NO_RESULT, Result, Sheet
 from tutorials.exercises.shelf import HERE, find, of_variant, public_sheets
 from tutorials.exercises.source import read_source
 from tutorials.exercises.worker import Call, Seed
@@ -90,7 +90,11 @@ def check(answer: Any, example: bool = False, why: bool = False) -> None:
     Its own source is what runs, after `import numpy as np` and the functions, classes, imports and constants of the
     notebook that it uses. `example=True` and `why=True` do what --example and --why do on the command line.
     """
-    name = answer.__name__
+    name = getattr(answer, "__name__", None)
+    if name is None:
+        raise TypeError(
+            f"check takes the function or class itself, as in check(softmax), got a {type(answer).__name__}"
+        )
     asking = [s for s in public_sheets() if name in s.names]
     if not asking:
         raise ValueError(
@@ -125,7 +129,7 @@ def line(result: Result, short: bool = False) -> str:
         return head
     if result.ended or not short:
         return f"{head}; {result.ended}" if result.ended else head
-    return f"{head}; not yet: {result.broken.property.sentence}"
+    return f"{head}; {result.broken.state}: {result.broken.property.sentence}"
 
 
 def details(
@@ -143,7 +147,7 @@ def details(
     """
     lines = []
     for verdict in result.verdicts:
-        lines.append(f"   {'not yet' if verdict.problem else 'holds  '}  {verdict.property.sentence}")
+        lines.append(f"   {verdict.state:10}  {verdict.property.sentence}")
     broken = result.broken
     assert broken is not None
     if not result.ended:
@@ -158,6 +162,8 @@ def details(
         else:
             unknown = (
                 f"None of the known mistakes gives these numbers: see {asked.format('example')}, and compare by hand."
+                if broken.state != NO_RESULT
+                else f"There are no numbers to compare: {broken.problem}"
             )
             lines.append("   " + (result.diagnosis or unknown))
     return "\n".join(lines)

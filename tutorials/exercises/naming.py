@@ -12,6 +12,7 @@ COPY = re.compile(r"(?:(?:\)\d+\(|(?:\d+[\s_-]*)?ypoc|eipok|\d*lanif|\d+v)[\s_-]
 # Students hand in whole repositories: what is ours in them answers nothing.
 LEARNER = ("__init__.py", "__main__.py", "cell.py", "improve.py", "learner.py", "shelf.py")
 OURS = {*LEARNER, "setup.py", "conftest.py", *(path.name for path in Path(__file__).parent.glob("[!e]*.py"))}
+ASKED = {"given.py", "improve.py", "learner.py"}  # those that define what an exercise asks for
 
 
 def split_name(name: str) -> tuple[str, str]:
@@ -43,11 +44,16 @@ def exercise_of(name: str, text: str | None, sheets: tuple[Sheet, ...]) -> tuple
     return None, 0
 
 
-def is_ours(path: str) -> bool:
-    """Whether a file stood in a student's archive or repository from the start, and is no exercise."""
+def is_ours(path: str, text: str | None = None, sheets: tuple[Sheet, ...] = ()) -> bool:
+    """Whether a file stood in a student's archive or repository from the start, and is no exercise.
+
+    A student's own may have one of our names ("paper.py"): outside our folders it is theirs if its text says so.
+    """
     *folders, name = path.split("/")
-    if (split_name(name)[0] + Path(name).suffix).lower() in OURS:
-        return True
+    plain = (split_name(name)[0] + Path(name).suffix).lower()
+    if plain in OURS:
+        apart = plain not in ASKED and not {"minnet", "tutorials", "tests"} & {*folders}
+        return not (apart and exercise_of(name, text, sheets)[0])
     if folders[-2:] == ["tutorials", "exercises"]:
         return False
     numbered = re.match(r"(?i)e\d\d", name) and not {"specs", "solutions"} & {*folders}

@@ -8,7 +8,9 @@ from typing import Any
 from minnet.formatting import count, percent
 from minnet.page import code, note, page, paragraph, table
 from tutorials.exercises.diagnosis import FACTS
-from tutorials.exercises.sheet import Sheet
+from tutorials.exercises.sheet import HOLDS, NO_RESULT, NOT_JUDGED, NOT_YET, Sheet
+
+MARKS = {HOLDS: "✓", NOT_YET: "✗", NO_RESULT: "✗", NOT_JUDGED: "?"}
 
 
 def student_page(record: dict[str, Any], comment: str, seed: int) -> str:
@@ -30,7 +32,7 @@ def student_page(record: dict[str, Any], comment: str, seed: int) -> str:
             continue
         rows = [
             [
-                "✓ holds" if not p["problem"] else "✗ not yet",
+                f"{MARKS[p['state']]} {p['state']}",
                 p["sentence"],
                 f"{p['earned']:g} of {p['points']:g}",
                 p["problem"],
@@ -64,11 +66,11 @@ def _first(e: dict[str, Any]) -> str:
         return e["ended"]
     if is_unwritten(e):
         return "nothing is written yet"
-    broken = [p for p in e["properties"] if p["problem"]]
+    broken = sorted((p for p in e["properties"] if p["problem"]), key=lambda p: p["state"] == NOT_JUDGED)
     if e["diagnosis"] or not broken:
         return e["diagnosis"]
     nothing_ran = len(broken) == len(e["properties"]) and len({p["problem"] for p in broken}) == 1
-    return broken[0]["problem"] if nothing_ran else f"not yet: {broken[0]['sentence']}"
+    return broken[0]["problem"] if nothing_ran else f"{broken[0]['state']}: {broken[0]['sentence']}"
 
 
 def class_page(records: list[dict[str, Any]], sheets: tuple[Sheet, ...], seed: int, missing: int | None) -> str:
@@ -103,15 +105,18 @@ def class_page(records: list[dict[str, Any]], sheets: tuple[Sheet, ...], seed: i
         if common
         else note("No known mistake was recognised."),
     }
-    undiagnosed = sum(
-        e["earned"] < e["points"] and not (e["mistakes"] or e["ended"] or is_unwritten(e))
+    unknown = [
+        e
         for r in records
         for e in r["exercises"]
-    )
+        if e["earned"] < e["points"] and not e["mistakes"] and not is_unwritten(e)
+    ]
+    stopped = sum(bool(e["ended"]) or all(p["state"] == NO_RESULT for p in e["properties"]) for e in unknown)
     lead = [
         f"{count(n, 'submission')}, {count(len(sheets), 'exercise')}; mean "
         f"{percent(sum(r['earned'] for r in records) / max(sum(r['points'] for r in records), 1))} of the points.",
-        f"{count(undiagnosed, 'wrong answer')} could not be explained by a known mistake. "
+        f"{count(len(unknown) - stopped, 'wrong answer')} could not be explained by a known mistake, and "
+        f"{count(stopped, 'answer')} did not run to the end (an error, a forbidden import, the time limit). "
         f"{'' if missing is None else f'{missing} on the roster handed nothing in. '}Seed {seed}.",
     ]
     return page("How the class did", lead, sections)

@@ -16,8 +16,9 @@ import numpy as np
 from tutorials.exercises.comparison import difference
 from tutorials.exercises.worker import Call, pack, unpack
 
-VERSION = "2"  # of the sheets' format and content: archives of another version are refused
+VERSION = "3"  # of the sheets' format and content: archives of another version are refused
 SLACK = 8  # executed lines by which a large batch may exceed a small one
+HOLDS, NOT_YET, NO_RESULT, NOT_JUDGED = "holds", "not yet", "no result", "not judged"
 
 
 @dataclass
@@ -120,12 +121,16 @@ def from_bytes(data: bytes) -> list[Sheet]:
 
 @dataclass
 class Verdict:
-    """One property of one answer: points, and for a broken one a problem and the smallest case that shows it."""
+    """One property of one answer: points, and for one that does not hold a problem and the smallest case that shows it.
+
+    state: HOLDS; NOT_YET; NO_RESULT where the case ended in an error; NOT_JUDGED where only right values would show it.
+    """
 
     property: Property
     earned: float
     problem: str = ""
     case: int | None = None
+    state: str = HOLDS
 
 
 @dataclass
@@ -147,7 +152,8 @@ class Result:
 
     @property
     def broken(self) -> Verdict | None:
-        return next((v for v in self.verdicts if v.problem), None)
+        """The first property that does not hold; one that is not judged only where there is no other."""
+        return min((v for v in self.verdicts if v.problem), key=lambda v: v.state == NOT_JUDGED, default=None)
 
 
 def problem_of(case: Case, outcome: dict[str, Any]) -> str:
@@ -179,25 +185,36 @@ def judge(sheet: Sheet, outcomes: list[dict[str, Any]]) -> Result:
     verdicts = []
     for index, wanted in enumerate(sheet.properties):
         mine = [i for i, case in enumerate(sheet.cases) if case.property == index]
-        found = {i: problems[i] for i in mine}
+        found = {i: (_state(sheet, wanted, outcomes[i]), problems[i]) for i in mine if problems[i]}
         if wanted.kind == "untouched":
             for i in mine:
-                if not found[i] and outcomes[i]["changed"]:
-                    found[i] = f"{outcomes[i]['changed'][0]} writes into its arguments"
-        if wanted.kind == "lines" and not any(found.values()):
+                if outcomes[i]["changed"] and not outcomes[i]["error"]:
+                    found[i] = (NOT_YET, f"{outcomes[i]['changed'][0]} writes into its arguments")
+        if wanted.kind == "lines" and not any(outcomes[i]["error"] for i in mine):
             first, last = outcomes[mine[0]]["lines"], outcomes[mine[-1]]["lines"]
             if last > first + SLACK:
-                found[mine[-1]] = f"{first} lines are executed for the small batch, {last} for the large one"
-        bad = [i for i in mine if found[i]]
-        share = 1 - len(bad) / len(mine) if wanted.kind != "lines" else float(not bad)
-        smallest = min(bad, key=lambda i: _size(sheet.cases[i].calls), default=None)
-        problem = found[smallest] if smallest is not None else ""
-        verdicts.append(Verdict(wanted, round(wanted.points * share, 2), problem, smallest))
+                text = f"{first} lines are executed for the small batch, {last} for the large one"
+                found[mine[-1]] = (NOT_YET, text)
+        share = 1 - len(found) / len(mine) if wanted.kind != "lines" else float(not found)
+        verdict = Verdict(wanted, round(wanted.points * share, 2))
+        if found:
+            order = [NOT_YET, NO_RESULT, NOT_JUDGED]
+            verdict.case = min(found, key=lambda i: (order.index(found[i][0]), _size(sheet.cases[i].calls)))
+            verdict.state, problem = found[verdict.case]
+            verdict.problem = f"judged when the values are right: {problem}" if verdict.state == NOT_JUDGED else problem
+        verdicts.append(verdict)
     if not any(p == "" for p in problems) or any(v.problem for v in verdicts if v.property.gate):
         for verdict in verdicts:
             verdict.earned = 0.0
     ended = next((o["error"] for o in outcomes if o.get("ended")), "")
     return Result(sheet.id, sheet.number, sheet.title, sheet.points, verdicts, ended)
+
+
+def _state(sheet: Sheet, wanted: Property, outcome: dict[str, Any]) -> str:
+    """What a wrong outcome of one case says of a property."""
+    if outcome["error"] and sheet.budget is None:  # what is measured of a network comes as an error, see improve.py
+        return NO_RESULT
+    return NOT_JUDGED if wanted.kind in ("untouched", "lines") else NOT_YET
 
 
 def _size(calls: list[Call]) -> int:

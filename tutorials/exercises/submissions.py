@@ -46,12 +46,16 @@ class Submission:
     _ranks: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
 
-def read_submissions(place: Path, sheets: tuple[Sheet, ...], others: tuple[Sheet, ...] = ()) -> dict[str, Submission]:
+def read_submissions(
+    place: Path, sheets: tuple[Sheet, ...], others: tuple[Sheet, ...] = (), unread: list[str] | None = None
+) -> dict[str, Submission]:
     """Every student's submission by key; from a folder, from a zip, or from a folder of zips.
 
     A folder or a zip with exercises side by side, or with a student's whole archive, is one student's. A file that
-    answers none of the `sheets` gets a note, unless it answers one of the `others`, not asked for today.
+    answers none of the `sheets` gets a note, unless it answers one of the `others`, not asked for today. What may be
+    anybody's, a loose file of another kind or an empty folder, is added to `unread` by its name.
     """
+    unread = [] if unread is None else unread
     if not place.exists():
         raise FileNotFoundError(f"{place} does not exist: name the folder or the zip that the students' work is in")
     found: dict[str, Submission] = {}
@@ -63,7 +67,9 @@ def read_submissions(place: Path, sheets: tuple[Sheet, ...], others: tuple[Sheet
     if _of_one(names, (*sheets, *others)):
         owner = place.stem if place.is_file() else place.resolve().name
         files = ((f"{owner}/{name}", content) for name, content in files)
-    _add_all(found, files, sheets, others)
+    elif place.is_dir():
+        unread += _empty(place)
+    _add_all(found, files, sheets, others, unread)
     if not found:
         raise ValueError(
             f"no submission was found in {place}: Canvas' or Moodle's zip, or a folder a student, with .py files"
@@ -98,6 +104,16 @@ def _paths(place: Path) -> list[tuple[str, Path]]:
     """The files of a folder with their names, as `_unwrapped` gives them."""
     paths = [(writable(path.relative_to(place).as_posix()), path) for path in sorted(place.rglob("*"))]
     return _unwrapped([(n, p) for n, p in paths if _wanted(n) and p.is_file() and not p.is_symlink()])
+
+
+def _empty(place: Path) -> list[str]:
+    """The folders in which nothing was handed in."""
+
+    def holds(folder: Path) -> bool:
+        return any(p.is_file() and _wanted(writable(p.relative_to(place).as_posix())) for p in folder.rglob("*"))
+
+    folders = [path for path in sorted(place.iterdir()) if path.is_dir() and _wanted(writable(path.name))]
+    return [f"{writable(folder.name)}/" for folder in folders if not holds(folder)]
 
 
 def _in_folder(place: Path) -> Iterator[tuple[str, bytes]]:
@@ -194,15 +210,17 @@ def _add_all(
     files: Iterator[tuple[str, bytes]],
     sheets: tuple[Sheet, ...],
     others: tuple[Sheet, ...],
+    unread: list[str],
 ) -> None:
     for name, content in files:
         student, inner = _student(name)
         if inner == name and not _is_read(name):
-            continue  # the class list, say
+            unread.append(name)  # the class list, say
+            continue
         try:
             if inner == name and name.lower().endswith(".zip") and _exported(n for n, _ in _entries(content, name)[1]):
                 # a whole class's export lies in the folder
-                _add_all(found, _in_zip(content, name, True), sheets, others)
+                _add_all(found, _in_zip(content, name, True), sheets, others, unread)
                 continue
             mine = _kept(found, student)
             if student[2] == "folder" and inner != name and _exported([inner]) and ALONE not in mine.notes:
@@ -240,7 +258,8 @@ def _add(
 ) -> None:
     """Finds the exercise that a file belongs to; `_counts` says which of several."""
     name = path.rpartition("/")[2]
-    if is_ours(path):
+    text, problem = read_source(data) if name.lower().endswith(".py") else (None, "")
+    if is_ours(path, text, sheets):
         return
     if not _is_read(name) or name.lower().endswith(".zip"):
         expected = "unpack an archive in an archive" if _is_read(name) else ".py, .zip or .ckpt is expected"
@@ -253,7 +272,6 @@ def _add(
         if id is not None and _counts(submission, id + CHECKPOINT, (likeness, *numbers)):
             submission.networks[id] = data
         return
-    text, problem = read_source(data)
     id, likeness = exercise_of(name, text, sheets)
     if id is None:
         stranger = exercise_of(name, text, others)[0] is None

@@ -55,11 +55,14 @@ def write_tables(
     """grades.csv for any spreadsheet, canvas.csv and moodle.csv for those systems' imports."""
     total = sum(sheet.points for sheet in sheets)
     rows = [
-        [k, r["name"], r["id"], r["earned"], r["points"], *(e["earned"] for e in r["exercises"]), comments.get(k, "")]
+        [
+            *(k, r["name"], r["id"], r["earned"], r["points"], *(e["earned"] for e in r["exercises"])),
+            *(comments.get(k, ""), "; ".join(r["notes"])),
+        ]
         for k, r in records.items()
     ]
-    rows += [["", name, "", 0, total, *([""] * len(sheets)), "nothing handed in"] for name in missing]
-    head = ["key", "name", "id", "points", "of", *(f"{s.number} {s.title}" for s in sheets), "comment"]
+    rows += [["", name, "", 0, total, *([""] * len(sheets)), "", "nothing handed in"] for name in missing]
+    head = ["key", "name", "id", "points", "of", *(f"{s.number} {s.title}" for s in sheets), "comment", "notes"]
     _write(out / "grades.csv", head, rows)
 
     def of(key: str, what: str) -> str:

@@ -61,10 +61,13 @@ EXERCISE = Exercise(
     wrong=wrong,
     checks=[
         Check("example", "the worked example comes out", 2, lambda rng: [call("softmax", np.log(array([1, 2, 5])))]),
-        Check("rows", "every row becomes probabilities by itself, whatever the shape", 3, batches),
-        Check("large", "scores of 10,000 and -10,000 are ordinary input", 2, large),
+        Check("rows", "every row becomes its own softmax, whatever the shape", 3, batches),
+        Check("large", "scores of 10,000 and -10,000 have the right softmax too", 2, large),
         Check(
-            "whole", "whole-number scores give fractions", 1, lambda rng: [call("softmax", rng.integers(-3, 4, (2, 4)))]
+            "whole",
+            "whole-number scores have the right softmax too",
+            1,
+            lambda rng: [call("softmax", rng.integers(-3, 4, (2, 4)))],
         ),
         Check("untouched", "z stays as it was", 1, lambda rng: [call("softmax", normal(rng, 3, 4))], "untouched"),
         Check(

@@ -62,7 +62,7 @@ EXERCISE = Exercise(
             lambda rng: [call("softmax_backward", array([1, 0]), array([0.25, 0.75]))],
         ),
         Check("rows", "dz is dy times the whole Jacobian, row by row", 4, batches),
-        Check("sure", "probabilities of 0 and 1 pass nothing on", 1, sure),
+        Check("sure", "dz is right for probabilities of 0 and 1 too", 1, sure),
         Check(
             "untouched",
             "dy and s stay as they were",

@@ -90,13 +90,13 @@ EXERCISE = Exercise(
         ),
         Check(
             "backward",
-            "the sign of x decides what passes",
+            "dy passes where x is positive, and only there",
             3,
             lambda rng: [call("relu_backward", normal(rng, *s), normal(rng, *s)) for s in shapes(rng)],
         ),
         Check(
             "zero",
-            "at x = 0 nothing passes",
+            "dx is right where x = 0 too: nothing passes",
             1,
             lambda rng: [call("relu_backward", normal(rng, 2, 4), rng.integers(-1, 2, (2, 4)) * 1.0)],
         ),

@@ -119,8 +119,8 @@ EXERCISE = Exercise(
             2,
             lambda rng: [call("conv2d", X, W, 1, 0), call("conv2d_backward", np.ones((1, 2, 2, 1)), X, W, 1, 0)],
         ),
-        Check("forward", "the filter slides over the image, with its stride and padding", 4, forward),
-        Check("backward", "dx and dW gather from every product", 4, backward),
+        Check("forward", "the forward pass is right for every size, stride and padding", 4, forward),
+        Check("backward", "dx and dW are the sums over all products", 4, backward),
         Check(
             "untouched",
             "the arguments stay as they were",

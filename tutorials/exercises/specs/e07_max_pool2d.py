@@ -125,12 +125,17 @@ EXERCISE = Exercise(
         Check("forward", "each window gives its largest number, for every size and stride", 3, forward),
         Check(
             "negative",
-            "an image of negative numbers has negative maxima",
+            "the maxima of negative numbers are right too",
             1,
             lambda rng: [call("max_pool2d", -np.abs(normal(rng, 2, 4, 4, 2)) - 1, 2, 2)],
         ),
         Check("backward", "dy goes to the winner, and adds up where windows overlap", 4, backward),
-        Check("ties", "of several equal numbers the first in reading order wins", 1, lambda rng: backward(rng, True)),
+        Check(
+            "ties",
+            "dx is right where numbers are equal too: the first in reading order wins",
+            1,
+            lambda rng: backward(rng, True),
+        ),
         Check(
             "untouched",
             "the arguments stay as they were",

@@ -179,12 +179,20 @@ EXERCISE = Exercise(
     wrong=wrong,
     checks=[
         Check("example", "the worked examples come out", 2, example),
-        Check("training", "in training the batch's own mean and biased variance normalise", 2, training),
         Check(
-            "running", "the running statistics move by momentum towards the mean and the unbiased variance", 2, running
+            "training",
+            "in training the output is right: the batch's own mean and biased variance normalise",
+            2,
+            training,
         ),
-        Check("evaluation", "in evaluation the running statistics are used and do not move", 2, evaluation),
-        Check("backward", "dx, dgamma and dbeta see the mean and the variance move", 3, backward),
+        Check(
+            "running",
+            "the running statistics are right: they move by momentum towards the mean and the unbiased variance",
+            2,
+            running,
+        ),
+        Check("evaluation", "evaluation is right: the running statistics are used and do not move", 2, evaluation),
+        Check("backward", "dx, dgamma and dbeta are right: mean and variance move with x", 3, backward),
         Check("untouched", "x and dy stay as they were", 1, lambda rng: [backward(rng)[0]], "untouched"),
         Check("lines", "no Python loop over the examples", 1, lines, "lines"),
     ],

@@ -137,10 +137,10 @@ EXERCISE = Exercise(
     wrong=wrong,
     checks=[
         Check("forward", "in training, x / (1 - p) where u >= p, else 0", 3, forward),
-        Check("fresh", "every call draws afresh", 1, twice),
+        Check("fresh", "a second call is right too: it draws afresh", 1, twice),
         Check("evaluation", "in evaluation nothing is dropped and nothing scaled", 2, evaluation),
-        Check("backward", "dy goes the way that x went", 3, backward),
-        Check("nothing", "with p = 0 nothing happens", 1, nothing),
+        Check("backward", "dx is right: dy goes the way that x went", 3, backward),
+        Check("nothing", "p = 0 is right too: nothing happens", 1, nothing),
         Check(
             "untouched", "x and dy stay as they were", 1, lambda rng: [forward(rng)[0], backward(rng)[0]], "untouched"
         ),

@@ -127,8 +127,10 @@ EXERCISE = Exercise(
             ],
         ),
         Check("first", "the first step is right", 2, one),
-        Check("later", "later steps use moments and powers of the betas", 3, several_steps),
-        Check("several", "every parameter has moments of its own", 2, several_parameters),
+        Check("later", "later steps are right: they use moments and powers of the betas", 3, several_steps),
+        Check(
+            "several", "the steps of several parameters are right: each has moments of its own", 2, several_parameters
+        ),
         Check("untouched", "the gradients stay as they were", 1, one, "untouched"),
     ],
     mistakes=[

@@ -120,12 +120,17 @@ EXERCISE = Exercise(
         Check("scores", "F1 is the harmonic mean of precision and recall, class by class", 3, draws("f1_scores")),
         Check(
             "undefined",
-            "classes without predictions, examples or true positives have F1 = 0",
+            "F1 is right where a class has no predictions, examples or true positives: 0",
             2,
             undefined("f1_scores"),
         ),
         Check("macro", "macro F1 is the plain mean over the classes", 1, draws("macro_f1")),
-        Check("macro-undefined", "classes with F1 = 0 count in the mean", 2, undefined("macro_f1")),
+        Check(
+            "macro-undefined",
+            "macro F1 is right where classes have F1 = 0 too: they count in the mean",
+            2,
+            undefined("macro_f1"),
+        ),
         Check("untouched", "labels and predictions stay as they were", 1, draws("f1_scores"), "untouched"),
     ],
     mistakes=[

@@ -111,8 +111,13 @@ EXERCISE = Exercise(
             ],
         ),
         Check("forward", "every token gets its row", 2, forward),
-        Check("distinct", "a row that is used once gets its dy", 1, distinct),
-        Check("backward", "a row gathers from all its places, and padding does not learn", 4, backward),
+        Check("distinct", "the gradient is right where every row is used once", 1, distinct),
+        Check(
+            "backward",
+            "the gradient is right everywhere: a row gathers from all its places, and padding does not learn",
+            4,
+            backward,
+        ),
         Check(
             "untouched",
             "the arguments stay as they were",

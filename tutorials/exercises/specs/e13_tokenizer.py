@@ -105,8 +105,8 @@ EXERCISE = Exercise(
             2,
             lambda rng: [call("tokenize", TEXTS[0]), call("token_ids", ["good, very good!", ""], ["good", "bad"], 3)],
         ),
-        Check("tokens", "words, numbers and marks are found in any text", 4, some),
-        Check("ids", "ids are cut or filled to the length, and unknown tokens are 1", 4, ids),
+        Check("tokens", "the tokens of any text are its words, numbers and marks", 4, some),
+        Check("ids", "ids are right: cut or filled to the length, and 1 for unknown tokens", 4, ids),
     ],
     mistakes=[
         Mistake("not-lowered", "Capital letters stay: lower-case the text first.", "a line forgotten", "tokens"),

@@ -84,8 +84,8 @@ EXERCISE = Exercise(
             2,
             lambda rng: [call("calibration_error", array([0.9, 0.1], [0.2, 0.8], [0.6, 0.4]), np.array([0, 0, 0]), 2)],
         ),
-        Check("draws", "the gaps of the bins are weighted by how many examples are in them", 5, draws),
-        Check("edges", "confidences on the edge of a bin belong to the bin below", 2, edges),
+        Check("draws", "the error is the mean of the bins' gaps, weighted by how many examples are in them", 5, draws),
+        Check("edges", "the error is right on the edges of bins too: they belong to the bin below", 2, edges),
         Check("untouched", "p and labels stay as they were", 1, draws, "untouched"),
     ],
     mistakes=[

@@ -109,9 +109,9 @@ EXERCISE = Exercise(
                 )
             ],
         ),
-        Check("draws", "the weights are a softmax over the open positions", 5, draws),
-        Check("empty", "a text without open positions gives zeros", 1, empty),
-        Check("large", "scores of 1,000 are ordinary input", 1, large),
+        Check("draws", "the result is right: the weights are a softmax over the open positions", 5, draws),
+        Check("empty", "the result is right for a text without open positions too: zeros", 1, empty),
+        Check("large", "the result is right at scores of 1,000 too", 1, large),
         Check("untouched", "the arguments stay as they were", 1, draws, "untouched"),
     ],
     mistakes=[

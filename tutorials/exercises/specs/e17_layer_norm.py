@@ -59,7 +59,7 @@ EXERCISE = Exercise(
             2,
             lambda rng: [call("layer_norm", array([1, 3]), array([2, 2])[0], array([0, 1])[0], 0.0)],
         ),
-        Check("draws", "each example is normalised by its own mean and variance", 4, draws),
+        Check("draws", "the output is right: each example is normalised by its own mean and variance", 4, draws),
         Check("untouched", "the arguments stay as they were", 1, draws, "untouched"),
         Check("lines", "no Python loop over the examples", 1, lines, "lines"),
     ],

@@ -89,9 +89,9 @@ EXERCISE = Exercise(
     wrong=wrong,
     checks=[
         Check("example", "the worked example comes out", 1, example),
-        Check("first", "the first step is the gradient's, weight decay included", 2, first),
-        Check("later", "later steps remember earlier gradients", 3, later),
-        Check("several", "every parameter has a velocity of its own", 2, several),
+        Check("first", "the first step is right, weight decay included", 2, first),
+        Check("later", "later steps are right: they remember earlier gradients", 3, later),
+        Check("several", "the steps of several parameters are right: each has a velocity of its own", 2, several),
         Check("untouched", "the gradients stay as they were", 1, first, "untouched"),
     ],
     mistakes=[

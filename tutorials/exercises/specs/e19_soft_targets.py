@@ -68,9 +68,17 @@ EXERCISE = Exercise(
             2,
             lambda rng: [call("one_hot", np.array([2, 0]), 3), call("smoothed", np.array([1]), 4, 0.2)],
         ),
-        Check("one-hot", "a single 1 in each row", 2, lambda rng: [call("one_hot", y, k) for y, k in labels_of(rng)]),
         Check(
-            "smoothed", "the rest is spread", 3, lambda rng: [call("smoothed", y, k, 0.3) for y, k in labels_of(rng)]
+            "one-hot",
+            "each row has a 1 at the label, and 0 elsewhere",
+            2,
+            lambda rng: [call("one_hot", y, k) for y, k in labels_of(rng)],
+        ),
+        Check(
+            "smoothed",
+            "the smoothed targets are right: the rest is spread over all classes",
+            3,
+            lambda rng: [call("smoothed", y, k, 0.3) for y, k in labels_of(rng)],
         ),
         Check(
             "lines",

@@ -155,9 +155,14 @@ EXERCISE = Exercise(
         Check("example", "the worked examples come out", 1, example),
         Check("one node", "with two classes and one node the loss is right", 2, straight("path_loss")),
         Check("ways", "ways of any length have the right loss", 3, drawn("path_loss")),
-        Check("large", "scores of 1,000 cost a finite loss", 1, large),
+        Check("large", "the loss is right at scores of 1,000 too, and finite", 1, large),
         Check("gradient", "with one node the gradients are right", 2, straight("path_loss_backward")),
-        Check("shared", "nodes gather from every example that passes them", 3, drawn("path_loss_backward")),
+        Check(
+            "shared",
+            "the gradients are right for several nodes: each gathers from every example that passes it",
+            3,
+            drawn("path_loss_backward"),
+        ),
         Check("untouched", "the arguments stay as they were", 1, drawn("path_loss_backward"), "untouched"),
     ],
     mistakes=[

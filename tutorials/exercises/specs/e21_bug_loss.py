@@ -71,8 +71,8 @@ EXERCISE = find_the_bug(
         Check("example", "the worked example comes out", 1, example),
         Check("alone", "one example alone has the right loss and gradients", 2, alone),
         Check("even", "a batch with equal weights has the right loss and gradients", 3, even),
-        Check("weighted", "unequal weights count in loss and gradients", 3, weighted),
-        Check("large", "scores of 10,000 and -10,000 in one batch are ordinary input", 1, large),
+        Check("weighted", "a batch with unequal weights has the right loss and gradients", 3, weighted),
+        Check("large", "loss and gradients are right for scores of 10,000 and -10,000 in one batch too", 1, large),
     ],
     [
         Planted(

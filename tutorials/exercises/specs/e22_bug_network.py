@@ -62,7 +62,12 @@ EXERCISE = find_the_bug(
             lambda rng: [drawn(rng, 1, True) for _ in range(2)],
         ),
         Check("batch", "so has a batch", 3, lambda rng: [drawn(rng, n, True) for n in (2, size(rng, 3, 5))]),
-        Check("inactive", "units below zero pass nothing on", 4, lambda rng: [drawn(rng, n, False) for n in (4, 6, 7)]),
+        Check(
+            "inactive",
+            "gradients are right where units are below zero too: nothing passes",
+            4,
+            lambda rng: [drawn(rng, n, False) for n in (4, 6, 7)],
+        ),
     ],
     [
         Planted(

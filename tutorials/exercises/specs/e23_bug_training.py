@@ -72,9 +72,9 @@ EXERCISE = find_the_bug(
         ),
         Check("one", "one step on the whole batch is right", 1, one),
         Check("batches", "so are several batches in the order given", 2, batches),
-        Check("shuffled", "examples keep their targets in any order", 1, shuffled),
-        Check("rest", "a smaller last batch counts as what it is", 2, rest),
-        Check("epochs", "several epochs follow on each other", 2, epochs),
+        Check("shuffled", "any order of the examples is right: they keep their targets", 1, shuffled),
+        Check("rest", "a smaller last batch is right: it counts as what it is", 2, rest),
+        Check("epochs", "several epochs are right: they follow on each other", 2, epochs),
         Check("untouched", "the arguments stay as they were", 1, one, "untouched"),
     ],
     [
