@@ -9,6 +9,7 @@ python train.py images FOLDER                  your own pictures, one folder a c
 from __future__ import annotations
 
 import argparse
+import difflib
 import shlex
 import sys
 import time
@@ -21,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from minnet import metrics, report
-from minnet.commands import Parser, one_line_errors, pictures_of_learning, seed, seen_on_validation
+from minnet.commands import Parser, one_line_errors, pictures_of_learning, place, seed, seen_on_validation
 from minnet.data import Dataset, load, test_views
 from minnet.data.own import load_csv, load_images
 from minnet.data.sources import SOURCES
@@ -48,7 +49,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--data", help="the data folder (default: $MINNET_DATA, else datasets/ of the checkout, else the user's cache)"
     )
-    parser.add_argument("--out", help="the run's folder (default: a new one in runs/)")
+    parser.add_argument("--out", type=place, help="the run's folder (default: a new one in runs/)")
     parser.add_argument(
         "--limit", type=int, help="so many training examples at most; of the other splits as many, at least 1,000"
     )
@@ -63,17 +64,22 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--encoding", help="csv: of the file, such as cp1251 (default: found out)")
     parser.add_argument("--hide-text", action="store_true", help="keep texts out of the report")
     parser.set_defaults(touring=False)
-    return parser.parse_args()
+    return parser.parse_intermixed_args()  # the file may stand behind the flags
 
 
 def read_data(args: argparse.Namespace) -> Dataset:
     whole = args.validation is not None and args.validation >= 1 and args.validation.is_integer()
     held_out = int(args.validation) if whole or args.validation == 0 else args.validation
     common = {"validation": held_out, "limit": args.limit, "seed": args.seed}
-    own = "images" if Path(args.task).is_dir() else "csv" if Path(args.task).suffix else None
-    if own and args.task.partition("/")[0] not in (*SOURCES, "csv", "images"):
-        typed = shlex.join(["python", "train.py", own, args.task])
-        raise ValueError(f"{args.task} is no data set's name; for your own data: {typed}")
+    names = (*SOURCES, "csv", "images")
+    if args.task.partition("/")[0] not in names:
+        own = "images" if Path(args.task).is_dir() else "csv" if Path(args.task).suffix else None
+        if own:
+            typed = shlex.join(["python", "train.py", own, args.task])
+            raise ValueError(f"{args.task} is no data set's name; for your own data: {typed}")
+        near = difflib.get_close_matches(args.task, names, n=1)
+        meant = f"; did you mean {near[0]}?" if near else ""
+        raise ValueError(f"unknown dataset {args.task!r}: there are {', '.join(names)}{meant}")
     if args.task != "csv" and (args.text or args.label or args.encoding):
         raise ValueError("--text, --label and --encoding are for a file: python train.py csv FILE --text A --label B")
     if args.task not in ("csv", "images"):

@@ -13,7 +13,11 @@ def main() -> None:
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
     for module in (prediction, data, compare, doctor, worksheet):
         module.add_arguments(subparsers)
-    args = parser.parse_args()
+    args, rest = parser.parse_known_args()
+    if rest and not (hasattr(args, "listed") and all(not word.startswith("-") or " " in word for word in rest)):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:  # argparse ends the list of what to predict or compare at the first flag: what follows belongs to it, too
+        getattr(args, args.listed).extend(rest)
     raise SystemExit(args.run(args))
 
 

@@ -31,6 +31,13 @@ def seed(text: str) -> int:
     return int(text)
 
 
+def place(text: str) -> str:
+    """What --out takes: any name but none, which would be the current folder."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("the name is empty: give one, or leave --out away")
+    return text
+
+
 def one_line_errors(command: Callable[[], Any]) -> Callable[[], None]:
     """Runs a command so that what its user did wrong is said in one line on standard error, with exit status 1.
 
@@ -79,10 +86,21 @@ def _one_line_warning(
 
 def seen_on_validation(scores: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
     """What the validation examples tell about later predictions, from their scores (N, K): which classes are taken for
-    which (`validation_confusion`, truth in the rows), and the temperature at which the probabilities fit best."""
+    which (`validation_confusion`, truth in the rows), and the `temperature` at which the probabilities fit best, or
+    why there is `no_temperature`."""
     k = scores.shape[1]
     confusion = np.bincount(labels.astype(np.int64) * k + scores.argmax(axis=1), minlength=k * k).reshape(k, k)
-    return {"validation_confusion": confusion.tolist(), "temperature": round(fit_temperature(scores, labels), 4)}
+    why = too_little(confusion)
+    fitted = {"no_temperature": why} if why else {"temperature": round(fit_temperature(scores, labels), 4)}
+    return {"validation_confusion": confusion.tolist(), **fitted}
+
+
+def too_little(confusion: np.ndarray) -> str:
+    """Why these validation examples cannot tell how far percentages are to be trusted; nothing where they can."""
+    n = int(confusion.sum())
+    if n < 50:
+        return f"that needs 50 validation examples, and there are {n}"
+    return f"all {n:,} validation examples are right" if np.trace(confusion) == n else ""
 
 
 def pictures_of_learning(dataset: Dataset, model: Layer, vectorizer: Any) -> dict[str, Any]:

@@ -129,6 +129,8 @@ def table(result: dict[str, Any], show: int = 10, stream: Any = None) -> str:
         rows.append((one_line(run["name"], 32), *cells))
     lines = [f"{count(result['examples'], 'test example')}, the same for all; in brackets: 95 % intervals", ""]
     lines += aligned(rows)
+    if any(run["intervals"]["macro_f1"] is None for run in result["runs"]):
+        lines.append("(–: with all answers right, or none, resampling cannot show how uncertain macro averages are)")
     for pair in result["pairs"]:
         lines += ["", *_pair(pair, show)]
     return encodable("\n".join(lines), stream)
@@ -138,11 +140,13 @@ def add_arguments(subparsers: Any) -> None:
     """Adds the command `compare` to the parsers of `python -m minnet`."""
     parser = subparsers.add_parser("compare", help="which of several runs is better, and is that more than chance?")
     parser.add_argument("runs", nargs="+", metavar="RUN", help="folders of runs on the same test examples")
-    parser.add_argument("--out", metavar="FOLDER", help="also write comparison.json and comparison.png there")
+    parser.add_argument(
+        "--out", type=commands.place, metavar="FOLDER", help="also write comparison.json and comparison.png there"
+    )
     parser.add_argument("--show", type=int, default=10, help="how many changed examples to name (default: %(default)s)")
     parser.add_argument("--bootstrap", type=int, default=1000, help="resamples (default: %(default)s)")
     parser.add_argument("--seed", type=commands.seed, default=0, help="of the resampling (default: %(default)s)")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, listed="runs")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 
 from minnet.calibration import calibrated_ece, coverage, entropies, fit_temperature, reliability
 from minnet.formatting import aligned, encodable, interval, number, one_line, percent, width_of
-from minnet.intervals import class_shares, losses, mcnemar, middle, paired_bootstrap, resample
+from minnet.intervals import class_shares, losses, mcnemar, middle, paired_bootstrap, resample, wilson
 
 __all__ = [
     "calibrated_ece", "class_shares", "coverage", "entropies", "evaluate", "fit_temperature", "mcnemar",
@@ -17,6 +17,7 @@ __all__ = [
 ]  # fmt: skip
 
 RATES = ("precision", "recall", "f1")
+DASHES = ("log_loss", "intervals of macro averages")  # where one stands in `table`, the reason stands below
 
 
 def evaluate(
@@ -29,8 +30,9 @@ def evaluate(
     (mean weighted by support) precision, recall, f1; confusion: rows are the truth, columns the predictions;
     log_loss (mean, nats) and brier (mean over examples of the sum over classes of (p - y)^2, 0 to 2);
     entropy: mean of right and of wrong predictions, in nats; calibration: ece, its value expected under perfect
-    calibration, and the bins (see `reliability`); coverage (see there); intervals: 95 % bootstrap [low, high] of
-    accuracy, macro_precision, macro_recall, macro_f1, log_loss, brier; undefined: [{measure, class, why}].
+    calibration, and the bins (see `reliability`); coverage (see there); intervals: 95 % [low, high] of accuracy
+    (Wilson's) and of macro_precision, macro_recall, macro_f1, log_loss, brier (bootstrap); undefined: [{measure,
+    class, why}].
 
     A precision or F1 that is undefined counts as 0 and is listed; a value that is infinite or has no examples is
     None and is listed. Raises ValueError for anything that is not probabilities and labels of these classes.
@@ -101,6 +103,7 @@ def table(metrics: dict[str, Any], stream: Any = None) -> str:
         f"accuracy {percent(metrics['accuracy'], 1)} (95 % interval {interval(bounds['accuracy'], 1, True)}), "
         f"macro F1 {number(metrics['macro']['f1'])} ({interval(bounds['macro_f1'])}), "
         f"log loss {number(metrics['log_loss'])}",
+        *(f"({u['measure'].replace('_', ' ')}: {u['why']})" for u in metrics["undefined"] if u["measure"] in DASHES),
     ]  # fmt: skip
     return encodable("\n".join(lines_of_text), stream)
 
@@ -140,15 +143,10 @@ def _checked(probabilities: Any, labels: Any, classes: Sequence[str]) -> tuple[n
 
 def _intervals(p: np.ndarray, y: np.ndarray, right: np.ndarray, bootstrap: int, seed: int) -> dict[str, Any]:
     found = {name: middle(values) for name, values in resample(p, y, bootstrap, seed).items()}
-    # Without one right and one wrong example every resample has the same accuracy, and its interval would claim
-    # certainty. There the exact binomial bound is simple: with a true accuracy a, all n right happens with probability
-    # a^n, and the interval begins at the a for which that is 2.5 %.
-    bound = 0.025 ** (1 / len(y))
-    if right.all():
-        found["accuracy"] = [bound, 1.0]
-    elif not right.any():
-        found["accuracy"] = [0.0, 1 - bound]
-    return found
+    # Resamples of 60 right answers of 60 are all the same, and many of 59 are as good: certainty that nobody has.
+    # Accuracy is a proportion, whose interval is known; the macro averages of answers all right, or none, have none.
+    found["accuracy"] = [float(bound) for (bound,) in wilson(right.sum(keepdims=True), np.array([len(y)]))]
+    return {**found, **({} if len(set(right)) == 2 else {f"macro_{name}": None for name in RATES})}
 
 
 def _undefined(rows: list[dict[str, Any]], right: np.ndarray, impossible: int) -> list[dict[str, Any]]:
@@ -169,6 +167,6 @@ def _undefined(rows: list[dict[str, Any]], right: np.ndarray, impossible: int) -
     if right.all() or not right.any():
         kind = "wrong" if right.all() else "right"
         found.append({"measure": f"entropy of {kind} predictions", "class": None, "why": f"no prediction is {kind}"})
-        why = f"no prediction is {kind}, so resampling cannot show how uncertain they are; accuracy's is exact"
-        found.append({"measure": "intervals", "class": None, "why": why})
+        why = f"no prediction is {kind}, so resampling cannot show how uncertain they are"
+        found.append({"measure": "intervals of macro averages", "class": None, "why": why})
     return found

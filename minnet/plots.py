@@ -273,7 +273,7 @@ def compare(runs: Mapping[str, Mapping[str, Any]]) -> Figure:
     n = next(iter(runs.values()))["examples"]
     figure.set_label(
         f"Accuracy on the same {count(n, 'example')}: {listing(parts)}. Points are the measured values, lines their "
-        "95 % bootstrap intervals; further right is better for accuracy and F1, further left for log loss."
+        "95 % intervals; further right is better for accuracy and F1, further left for log loss."
     )
     return figure
 

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-GROUPS = ("right and sure", "right but unsure", "wrong but unsure", "wrong yet sure")
+GROUPS = (  # ranks: the surest of a network that doubts everything may be at 40 %
+    "right, of the surest", "right, of the least sure", "wrong, of the least sure", "wrong, of the surest",
+)  # fmt: skip
 RIGHT, WRONG = "✓ right", "✗ wrong"
 
 
@@ -33,7 +35,7 @@ def choose(probabilities: np.ndarray, labels: np.ndarray, each: int = 3, seed: i
     for group in GROUPS:
         pool = np.flatnonzero(right if group.startswith("right") else ~right)
         pool = pool[np.argsort(-confidence[pool], kind="stable")]
-        sure = group.endswith(("and sure", "yet sure"))
+        sure = group.endswith("of the surest")
         half = (len(pool) + sure) // 2  # of very few, the surer half; the one in the middle of an odd number is sure
         size = max(len(pool) // 10, min(3 * each, half))
         if sure:
@@ -69,7 +71,7 @@ def examples(
     probabilities: np.ndarray,
     classes: Sequence[str],
     which: Mapping[str, np.ndarray] | None = None,
-    title: str = "Typical examples, right and wrong, sure and unsure",
+    title: str = "Typical examples, right and wrong, more and less sure",
 ) -> Figure:
     """Pictures (N, H, W, C) uint8 beside the bars of their three highest probabilities.
 
@@ -121,7 +123,7 @@ def text_examples(
     probabilities: np.ndarray,
     classes: Sequence[str],
     which: Mapping[str, np.ndarray] | None = None,
-    title: str = "Typical examples, right and wrong, sure and unsure",
+    title: str = "Typical examples, right and wrong, more and less sure",
 ) -> Figure:
     """Texts beside the bars of their three highest probabilities; otherwise as `examples`."""
     which = grouped(probabilities, labels, which, each=2)

@@ -16,14 +16,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minnet import checkpoint, metrics
-from minnet.data import read_image, vectorizer_from
+from minnet import checkpoint, commands, metrics
+from minnet.data import TokenIds, read_image, vectorizer_from
 from minnet.data.own import files_in
 from minnet.data.tables import column_of, decoded, table_of
 from minnet.formatting import bars, count, one_line, some
 from minnet.functional import softmax
 from minnet.layers import Layer
 from minnet.training import predict
+
+FILES = frozenset([".csv", ".tsv", ".txt", ".png", ".jpg", ".jpeg"])  # what a mistyped name may end with
 
 
 class Run(NamedTuple):
@@ -46,6 +48,14 @@ class Run(NamedTuple):
         """A picture file as uint8 (H, W, C) of the model's shape. Raises as `read_image` does."""
         height, width, channels = self.shape
         return read_image(path, (height, width), channels)
+
+    def knows(self, texts: Sequence[str]) -> np.ndarray:
+        """Whether a word of each text was met in training, bool (N,); where ids are hashes, whether it has words."""
+        numbers = self.vectorizer.transform(list(texts))
+        if isinstance(self.vectorizer, TokenIds):
+            return (numbers > (self.vectorizer.buckets is None)).any(axis=1)  # 1 is the id of all unknown words
+        of_words = [not name.startswith("|") for name in self.vectorizer.features]  # nearly any text has known letters
+        return np.asarray(numbers[:, np.flatnonzero(of_words)].sum(axis=1)).ravel() > 0
 
     def probabilities(self, inputs: Sequence[Any]) -> np.ndarray:
         """One row of probabilities an input, (N, classes)."""
@@ -113,10 +123,13 @@ def add_arguments(subparsers: Any) -> None:
     parser.add_argument("--text", metavar="COLUMN", help="the column of the CSV that holds the texts")
     parser.add_argument("--encoding", help="of the CSV, such as cp1251 (default: found out)")
     parser.add_argument(
-        "--out", metavar="FILE", help="a new CSV of probabilities (without it, 20 inputs and fewer are only shown)"
+        "--out",
+        type=commands.place,
+        metavar="FILE",
+        help="a new CSV of probabilities (without it, 20 inputs and fewer are only shown)",
     )
     parser.add_argument("--top", type=int, default=3, help="classes to show for each input (default 3)")
-    parser.set_defaults(run=run_command)
+    parser.set_defaults(run=run_command, listed="inputs")
 
 
 def run_command(args: argparse.Namespace) -> int:
@@ -147,6 +160,10 @@ def _predict_inputs(run: Run, args: argparse.Namespace) -> None:
     else:
         names, inputs = args.inputs, _sentences(args.inputs, args.folder)
     probabilities = run.probabilities(inputs)
+    if run.kind == "text":
+        unknown = [repr(one_line(text, 40)) for text, known in zip(names, run.knows(names), strict=True) if not known]
+        if unknown:
+            warnings.warn(f"no word in {some(unknown)} was met in training: the percentages say little", stacklevel=2)
     if args.out is not None or len(inputs) > 20:
         out = _free(args.out, "predictions")
         _write_csv(out, "file" if run.kind == "images" else "text", names, probabilities, run.classes)
@@ -198,12 +215,15 @@ def _readable(run: Run, paths: Sequence[Path], folder: str) -> dict[str, np.ndar
 
 
 def _sentences(inputs: Sequence[str], folder: str) -> list[str]:
-    """The inputs themselves, unless one is a file: then its name was hardly what is meant."""
+    """The inputs themselves, unless one is a file: then its name was hardly what is meant. Warns of what looks like the
+    name of one."""
     for item in inputs:
         if os.path.isfile(item):
             raise ValueError(
                 f"{item} is a file, but {folder} was trained on texts: give it a sentence, or a table by --csv {item}"
             )
+        if not item.strip().count(" ") and Path(item).suffix.lower() in FILES:
+            warnings.warn(f"there is no file {item}: it is taken for a sentence", stacklevel=2)
     return list(inputs)
 
 
@@ -239,7 +259,7 @@ def _config(folder: Path) -> dict[str, Any]:
 def _say_how_sure(config: dict[str, Any], classes: int) -> None:
     """One line where enough validation examples showed that the percentages cannot be taken at their word."""
     temperature, confusion = config.get("temperature"), _validation_confusion(config, classes)
-    enough = confusion is not None and confusion.sum() >= 50
+    enough = confusion is not None and not commands.too_little(confusion)
     if enough and isinstance(temperature, float) and not 0.8 < temperature < 1.25:
         print(
             f"\n(on its validation examples this run was right {'less' if temperature > 1 else 'more'} often than its "

@@ -161,7 +161,9 @@ def _sections(
         sections["Examples"] = drawn["examples"]
         if "mistakes" in drawn:
             sections["Most confident mistakes"] = drawn["mistakes"]
-    sections["Can the probabilities be believed?"] = drawn["reliability"] + drawn["coverage"] + drawn["entropy"]
+    unscaled = page.note(f"No temperature is fitted: {why}.") if (why := config.get("no_temperature")) else ""
+    believed = unscaled + drawn["reliability"] + drawn["coverage"] + drawn["entropy"]
+    sections["Can the probabilities be believed?"] = believed
     learned = drawn.get("filters", "") + drawn.get("telling_words", "")
     if learned:
         sections["What the first layer learned"] = learned
@@ -192,7 +194,10 @@ def _results(metrics: Mapping[str, Any]) -> str:
          f"({interval(calibration['ece_if_calibrated_interval'], 1, True)}) if perfectly calibrated"),
     ]  # fmt: skip
     drawn = metrics["bootstrap"]
-    caption = f"On {count(n, 'test example')}; intervals: 95 %, {drawn['resamples']:,} bootstrap resamples."
+    caption = (
+        f"On {count(n, 'test example')}; intervals: 95 %, of accuracy Wilson's, of all others from "
+        f"{drawn['resamples']:,} bootstrap resamples."
+    )
     return page.table(caption, ("Measure", "Value", "95 % interval", "Meaning"), rows, numeric=(1, 2))
 
 

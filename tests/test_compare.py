@@ -51,6 +51,14 @@ def test_a_pair_by_hand(tmp_path):
     json.dumps(json.loads(to_json(result)), allow_nan=False)
 
 
+def test_macro_averages_of_what_is_all_right_have_no_interval_and_it_is_said(tmp_path):
+    runs = [run(tmp_path / name, saying(said), LABELS) for name, said in (("a", FIRST), ("b", LABELS), ("c", SECOND))]
+    text = module.table(module.compare(runs)[0])
+    assert "1.000 (–)" in text and "\n(–: with all answers right, or none, resampling cannot" in text
+    assert "100.0 % (67.6 to 100.0 %)" in text
+    assert "(–" not in module.table(module.compare([runs[0], runs[2]])[0])
+
+
 def test_the_order_of_the_examples_in_a_file_does_not_matter(tmp_path):
     turned = np.arange(8)[::-1]
     a = run(tmp_path / "a", saying(FIRST), LABELS)

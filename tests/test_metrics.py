@@ -96,11 +96,25 @@ def test_what_is_undefined_is_said():
     assert m["per_class"][2] == {"class": "owl", "precision": 0, "recall": 0, "f1": 0, "support": 0, "predicted": 0}
     assert {(u["measure"], u["class"]) for u in m["undefined"]} == {
         ("precision", "owl"), ("recall", "owl"), ("f1", "owl"),
-        ("entropy of wrong predictions", None), ("intervals", None),
+        ("entropy of wrong predictions", None), ("intervals of macro averages", None),
     }  # fmt: skip
     assert m["entropy"]["wrong"] is None
-    # 2 of 2 right: the exact 97.5 % bound solves a^2 = 0.025
-    assert m["intervals"]["accuracy"] == pytest.approx([math.sqrt(0.025), 1.0])
+    # 2 of 2 right: Wilson's lower bound is n / (n + z^2)
+    assert m["intervals"]["accuracy"] == pytest.approx([2 / (2 + 1.959963984540054**2), 1.0])
+    assert [m["intervals"][f"macro_{name}"] for name in ("precision", "recall", "f1")] == [None] * 3
+    last = metrics.table(m, stream("utf-8")).splitlines()[-2:]
+    assert "macro F1 0.667 (–), log loss" in last[0]
+    assert last[1].startswith("(intervals of macro averages: no prediction is wrong, so")
+
+
+def test_one_mistake_more_never_raises_a_bound_of_accuracy():
+    p, labels = np.tile([0.9, 0.1], (60, 1)), np.zeros(60, int)
+    bounds = []
+    for wrong in (0, 1, 2, 30, 59, 60):
+        labels[:wrong] = 1
+        bounds.append(metrics.evaluate(p, labels, ["a", "b"], bootstrap=20)["intervals"]["accuracy"])
+    np.testing.assert_allclose(bounds[:2], [[0.9398, 1], [0.9114, 0.9971]], atol=1e-4)
+    assert (np.diff(bounds, axis=0) < 0).all()
 
 
 def test_an_impossible_truth_has_infinite_log_loss_and_json_gets_none():
@@ -108,7 +122,8 @@ def test_an_impossible_truth_has_infinite_log_loss_and_json_gets_none():
     assert m["log_loss"] is None and m["intervals"]["log_loss"] is None
     assert "infinite" in next(u["why"] for u in m["undefined"] if u["measure"] == "log_loss")
     json.dumps(m, allow_nan=False)
-    assert "log loss –" in metrics.table(m, io.TextIOWrapper(io.BytesIO(), encoding="utf-8"))
+    said = metrics.table(m, stream("utf-8"))
+    assert "log loss –\n(log loss: infinite: the probability of the true class is 0 in 1 of the examples)" in said
 
 
 @pytest.mark.parametrize(
@@ -474,9 +489,10 @@ def test_numbers_as_a_reader_sees_them():
     assert encodable("1 – 2 …", stream("ascii")) == "1 - 2 ..."
 
 
-def test_all_wrong_has_an_exact_interval():
+def test_all_wrong_has_an_interval_of_accuracy_alone():
     m = metrics.evaluate(np.array([[0.9, 0.1], [0.2, 0.8]]), np.array([1, 0]), ["a", "b"], bootstrap=20)
-    assert m["intervals"]["accuracy"] == pytest.approx([0, 1 - math.sqrt(0.025)])  # (1 - a)^2 = 0.025
+    assert m["intervals"]["accuracy"] == pytest.approx([0, 1 - 2 / (2 + 1.959963984540054**2)])
+    assert m["intervals"]["macro_f1"] is None
     assert m["entropy"]["right"] is None and m["entropy"]["wrong"] is not None
 
 

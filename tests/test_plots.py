@@ -12,7 +12,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 from minnet import canvas, plots
-from minnet.plots_examples import choose, mistakes
+from minnet.plots_examples import GROUPS, choose, mistakes
 
 CLASSES = ["cat", "dog", "owl"]
 HOSTILE = ["$x^2", "\\frac{1}{2}$ <b>", "猫" * 60, "😀\n\x00‮", ""]
@@ -223,11 +223,11 @@ def test_choose_takes_each_group_from_its_own_tenth():
     p, labels = predicted(1000)
     confidence, right = p.max(axis=1), p.argmax(axis=1) == labels
     groups = choose(p, labels, each=5)
-    assert list(groups) == ["right and sure", "right but unsure", "wrong but unsure", "wrong yet sure"]
+    assert list(groups) == list(GROUPS)
     for group, indices in groups.items():
         pool = confidence[right if group.startswith("right") else ~right]
         assert len(set(indices)) == 5 and (right[indices] == group.startswith("right")).all()
-        if group.endswith(("and sure", "yet sure")):
+        if group in (GROUPS[0], GROUPS[3]):
             assert confidence[indices].min() >= np.quantile(pool, 0.89)
         else:
             assert confidence[indices].max() <= np.quantile(pool, 0.11)
@@ -238,7 +238,7 @@ def test_nobody_is_called_unsure_at_99_percent_while_others_doubt(doubted, shown
     top = np.linspace(0.991, 0.999, 400)
     top[:doubted] = np.linspace(0.5, 0.89, doubted)
     p, labels = np.stack([top, 1 - top], axis=1), np.zeros(400, int)
-    drawn = {int(i) for seed in range(60) for i in choose(p, labels, seed=seed)["right but unsure"]}
+    drawn = {int(i) for seed in range(60) for i in choose(p, labels, seed=seed)[GROUPS[1]]}
     assert drawn == set(range(shown)), "the least sure, as many as doubt, or three if none does"
 
 

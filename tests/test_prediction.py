@@ -15,7 +15,7 @@ from PIL import Image
 import train
 from minnet import __main__ as minnet_main
 from minnet import checkpoint, report
-from minnet.data import load, read_image
+from minnet.data import Ngrams, TokenIds, load, read_image
 from minnet.functional import softmax
 from minnet.prediction import load_run
 from tests.running import call, refused
@@ -67,6 +67,36 @@ def test_a_sentence_is_answered_with_bars(runs):
     assert "negative" in second.split("\n")[1] and "█" in first and " %" in first
     assert len(first.split("\n")) == 4
     assert len(predict(runs / "comments", "fine", "--top", 1).out.strip().split("\n")) == 2
+
+
+def test_what_stands_behind_a_flag_belongs_to_the_inputs(runs):
+    expected = predict(runs / "comments", "fine", "- awful, never", "--top", 1)
+    assert expected.status == 0 and expected.out.count("\n\n") == 1
+    assert predict(runs / "comments", "--top", 1, "fine", "- awful, never") == expected
+    assert predict(runs / "comments", "fine", "--top", 1, "- awful, never") == expected
+    refused(predict(runs / "comments", "--tpo", 1, "fine"), "unrecognized arguments: --tpo 1 fine")
+
+
+def test_what_the_network_knows_nothing_of_is_answered_with_a_remark(runs):
+    said = predict(runs / "comments", "fine", "", "  ", "zzqqxx", "nofile.txt", "so fine.txt", "--top", 1)
+    assert said.status == 0 and said.out.count("%") == 6
+    assert said.err.splitlines() == [
+        "warning: there is no file nofile.txt: it is taken for a sentence",
+        "warning: no word in '', '', 'zzqqxx', and 1 more was met in training: the percentages say little",
+    ]
+
+
+@pytest.mark.parametrize("settings, hashed", [({"size": 100}, False), ({"buckets": 64}, True)])
+def test_which_texts_a_network_knows_by_its_token_ids(runs, settings, hashed):
+    vectorizer = TokenIds(**settings).fit(["one two", "two three"])
+    run = load_run(runs / "comments")._replace(vectorizer=vectorizer)
+    assert run.knows(["one", "zzz two", "zzz", ""]).tolist() == [True, True, hashed, False]
+
+
+def test_which_texts_a_network_knows_by_its_ngrams(runs):
+    vectorizer = Ngrams(min_count=1, lexicon={"lovely": 3.0}).fit(["one two", "two three"])
+    run = load_run(runs / "comments")._replace(vectorizer=vectorizer)
+    assert run.knows(["one", "zzz two", "onetwo", "lovely", ""]).tolist() == [True, True, False, True, False]
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
@@ -234,14 +264,15 @@ def test_a_table_of_another_alphabet(runs, here):
         (0.5, 17, "right more often"),
         (0.5, 16, ""),  # 48 examples say little
         (1.1, 17, ""),
+        (0.01, 18, ""),  # no mistake among 54
         (None, 17, ""),
     ],
 )
 def test_percentages_that_cannot_be_believed_are_spoken_of(runs, here, temperature, each, line):
     Path("last.ckpt").write_bytes((runs / "comments" / "best.ckpt").read_bytes())
-    Path("config.json").write_text(
-        json.dumps({"temperature": temperature, "validation_confusion": (each * np.eye(3, dtype=int)).tolist()})
-    )
+    confusion = each * np.eye(3, dtype=int)
+    confusion[0, :2] += [0, 0] if each == 18 else [-1, 1]
+    Path("config.json").write_text(json.dumps({"temperature": temperature, "validation_confusion": confusion.tolist()}))
     Path("mine.csv").write_text("comment\ngreat\n")
     for said in (predict(here, "fine"), predict(here, "--csv", "mine.csv")):
         assert said.status == 0 and ("on its validation examples" in said.out) == bool(line) and line in said.out
@@ -257,6 +288,7 @@ def test_mistakes_are_told_in_one_line(runs, here):
     Path("broken.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
     digits, comments = runs / "digits", runs / "comments"
     refused(predict("nowhere", "x"), "there is no run nowhere")
+    refused(predict(comments, "great", "--out", ""), "argument --out: the name is empty")
     refused(predict("empty", "x"), "empty holds no best.ckpt")
     refused(predict("0.png", "x"), "0.png is not a sound checkpoint")
     refused(predict(digits), "nothing to predict")

@@ -374,3 +374,11 @@ def test_npz_refuses_objects():
         run_folder.to_npz(labels=np.array(["a", None], dtype=object))
     with np.load(io.BytesIO(run_folder.to_npz(a=np.arange(3))), allow_pickle=False) as arrays:
         assert arrays["a"].tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("why", ["all 60 validation examples are right", None])
+def test_a_temperature_that_was_not_fitted_is_spoken_of(tmp_path, why):
+    p, labels = predictions()
+    m = metrics.evaluate(p, labels, ["cat", "dog", "owl"], bootstrap=20)
+    path = report.write(tmp_path, {**CONFIG, **({"no_temperature": why} if why else {})}, HISTORY, m, p, labels)
+    assert (f"No temperature is fitted: {why}." in path.read_text("utf-8")) == bool(why)

@@ -332,6 +332,10 @@ def test_csv_files_that_do_not_do(elsewhere, case):
     assert not Path("runs").exists()
 
 
+def test_the_file_may_stand_behind_the_flags(elsewhere):
+    refused(call(train.main, "csv", "--text", "a", "--label", "b", "none.csv"), "there is no file none.csv")
+
+
 # -- your own pictures -----------------------------------------------------------------------------------------
 
 
@@ -416,7 +420,7 @@ def test_folders_that_do_not_do(elsewhere):
         (Path("split") / part).mkdir(parents=True)
     refused(call(train.main, "images", "split"), "look like splits")
     Path("file").write_text("x")
-    refused(call(train.main, "images", "file"), "file is a file: pictures stand in a folder")
+    refused(call(train.main, "images", "file"), "file is a file: pictures stand in a folder", "with `csv`")
     refused(call(train.main, "comments", "--no-flip"), "--no-flip is for pictures, and comments holds texts")
 
 
@@ -424,6 +428,10 @@ def test_folders_that_do_not_do(elsewhere):
 
 FLAGS = {
     "no such data": (["cifar11"], "unknown dataset 'cifar11': there are cifar10"),
+    "a name mistyped": (["cvs", "comma.csv"], "comments, csv, images; did you mean csv?"),
+    "an unknown name and a path": (["foo", "comma.csv"], "unknown dataset 'foo'"),
+    "no name for the folder": (["digits", "--out", ""], "argument --out: the name is empty"),
+    "a tour into no folder": (["--out", " "], "argument --out: the name is empty"),
     "a part that is none": (["vader/tweeets"], "unknown dataset"),
     "no such model": (["cifar10", "--model", "gpt"], "--model: invalid choice: 'gpt'"),  # before data is sought
     "a model of texts": (["digits", "--model", "ngrams"], "no model 'ngrams' for images"),

@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pytest
 
 from minnet.commands import seen_on_validation
 from minnet.functional import softmax
@@ -15,10 +16,26 @@ def test_confusion_and_temperature_of_scores():
     labels = np.array([rng.choice(3, p=row) for row in softmax(z)])  # calibrated by construction
     found = json.loads(json.dumps(seen_on_validation(3 * z, labels)))  # three times too sure
     assert abs(found["temperature"] - 3) < 0.25
+    assert "no_temperature" not in found
     said = z.argmax(axis=1)
     assert found["validation_confusion"] == [
         [int(((labels == i) & (said == j)).sum()) for j in range(3)] for i in range(3)
     ]
+
+
+@pytest.mark.parametrize(
+    "right, wrong, why",
+    [
+        (60, 0, "all 60 validation examples are right"),
+        (40, 9, "that needs 50 validation examples, and there are 49"),
+        (40, 10, None),
+    ],
+)
+def test_no_temperature_is_fitted_to_too_little(right, wrong, why):
+    scores = np.tile([2.0, 0.0], (right + wrong, 1))
+    found = seen_on_validation(scores, np.repeat([0, 1], [right, wrong]))
+    assert found.get("no_temperature") == why and ("temperature" in found) == (why is None)
+    assert found["validation_confusion"] == [[right, 0], [wrong, 0]]
 
 
 def test_prediction_reads_it_and_takes_nothing_on_trust(tmp_path):
