@@ -10,6 +10,7 @@ import numpy as np
 import scipy.sparse
 
 from minnet.layers.base import Layer, RowGradient
+from minnet.layers.description import named
 
 
 class ContractError(ValueError):
@@ -21,7 +22,7 @@ class Run:
 
     def __init__(self, layer: Layer, seed: int) -> None:
         self.layer, self.seed = layer, seed
-        self.name = repr(layer) if "\n" not in repr(layer) else type(layer).__name__
+        self.name = named(layer)
 
     def fresh(self, training: bool = True, dtype: Any = np.float64) -> Layer:
         twin = copy.deepcopy(self.layer).astype(dtype).train(training)
@@ -58,14 +59,14 @@ class Run:
             same = np.array_equal(a[name], b[name], equal_nan=True) if exact else near(a[name], b[name])
             self.expect(same, f"{name} differs {when}")
 
-    def raises(self, call: Callable[[], Any], kinds: tuple[type[Exception], ...], promise: str) -> None:
+    def raises(self, call: Callable[[], Any], kinds: tuple[type[Exception], ...], promise: str, cure: str) -> None:
         try:
             call()
         except kinds:
             return
         except Exception as error:
-            raise self.broken(f"{promise}, got {type(error).__name__}: {error}") from error
-        raise self.broken(f"{promise}, nothing was raised")
+            raise self.broken(f"{promise}, got {type(error).__name__}: {error}; {cure}") from error
+        raise self.broken(f"{promise}, nothing was raised; {cure}")
 
 
 def layouts(array: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:

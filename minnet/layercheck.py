@@ -92,18 +92,21 @@ def _check_types_and_copies(run: Run, x: Any, dtype: Any, training: bool) -> Non
     run.expect(global_generator() == global_state, "it draws from NumPy's global generator")
     if layer.named_parameters() and is_float(x):
         other = x.astype(np.float16)
-        run.raises(lambda: layer.forward(other), (ValueError,), "an input of another dtype has to raise ValueError")
+        promise, cure = "an input of another dtype has to raise ValueError", "begin forward with self._expect_dtype(x)"
+        run.raises(lambda: layer.forward(other), (ValueError,), promise, cure)
 
 
 def _check_order_of_calls(run: Run, x: Any) -> None:
     layer = run.fresh()
     y = run.fresh().forward(x)
-    run.raises(lambda: layer.backward(run.dy(y)), (RuntimeError, ValueError), "backward before forward has to raise")
+    promise, cure = "backward before forward has to raise", "begin backward with kept = self._recall(dy)"
+    run.raises(lambda: layer.backward(run.dy(y)), (RuntimeError, ValueError), promise, cure)
     layer = run.fresh()
     y = layer.forward(x)
     for wrong in (np.zeros((*y.shape, 1)), np.zeros((y.shape[0] + 1, *y.shape[1:]))):
         promise = f"dy of shape {wrong.shape} for y {y.shape} has to raise ValueError"
-        run.raises(functools.partial(layer.backward, wrong), (ValueError,), promise)
+        cure = "in backward, call self._expect_dy(dy, shape) with the shape of y"
+        run.raises(functools.partial(layer.backward, wrong), (ValueError,), promise, cure)
     dy = run.dy(y)
     first = run.results(run.fresh(), x, dy)
     layer = run.fresh()
@@ -160,7 +163,8 @@ def _check_frozen(run: Run, x: Any) -> None:
             run.expect(getattr(inner, "d" + name, None) is not None, f"the gradient of {place} is missing {when}")
         for place, inner in layer.walk():
             for name in inner.frozen:
-                run.expect(getattr(inner, "d" + name, None) is None, f"a gradient of {place + name} appears {when}")
+                promise = f"a gradient of {place + name} appears {when}: set d{name} only if self._learns({name!r})"
+                run.expect(getattr(inner, "d" + name, None) is None, promise)
 
 
 def _check_replica(run: Run, x: Any) -> None:

@@ -284,7 +284,7 @@ class WrongInEvaluation(Dense):
         (Upcasts(), "forward turns float32 into float64"),
         (LosesExample(), "the first axis is the batch"),
         (ReturnsList(), "the first axis is the batch"),
-        (Stumbles(), "backward before forward has to raise, got KeyError"),
+        (Stumbles(), "backward before forward has to raise, got KeyError: 'dx'; begin backward"),
     ],
     ids=lambda value: type(value).__name__,
 )

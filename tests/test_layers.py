@@ -1,13 +1,17 @@
 """What each layer computes, by hand, and what the machinery under them (places, modes, freezing, errors) promises."""
 
+import inspect
 import json
+import textwrap
 
 import numpy as np
 import pytest
 import scipy.sparse
 
+from minnet import checkpoint
 from minnet import layers as all_layers
 from minnet.gradcheck import gradcheck
+from minnet.layercheck import check_layer
 from minnet.layers import (
     GELU,
     AttentionPool,
@@ -39,6 +43,9 @@ from minnet.layers import (
     rebuild,
 )
 from minnet.layers.normalization import folded
+from minnet.losses import SoftmaxCrossEntropy
+from minnet.optimizers import SGD
+from minnet.training import Trainer, predict
 from tests.drawing import normal
 
 LOG3 = np.log(3.0)
@@ -303,13 +310,14 @@ def test_normalize_by_hand():
     near(layer.backward(np.ones((1, 1, 2, 2), np.float32)), [[[[0.5, 0.1]] * 2]], 1e-7)
     assert layer.astype(np.float64).forward(x).dtype == np.float64
     for wrong, said in (
-        (x[0], r"expects images \(N, H, W, 2\), got \(1, 2, 2\).*x\[None\]"),
+        (x[0], r"expects \(N, H, W, 2\), got \(1, 2, 2\): one image is a batch of one: x\[None\]"),
         (np.zeros((1, 2, 5, 5), np.uint8), "channels-last"),
         ([[1]], "got list"),
         (x.astype(int), "uint8 or floating point.*got int64"),
     ):
         with pytest.raises(ValueError, match=said):
             layer.forward(wrong)
+    assert Normalize(127, 64).forward(np.full((1, 1, 1, 1), 191, np.uint8)) == 1  # one channel, without brackets
     for mean, std in (([1], [1, 2]), ([1, 2], [1]), ([1, 2], [1, 0]), ([1], [-1]), ([], [])):
         with pytest.raises(ValueError, match="one mean and one std > 0"):
             Normalize(mean, std)
@@ -373,6 +381,7 @@ def test_convolution_names_what_is_wrong_with_x():
     for shape, said in (
         ((2, 3, 8, 8), r"channels-last: x\.transpose\(0, 2, 3, 1\)"),
         ((8, 8, 3), r"one image is a batch of one: x\[None\]"),
+        ((2, 8, 8), r"channels-last, \(N, H, W, 3\)$"),
         ((2, 8, 8, 4), r"channels-last, \(N, H, W, 3\)$"),
         ((2, 3), r"channels-last, \(N, H, W, 3\)$"),
         ((1, 3, 2, 2, 3), r"channels-last, \(N, H, W, 3\)$"),
@@ -601,8 +610,14 @@ def test_a_layer_stands_in_a_model_once():
     ):
         with pytest.raises(ValueError, match=r"Linear\(3, 3\) stands in the model twice \(at '.*' and '.*'\)"):
             build()
-    with pytest.raises(ValueError, match=r"Sequential\(a, b\), not Sequential\(\[a, b\]\)"):
-        Sequential([layer])
+    for build, said in (
+        (lambda: Sequential([layer]), r"got \[Linear\(3, 3\)\]: Sequential\(a, b\), not Sequential\(\[a, b\]\)"),
+        (lambda: Parallel([layer]), r"Parallel\(a, b\), not Parallel\(\[a, b\]\)"),
+        (lambda: Residual([layer]), r"got \[Linear\(3, 3\)\]: Residual\(Sequential\(a, b\)\) for several"),
+        (lambda: Residual(layer, ReLU), r"got the class ReLU: write ReLU\(\)"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            build()
 
 
 def test_trace_lists_every_plain_layer():
@@ -644,7 +659,8 @@ def test_freezing():
     assert model.unfreeze() is model and len(list(model.trainable())) == 8
     with pytest.raises(ValueError, match=r"Linear\(4, 3\) has no parameter 'w'; it has W, b"):
         model[1].freeze("w")
-    with pytest.raises(ValueError, match=r"no parameter '1\.W'; it has none of its own: freeze those of a layer in it"):
+    said = r"^Sequential has no parameter '1\.W'; it has none of its own: freeze those of a layer in it, model\[0\]\.fr"
+    with pytest.raises(ValueError, match=said):
         model.freeze("1.W")
 
 
@@ -700,6 +716,9 @@ def test_linear_names_what_is_wrong():
     for x, said in (
         (np.zeros((2, 2, 2), np.float32), r"Linear\(4, 2\) expects \(N, 4\), got \(2, 2, 2\): put Flatten\(\) in"),
         (np.zeros(4, np.float32), r"one example is a batch of one: x\[None\]"),
+        (np.zeros(1, np.float32), r"expects \(N, 4\), got \(1,\): 4 features a row are needed$"),
+        (np.zeros((2, 5, 4), np.float32), r"pool over the places first, as GlobalAvgPool\(\) does"),
+        (np.zeros((2, 5, 3), np.float32), r"4 features a row are needed, Flatten\(\) would give 15$"),
         (np.float32(1)[...], r"expects \(N, 4\), got \(\): 4 features a row are needed"),
         (np.zeros((3, 5), np.float32), "4 features a row are needed"),
         ([[1.0, 2, 3, 4]], r"expects a NumPy array, got list: wrap it in np\.asarray"),
@@ -718,6 +737,11 @@ def test_linear_names_what_is_wrong():
     layer.forward(np.zeros((3, 4), np.float32))
     with pytest.raises(ValueError, match=r"dy of the output's shape \(3, 2\), got \(2, 3\)"):
         layer.backward(np.zeros((2, 3), np.float32))
+    for column in (np.zeros(1, np.float32), np.zeros(7, np.float32)):
+        with pytest.raises(ValueError, match=r"one feature a row is x\[:, None\]$"):
+            Linear(1, 2).forward(column)
+    with pytest.raises(ValueError, match=r"grey images have one channel: x\[\.\.\., None\]"):
+        Conv2d(1, 2, 3).forward(np.zeros((1, 8, 8), np.float32))
     with pytest.raises(ValueError, match=r"ReLU\(\) expects floating-point numbers, got int64: use x\.astype"):
         ReLU().forward(np.zeros((2, 2), int))
 
@@ -817,16 +841,129 @@ def test_messages_about_descriptions_are_short():
             Linear(2, 3).forward(np.ones((4, 2), kind))
 
 
-def test_a_container_without_a_replica_is_refused():
-    class Gate(Layer):
-        def __init__(self):
-            self.inner = Linear(2, 2)
+class Block(Layer):
+    """Layers as attributes of every kind, and nothing said of them."""
 
+    def __init__(self, features):
+        self.features = features
+        self.body = Sequential(Linear(features, features, rng=1), Dropout(0.1, rng=2))
+        self.more = [Linear(features, features, rng=3), None]
+        self.heads = {"out": Linear(features, features, rng=4)}
+
+    def forward(self, x):
+        self._cache = x, self.body
+        return x + self.heads["out"].forward(self.more[0].forward(self.body.forward(x)))
+
+    def backward(self, dy):
+        self._recall(dy)
+        return dy + self.body.backward(self.more[0].backward(self.heads["out"].backward(dy)))
+
+
+def test_layers_among_the_attributes_belong_to_the_layer():
+    model = Sequential(Block(3), Linear(3, 2, rng=5))
+    inner = ["0.body.0.W", "0.body.0.b", "0.more.0.W", "0.more.0.b", "0.heads.out.W", "0.heads.out.b"]
+    assert list(model.named_parameters()) == [*inner, "1.W", "1.b"]
+    check_layer(Block(3), normal(4, 3), classes=(Sequential,))
+    x, model = normal(4, 3), model.astype(np.float64)
+    model.need_dx(False)  # the block is first, yet what it adds to dy is read
+    y = model.forward(x)
+    model.backward(np.ones_like(y))
+    twin = model.replica()
+    assert twin[0].more[0] is not model[0].more[0] and twin[0].more[0].W is model[0].more[0].W
+    assert twin[0].more[1] is None and twin[0].heads is not model[0].heads and twin[0].body[0]._cache is None
+    before = model[0].more[0].dW.copy()
+    twin.forward(x)
+    twin.backward(-np.ones_like(y))
+    assert np.array_equal(model[0].more[0].dW, before) and np.abs(twin[0].more[0].dW + before).max() > 0
+
+
+def test_layers_among_the_attributes_are_trained_and_saved(tmp_path):
+    x, labels = normal(64, 3).astype(np.float32), np.arange(64) % 2
+    model = Sequential(Block(3), Linear(3, 2, rng=5))
+    before = {place: array.copy() for place, array in model.named_parameters().items()}
+    trainer = Trainer(model, SoftmaxCrossEntropy(), SGD(model, 0.1), workers=2, piece=8)
+    trainer.fit((x, labels), epochs=1, batch_size=32, progress=False)
+    assert all((array != before[place]).any() for place, array in model.named_parameters().items())
+    checkpoint.save(tmp_path / "model.ckpt", *checkpoint.model_to(model))
+    read = checkpoint.model_from(*checkpoint.load(tmp_path / "model.ckpt"), {"Block": Block})
+    np.testing.assert_array_equal(predict(read, x), predict(model, x))
+
+
+def test_what_is_frozen_inside_a_layer_of_ones_own_is_described():
+    model = Sequential(Block(3), Block(3))
+    model[1].body[0].freeze("b")
+    model[1].heads["out"].freeze()
+    assert model.config()["layers"][1]["frozen"] == ["body.0.b", "heads.out.W", "heads.out.b"]
+    twin = rebuild(model.config(), {**KNOWN, "Block": Block})
+    assert twin.config() == model.config() and not twin[0].body[0].frozen
+    assert twin[1].body[0].frozen == ("b",) and twin[1].heads["out"].frozen == ("W", "b")
+
+
+def test_layers_that_a_replica_would_share_are_refused():
+    class Gate(Layer):
+        def __init__(self, inner):
+            self.inner = inner
+
+        def children(self):
+            return {"0": self.inner[0][0]}
+
+    with pytest.raises(NotImplementedError, match=r"Gate holds layers where replica\(\) does not find them"):
+        Sequential(Gate([[Linear(2, 2)]])).replica()
+
+    class Guided(Gate):
         def children(self):
             return {"inner": self.inner}
 
-    with pytest.raises(NotImplementedError, match=r"Gate holds layers, so it needs a replica\(\)"):
-        Sequential(Gate()).replica()
+    guided = Guided(Linear(2, 2))
+    guided.guide = Linear(2, 2)  # left out on purpose
+    assert guided.replica().guide is guided.guide and guided.replica().inner is not guided.inner
+
+    class Beside(Sequential):
+        def __init__(self):
+            self.first = Linear(2, 2)
+            super().__init__(self.first)
+
+    beside = Beside()
+    twin = beside.replica()
+    assert twin.first is twin[0] is not beside.first
+    beside.gate = Linear(2, 2)
+    with pytest.raises(ValueError, match="Beside holds gate beside its chain: derive from Layer instead"):
+        beside.named_parameters()
+
+
+def test_a_pass_that_forgets_something_is_named():
+    class Forgetful(Linear):
+        forgets = ""
+
+        def forward(self, x):
+            y = super().forward(x)
+            return None if self.forgets == "y" else y
+
+        def backward(self, dy):
+            dx = super().backward(dy)
+            if self.forgets == "db":
+                del self.db
+            return None if self.forgets == "dx" else dx
+
+    for forgets, said in (
+        ("y", r"^Forgetful\(3, 3\): forward returned None: is its return missing"),
+        ("dx", r"^Forgetful\(3, 3\): backward returned None, but layers before it learn: return dx"),
+        ("db", r"^Forgetful\(3, 3\): backward set no gradient of b: set self\.db"),
+    ):
+        model = Sequential(Linear(3, 3), Forgetful(3, 3), ReLU())
+        model[1].forgets = forgets
+        with pytest.raises(ValueError, match=said):
+            run(model, normal(2, 3).astype(np.float32), np.ones((2, 3), np.float32))
+    first = Sequential(Forgetful(3, 3))
+    first[0].forgets = "dx"
+    assert run(first, normal(2, 3).astype(np.float32), np.ones((2, 3), np.float32))[1] is None  # nobody learns before
+
+
+def test_the_example_of_a_layer_keeps_the_contract():
+    names = {"Layer": Layer, "np": np}
+    lines = inspect.getdoc(Layer).splitlines()
+    exec(textwrap.dedent("\n".join(line for line in lines if line.startswith("    ") or not line)), names)
+    check_layer(names["Stretch"](), normal(4, 3))
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.longdouble, np.int32])

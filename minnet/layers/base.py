@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from minnet.layers import description
+from minnet.layers.description import named
 from minnet.summary import summary
 
 
@@ -40,6 +42,27 @@ class Layer:
     A subclass names its arrays once in `parameters` (learned) and `buffers` (remembered, not learned), sets
     them as plain attributes, and writes `forward` and `backward`. The gradient of `W` is `dW`. Constructor
     arguments are kept under their own names: `repr`, checkpoints and rebuilding read them there.
+
+        class Stretch(Layer):
+            parameters = ("a",)
+
+            def __init__(self):
+                self.a = np.ones(1, np.float32)
+
+            def forward(self, x):
+                self._expect(x)  # raises for another dtype
+                self._cache = x
+                return self.a * x
+
+            def backward(self, dy):
+                x = self._recall(dy)  # raises before forward
+                self._expect_dy(dy, x.shape)
+                if self._learns("a"):  # not when frozen
+                    self.da = np.array([(dy * x).sum()])
+                return self.a * dy
+
+    Layers that it keeps as attributes, alone or in a list, tuple or dictionary, belong to it: they are trained, saved
+    and copied with it, and its own passes call theirs. `minnet.layercheck.check_layer` checks all of this.
     """
 
     parameters: tuple[str, ...] = ()
@@ -63,8 +86,15 @@ class Layer:
     # -- what a layer is made of ---------------------------------------------------------------------------
 
     def children(self) -> dict[str, Layer]:
-        """The layers directly inside this one, by name. A plain layer has none."""
-        return {}
+        """The layers directly inside this one, by name: attributes, and items of attributes as "blocks.0"."""
+        found: dict[str, Layer] = {}
+        for name, value in vars(self).items():
+            if isinstance(value, Layer):
+                found[name] = value
+            elif isinstance(value, (list, tuple, dict)) and name != "_cache":
+                items = value.items() if isinstance(value, dict) else enumerate(value)
+                found |= {f"{name}.{key}": item for key, item in items if isinstance(item, Layer)}
+        return found
 
     def walk(self, place: str = "") -> Iterator[tuple[str, Layer]]:
         """This layer and all inside it, each with the prefix of its parameters' names ("0.", "3.body.1.").
@@ -141,8 +171,8 @@ class Layer:
         for _, layer in self.walk():
             unknown = [name for name in names if layer is self and name not in layer.parameters]
             if unknown:
-                own = ", ".join(self.parameters) or "none of its own: freeze those of a layer in it, as model[0]"
-                raise ValueError(f"{self!r} has no parameter {unknown[0]!r}; it has {own}")
+                own = ", ".join(self.parameters) or "none of its own: freeze those of a layer in it, model[0].freeze()"
+                raise ValueError(f"{named(self)} has no parameter {unknown[0]!r}; it has {own}")
             layer.frozen = tuple(dict.fromkeys((*layer.frozen, *(names or layer.parameters))))
         return self
 
@@ -173,16 +203,23 @@ class Layer:
 
     def replica(self) -> Any:
         """A second view of the same network for another thread: it shares every parameter and buffer, and has
-        gradients, cache and workspace of its own. A container overrides it, to copy its layers too."""
-        if type(self).replica is Layer.replica and self.children():
-            raise NotImplementedError(
-                f"{type(self).__name__} holds layers, so it needs a replica() that copies them, as Sequential has: "
-                "workers would write into the same ones"
-            )
+        gradients, cache and workspace of its own, and replicas of the layers in it."""
         twin: Any = copy.copy(self)
         twin._cache = None
         for name in self.parameters:
             vars(twin).pop("d" + name, None)
+        inside = self.children().values()
+        if inside:
+            held = Layer.children(self)
+            twins: dict[int, Any] = {id(layer): layer for layer in held.values()}  # shared, if children() leaves it out
+            if type(self).replica is Layer.replica and any(id(layer) not in twins for layer in inside):
+                raise NotImplementedError(
+                    f"{type(self).__name__} holds layers where replica() does not find them, and workers would write "
+                    "into the same ones: keep them as attributes, or in a list, tuple or dictionary"
+                )
+            twins |= {id(layer): layer.replica() for layer in inside}
+            for name in {place.partition(".")[0] for place in held}:
+                vars(twin)[name] = copy.deepcopy(vars(self)[name], twins)  # a list anew, the replicas in it
         return twin
 
     # -- checks --------------------------------------------------------------------------------------------
@@ -192,16 +229,24 @@ class Layer:
         if not isinstance(x, np.ndarray):
             raise ValueError(f"{self!r} expects a NumPy array, got {type(x).__name__}: wrap it in np.asarray(...)")
         if features is not None and (x.ndim != 2 or x.shape[1] != features):
-            hint = "put Flatten() in front" if x.ndim > 2 else f"{features} features a row are needed"
-            if x.ndim == 1:
-                hint = "one example is a batch of one: x[None]"
+            hint, flat = f"{features} features a row are needed", math.prod(x.shape[1:])
+            if x.ndim == 1 and features in (1, len(x)):
+                hint = "one feature a row is x[:, None]" if features == 1 else "one example is a batch of one: x[None]"
+            elif x.ndim > 2 and flat == features:
+                hint = "put Flatten() in front"
+            elif x.ndim > 2:
+                hint += f", Flatten() would give {flat}"
+                if x.shape[-1] == features:
+                    hint = "pool over the places first, as GlobalAvgPool() does"
             raise ValueError(f"{self!r} expects (N, {features}), got {x.shape}: {hint}")
         if channels is not None and (x.ndim != 4 or x.shape[3] != channels):
             hint = f"images are channels-last, (N, H, W, {channels})"
             if x.ndim == 4 and x.shape[1] == channels:
                 hint = "images are channels-last: x.transpose(0, 2, 3, 1)"
-            elif x.ndim == 3:
+            elif x.ndim == 3 and x.shape[2] == channels:
                 hint = "one image is a batch of one: x[None]"
+            elif x.ndim == 3 and channels == 1:
+                hint = "grey images have one channel: x[..., None]"
             raise ValueError(f"{self!r} expects (N, H, W, {channels}), got {x.shape}: {hint}")
         self._expect_dtype(x)
 
@@ -253,6 +298,15 @@ class Layer:
         return description.shown(self)
 
 
+def expect_layers(given: Iterable[Any], usage: str) -> None:
+    """Raises ValueError for what is no layer, such as a list of them or a class without brackets."""
+    for layer in given:
+        if isinstance(layer, type):
+            raise ValueError(f"expected layers, got the class {layer.__name__}: write {layer.__name__}()")
+        if not isinstance(layer, Layer):
+            raise ValueError(f"expected layers, got {layer!r}: {usage}")
+
+
 class Sequential(Layer):
     """Layers one after another: the output of each is the input of the next.
 
@@ -260,13 +314,13 @@ class Sequential(Layer):
     """
 
     def __init__(self, *layers: Layer) -> None:
-        for layer in layers:
-            if not isinstance(layer, Layer):
-                raise ValueError(f"Sequential takes layers, got {layer!r}: Sequential(a, b), not Sequential([a, b])")
+        expect_layers(layers, "Sequential(a, b), not Sequential([a, b])")
         self.layers = layers
         list(self.walk())  # raises when a layer stands here twice
 
     def children(self) -> dict[str, Layer]:
+        if beside := [name for name, it in vars(self).items() if isinstance(it, Layer) and it not in self.layers]:
+            raise ValueError(f"{type(self).__name__} holds {beside[0]} beside its chain: derive from Layer instead")
         return {str(index): layer for index, layer in enumerate(self.layers)}
 
     def __getitem__(self, index: int | slice) -> Any:
@@ -279,6 +333,8 @@ class Sequential(Layer):
     def forward(self, x: Any) -> np.ndarray:
         for layer in self.layers:
             x = layer.forward(x)
+            if x is None:
+                raise ValueError(f"{named(layer)}: forward returned None: is its return missing?")
         return x
 
     def trace(self, x: Any, place: str = "") -> tuple[np.ndarray, list[Step]]:
@@ -290,9 +346,14 @@ class Sequential(Layer):
 
     def backward(self, dy: np.ndarray) -> Any:
         self.need_dx(self.needs_dx)  # what learns may have changed since it was said
-        first = 0 if self.needs_dx else self._first_learner()
-        for layer in reversed(self.layers[first:]):
+        learner = self._first_learner()
+        for index in reversed(range(0 if self.needs_dx else learner, len(self.layers))):
+            layer = self.layers[index]
             dy = layer.backward(dy)
+            if dy is None and index > learner:
+                raise ValueError(f"{named(layer)}: backward returned None, but layers before it learn: return dx")
+            if missing := [name for name in layer.parameters if layer._learns(name) and not hasattr(layer, "d" + name)]:
+                raise ValueError(f"{named(layer)}: backward set no gradient of {missing[0]}: set self.d{missing[0]}")
         return dy if self.needs_dx else None
 
     def _first_learner(self) -> int:
@@ -307,11 +368,6 @@ class Sequential(Layer):
         first = self._first_learner()
         for index, layer in enumerate(self.layers):
             layer.need_dx(needed or index > first)
-
-    def replica(self) -> Any:
-        twin = super().replica()
-        twin.layers = tuple(layer.replica() for layer in self.layers)
-        return twin
 
     def __repr__(self) -> str:
         inner = "\n".join(f"  ({index}) {layer!r}".replace("\n", "\n  ") for index, layer in enumerate(self.layers))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minnet.layers.base import Layer, Sequential, Step
+from minnet.layers.base import Layer, Sequential, Step, expect_layers
 
 
 class Residual(Layer):
@@ -17,11 +17,9 @@ class Residual(Layer):
     """
 
     def __init__(self, body: Layer, shortcut: Layer | None = None) -> None:
+        expect_layers([body] if shortcut is None else [body, shortcut], "Residual(Sequential(a, b)) for several")
         self.body, self.shortcut = body, shortcut
         list(self.walk())
-
-    def children(self) -> dict[str, Layer]:
-        return {"body": self.body} if self.shortcut is None else {"body": self.body, "shortcut": self.shortcut}
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         straight = x if self.shortcut is None else self.shortcut.forward(x)
@@ -45,12 +43,6 @@ class Residual(Layer):
         straight = dy if self.shortcut is None else self.shortcut.backward(dy)
         return straight + self.body.backward(dy)
 
-    def replica(self) -> Any:
-        twin = super().replica()
-        twin.body = self.body.replica()
-        twin.shortcut = None if self.shortcut is None else self.shortcut.replica()
-        return twin
-
 
 class Parallel(Layer):
     """Every branch sees the same x; their outputs stand side by side along the last axis."""
@@ -58,6 +50,7 @@ class Parallel(Layer):
     def __init__(self, *branches: Layer) -> None:
         if not branches:
             raise ValueError("Parallel needs at least one branch")
+        expect_layers(branches, "Parallel(a, b), not Parallel([a, b])")
         self.branches = branches
         list(self.walk())
 
@@ -83,11 +76,6 @@ class Parallel(Layer):
         if any(gradient is None for gradient in gradients):
             return None
         return sum(gradients[1:], start=gradients[0])
-
-    def replica(self) -> Any:
-        twin = super().replica()
-        twin.branches = tuple(branch.replica() for branch in self.branches)
-        return twin
 
 
 class MaskedSequential(Sequential):

@@ -20,6 +20,7 @@ def _parameters(layer: Layer) -> list[inspect.Parameter]:
 def config(layer: Layer) -> dict[str, Any]:
     """The class and its constructor arguments, as JSON can hold them."""
     described: dict[str, Any] = {"layer": type(layer).__name__}
+    given: list[Any] = []
     for parameter in _parameters(layer):
         if not hasattr(layer, parameter.name):
             name = parameter.name
@@ -27,10 +28,16 @@ def config(layer: Layer) -> dict[str, Any]:
         value = getattr(layer, parameter.name)
         if parameter.kind is parameter.VAR_POSITIONAL or isinstance(value, (list, tuple)):
             described[parameter.name] = [_described(item) for item in value]
+            given += value
         else:
             described[parameter.name] = _described(value)
-    if layer.frozen:
-        described["frozen"] = list(layer.frozen)
+            given.append(value)
+    frozen = list(layer.frozen)
+    for name, child in layer.children().items():
+        if all(child is not item for item in given):  # an argument is described above, others the constructor makes
+            frozen += [place + inner for place, part in child.walk(f"{name}.") for inner in part.frozen]
+    if frozen:
+        described["frozen"] = frozen
     return described
 
 
@@ -55,6 +62,11 @@ def shown(layer: Layer) -> str:
         elif repr(value) != repr(parameter.default):
             parts.append(f"{parameter.name}={value!r}")
     return f"{type(layer).__name__}({', '.join(parts)})"
+
+
+def named(layer: Layer) -> str:
+    """The layer in one line: as it is shown, or by its class alone."""
+    return type(layer).__name__ if "\n" in repr(layer) else repr(layer)
 
 
 def rebuild(config: dict[str, Any], classes: dict[str, type[Layer]]) -> Layer:
@@ -84,5 +96,7 @@ def rebuild(config: dict[str, Any], classes: dict[str, type[Layer]]) -> Layer:
         layer = classes[name](*positional, **{key: build(value) for key, value in arguments.items()})
     except TypeError as error:
         raise ValueError(f"cannot rebuild {name} from {str(arguments)[:200]}: {error}") from None
-    layer.frozen = frozen
+    for place, inner in layer.walk() if frozen else ():
+        here = (part[len(place) :] for part in frozen if part.startswith(place))
+        inner.frozen = tuple(dict.fromkeys((*inner.frozen, *(part for part in here if "." not in part))))
     return layer

@@ -24,25 +24,22 @@ class Normalize(Layer):
     buffers = ("scale", "shift")
 
     def __init__(self, mean: Any, std: Any) -> None:
-        self.mean, self.std = [float(m) for m in mean], [float(s) for s in std]
+        self.mean, self.std = [float(m) for m in np.ravel(mean)], [float(s) for s in np.ravel(std)]
         if len(self.mean) != len(self.std) or min(self.std, default=0) <= 0:
             raise ValueError("Normalize needs one mean and one std > 0 a channel: is a channel constant?")
         self.scale = (1 / np.array(self.std)).astype(np.float32)
         self.shift = (-np.array(self.mean) / np.array(self.std)).astype(np.float32)
 
     def forward(self, x: np.ndarray) -> np.ndarray:
-        count = len(self.mean)
-        if not isinstance(x, np.ndarray) or x.ndim != 4 or x.shape[3] != count:
-            raise ValueError(
-                f"Normalize expects images (N, H, W, {count}), got {getattr(x, 'shape', type(x).__name__)}: "
-                "images are channels-last, and one image is a batch of one, x[None]"
-            )
-        if x.dtype.kind not in "fu":
-            raise ValueError(f"Normalize expects images of 0..255 (uint8 or floating point), got {x.dtype}")
+        self._expect(x, channels=len(self.mean))
         self._cache = x.shape
         y = channels.fresh(x, self.scale.dtype)
         y[...] = x
         return channels.affine(y, self.scale, self.shift, y)
+
+    def _expect_dtype(self, x: Any) -> None:
+        if x.dtype.kind not in "fu":
+            raise ValueError(f"Normalize expects images of 0..255 (uint8 or floating point), got {x.dtype}")
 
     def backward(self, dy: np.ndarray) -> np.ndarray:
         self._recall(dy, self._cache)
