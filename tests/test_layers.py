@@ -385,6 +385,7 @@ def test_convolution_names_what_is_wrong_with_x():
         ((2, 8, 8, 4), r"channels-last, \(N, H, W, 3\)$"),
         ((2, 3), r"channels-last, \(N, H, W, 3\)$"),
         ((1, 3, 2, 2, 3), r"channels-last, \(N, H, W, 3\)$"),
+        ((1, 2, 3, 2, 2), r"channels-last, \(N, H, W, 3\)$"),
     ):
         with pytest.raises(ValueError, match=said):
             layer.forward(np.zeros(shape, np.float32))
@@ -720,7 +721,7 @@ def test_linear_names_what_is_wrong():
         (np.zeros((2, 5, 4), np.float32), r"pool over the places first, as GlobalAvgPool\(\) does"),
         (np.zeros((2, 5, 3), np.float32), r"4 features a row are needed, Flatten\(\) would give 15$"),
         (np.float32(1)[...], r"expects \(N, 4\), got \(\): 4 features a row are needed"),
-        (np.zeros((3, 5), np.float32), "4 features a row are needed"),
+        (np.zeros((3, 5), np.float32), "4 features a row are needed$"),
         ([[1.0, 2, 3, 4]], r"expects a NumPy array, got list: wrap it in np\.asarray"),
         (np.zeros((3, 4)), r"computes in float32, got float64: cast the input with x\.astype\(np\.float32\), or the "
                            r"model with model\.astype\(np\.float64\)"),
@@ -742,6 +743,8 @@ def test_linear_names_what_is_wrong():
             Linear(1, 2).forward(column)
     with pytest.raises(ValueError, match=r"grey images have one channel: x\[\.\.\., None\]"):
         Conv2d(1, 2, 3).forward(np.zeros((1, 8, 8), np.float32))
+    with pytest.raises(ValueError, match=r"channels-last, \(N, H, W, 1\)$"):
+        Conv2d(1, 2, 3).forward(np.zeros((1, 8, 8, 2), np.float32))
     with pytest.raises(ValueError, match=r"ReLU\(\) expects floating-point numbers, got int64: use x\.astype"):
         ReLU().forward(np.zeros((2, 2), int))
 
