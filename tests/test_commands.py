@@ -111,6 +111,8 @@ def test_every_command_explains_itself_and_a_wrong_one_is_one_line():
     refused(call(minnet_main.main, "data", "fetch", "nothing"), "nothing")
     refused(call(minnet_main.main, "compare", "nowhere", "neither"), "nowhere")
     refused(call(minnet_main.main, "compare", "a", "b", "--seed", "-1"), "argument --seed: a seed is 0 or more, got -1")
+    refused(call(minnet_main.main, "compare", "a", "--show", 3, "b"), "there is no folder a")
+    refused(call(minnet_main.main, "doctor", "b"), "unrecognized arguments: b")
     refused(call(minnet_main.main, "worksheet", "--seed", "-1"), "argument --seed: a seed is 0 or more")
 
 
