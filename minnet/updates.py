@@ -5,7 +5,9 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
+from contextvars import copy_context
 from fnmatch import fnmatchcase
+from itertools import combinations
 from math import inf, isfinite
 from typing import Any, NamedTuple
 
@@ -89,6 +91,11 @@ class Optimizer:
             if not isinstance(group, dict) or not {"match"} <= group.keys() <= keys:
                 raise ValueError(f"a group's keys are match, learning_rate, weight_decay; got {group}")
         self._settings = {place: self._settings_for(place, w) for place, w in self.parameters().items()}
+        for (place, w), (other, v) in combinations(self.parameters().items(), 2):
+            if np.may_share_memory(w, v):
+                raise ValueError(
+                    f"'{place}' and '{other}' are one array, which would move twice: give each its own"
+                )
         for group in self.groups:
             if not any(self._group_of(place) is group for place in self._settings):
                 found = any(fnmatchcase(place, group["match"]) for place in self._settings)
@@ -132,7 +139,8 @@ class Optimizer:
             self._apply(iter(pieces), scale, task=0)
         else:
             queue = iter(pieces)  # its next() is one step of the interpreter: no two tasks get the same piece
-            tasks = [self.pool.submit(self._apply, queue, scale, task) for task in range(TASKS)]
+            contexts = [copy_context() for _ in range(TASKS)]  # the caller's np.errstate holds for all of them
+            tasks = [self.pool.submit(c.run, self._apply, queue, scale, task) for task, c in enumerate(contexts)]
             for each in tasks:
                 each.result()
         self.steps += 1
@@ -191,6 +199,8 @@ class Optimizer:
         return self.state[place]
 
     def _check(self, place: str, w: np.ndarray, g: Any, decay: float) -> None:
+        if not w.flags.writeable:
+            raise ValueError(f"'{place}' is read-only: give the layer a copy of the array")
         if g is None:
             raise RuntimeError(f"'{place}' has no gradient: call backward before step, or freeze what does not learn")
         for slot in self.slots:

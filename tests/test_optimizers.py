@@ -164,10 +164,10 @@ def test_pieces_are_small_workspace_is_kept_and_the_pool_is_used_when_it_pays(mo
             super().update(w, g, state, how, free)
 
     class Pool:
-        def submit(self, apply, pieces, scale, task):
+        def submit(self, run, apply, pieces, scale, task):
             tasks.append(task)
             with ThreadPoolExecutor(1) as pool:
-                return pool.submit(apply, pieces, scale, task)
+                return pool.submit(run, apply, pieces, scale, task)
 
     layer = Table((20, 50))
     layer.freeze("b")
@@ -197,6 +197,36 @@ def test_pieces_are_small_workspace_is_kept_and_the_pool_is_used_when_it_pays(mo
     optimizer.step()
     assert len(tasks) == 4
     assert set(optimizer.state["W"]) == {"steps"}, "without momentum there is nothing to remember"
+
+
+def test_the_threads_of_the_pool_heed_what_the_caller_says_of_overflows(monkeypatch):
+    monkeypatch.setattr(updates, "CHUNK", 64)
+    layer = Table((20, 50), np.float32)
+    gradients_for(layer, 0)
+    layer.dW[...] = 3e38
+    optimizer = SGD(layer, 10.0)
+    with ThreadPoolExecutor(2) as optimizer.pool:
+        with np.errstate(over="raise"), pytest.raises(FloatingPointError):
+            optimizer.step()
+        with np.errstate(over="ignore", invalid="ignore"):
+            optimizer.step()
+
+
+def test_arrays_that_cannot_be_moved_are_refused_before_any_is():
+    pair = Pair(Table((2, 3)), Table((2, 3), seed=1))
+    for part in (pair.first, pair.second):
+        gradients_for(part, 0)
+    optimizer = SGD(pair, 0.1, momentum=0.9)
+    before = pair.first.W.copy()
+    pair.second.W.flags.writeable = False
+    with pytest.raises(ValueError, match=r"'1\.W' is read-only: give the layer a copy"):
+        optimizer.step()
+    np.testing.assert_array_equal(pair.first.W, before)
+    assert optimizer.steps == 0
+    for tied in (pair.first.W, pair.first.W[:, :1], pair.first.W.T):
+        pair.second.W = tied
+        with pytest.raises(ValueError, match=r"'0\.W' and '1\.W' are one array"):
+            Adam(pair)
 
 
 def test_defaults_are_those_that_people_know():
