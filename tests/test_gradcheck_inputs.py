@@ -5,7 +5,7 @@ import pytest
 
 from minnet.gradcheck import GradientError, gradcheck, gradcheck_loss
 from minnet.layers.base import Layer, RowGradient
-from minnet.losses import Loss
+from minnet.losses import Loss, SigmoidCrossEntropy
 from tests.drawing import normal
 from tests.test_gradcheck import planted
 from tests.tiny_layers import Dense, Lookup, Plain, Squash
@@ -63,6 +63,7 @@ class Told(Loss):
     def forward(self, scores, targets, weights=None, denominator=None):
         w = np.ones(len(targets)) if weights is None else weights
         d, n = w.sum() if denominator is None else denominator, len(targets)
+        assert n > 0, "a Trainer gives no empty piece"
         self._cache = scores - targets, self.slope(w)[:, None] / self.back(n, w, d)
         return float((self.weight(w) * (self._cache[0] ** 2).sum(axis=1)).sum() / self.divisor(n, w, d))
 
@@ -79,6 +80,7 @@ def test_a_loss_says_which_argument_it_ignores():
     size, own = (lambda n, w, d: n), (lambda n, w, d: w.sum())
     gradcheck_loss(Told(), x, t)
     gradcheck_loss(Told(), x[:1], t[:1])
+    gradcheck_loss(SigmoidCrossEntropy(), np.array([[-2868.9], [-731.8]]), np.zeros((2, 1)))  # e^-731: denormal
     for wrong, said in (
         (Told(size, size), "forward does not divide by the argument denominator"),
         (Told(own, own), "forward does not divide by the argument denominator"),
