@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 GROUPS = (  # ranks: the surest of a network that doubts everything may be at 40 %
-    "right, of the surest", "right, of the least sure", "wrong, of the least sure", "wrong, of the surest",
+    "right, among the surest", "right, among the least sure", "wrong, among the least sure", "wrong, among the surest",
 )  # fmt: skip
 RIGHT, WRONG = "✓ right", "✗ wrong"
 
@@ -35,7 +35,7 @@ def choose(probabilities: np.ndarray, labels: np.ndarray, each: int = 3, seed: i
     for group in GROUPS:
         pool = np.flatnonzero(right if group.startswith("right") else ~right)
         pool = pool[np.argsort(-confidence[pool], kind="stable")]
-        sure = group.endswith("of the surest")
+        sure = group.endswith("the surest")
         half = (len(pool) + sure) // 2  # of very few, the surer half; the one in the middle of an odd number is sure
         size = max(len(pool) // 10, min(3 * each, half))
         if sure:

@@ -93,9 +93,7 @@ class Optimizer:
         self._settings = {place: self._settings_for(place, w) for place, w in self.parameters().items()}
         for (place, w), (other, v) in combinations(self.parameters().items(), 2):
             if np.may_share_memory(w, v):
-                raise ValueError(
-                    f"'{place}' and '{other}' are one array, which would move twice: give each its own"
-                )
+                raise ValueError(f"'{place}' and '{other}' are one array, which would move twice: give each its own")
         for group in self.groups:
             if not any(self._group_of(place) is group for place in self._settings):
                 found = any(fnmatchcase(place, group["match"]) for place in self._settings)

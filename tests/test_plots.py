@@ -223,8 +223,8 @@ def test_choose_takes_each_group_from_its_own_tenth():
     p, labels = predicted(1000)
     confidence, right = p.max(axis=1), p.argmax(axis=1) == labels
     groups = choose(p, labels, each=5)
-    ranks = ["right, of the surest", "right, of the least sure", "wrong, of the least sure", "wrong, of the surest"]
-    assert list(groups) == list(GROUPS) == ranks
+    right_ones, wrong_ones = ("among the surest", "among the least sure"), ("among the least sure", "among the surest")
+    assert list(groups) == list(GROUPS) == [f"right, {r}" for r in right_ones] + [f"wrong, {r}" for r in wrong_ones]
     for group, indices in groups.items():
         pool = confidence[right if group.startswith("right") else ~right]
         assert len(set(indices)) == 5 and (right[indices] == group.startswith("right")).all()
