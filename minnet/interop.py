@@ -123,6 +123,10 @@ def _orders(model: Layer, input_shape: Any) -> dict[str, np.ndarray]:
         for place, layer in chain:
             if isinstance(layer, Flatten) or (isinstance(layer, Reshape) and len(layer.shape) == 1):
                 shapes = _flattened_shapes(model, input_shape) if shapes is None else shapes
+                if place not in shapes:
+                    raise ValueError(
+                        f"{layer!r} at '{place}' lies in a layer of your own: its input's shape is not known here"
+                    )
                 if len(shapes[place]) == 3:
                     h, w, c = shapes[place]
                     order = np.arange(h * w * c).reshape(c, h, w).transpose(1, 2, 0).reshape(-1)

@@ -24,7 +24,7 @@ def summary(model: Any, input_shape: Any, batch_size: int = 1) -> str:
     rows = [("layer", "output shape", "parameters", "multiply-adds")]
     operations = 0
     for step in steps:
-        parameters = sum(getattr(step.layer, name).size for name in step.layer.parameters if _there(step.layer, name))
+        parameters = sum(array.size for array in step.layer.named_parameters().values())
         cost = step.layer.multiply_adds(step.x_shape, step.y.shape)
         operations += cost
         what = f"{step.place} {type(step.layer).__name__}".strip()
@@ -65,10 +65,6 @@ def _traced(model: Any, example: Any) -> tuple[Any, tuple[np.ndarray, list[Any]]
         except ValueError as error:
             first = first or error
     raise ValueError(f"no input of shape {shape} suits the model: {first}") from None
-
-
-def _there(layer: Any, name: str) -> bool:
-    return getattr(layer, name) is not None
 
 
 def _shape(y: np.ndarray) -> str:

@@ -17,6 +17,7 @@ from minnet.layers import (
     Embedding,
     Flatten,
     GlobalAvgPool,
+    Layer,
     LayerNorm,
     Linear,
     MaxPool2d,
@@ -392,3 +393,15 @@ def test_files_that_cannot_be_opened(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space left on device; what it held before is untouched"):
         save_safetensors(tmp_path / "x", {"a": np.zeros(1)})
     assert load_safetensors(tmp_path / "x")[0]["a"] == 1
+
+
+def test_a_flatten_inside_a_layer_of_ones_own_is_refused():
+    class Block(Layer):
+        def __init__(self):
+            self.body = Sequential(Flatten(), Linear(16, 2))
+
+        def forward(self, x):
+            return self.body.forward(x)
+
+    with pytest.raises(ValueError, match=r"Flatten\(\) at '0.body.0.' lies in a layer of your own"):
+        to_torch(Sequential(Block()), (4, 4, 1))

@@ -7,7 +7,7 @@ import pytest
 import scipy.sparse
 
 from minnet import models
-from minnet.layers import Conv2d, Dropout, Flatten, Linear, ReLU, Residual, Sequential
+from minnet.layers import Conv2d, Dropout, Flatten, Layer, Linear, ReLU, Residual, Sequential
 from minnet.losses import SoftmaxCrossEntropy
 from minnet.optimizers import SGD
 from minnet.summary import multiply_adds
@@ -74,6 +74,18 @@ def test_inner_layers_stand_at_their_places():
     said = model.summary(4)
     assert model.summary(np.int64(4)) == said
     assert "0.body.0 Linear" in said and "0.body.1 ReLU" in said
+
+
+def test_a_layer_of_ones_own_counts_what_it_holds():
+    class Block(Layer):
+        def __init__(self):
+            self.body = Linear(4, 4)
+
+        def forward(self, x):
+            return self.body.forward(x)
+
+    shown = Sequential(Block(), Linear(4, 3)).summary((4,))
+    assert re.search(r"0 Block +\(N, 4\) +20 *\n", shown) and re.search(r"all +\(N, 3\) +35 ", shown)
 
 
 def test_frozen_parameters_are_told():
