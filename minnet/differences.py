@@ -104,25 +104,30 @@ class Probe:
     def careful(self, where: Any) -> Slope:
         """Central differences with many steps, extrapolated; the step where they agree best wins. Detects kinks."""
         self._measure_grain()
-        size = float(np.abs(self.array[where])) if isinstance(where, tuple) else 1.0
+        size = float(np.sqrt(np.mean(self.array[where if isinstance(where, tuple) else ...] ** 2)))
         steps = [step * max(size, 1.0) for step in CAREFUL_STEPS]
         if 0 < size < 2.0**-4:
             steps += [step * size for step in CAREFUL_STEPS]
         quotients = [(step, self._central(where, step), self._central(where, step / 2)) for step in steps]
         still = any(whole == 0 or half == 0 for _, whole, half in quotients)
-        best = Slope(np.nan, np.inf, np.nan, np.nan, False)
-        best_step = steps[0]
+        found = []  # (error, step, slope); a central difference's error goes with step**2: a third of (half - whole) removes it
         for step, whole, half in quotients:
             error = abs(whole - half) + self.noise(step, still)
-            if error < best.error:
-                # the error of a central difference goes with step**2: a third of (half - whole) removes it
-                best = Slope((4 * half - whole) / 3, error, np.nan, np.nan, False)
-                best_step = step
+            if error < np.inf:
+                found.append((error, step, (4 * half - whole) / 3))
+
+        def contradicted(error: float, step: float, slope: float) -> bool:
+            """By a shorter step: beyond a kink nearby, or several, longer ones may agree on what is true of neither side."""
+            return any(abs(slope - other) > 3 * (error + noise) for noise, length, other in found if length < step)
+
+        error, best_step, slope = min(
+            (each for each in found if not contradicted(*each)), default=(np.inf, steps[0], np.nan)
+        )
         (left, right), (nearer_left, nearer_right) = self._sides(where, best_step), self._sides(where, best_step / 8)
         apart, nearer_apart = abs(right - left), abs(nearer_right - nearer_left)
         # on a smooth curve the two sides meet as the step shrinks; at a kink they stay apart
-        kink = apart > 100 * best.error and nearer_apart > 0.7 * apart
-        return best._replace(left=nearer_left, right=nearer_right, kink=kink)
+        kink = apart > 100 * error and nearer_apart > 0.7 * apart
+        return Slope(slope, error, nearer_left, nearer_right, kink)
 
     def _sides(self, where: Any, step: float) -> tuple[float, float]:
         high, up = self._moved(where, step)

@@ -320,6 +320,16 @@ def test_no_false_alarm_on_a_tail():
         gradcheck(GELU(), np.array([[x], [-40.0]]))
 
 
+def test_no_false_alarm_beside_many_kinks():
+    """Inputs of a thousandth, pooled: along a random direction the nearest kink lies a hundred-millionth away."""
+    x = 1e-3 * np.random.default_rng(229).standard_normal((2, 7, 7, 3))
+    model = Sequential(
+        Conv2d(3, 5, 3, padding=1, bias=False, rng=229), BatchNorm(5), GELU(), MaxPool2d(2, ceil_mode=True),
+        Flatten(), Linear(80, 3, rng=229),
+    )  # fmt: skip
+    gradcheck(model.astype(np.float64).eval(), x, seed=229)
+
+
 def test_no_false_alarm_on_sure_scores():
     """-log p of a p near 1 is log(1 + e), which knows e to 1e-16 only."""
     for seed in range(60):
