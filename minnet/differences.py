@@ -110,14 +110,14 @@ class Probe:
             steps += [step * size for step in CAREFUL_STEPS]
         quotients = [(step, self._central(where, step), self._central(where, step / 2)) for step in steps]
         still = any(whole == 0 or half == 0 for _, whole, half in quotients)
-        found = []  # (error, step, slope); a central difference's error goes with step**2: a third of (half - whole) removes it
+        found = []  # (error, step, slope)
         for step, whole, half in quotients:
             error = abs(whole - half) + self.noise(step, still)
-            if error < np.inf:
+            if error < np.inf:  # a difference's error goes with step**2: a third of (half - whole) removes it
                 found.append((error, step, (4 * half - whole) / 3))
 
         def contradicted(error: float, step: float, slope: float) -> bool:
-            """By a shorter step: beyond a kink nearby, or several, longer ones may agree on what is true of neither side."""
+            """By a shorter step: beyond a kink nearby, long ones may agree on what is true of neither of its sides."""
             return any(abs(slope - other) > 3 * (error + noise) for noise, length, other in found if length < step)
 
         error, best_step, slope = min(

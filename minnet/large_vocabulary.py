@@ -117,7 +117,7 @@ class SampledSoftmaxCrossEntropy(Loss):
     def backward(self) -> np.ndarray:  # type: ignore[override]
         if not self.training and self._cache is None:
             raise RuntimeError(f"{self!r}: in evaluation the loss is exact and has no backward: call train() first")
-        x, y, s, p, w = self._recall(np.empty(0))
+        x, y, s, p, w = self._recall()
         do = weighted(p, w)
         do_y, do_s = do[:, 0] - w.astype(p.dtype), do[:, 1:]
         rows, place = np.unique(np.concatenate([s, y]), return_inverse=True)
@@ -184,7 +184,7 @@ class HierarchicalSoftmax(Loss):
     # steps m that ask node j:   dW_j = sum_m dz_m x_n(m),   db_j = sum_m dz_m
     # and over the steps of example n:   dx_n = sum_m dz_m W_j(m)
     def backward(self) -> np.ndarray:  # type: ignore[override]
-        x, w, nodes, a, z, example, starts = self._recall(np.empty(0))
+        x, w, nodes, a, z, example, starts = self._recall()
         dz = weighted(-a * np.exp(-np.logaddexp(0, a * z)), w[example]).astype(x.dtype)
         rows, place = np.unique(nodes, return_inverse=True)
         asked = _csr(dz, place, starts, len(rows))  # (N, rows)

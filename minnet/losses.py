@@ -196,7 +196,7 @@ class SoftmaxCrossEntropy(_OverClasses):
     # With the weights of the mean:   dL/dz = (p - t) w / D
     # The long way, Softmax's Jacobian times CrossEntropy's -t / p, arrives at the same, less exactly.
     def backward(self) -> np.ndarray:  # type: ignore[override]
-        p, t, w = self._recall(np.empty(0))
+        p, t, w = self._recall()
         return weighted(p - t, w)
 
 
@@ -227,7 +227,7 @@ class CrossEntropy(_OverClasses):
 
     # l = -sum_k t_k log p_k:   dl/dp_k = -t_k / p_k
     def backward(self) -> np.ndarray:  # type: ignore[override]
-        p, t, w = self._recall(np.empty(0))
+        p, t, w = self._recall()
         with np.errstate(divide="ignore"):
             ratio = np.divide(t, p, out=np.zeros_like(p), where=t > 0)
         return -weighted(ratio, w)
@@ -276,7 +276,7 @@ class SigmoidCrossEntropy(_OverOutputs):
 
     # dl/dz = s(z) - t for each output: the same "probability minus truth" as with softmax; / K for the mean
     def backward(self) -> np.ndarray:  # type: ignore[override]
-        z, t, w = self._recall(np.empty(0))
+        z, t, w = self._recall()
         return weighted(sigmoid(z) - t, w / z.shape[1])
 
 
@@ -295,5 +295,5 @@ class MeanSquaredError(_OverOutputs):
 
     # dl/dy_k = 2 (y_k - t_k) / K
     def backward(self) -> np.ndarray:  # type: ignore[override]
-        difference, w = self._recall(np.empty(0))
+        difference, w = self._recall()
         return weighted(difference, 2 * w / difference.shape[1])

@@ -270,7 +270,8 @@ class Lookahead:
                 "slowing": self.slowing}  # fmt: skip
 
     def __repr__(self) -> str:
-        return f"Lookahead({self.optimizer!r}, every={self.every}, alpha={self.alpha})"
+        how = f"alpha={self.alpha}" if self.slowing is None else f"slowing={self.slowing}"
+        return f"Lookahead({self.optimizer!r}, every={self.every}, {how})"
 
 
 def optimizer_from(config: dict[str, Any], model: Layer, loss: Layer | None = None) -> Optimizer | Lookahead:

@@ -239,6 +239,7 @@ def test_defaults_are_those_that_people_know():
     decayed = common.replace("0.0", "0.01")
     assert repr(AdamW(layer)) == "AdamW(learning_rate=0.001, betas=[0.9, 0.999], eps=1e-08, " + decayed
     assert repr(Lookahead(SGD(layer, 0.1))) == f"Lookahead({sgd}, every=5, alpha=0.5)"
+    assert repr(Lookahead(SGD(layer, 0.1), slowing=0.9)) == f"Lookahead({sgd}, every=5, slowing=0.9)"
     gradients_for(layer, 0)
     with pytest.raises(NotImplementedError, match="Optimizer has no update"):
         updates.Optimizer(layer, 0.1).step()

@@ -36,7 +36,7 @@ class ReLU(_Elementwise):
     """max(x, 0): the derivative is 1 where x > 0, else 0 (at 0 itself we choose 0)."""
 
     def _value(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        y = x.clip(0, np.inf)  # np.maximum(x, 0) is three times slower
+        y = x.clip(0, np.inf)  # np.maximum(x, 0) is no faster, and on some processors three times slower
         return y, y
 
     def _slope(self, kept: np.ndarray) -> np.ndarray:

@@ -261,11 +261,11 @@ class Layer:
         if self.dtype is None and x.dtype.kind != "f":
             raise ValueError(f"{self!r} expects floating-point numbers, got {x.dtype}: use x.astype(np.float32)")
 
-    def _recall(self, dy: np.ndarray, shape: tuple[int, ...] | None = None) -> Any:
-        """What `forward` kept for `backward`; raises when there is nothing, or when `dy` is not of `shape`."""
+    def _recall(self, dy: np.ndarray | None = None, shape: tuple[int, ...] | None = None) -> Any:
+        """What `forward` kept for `backward`; raises when there is nothing, or when a `dy` is not of `shape`."""
         if self._cache is None:
             raise RuntimeError(f"{self!r}: backward before forward, so there is nothing to differentiate")
-        if shape is not None:
+        if dy is not None and shape is not None:
             self._expect_dy(dy, shape)
         return self._cache
 
