@@ -51,7 +51,9 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--out", type=place, help="the run's folder (default: a new one in runs/)")
     parser.add_argument(
-        "--limit", type=int, help="so many training examples at most; of the other splits as many, at least 1,000"
+        "--limit",
+        type=int,
+        help="so many training examples at most, and of other splits as many, or 1,000 if that is more",
     )
     parser.add_argument("--validation", type=float, help="examples held out, or their share; 0 for none")
     parser.add_argument("--patience", type=int, help="stop after so many epochs without a better validation loss")

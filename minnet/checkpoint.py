@@ -7,6 +7,7 @@ The file is an .npz archive (numpy.load opens it too) with one uncompressed memb
 from __future__ import annotations
 
 import errno
+import glob
 import json
 import os
 import secrets
@@ -20,6 +21,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from minnet import layers
 from minnet.formatting import some
 from minnet.layers.base import Layer
 from minnet.layers.description import rebuild
@@ -154,7 +156,7 @@ def _safe(name: str) -> bool:
 
 def _remove_leftovers(path: Path) -> None:
     """Removes what killed runs left behind: a partial file that nobody has written to for an hour."""
-    for leftover in path.parent.glob(f".{path.name}.*.partial"):
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
         if time.time() - leftover.stat().st_mtime > 3600:
             leftover.unlink(missing_ok=True)
 
@@ -189,9 +191,7 @@ def model_from(
     arrays: dict[str, np.ndarray], header: dict[str, Any], classes: dict[str, type[Layer]] | None = None
 ) -> Layer:
     """The model that `model_to` described, from the layers of minnet.layers and the `classes` given."""
-    import minnet.layers  # inside the function: the layers need not be loaded to read a file
-
-    exported = {name: getattr(minnet.layers, name) for name in minnet.layers.__all__}
+    exported = {name: getattr(layers, name) for name in layers.__all__}
     known = {name: kind for name, kind in exported.items() if isinstance(kind, type) and issubclass(kind, Layer)}
     try:
         _plausible(header["model"], sum(array.size for array in arrays.values()))

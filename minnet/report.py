@@ -140,7 +140,8 @@ def _sections(
     if texts is not None:
         groups = choose(p, labels, each=3)
         explained = page.note(
-            "Drawn at random from the surest and the least sure tenth, of few from more. Dark bar: the true class."
+            "Drawn at random from the surest and the least sure tenth, or from more where they "
+            "are few. Dark bar: the true class."
         )
         sections["Examples"] = (
             hidden

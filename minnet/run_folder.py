@@ -34,10 +34,10 @@ class Lock:
     def __init__(self, folder: Path, handle: int, note: str = "") -> None:
         self.folder, self.note = folder, note
         self._handle: int | None = handle
-        self._blocks = 0  # `with` blocks that hold it: the last to end gives the folder free
+        self._blocks = 0  # `with` blocks that hold it: the last to end releases the folder
 
     def release(self) -> None:
-        """Gives the folder free; doing so twice does no harm."""
+        """Lets go of the folder; doing so twice does no harm."""
         if self._handle is None:
             return
         handle, self._handle = self._handle, None
@@ -161,7 +161,7 @@ def _claim(folder: Path) -> Lock:
             os.close(handle)
             raise
     before = os.read(handle, 200).decode("utf-8", "replace").split("\n")[0]
-    note = f"{before} ended without giving {folder} free: its folder is taken over" if before else ""
+    note = f"{before} ended without releasing {folder}: it is taken over" if before else ""
     os.ftruncate(handle, 0)
     os.lseek(handle, 0, os.SEEK_SET)
     os.write(handle, f"process {os.getpid()} on {socket.gethostname()} since {time.strftime('%H:%M:%S')}\n".encode())

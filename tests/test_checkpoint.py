@@ -391,6 +391,11 @@ def test_leftovers_of_killed_runs_are_removed_in_time(tmp_path):
         os.utime(file, (time.time() - 4000,) * 2)
     save(tmp_path / "x", {}, {})
     assert {file.name for file in tmp_path.iterdir()} == {"x", ".x.12.partial", ".y.56.partial"}
+    bracketed = tmp_path / ".[y].34.partial"
+    bracketed.write_bytes(b"")
+    os.utime(bracketed, (time.time() - 4000,) * 2)
+    save(tmp_path / "[y]", {}, {})  # a name, and no pattern
+    assert {file.name for file in tmp_path.iterdir()} == {"x", "[y]", ".x.12.partial", ".y.56.partial"}
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, MemoryError])

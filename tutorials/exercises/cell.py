@@ -32,7 +32,7 @@ class Cell:
             except (OSError, SyntaxError):
                 if part is answer:
                     raise ValueError(
-                        f"the source of {self.name} is not to be had: define it in a cell or a file"
+                        f"the source of {self.name} cannot be found: define it in a cell or a file"
                     ) from None
                 self.lost.append(part.__name__)
                 return
@@ -79,7 +79,7 @@ def _functions(part: Any) -> list[Any]:
 
 
 def _source(part: Any) -> tuple[list[str], int]:
-    """(lines of a function or class, number of the first in its cell or file); OSError where they are not to be had."""
+    """(lines of a function or class, number of the first in its cell or file); OSError where it has none."""
     if inspect.isfunction(part):
         lines, first = inspect.getsourcelines(part)
         return _dedented(lines), first

@@ -10,6 +10,7 @@ images their pixels.
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import shlex
 import sys
@@ -25,7 +26,7 @@ from minnet import metrics, report
 from minnet.commands import one_line_errors
 from minnet.data import Dataset, load
 from minnet.recipes import choose
-from tutorials.experiments.record import parser, show
+from tutorials.experiments.record import show
 
 
 def inputs_of(dataset: Dataset) -> dict[str, Any]:
@@ -82,7 +83,10 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def run(argv: Sequence[str] | None = None) -> dict[str, dict[str, Any]]:
     """Fits and tests the baselines; returns each one's measures."""
-    options = parser(__doc__, seeds=1)
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--quick", action="store_true", help="a few seconds on little data, to see that it runs")
+    options.add_argument("--data", help="the folder where data sets lie and are put")
+    options.add_argument("--out", help="the folder for the runs (default: runs/)")
     options.add_argument("dataset", nargs="?", default="comments", help="a data set's name (default: %(default)s)")
     options.add_argument("--models", nargs="*", help="only these: majority, logistic, mlp, rules")
     options.add_argument("--limit", type=int, help="use only so many training examples")

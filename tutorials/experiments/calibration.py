@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 from minnet.calibration import calibrated_ece, fit_temperature, reliability
 from minnet.commands import one_line_errors
 from minnet.functional import softmax
+from minnet.intervals import losses
 from minnet.losses import SoftmaxCrossEntropy
 from minnet.recipes import choose
 from minnet.training import Trainer
@@ -31,7 +32,7 @@ MODELS = {"digits": "mlp", "cifar10": "mlp", "vader": "ngrams", "tweeteval": "ng
 
 def measured(p: np.ndarray, y: np.ndarray) -> dict[str, float]:
     """ece and its value by chance in percent, log loss, accuracy."""
-    log_loss = -np.log(np.maximum(p[np.arange(len(y)), y], 1e-300)).mean()
+    log_loss = losses(p, y)[0].mean()
     expected, _ = calibrated_ece(p, simulations=100)
     return {"ece": 100 * reliability(p, y)["ece"], "ece by chance": 100 * expected, "log loss": float(log_loss),
             "accuracy": float((p.argmax(axis=1) == y).mean())}  # fmt: skip

@@ -18,10 +18,9 @@ import numpy as np
 from minnet import metrics
 from minnet.commands import one_line_errors
 from minnet.data import Dataset, Split, load
-from minnet.functional import softmax
 from minnet.recipes import choose
-from minnet.training import Trainer
 from tutorials.experiments.record import Record, parsed, parser, rounded, show
+from tutorials.experiments.sentiment import fitted
 
 
 def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
@@ -41,15 +40,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
         for train, test in StratifiedKFold(5, shuffle=True, random_state=seed).split(texts, y):
             everything = Split(texts, y)
             fold = Dataset("comments", "text", dataset.classes, everything.take(train), None, everything.take(test), "")
-            vectorizer, inputs = recipe.encode(fold)
-            model = recipe.build(fold, vectorizer, seed)
-            trainer = Trainer(
-                model, recipe.loss(fold), recipe.make_optimizer(model), schedule=recipe.schedule, seed=seed
-            )
-            trainer.fit(
-                (inputs["train"], fold.train.y), epochs=recipe.epochs, batch_size=recipe.batch_size, progress=False
-            )
-            probabilities[test] = softmax(trainer.predict(inputs["test"]))
+            probabilities[test] = fitted(recipe, fold, recipe.encode(fold), seed)["test"]
         measured.append(metrics.evaluate(probabilities, y, dataset.classes, seed=seed))
     print(f"{name} on all {len(y)} comments, five folds:\n")
     rows = [

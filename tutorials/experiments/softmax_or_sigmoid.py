@@ -23,7 +23,8 @@ import numpy as np
 from minnet.calibration import reliability
 from minnet.commands import one_line_errors
 from minnet.data import Dataset, load
-from minnet.functional import softmax
+from minnet.functional import sigmoid, softmax
+from minnet.intervals import losses
 from minnet.layers import Flatten, Linear, Normalize, ReLU, Sequential
 from minnet.losses import SigmoidCrossEntropy, SoftmaxCrossEntropy
 from minnet.optimizers import Adam
@@ -31,16 +32,11 @@ from minnet.recipes import Recipe, choose
 from minnet.schedules import OneCycle
 from minnet.training import Trainer
 from tutorials.experiments.apart import load_apart
+from tutorials.experiments.calibration import MODELS
 from tutorials.experiments.record import Record, parsed, parser, rounded, show, side_by_side, spread
 from tutorials.experiments.sentiment import measure
 
-SINGLE = {"digits": "mlp", "cifar10": "mlp", "vader": "ngrams", "tweeteval": "ngrams", "comments": "ngrams"}
 LOSSES = {"softmax": SoftmaxCrossEntropy, "sigmoid": SigmoidCrossEntropy}
-
-
-def sigmoid(z: np.ndarray) -> np.ndarray:
-    """1 / (1 + e^-z) without overflow."""
-    return softmax(np.stack([z, np.zeros_like(z)], axis=-1))[..., 0]
 
 
 def scores_of(dataset: Dataset, recipe: Recipe, encoded: Any, kind: str, seed: int) -> np.ndarray:
@@ -64,7 +60,7 @@ def single(name: str, args: Any) -> dict[str, dict[str, list[float]]]:
     found: dict[str, dict[str, list[float]]] = {}
     for seed in range(args.seeds):
         dataset = load_apart(name, args.data, seed, limit=10_000 if name == "cifar10" else None)
-        _, recipe = choose(dataset, SINGLE[name])
+        _, recipe = choose(dataset, MODELS[name])
         recipe = replace(recipe, epochs=2 if args.quick else min(recipe.epochs, 10))
         encoded, y = recipe.encode(dataset), dataset.test.y
         for kind in LOSSES:
@@ -72,7 +68,7 @@ def single(name: str, args: Any) -> dict[str, dict[str, list[float]]]:
             raw = softmax(z) if kind == "softmax" else sigmoid(z)
             p = raw / raw.sum(axis=1, keepdims=True)
             row = measure(p, y)
-            row["log loss"] = -np.log(np.maximum(p[np.arange(len(y)), y], 1e-300)).mean()
+            row["log loss"] = losses(p, y)[0].mean()
             row["ece"], row["sum"] = reliability(p, y)["ece"], raw.sum(axis=1).mean()
             for key, value in row.items():
                 found.setdefault(kind, {}).setdefault(key, []).append(float(value))
@@ -134,13 +130,13 @@ def exactly(said: np.ndarray, true: np.ndarray) -> float:
 
 def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     options = parser(__doc__, seeds=2, jobs=True)
-    options.add_argument("tasks", nargs="*", metavar="TASK", help=f"of {', '.join(SINGLE)}, pictures")
+    options.add_argument("tasks", nargs="*", metavar="TASK", help=f"of {', '.join(MODELS)}, pictures")
     args = parsed(options, argv)
     usual = ["digits", "pictures"] if args.quick else ["digits", "cifar10", "vader", "tweeteval", "pictures"]
     tasks = args.tasks or usual
     record, result = Record("softmax_or_sigmoid", args, argv), {}
-    if unknown := [task for task in tasks if task not in (*SINGLE, "pictures")]:
-        raise SystemExit(f"error: no task {unknown[0]!r}: choose from {', '.join(SINGLE)}, pictures")
+    if unknown := [task for task in tasks if task not in (*MODELS, "pictures")]:
+        raise SystemExit(f"error: no task {unknown[0]!r}: choose from {', '.join(MODELS)}, pictures")
     for task, found in zip(tasks, side_by_side(args.jobs, measured, [(task, args) for task in tasks]), strict=True):
         result[task], keys = found, list(found["softmax"])
         print(f"\n{task}, {args.seeds} seeds:", flush=True)
