@@ -98,37 +98,53 @@ def check_run(
         raise ValueError(f"freeze_at names {unknown[0]!r}; what learns is {', '.join(learning)}")
     if wrong := [part for part in freeze_at.values() if not (isinstance(part, Real) and 0 <= part <= 1)]:
         raise ValueError(f"freeze_at takes parts of the run, from 0 to 1, got {wrong[0]!r}")
-    for name, inputs, targets in (("training", x, y), ("validation", *(validation or ([0], [0])))):
-        if np.asarray(targets).ndim == 0:  # None, or a sparse matrix
-            kind = type(np.asarray(targets).item()).__name__
-            raise ValueError(f"the {name} targets must be an array or a list, one an example, got {kind}")
-        examples = inputs.shape[0] if hasattr(inputs, "shape") else len(inputs)
-        if examples != len(targets):
-            raise ValueError(f"the {name} data has {examples} inputs but {len(targets)} targets")
-        if examples == 0:
-            raise ValueError(f"the {name} data is empty")
-    for name, inputs, targets in (("training", x, y), *([("validation", *validation)] if validation else [])):
+    parts = [("training", x, y, weights), *([] if validation is None else [("validation", *validation, None)])]
+    for name, inputs, targets, _ in parts:
+        _check_sizes(name, inputs, targets)
+    for name, inputs, targets, w in parts:
         scores = model.replica().eval().forward(inputs[:1])  # raises for a wrong shape or dtype
-        targets = np.asarray(targets)
-        if targets.ndim == 1 and targets.dtype.kind in "iu" and not isinstance(loss, MeanSquaredError):
-            if scores.ndim != 2:
-                raise ValueError(
-                    f"the model gives {scores.shape[1:]} for each example, where the loss expects one row of scores: "
-                    "is a Flatten or a GlobalAvgPool missing, with a Linear behind it?"
-                )
-            counted = targets[targets != getattr(loss, "ignore_index", None)]
-            classes: Any = getattr(loss, "classes", scores.shape[1])  # a loss may own the last layer
-            if counted.size and not (counted.min() >= 0 and counted.max() < classes):
-                single = "; for one yes or no SigmoidCrossEntropy takes y[:, None].astype(np.float32)" * (classes == 1)
-                raise ValueError(
-                    f"the {name} labels run from {counted.min()} to {counted.max()}, but the model gives "
-                    f"{count(classes, 'score')}: labels must be 0..{classes - 1}{single}"
-                )
-        probe, one = loss.replica().eval(), targets[:1]
-        whole = probe.forward(scores, one, None, 1.0)  # raises for targets of another kind
-        trials = ("denominator", None, 2.0), ("weights", np.array([0.5]), 1.0)
-        for argument, w, d in trials[: 1 if weights is None else 2]:
-            if not np.isclose(2 * probe.forward(scores, one, w, d), whole, rtol=1e-3, equal_nan=True):
-                raise ValueError(f"{loss!r} ignores its argument {argument}: it is sum(weights * losses) / denominator")
-        if loss.denominator(targets, weights if name == "training" else None) == 0:
+        _check_labels(name, scores, np.asarray(targets), loss)
+        _check_loss(loss, scores, np.asarray(targets)[:1], weights is not None)
+        if loss.denominator(np.asarray(targets), w) == 0:
             raise ValueError(f"no example of the {name} data counts: all have the weight 0, or labels to ignore")
+
+
+def _check_sizes(name: str, inputs: Any, targets: Any) -> None:
+    if np.asarray(targets).ndim == 0:  # None, or a sparse matrix
+        kind = type(np.asarray(targets).item()).__name__
+        raise ValueError(f"the {name} targets must be an array or a list, one an example, got {kind}")
+    examples = inputs.shape[0] if hasattr(inputs, "shape") else len(inputs)
+    if examples != len(targets):
+        raise ValueError(f"the {name} data has {examples} inputs but {len(targets)} targets")
+    if examples == 0:
+        raise ValueError(f"the {name} data is empty")
+
+
+def _check_labels(name: str, scores: np.ndarray, targets: np.ndarray, loss: Loss) -> None:
+    """Of labels, whether the model has a score for each; targets of another form are the loss's affair."""
+    if targets.ndim != 1 or targets.dtype.kind not in "iu" or isinstance(loss, MeanSquaredError):
+        return
+    if scores.ndim != 2:
+        raise ValueError(
+            f"the model gives {scores.shape[1:]} for each example, where the loss expects one row of scores: "
+            "is a Flatten or a GlobalAvgPool missing, with a Linear behind it?"
+        )
+    counted = targets[targets != getattr(loss, "ignore_index", None)]
+    classes: Any = getattr(loss, "classes", scores.shape[1])  # a loss may own the last layer
+    if counted.size and not (counted.min() >= 0 and counted.max() < classes):
+        single = "; for one yes or no SigmoidCrossEntropy takes y[:, None].astype(np.float32)" * (classes == 1)
+        raise ValueError(
+            f"the {name} labels run from {counted.min()} to {counted.max()}, but the model gives "
+            f"{count(classes, 'score')}: labels must be 0..{classes - 1}{single}"
+        )
+
+
+def _check_loss(loss: Loss, scores: np.ndarray, target: np.ndarray, weighted: bool) -> None:
+    """On one example: whether the loss takes such targets, and heeds what the Trainer tells it beside them."""
+    probe = loss.replica().eval()
+    whole = probe.forward(scores, target, None, 1.0)  # raises for targets of another kind
+    trials = ("denominator", None, 2.0), ("weights", np.array([0.5]), 1.0)
+    for argument, weights, denominator in trials if weighted else trials[:1]:
+        half = probe.forward(scores, target, weights, denominator)
+        if not np.isclose(2 * half, whole, rtol=1e-3, equal_nan=True):
+            raise ValueError(f"{loss!r} ignores its argument {argument}: it is sum(weights * losses) / denominator")

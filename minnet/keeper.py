@@ -45,7 +45,7 @@ class Keeper:
         loss = row["validation_loss"]
         if loss is None:
             return
-        if loss < (math.inf if state.best_loss is None else state.best_loss):  # a NaN never is the best
+        if loss < (math.inf if state.best_loss is None else state.best_loss):
             state.best_loss, state.best_epoch, state.waited = loss, row["epoch"], 0
             self.best = {key: array.copy() for key, array in self._weights().items()}
             self.save("best.ckpt", state)

@@ -14,7 +14,7 @@ from minnet.workers import Batch, seed_layers
 
 
 class NonFiniteError(ArithmeticError):
-    """A loss or gradient became infinite or NaN. The weights are those before the step."""
+    """A loss or gradient became infinite or NaN. The weights are those before the step, or of the epoch validated."""
 
 
 def find_nonfinite(model: Layer, loss: Loss, batch: Batch, key: tuple[int, int, int]) -> str:
