@@ -7,7 +7,8 @@ import pytest
 import scipy.sparse
 
 from minnet.gradcheck import GradientError, check_gradient, gradcheck, gradcheck_loss
-from minnet.layers.base import Layer, RowGradient, Sequential
+from minnet.layers.base import Layer, RowGradient
+from minnet.layers.containers import Sequential
 from minnet.layers.linear import Linear
 from minnet.losses import SoftmaxCrossEntropy
 from tests.tiny_layers import Dense, Drop, Lookup, Peaks, Rectifier, Shares, Sliding, Squash, Standardize

@@ -9,7 +9,8 @@ import scipy.sparse
 from minnet.contract import ContractError
 from minnet.gradcheck import GradientError, gradcheck
 from minnet.layercheck import check_layer
-from minnet.layers.base import Layer, Sequential
+from minnet.layers.base import Layer
+from minnet.layers.containers import Sequential
 from tests.tiny_layers import Dense, Drop, Lookup, Peaks, Rectifier, Shares, Sliding, Squash, Standardize
 
 X = np.random.default_rng(7).standard_normal((5, 4))

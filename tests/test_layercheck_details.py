@@ -6,7 +6,8 @@ import pytest
 from minnet.contract import ContractError
 from minnet.gradcheck import GradientError
 from minnet.layercheck import check_layer
-from minnet.layers.base import Layer, Sequential
+from minnet.layers.base import Layer
+from minnet.layers.containers import Sequential
 from minnet.layers.linear import Linear
 from tests.test_layercheck import X
 from tests.tiny_layers import Dense, Lookup, Plain, Squash, Standardize

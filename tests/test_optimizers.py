@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from minnet import updates
-from minnet.layers.base import Layer, RowGradient, Sequential
+from minnet.layers.base import Layer, RowGradient
+from minnet.layers.containers import Sequential
 from minnet.layers.linear import Linear
 from minnet.optimizers import SGD, Adam, AdamW, Lookahead, RMSProp, optimizer_from
 

@@ -2,8 +2,8 @@
 
 from minnet.layers.activations import GELU, LeakyReLU, ReLU, Scale, Sigmoid, Tanh
 from minnet.layers.attention import AttentionPool
-from minnet.layers.base import Layer, RowGradient, Sequential
-from minnet.layers.containers import MaskedSequential, Parallel, Residual
+from minnet.layers.base import Layer, RowGradient
+from minnet.layers.containers import MaskedSequential, Parallel, Residual, Sequential
 from minnet.layers.conv import Conv2d
 from minnet.layers.description import rebuild
 from minnet.layers.dropout import Dropout

@@ -1,13 +1,81 @@
-"""Containers beside Sequential: a detour that is added, branches side by side, and texts with padding."""
+"""Containers: a chain of layers, a detour that is added, branches side by side, and texts with padding."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
-from minnet.layers.base import Layer, Sequential, Step, expect_layers
+from minnet.layers.base import Layer, Step
+from minnet.layers.description import named
+
+
+class Sequential(Layer):
+    """Layers one after another: the output of each is the input of the next.
+
+    L(f3(f2(f1(x)))): by the chain rule the error passes the same layers in reverse order.
+    """
+
+    def __init__(self, *layers: Layer) -> None:
+        expect_layers(layers, "Sequential(a, b), not Sequential([a, b])")
+        self.layers = layers
+        list(self.walk())  # raises when a layer stands here twice
+
+    def children(self) -> dict[str, Layer]:
+        if beside := [name for name, it in vars(self).items() if isinstance(it, Layer) and it not in self.layers]:
+            raise ValueError(f"{type(self).__name__} holds {beside[0]} beside its chain: derive from Layer instead")
+        return {str(index): layer for index, layer in enumerate(self.layers)}
+
+    def __getitem__(self, index: int | slice) -> Any:
+        """A layer, or of a slice a Sequential of the same layers."""
+        return Sequential(*self.layers[index]) if isinstance(index, slice) else self.layers[index]
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    def forward(self, x: Any) -> np.ndarray:
+        for layer in self.layers:
+            x = layer.forward(x)
+            if x is None:
+                raise ValueError(f"{named(layer)}: forward returned None: is its return missing?")
+        return x
+
+    def trace(self, x: Any, place: str = "") -> tuple[np.ndarray, list[Step]]:
+        steps = []
+        for name, layer in self.children().items():
+            x, inner = layer.trace(x, f"{place}{name}.")
+            steps += inner
+        return x, steps
+
+    def backward(self, dy: np.ndarray) -> Any:
+        self.need_dx(self.needs_dx)  # what learns may have changed since it was said
+        learner = self._first_learner()
+        for index in reversed(range(0 if self.needs_dx else learner, len(self.layers))):
+            layer = self.layers[index]
+            dy = layer.backward(dy)
+            if dy is None and index > learner:
+                raise ValueError(f"{named(layer)}: backward returned None, but layers before it learn: return dx")
+            if missing := [name for name in layer.parameters if layer._learns(name) and not hasattr(layer, "d" + name)]:
+                raise ValueError(f"{named(layer)}: backward set no gradient of {missing[0]}: set self.d{missing[0]}")
+        return dy if self.needs_dx else None
+
+    def _first_learner(self) -> int:
+        """The walk back may end at the first layer that learns: before it, no gradient is read by anybody."""
+        for index, layer in enumerate(self.layers):
+            if next(layer.trainable(), None) is not None:
+                return index
+        return len(self.layers)
+
+    def need_dx(self, needed: bool) -> None:
+        self.needs_dx = needed
+        first = self._first_learner()
+        for index, layer in enumerate(self.layers):
+            layer.need_dx(needed or index > first)
+
+    def __repr__(self) -> str:
+        inner = "\n".join(f"  ({index}) {layer!r}".replace("\n", "\n  ") for index, layer in enumerate(self.layers))
+        return f"Sequential(\n{inner}\n)"
 
 
 class Residual(Layer):
@@ -106,3 +174,12 @@ def chains(model: Layer) -> Iterator[Sequential]:
     if type(model) in (Sequential, MaskedSequential, Residual, Parallel):  # a subclass may look between the layers
         for child in model.children().values():
             yield from chains(child)
+
+
+def expect_layers(given: Iterable[Any], usage: str) -> None:
+    """Raises ValueError for what is no layer, such as a list of them or a class without brackets."""
+    for layer in given:
+        if isinstance(layer, type):
+            raise ValueError(f"expected layers, got the class {layer.__name__}: write {layer.__name__}()")
+        if not isinstance(layer, Layer):
+            raise ValueError(f"expected layers, got {layer!r}: {usage}")
