@@ -91,6 +91,7 @@ def test_sums_of_a_batch_norm_hold_for_a_dy_of_another_layout():
         ((5, 5000), 5, 1),
         ((7, 2), 1, 7),
         ((4099, 32), 4099, 1),  # a prime
+        ((8198, 32), 4099, 2),
         ((0, 2), 0, 1),
     ],
 )
