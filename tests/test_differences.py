@@ -239,6 +239,31 @@ def test_a_small_error_between_the_measured_entries_is_found(which):
         check_gradient(claimed, lambda x: 1e-6 * half_square(x), x, name="dW", rng=np.random.default_rng(7))
 
 
+def test_a_complex_gradient_is_refused():
+    with pytest.raises(GradientError, match="gives complex128 where everything else is float64"):
+        check_gradient(np.array([1 + 0j]), half_square, np.array([1.0]))
+
+
+def test_a_doubled_entry_between_the_measured_ones_is_named():
+    x = normal(1000)
+    claimed, place = x.copy(), int(np.setdiff1d(np.arange(1000), drawn(1000)[0])[17])
+    claimed[place] *= 2
+    with pytest.raises(GradientError, match=rf"^dW\[{place}\] is"):
+        check_gradient(claimed, half_square, x, name="dW", rng=np.random.default_rng(7))
+
+
+def test_what_long_steps_agree_on_does_not_count_when_short_ones_contradict_it():
+    """Within 2e-8 of x the slope is 0.501, beyond it 0.5: long steps see that with less rounding than short ones this."""
+
+    def function(x):
+        away = x - 1
+        return 1 + 0.5 * away + 0.001 * np.clip(away, -2e-8, 2e-8)
+
+    check_gradient(np.array([0.501]), function, np.array([1.0]))
+    with pytest.raises(GradientError):
+        check_gradient(np.array([0.502]), function, np.array([1.0]))
+
+
 def test_errors_too_small_to_see_singly_are_seen_together():
     x = normal(1000)
     direction = drawn(1000)[1]

@@ -156,7 +156,7 @@ def test_one_hot():
     with pytest.raises(ValueError, match="label 3 is outside"):
         check_labels(np.array([3]), 3)
     with pytest.raises(ValueError, match="label 7 is outside"):
-        check_labels(np.array([7]), 3)
+        check_labels(np.array([1, 7]), 3)
 
 
 # -- the error function and GELU -----------------------------------------------------------------------------------

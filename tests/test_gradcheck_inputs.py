@@ -5,7 +5,7 @@ import pytest
 
 from minnet.gradcheck import GradientError, gradcheck, gradcheck_loss
 from minnet.layers.base import Layer, RowGradient
-from minnet.losses import Loss, SigmoidCrossEntropy
+from minnet.losses import Loss, SigmoidCrossEntropy, SoftmaxCrossEntropy
 from tests.drawing import normal
 from tests.test_gradcheck import planted
 from tests.tiny_layers import Dense, Lookup, Plain, Squash
@@ -131,6 +131,11 @@ def test_a_loss_writes_nowhere_and_repeats():
 
     with pytest.raises(GradientError, match=r"differs when backward is called a second time$"):
         gradcheck_loss(Halves(), x, t)
+
+
+def test_scores_of_nan_are_not_blamed_on_the_loss():
+    with pytest.raises(ValueError, match="dlogits cannot be measured"):
+        gradcheck_loss(SoftmaxCrossEntropy(), np.array([[np.nan, 1, 2], [1, 2, 3]]), np.array([0, 1]))
 
 
 def test_the_gradient_of_a_sure_thing_is_zero_but_for_rounding():

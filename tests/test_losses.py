@@ -338,6 +338,7 @@ ZEROS = np.zeros((2, 3))
         (SoftmaxCrossEntropy(), (ZEROS, np.full((2, 3), 0.3332)), "must be >= 0 and sum to 1"),
         (SoftmaxCrossEntropy(), (ZEROS, np.array([[2.0, -1, 0]] * 2)), "must be >= 0 and sum to 1"),
         (SoftmaxCrossEntropy(), (ZEROS, np.ones((2, 1))), r"probabilities \(N, 3\), got float64 \(2, 1\)"),
+        (SoftmaxCrossEntropy(), (ZEROS, np.eye(3, dtype=bool)[:2]), r"probabilities \(N, 3\), got bool \(2, 3\)"),
         (SoftmaxCrossEntropy(), (ZEROS, np.eye(3, dtype=int)[:2]), r"probabilities \(N, 3\), got int64 \(2, 3\)"),
         (SoftmaxCrossEntropy(), (ZEROS, np.zeros((2, 3, 1))), r"got float64 \(2, 3, 1\)"),
         (SoftmaxCrossEntropy(), (ZEROS, np.array([0, 1]), [1, -1]), "weights must be finite and at least 0, got -1"),

@@ -33,6 +33,7 @@ def test_evaluate_by_hand():
     assert m["confusion"] == [[2, 0, 0], [1, 2, 0], [0, 1, 0]]
     assert m["accuracy"] == pytest.approx(4 / 6)
     assert m["majority"] == pytest.approx(3 / 6)
+    assert m["calibration"]["confidence"] == pytest.approx(sum(max(row) for row in HAND.tolist()) / 6)
     cat, dog, owl = m["per_class"]
     assert (cat["precision"], cat["recall"], cat["f1"]) == pytest.approx((2 / 3, 1, 0.8))
     assert (dog["precision"], dog["recall"], dog["f1"]) == pytest.approx((2 / 3, 2 / 3, 2 / 3))

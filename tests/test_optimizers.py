@@ -136,6 +136,17 @@ def test_two_steps_by_hand():
     Adam(first, 0.1, eps=0.0).step()  # Adam's first step is rate * sign(g), whatever the size of g
     assert first.W[0, 0] == pytest.approx(1.1, rel=1e-12)
     assert first.b[0] == pytest.approx(start - 0.1, rel=1e-12)
+    start = first.b[0]
+    Adam(first, 0.1, betas=(0.5, 0.3), eps=0.0).step()
+    assert first.b[0] == pytest.approx(start - 0.1, rel=1e-12)
+
+
+def test_filters_of_four_axes_decay_too():
+    filters = Table((3, 3, 2, 4))
+    before = filters.W.copy()
+    filters.dW, filters.db = np.zeros((3, 3, 2, 4)), np.zeros(4)
+    SGD(filters, 0.5, weight_decay=0.1).step()
+    np.testing.assert_allclose(filters.W, 0.95 * before, rtol=1e-14)
 
 
 @pytest.mark.parametrize(("kind", "settings"), [(kind, settings) for kind, settings, _, _ in CASES])
@@ -431,6 +442,7 @@ def test_who_cannot_update_rows_says_what_can(kind, settings, remedy):
 @pytest.mark.parametrize(
     ("rows", "values", "said"),
     [
+        (1, (1, 2), "expects rows"),
         ([1, 1], (2, 2), "unique, sorted"),
         ([2, 1], (2, 2), "unique, sorted"),
         ([0, 2, 1], (3, 2), "unique, sorted"),
