@@ -253,7 +253,7 @@ def test_a_doubled_entry_between_the_measured_ones_is_named():
 
 
 def test_what_long_steps_agree_on_does_not_count_when_short_ones_contradict_it():
-    """Within 2e-8 of x the slope is 0.501, beyond it 0.5: long steps see that with less rounding than short ones this."""
+    """Within 2e-8 of x the slope is 0.501, beyond it 0.5, which long steps see with less rounding."""
 
     def function(x):
         away = x - 1
