@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
-from minnet.differences import Checked, GradientError, as_float64, check_gradient, grain
+from minnet.claims import Checked, GradientError, as_float64, check_gradient
+from minnet.differences import grain
 from minnet.layers.base import Layer, RowGradient
 from minnet.losses import Loss
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from minnet.differences import Checked, GradientError, Probe, check_gradient, dense_rows, grain
+from minnet.claims import Checked, GradientError, check_gradient, dense_rows
+from minnet.differences import Probe, grain
 from minnet.gradcheck import gradcheck
 from minnet.layers.base import RowGradient
 from tests.drawing import normal

@@ -94,6 +94,7 @@ TARGETS = {
     "calibration": ["tests/test_metrics.py"],
     "gradcheck": [*GRADCHECK, "tests/test_layercheck.py", *ALARMS],
     "differences": [*GRADCHECK, *ALARMS],
+    "claims": [*GRADCHECK, *ALARMS],
     "diagnosis": ["tests/test_diagnosis.py", *GRADCHECK],
     "contract": ["tests/test_layercheck.py", "tests/test_layercheck_details.py"],
     "layercheck": ["tests/test_layercheck.py", "tests/test_layercheck_details.py"],
