@@ -240,9 +240,11 @@ def test_a_small_error_between_the_measured_entries_is_found(which):
         check_gradient(claimed, lambda x: 1e-6 * half_square(x), x, name="dW", rng=np.random.default_rng(7))
 
 
-def test_a_complex_gradient_is_refused():
+def test_complex_numbers_are_refused():
     with pytest.raises(GradientError, match="gives complex128 where everything else is float64"):
         check_gradient(np.array([1 + 0j]), half_square, np.array([1.0]))
+    with pytest.raises(ValueError, match="measured in float64, the array is complex128"):
+        check_gradient(np.array([1.0]), half_square, np.array([1 + 0j]))
 
 
 def test_a_doubled_entry_between_the_measured_ones_is_named():
