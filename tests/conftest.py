@@ -1,5 +1,6 @@
 """What holds for all tests."""
 
+import signal
 from unittest import mock
 
 import pytest
@@ -14,3 +15,15 @@ def winograd_for_few_tiles():
     """Small batches of small images, which tests are made of, take Winograd's path as large ones do."""
     with mock.patch.object(winograd, "FEW_TILES", 1):
         yield
+
+
+@pytest.fixture
+def usual_handler():
+    """Ctrl-C does what it usually does, also where the tests run in the background and the system ignores it.
+
+    What a test finds when it begins is there when it ends, whatever went wrong between.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

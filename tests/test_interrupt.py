@@ -12,14 +12,7 @@ from minnet.losses import SoftmaxCrossEntropy
 from minnet.optimizers import SGD
 from minnet.training import Trainer
 
-
-@pytest.fixture(autouse=True)
-def usual_handler():
-    """What these tests find when they begin is there when they end, whatever went wrong between."""
-    before = signal.getsignal(signal.SIGINT)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
+pytestmark = pytest.mark.usefixtures("usual_handler")
 
 
 def elsewhere(work):

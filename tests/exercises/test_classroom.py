@@ -202,6 +202,7 @@ def test_a_table_that_cannot_be_written_is_told_before_anything_is_graded(canvas
 
 
 @pytest.mark.skipif(os.name != "posix", reason="a signal to the own process")
+@pytest.mark.usefixtures("usual_handler")
 def test_who_stops_the_grading_does_not_wait_for_the_class(canvas, tmp_path, monkeypatch, capsys):
     graded = []
 
