@@ -9,28 +9,20 @@ python train.py images FOLDER                  your own pictures, one folder a c
 from __future__ import annotations
 
 import argparse
-import difflib
 import shlex
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from minnet import metrics, report
-from minnet.commands import Parser, one_line_errors, pictures_of_learning, place, seed, seen_on_validation
-from minnet.data import Dataset, load, test_views
-from minnet.data.own import load_csv, load_images
-from minnet.data.sources import SOURCES
+from minnet.calibration import seen_on_validation
+from minnet.commands import Parser, one_line_errors, place, seed
 from minnet.functional import softmax
 from minnet.memory import peak_memory
-from minnet.recipes import KINDS, OPTIMIZERS, Recipe, choose
-from minnet.run_folder import new_folder
+from minnet.recipes import KINDS, OPTIMIZERS
+from minnet.run_folder import new_folder, prepare
 from minnet.training import Trainer
+from minnet.training_command import data_asked_for, pictures_of_learning, recipe_asked_for, resumable
 
 
 def arguments() -> argparse.Namespace:
@@ -69,52 +61,14 @@ def arguments() -> argparse.Namespace:
     return parser.parse_intermixed_args()  # the file may stand behind the flags
 
 
-def read_data(args: argparse.Namespace) -> Dataset:
-    whole = args.validation is not None and args.validation >= 1 and args.validation.is_integer()
-    held_out = int(args.validation) if whole or args.validation == 0 else args.validation
-    common = {"validation": held_out, "limit": args.limit, "seed": args.seed}
-    names = (*SOURCES, "csv", "images")
-    if args.task.partition("/")[0] not in names:
-        own = "images" if Path(args.task).is_dir() else "csv" if Path(args.task).suffix else None
-        if own:
-            typed = shlex.join(["python", "train.py", own, args.task])
-            raise ValueError(f"{args.task} is no data set's name; for your own data: {typed}")
-        near = difflib.get_close_matches(args.task, names, n=1)
-        meant = f"; did you mean {near[0]}?" if near else ""
-        raise ValueError(f"unknown dataset {args.task!r}: there are {', '.join(names)}{meant}")
-    if args.task != "csv" and (args.text or args.label or args.encoding):
-        raise ValueError("--text, --label and --encoding are for a file: python train.py csv FILE --text A --label B")
-    if args.task not in ("csv", "images"):
-        if args.path is not None:
-            raise ValueError(f"{args.path}? {args.task} is a data set's name and takes no path")
-        return load(args.task, folder=args.data, **common)
-    if args.path is None:
-        raise ValueError(f"which {'file' if args.task == 'csv' else 'folder'}? python train.py {args.task} PATH")
-    if args.task == "images":
-        return load_images(args.path, **common)
-    if not (args.text and args.label):
-        raise ValueError("csv needs the names of two columns: --text COLUMN --label COLUMN")
-    return load_csv(args.path, args.text, args.label, encoding=args.encoding, **common)
-
-
 def train(args: argparse.Namespace) -> str:
     """One run, from the data to the report; returns the result as a table, and where the page lies."""
     started = time.perf_counter()
-    dataset = read_data(args)
-    name, recipe = choose(dataset, args.model)
-    if args.optimizer:
-        recipe = recipe.with_optimizer(args.optimizer)
-    wanted = ("epochs", "batch_size", "learning_rate", "patience")
-    recipe = replace(recipe, **{key: getattr(args, key) for key in wanted if getattr(args, key) is not None})
-    if args.learning_rate is None:
-        recipe = recipe.for_examples(len(dataset.train))
-    if args.no_flip:
-        if dataset.kind == "text" and not args.touring:
-            raise ValueError(f"--no-flip is for pictures, and {dataset.name} holds texts: leave it out")
-        recipe = recipe.unmirrored()
+    dataset = data_asked_for(args)
+    name, recipe = recipe_asked_for(args, dataset)
     folder = new_folder(args.out, f"{dataset.name}-{name}", args.resume)
     args.out = str(folder)
-    with report.prepare(folder) as lock, resumable(args, folder):
+    with prepare(folder) as lock, resumable(args, folder):
         print(f"\n{dataset!r}\n{name} -> {folder}" + (f"\n{lock.note}" if lock.note else ""))
         if recipe.augment is not None and recipe.augment.flip:
             print("training shows pictures mirrored, too; where left and right matter: --no-flip")
@@ -143,8 +97,12 @@ def train(args: argparse.Namespace) -> str:
         )
         if trainer.interrupted:
             raise SystemExit(130)
+        validated = {}
+        if validation is not None:
+            x, y = validation
+            validated = seen_on_validation(recipe.scores(trainer, x), y)
         # The test split is looked at once, here.
-        scores = seen(trainer, recipe, inputs["test"])
+        scores = recipe.scores(trainer, inputs["test"])
         probabilities = softmax(scores)
         measured = metrics.evaluate(probabilities, dataset.test.y, dataset.classes)
         config = {
@@ -158,7 +116,7 @@ def train(args: argparse.Namespace) -> str:
             "peak_mib": round(peak_memory()),
             **recipe.config(),
             **trainer.run,
-            **({} if validation is None else seen_on_validation(seen(trainer, recipe, validation[0]), validation[1])),
+            **validated,
         }
         shown = pictures_of_learning(dataset, model, vectorizer)
         if "temperature" in config:
@@ -170,35 +128,6 @@ def train(args: argparse.Namespace) -> str:
         )  # fmt: skip
     heading = f"{name} on {dataset.name}, {len(dataset.test):,} test examples:"
     return f"\n{heading}\n{metrics.table(measured)}\n\nThe page: {page}"
-
-
-def seen(trainer: Trainer, recipe: Recipe, inputs: Any) -> np.ndarray:
-    """The network's scores for these inputs, averaged over six views of each picture where the recipe says so."""
-    views = test_views(inputs) if recipe.views else [(1.0, inputs)]
-    total: Any = sum(weight * trainer.predict(view) for weight, view in views)
-    return total
-
-
-@contextmanager
-def resumable(args: argparse.Namespace, folder: Path) -> Iterator[None]:
-    """Says how to go on when a run that saved something ends early: by Ctrl-C, or for a full disk."""
-    try:
-        yield
-    except (ValueError, ArithmeticError):  # which would come again
-        raise
-    except BaseException:
-        if (folder / "last.ckpt").exists():
-            print(f"Stopped. Go on with: {resuming(args, folder)}")
-        raise
-
-
-def resuming(args: argparse.Namespace, folder: Path) -> str:
-    """What to type to go on with an interrupted run."""
-    typed = [args.task, *sys.argv[1:]] if args.touring else sys.argv[1:]  # the tour names no task
-    if "--out" in typed:  # the folder that was asked for; the tour's runs lie inside it
-        del typed[typed.index("--out") : typed.index("--out") + 2]
-    flags = [] if args.resume else ["--resume"]
-    return shlex.join(["python", sys.argv[0], *typed, "--out", str(folder), *flags])
 
 
 def tour(args: argparse.Namespace) -> None:

@@ -128,3 +128,22 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray, low: float = 0.01, h
 
 def _bin(confidence: np.ndarray, bins: int) -> np.ndarray:
     return np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
+
+
+def seen_on_validation(scores: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+    """What the validation examples tell about later predictions, from their scores (N, K): which classes are taken for
+    which (`validation_confusion`, truth in the rows), and the `temperature` at which the probabilities fit best, or
+    why there is `no_temperature`."""
+    k = scores.shape[1]
+    confusion = np.bincount(labels.astype(np.int64) * k + scores.argmax(axis=1), minlength=k * k).reshape(k, k)
+    why = too_little(confusion)
+    fitted = {"no_temperature": why} if why else {"temperature": round(fit_temperature(scores, labels), 4)}
+    return {"validation_confusion": confusion.tolist(), **fitted}
+
+
+def too_little(confusion: np.ndarray) -> str:
+    """Why these validation examples cannot tell how far percentages are to be trusted; nothing where they can."""
+    n = int(confusion.sum())
+    if n < 50:
+        return f"that needs 50 validation examples, and there are {n}"
+    return f"all {n:,} validation examples are right" if np.trace(confusion) == n else ""

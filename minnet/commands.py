@@ -1,4 +1,4 @@
-"""What train.py and python -m minnet share: errors in one line, and what a run shows of its network."""
+"""What every command shares: arguments and errors, each mistake told in one line."""
 
 from __future__ import annotations
 
@@ -9,12 +9,6 @@ import sys
 import warnings
 from collections.abc import Callable
 from typing import Any, NoReturn
-
-import numpy as np
-
-from minnet.calibration import fit_temperature
-from minnet.data import Dataset, Ngrams
-from minnet.layers import Conv2d, Layer, Linear
 
 
 class Parser(argparse.ArgumentParser):
@@ -82,38 +76,3 @@ def _one_line_warning(
     message: Any, category: Any, filename: Any, lineno: Any, file: Any = None, line: Any = None
 ) -> None:
     print("warning: " + " ".join(str(message).split()), file=sys.stderr)
-
-
-def seen_on_validation(scores: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
-    """What the validation examples tell about later predictions, from their scores (N, K): which classes are taken for
-    which (`validation_confusion`, truth in the rows), and the `temperature` at which the probabilities fit best, or
-    why there is `no_temperature`."""
-    k = scores.shape[1]
-    confusion = np.bincount(labels.astype(np.int64) * k + scores.argmax(axis=1), minlength=k * k).reshape(k, k)
-    why = too_little(confusion)
-    fitted = {"no_temperature": why} if why else {"temperature": round(fit_temperature(scores, labels), 4)}
-    return {"validation_confusion": confusion.tolist(), **fitted}
-
-
-def too_little(confusion: np.ndarray) -> str:
-    """Why these validation examples cannot tell how far percentages are to be trusted; nothing where they can."""
-    n = int(confusion.sum())
-    if n < 50:
-        return f"that needs 50 validation examples, and there are {n}"
-    return f"all {n:,} validation examples are right" if np.trace(confusion) == n else ""
-
-
-def pictures_of_learning(dataset: Dataset, model: Layer, vectorizer: Any) -> dict[str, Any]:
-    """What a report shows beside the numbers: the test examples, and the first layer's weights that speak."""
-    first = next((layer for _, layer in model.walk() if isinstance(layer, (Conv2d, Linear))), None)
-    if dataset.kind == "text":
-        shown: dict[str, Any] = {"texts": dataset.test.x}
-        if isinstance(vectorizer, Ngrams) and isinstance(first, Linear):
-            shown.update(words=vectorizer.features, weights=first.W)
-        return shown
-    shown = {"images": dataset.test.x}
-    if isinstance(first, Conv2d) and first.W.shape[0] > 1:
-        shown["filters"] = first.W
-    elif isinstance(first, Linear):
-        shown.update(filters=first.W, filter_shape=dataset.train.x.shape[1:])
-    return shown

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minnet import checkpoint, commands, metrics
+from minnet.calibration import too_little
 from minnet.data import TokenIds, read_image, vectorizer_from
 from minnet.data.own import files_in
 from minnet.data.tables import column_of, decoded, table_of
@@ -259,7 +260,7 @@ def _config(folder: Path) -> dict[str, Any]:
 def _say_how_sure(config: dict[str, Any], classes: int) -> None:
     """One line where enough validation examples showed that the percentages cannot be taken at their word."""
     temperature, confusion = config.get("temperature"), _validation_confusion(config, classes)
-    enough = confusion is not None and not commands.too_little(confusion)
+    enough = confusion is not None and not too_little(confusion)
     if enough and isinstance(temperature, float) and not 0.8 < temperature < 1.25:
         print(
             f"\n(on its validation examples this run was right {'less' if temperature > 1 else 'more'} often than its "

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from minnet import models
-from minnet.data import Augment, Dataset, Ngrams, TokenIds, channel_statistics, load_lexicon
+from minnet.data import Augment, Dataset, Ngrams, TokenIds, channel_statistics, load_lexicon, test_views
 from minnet.layers import Sequential
 from minnet.losses import SoftmaxCrossEntropy
 from minnet.optimizers import SGD, Adam, AdamW, Lookahead, Optimizer, RMSProp
 from minnet.schedules import Constant, OneCycle, Schedule, Triangular
+from minnet.training import Trainer
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {"sgd": SGD, "rmsprop": RMSProp, "adam": Adam, "adamw": AdamW}
 USUAL_RATES = {"sgd": 0.1, "rmsprop": 1e-3, "adam": 1e-3, "adamw": 1e-3}
@@ -101,6 +102,12 @@ class Recipe:
             counts = np.bincount(dataset.train.y, minlength=len(dataset.classes))
             weights = len(dataset.train.y) / (len(counts) * np.maximum(counts, 1))
         return SoftmaxCrossEntropy(self.label_smoothing, weights)
+
+    def scores(self, trainer: Trainer, inputs: Any) -> np.ndarray:
+        """What the trained network says of these inputs, averaged over six views of each picture if `views`: (N, K)."""
+        views = test_views(inputs) if self.views else [(1.0, inputs)]
+        total: Any = sum(weight * trainer.predict(view) for weight, view in views)
+        return total
 
     def about(self, dataset: Dataset, vectorizer: Any, name: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """(arrays, header): what a prediction needs beside the weights, for the checkpoints."""

@@ -14,12 +14,10 @@ import numpy as np
 from minnet import canvas, page, plots
 from minnet.formatting import count, interval, listing, number, one_line, percent
 from minnet.plots_examples import choose, mistakes
-from minnet.run_folder import prepare, save, to_csv, to_json, to_npz
+from minnet.run_folder import save, to_csv, to_json, to_npz
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-__all__ = ["prepare", "write"]
 
 LONGEST = 500  # characters of a text that are shown
 

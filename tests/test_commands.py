@@ -10,10 +10,7 @@ import pytest
 
 import minnet
 from minnet import __main__ as minnet_main
-from minnet.commands import one_line_errors, pictures_of_learning
-from minnet.data import Ngrams, load
-from minnet.layers import Flatten, Linear, Sequential
-from minnet.models import cnn6
+from minnet.commands import one_line_errors
 from minnet.nonfinite import NonFiniteError
 from tests.running import call, refused
 
@@ -134,21 +131,6 @@ def test_importing_is_quick_and_brings_nothing_heavy():
 def test_the_version_is_that_of_the_package():
     declared = re.search(r'^version = "(.+)"$', (REPOSITORY / "pyproject.toml").read_text("utf-8"), re.MULTILINE)
     assert declared is not None and minnet.__version__ == declared[1]
-
-
-def test_what_a_page_shows_of_a_network():
-    digits = load("digits", limit=20)
-    cnn = cnn6(digits.train.x.shape[1:], 10, [0.0], [1.0])
-    assert pictures_of_learning(digits, cnn, None)["filters"] is cnn[1].W
-    linear = Linear(64, 10, rng=0)
-    shown = pictures_of_learning(digits, Sequential(Flatten(), linear), None)
-    assert shown["filters"] is linear.W and shown["filter_shape"] == (8, 8, 1) and len(shown["images"]) == 360
-    comments = load("comments", limit=50)
-    ngrams = Ngrams(min_count=1)
-    ngrams.fit(comments.train.x)
-    words = Linear(len(ngrams), 3, rng=0)
-    shown = pictures_of_learning(comments, Sequential(words), ngrams)
-    assert shown["texts"] == comments.test.x and len(shown["words"]) == len(shown["weights"])
 
 
 def test_a_file_where_the_data_folder_should_be(tmp_path):

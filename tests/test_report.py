@@ -304,8 +304,8 @@ def test_prepare_says_at_once_that_a_folder_cannot_be_written(tmp_path, monkeypa
 
 HOLD = """
 import sys, time
-from minnet import report
-report.prepare(sys.argv[1])
+from minnet import run_folder
+run_folder.prepare(sys.argv[1])
 print("held", flush=True)
 time.sleep(60)
 """
@@ -326,7 +326,7 @@ def other(tmp_path):
 def test_a_folder_in_use_is_refused_and_its_user_named(other):
     folder, process = other
     with pytest.raises(OSError, match=f"in use by another running process \\(process {process.pid} on .*wait") as error:
-        report.prepare(folder)
+        run_folder.prepare(folder)
     assert "\n" not in str(error.value)
 
 
@@ -336,14 +336,14 @@ def test_the_folder_of_a_killed_process_is_taken_over(other):
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert (folder / run_folder.LOCK).exists()
-    with report.prepare(folder) as lock:
+    with run_folder.prepare(folder) as lock:
         assert f"process {process.pid} on" in lock.note and "taken over" in lock.note
     assert not (folder / run_folder.LOCK).exists()
 
 
 def test_a_folder_is_free_after_release_and_held_once_by_one_process(tmp_path):
-    with report.prepare(tmp_path / "run") as lock:
-        with report.prepare(tmp_path / "run") as inner:
+    with run_folder.prepare(tmp_path / "run") as lock:
+        with run_folder.prepare(tmp_path / "run") as inner:
             assert inner is lock
         assert "held" in repr(lock) and (tmp_path / "run" / ".lock").exists()  # until the outer block ends
         assert f"process {os.getpid()}" in (tmp_path / "run" / ".lock").read_text() and lock.note == ""
@@ -351,12 +351,12 @@ def test_a_folder_is_free_after_release_and_held_once_by_one_process(tmp_path):
     lock.release()
     assert "released" in repr(lock)
     assert not list((tmp_path / "run").iterdir())
-    with report.prepare(tmp_path / "run") as again:
+    with run_folder.prepare(tmp_path / "run") as again:
         assert again is not lock and again.note == ""
 
 
 def test_the_lock_goes_with_a_process_that_ends_without_releasing(tmp_path):
-    code = "import sys\nfrom minnet import report\nreport.prepare(sys.argv[1])"
+    code = "import sys\nfrom minnet import run_folder\nrun_folder.prepare(sys.argv[1])"
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "run")], check=True)
     assert not (tmp_path / "run" / ".lock").exists()
 

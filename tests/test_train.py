@@ -1,6 +1,5 @@
 """train.py as its users meet it: the tour, own data, Ctrl-C and resume, and one line for whatever is wrong."""
 
-import argparse
 import csv
 import json
 import os
@@ -93,9 +92,9 @@ def test_scores_are_averaged_over_six_views_where_the_recipe_says_so():
         def predict(self, images):
             return images[:, 0, 0].astype(float)
 
-    assert np.array_equal(train.seen(Corner(), IMAGES["cnn6"], x), x[:, 0, 0])
+    assert np.array_equal(IMAGES["cnn6"].scores(Corner(), x), x[:, 0, 0])
     averaged = sum(weight * view[:, 0, 0].astype(float) for weight, view in views_of(x))
-    found = train.seen(Corner(), IMAGES["speedrun"], x)
+    found = IMAGES["speedrun"].scores(Corner(), x)
     assert np.allclose(found, averaged) and not np.allclose(found, x[:, 0, 0])
 
 
@@ -492,9 +491,3 @@ def test_damaged_data_is_named(elsewhere):
         (folder / f"{part}_labels.txt").write_text("2\n")
     (folder / "mapping.txt").write_text("0\tnegative\n1\tneutral\n2\tpositive\n")
     refused(call(train.main, "tweeteval", "--data", elsewhere / "data"), "tweeteval")
-
-
-def test_what_to_type_names_the_folder_once(monkeypatch):
-    monkeypatch.setattr("sys.argv", ["train.py", "digits", "--out", "runs/a", "--epochs", "9"])
-    said = train.resuming(argparse.Namespace(task="digits", resume=False, touring=False), Path("runs/a"))
-    assert said == "python train.py digits --epochs 9 --out runs/a --resume"

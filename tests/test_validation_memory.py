@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from minnet.commands import seen_on_validation
+from minnet.calibration import seen_on_validation
 from minnet.functional import softmax
 from minnet.prediction import _config, _validation_confusion
 

@@ -13,7 +13,7 @@ import numpy as np
 from minnet.data.dataset import Dataset
 from minnet.data.fetch import fetch, verify
 from minnet.data.loading import load
-from minnet.data.sources import SOURCES, Source, data_folder, find
+from minnet.data.sources import SOURCES, Source, data_folder, find, unknown
 
 
 def add_arguments(subparsers: Any) -> None:
@@ -121,9 +121,9 @@ def share_datasets(args: argparse.Namespace) -> int:
     from minnet.data.share import local_address, server
 
     data = data_folder(args.folder)
-    unknown = [name for name in args.names if name not in SOURCES]
-    if unknown:
-        raise ValueError(f"unknown dataset {unknown[0]!r}: there are {', '.join(SOURCES)}")
+    for name in args.names:
+        if name not in SOURCES:
+            raise unknown(name)
     files: dict[str, Path] = {}
     for source in SOURCES.values():
         place = place_of(source, data) if any(source.files.values()) else None

@@ -26,7 +26,7 @@ from minnet.data.readers import (
     read_vader,
     sentiment_of,
 )
-from minnet.data.sources import CIFAR10, SOURCES, VADER, data_folder
+from minnet.data.sources import CIFAR10, SOURCES, VADER, data_folder, unknown
 
 
 def load(
@@ -48,8 +48,7 @@ def load(
     """
     family, _, domain = str(name).partition("/")
     if family not in SOURCES or (domain and (family != "vader" or domain not in VADER_DOMAINS)):
-        domains = ", ".join(f"vader/{known}" for known in VADER_DOMAINS)
-        raise ValueError(f"unknown dataset {name!r}: there are {', '.join(SOURCES)} and the parts {domains}")
+        raise unknown(name, *(f"vader/{known}" for known in VADER_DOMAINS))
     check_limit(limit)
     source = SOURCES[family]
     data = data_folder(folder)

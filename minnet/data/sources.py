@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import sys
 import sysconfig
@@ -126,6 +127,14 @@ COMMENTS = Source(
 )
 
 SOURCES = {source.name: source for source in (CIFAR10, DIGITS, VADER, TWEETEVAL, COMMENTS)}
+
+
+def unknown(name: object, *others: str) -> ValueError:
+    """What is wrong with a name that is none of SOURCES or `others`, and which of them may be meant."""
+    names = (*SOURCES, *others)
+    near = difflib.get_close_matches(str(name), names, n=1)
+    meant = f"; did you mean {near[0]}?" if near else ""
+    return ValueError(f"unknown dataset {name!r}: there are {', '.join(names)}{meant}")
 
 
 def checkout() -> Path | None:

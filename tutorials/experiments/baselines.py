@@ -26,6 +26,7 @@ from minnet import metrics, report
 from minnet.commands import one_line_errors
 from minnet.data import Dataset, load
 from minnet.recipes import choose
+from minnet.run_folder import prepare
 from tutorials.experiments.record import show
 
 
@@ -110,7 +111,7 @@ def run(argv: Sequence[str] | None = None) -> dict[str, dict[str, Any]]:
             "seconds": round(time.perf_counter() - started, 1),
         }  # fmt: skip
         shown = {"texts" if dataset.kind == "text" else "images": dataset.test.x}
-        with report.prepare(folder):
+        with prepare(folder):
             report.write(folder, config, [], found[name], probabilities, dataset.test.y, **shown)
         print(f"{name}: {config['seconds']} s -> {folder}", flush=True)
     rows = [(name, *(f"{m:.3f}" for m in (found[name]["accuracy"], found[name]["macro"]["recall"],

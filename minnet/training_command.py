@@ -1,0 +1,98 @@
+"""Between train.py's arguments and the library: what was asked for, what a report shows, how to go on after a stop."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from minnet.data import Dataset, Ngrams, load
+from minnet.data.own import load_csv, load_images
+from minnet.data.sources import SOURCES, unknown
+from minnet.layers import Conv2d, Layer, Linear
+from minnet.recipes import Recipe, choose
+
+
+def data_asked_for(args: argparse.Namespace) -> Dataset:
+    """The data set that train.py's arguments name: one of SOURCES, or a file or folder of the user's own."""
+    whole = args.validation is not None and args.validation >= 1 and args.validation.is_integer()
+    held_out = int(args.validation) if whole or args.validation == 0 else args.validation
+    common = {"validation": held_out, "limit": args.limit, "seed": args.seed}
+    if args.task.partition("/")[0] not in (*SOURCES, "csv", "images"):
+        own = "images" if Path(args.task).is_dir() else "csv" if Path(args.task).suffix else None
+        if own is None:
+            raise unknown(args.task, "csv", "images")
+        typed = shlex.join(["python", "train.py", own, args.task])
+        raise ValueError(f"{args.task} is no data set's name; for your own data: {typed}")
+    if args.task != "csv" and (args.text or args.label or args.encoding):
+        raise ValueError("--text, --label and --encoding are for a file: python train.py csv FILE --text A --label B")
+    if args.task not in ("csv", "images"):
+        if args.path is not None:
+            raise ValueError(f"{args.path}? {args.task} is a data set's name and takes no path")
+        return load(args.task, folder=args.data, **common)
+    if args.path is None:
+        raise ValueError(f"which {'file' if args.task == 'csv' else 'folder'}? python train.py {args.task} PATH")
+    if args.task == "images":
+        return load_images(args.path, **common)
+    if not (args.text and args.label):
+        raise ValueError("csv needs the names of two columns: --text COLUMN --label COLUMN")
+    return load_csv(args.path, args.text, args.label, encoding=args.encoding, **common)
+
+
+def recipe_asked_for(args: argparse.Namespace, dataset: Dataset) -> tuple[str, Recipe]:
+    """(the model's name, its recipe for this data set with what train.py's arguments change)."""
+    name, recipe = choose(dataset, args.model)
+    if args.optimizer:
+        recipe = recipe.with_optimizer(args.optimizer)
+    wanted = ("epochs", "batch_size", "learning_rate", "patience")
+    recipe = replace(recipe, **{key: getattr(args, key) for key in wanted if getattr(args, key) is not None})
+    if args.learning_rate is None:
+        recipe = recipe.for_examples(len(dataset.train))
+    if args.no_flip:
+        if dataset.kind == "text" and not args.touring:
+            raise ValueError(f"--no-flip is for pictures, and {dataset.name} holds texts: leave it out")
+        recipe = recipe.unmirrored()
+    return name, recipe
+
+
+def pictures_of_learning(dataset: Dataset, model: Layer, vectorizer: Any) -> dict[str, Any]:
+    """What a report shows beside the numbers: the test examples, and the first layer's weights that speak."""
+    first = next((layer for _, layer in model.walk() if isinstance(layer, (Conv2d, Linear))), None)
+    if dataset.kind == "text":
+        shown: dict[str, Any] = {"texts": dataset.test.x}
+        if isinstance(vectorizer, Ngrams) and isinstance(first, Linear):
+            shown.update(words=vectorizer.features, weights=first.W)
+        return shown
+    shown = {"images": dataset.test.x}
+    if isinstance(first, Conv2d) and first.W.shape[0] > 1:
+        shown["filters"] = first.W
+    elif isinstance(first, Linear):
+        shown.update(filters=first.W, filter_shape=dataset.train.x.shape[1:])
+    return shown
+
+
+@contextmanager
+def resumable(args: argparse.Namespace, folder: Path) -> Iterator[None]:
+    """Says how to go on when a run that saved something ends early: by Ctrl-C, or for a full disk."""
+    try:
+        yield
+    except (ValueError, ArithmeticError):  # which would come again
+        raise
+    except BaseException:
+        if (folder / "last.ckpt").exists():
+            print(f"Stopped. Go on with: {resuming(args, folder)}")
+        raise
+
+
+def resuming(args: argparse.Namespace, folder: Path) -> str:
+    """What to type to go on with an interrupted run."""
+    typed = [args.task, *sys.argv[1:]] if args.touring else sys.argv[1:]  # the tour names no task
+    if "--out" in typed:  # the folder that was asked for; the tour's runs lie inside it
+        del typed[typed.index("--out") : typed.index("--out") + 2]
+    flags = [] if args.resume else ["--resume"]
+    return shlex.join(["python", sys.argv[0], *typed, "--out", str(folder), *flags])

@@ -1,0 +1,30 @@
+"""What stands between train.py's arguments and the library."""
+
+import argparse
+from pathlib import Path
+
+from minnet.data import Ngrams, load
+from minnet.layers import Flatten, Linear, Sequential
+from minnet.models import cnn6
+from minnet.training_command import pictures_of_learning, resuming
+
+
+def test_what_a_page_shows_of_a_network():
+    digits = load("digits", limit=20)
+    cnn = cnn6(digits.train.x.shape[1:], 10, [0.0], [1.0])
+    assert pictures_of_learning(digits, cnn, None)["filters"] is cnn[1].W
+    linear = Linear(64, 10, rng=0)
+    shown = pictures_of_learning(digits, Sequential(Flatten(), linear), None)
+    assert shown["filters"] is linear.W and shown["filter_shape"] == (8, 8, 1) and len(shown["images"]) == 360
+    comments = load("comments", limit=50)
+    ngrams = Ngrams(min_count=1)
+    ngrams.fit(comments.train.x)
+    words = Linear(len(ngrams), 3, rng=0)
+    shown = pictures_of_learning(comments, Sequential(words), ngrams)
+    assert shown["texts"] == comments.test.x and len(shown["words"]) == len(shown["weights"])
+
+
+def test_what_to_type_names_the_folder_once(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["train.py", "digits", "--out", "runs/a", "--epochs", "9"])
+    said = resuming(argparse.Namespace(task="digits", resume=False, touring=False), Path("runs/a"))
+    assert said == "python train.py digits --epochs 9 --out runs/a --resume"
