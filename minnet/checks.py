@@ -11,6 +11,7 @@ import numpy as np
 from minnet.formatting import count
 from minnet.layers.base import Layer
 from minnet.layers.dropout import Dropout
+from minnet.layers.normalization import Normalize
 from minnet.losses import Loss, MeanSquaredError, SigmoidCrossEntropy, SoftmaxCrossEntropy
 from minnet.optimizers import Lookahead, Optimizer
 
@@ -101,6 +102,7 @@ def check_run(
     parts = [("training", x, y, weights), *([] if validation is None else [("validation", *validation, None)])]
     for name, inputs, targets, _ in parts:
         _check_sizes(name, inputs, targets)
+    _check_units(model, x)
     for name, inputs, targets, w in parts:
         scores = model.replica().eval().forward(inputs[:1])  # raises for a wrong shape or dtype
         _check_labels(name, scores, np.asarray(targets), loss)
@@ -118,6 +120,19 @@ def _check_sizes(name: str, inputs: Any, targets: Any) -> None:
         raise ValueError(f"the {name} data has {examples} inputs but {len(targets)} targets")
     if examples == 0:
         raise ValueError(f"the {name} data is empty")
+
+
+def _check_units(model: Layer, inputs: Any) -> None:
+    """Images in 0..1 and statistics of 0..255 would train, badly, and nobody would know why."""
+    first = next(layer for _, layer in model.walk() if not layer.children())
+    if isinstance(first, Normalize):
+        few = inputs[:128]
+        spread = float(first.replica().forward(few).std())  # 1 where the statistics are these images' own
+        if 0 < spread < 0.02 or spread > 50:
+            raise ValueError(
+                f"the training images run from {few.min():.4g} to {few.max():.4g}, which {first!r} does not suit: "
+                "images and statistics must both be of 0..255, or both of 0..1"
+            )
 
 
 def _check_labels(name: str, scores: np.ndarray, targets: np.ndarray, loss: Loss) -> None:

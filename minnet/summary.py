@@ -16,8 +16,6 @@ def summary(model: Any, input_shape: Any, batch_size: int = 1) -> str:
     gradients of those that learn (of a table, and behind a CSR row, only few rows get one: they are not counted), and
     every layer's output, which backward reads; an optimizer's state comes on top.
     """
-    from minnet.layers.embedding import Embedding  # inside the function: layers import this module
-
     twin = model.replica()  # its caches, not the model's: a backward pass may be under way
     twin.eval()
     x, (y, steps) = _traced(twin, input_shape)
@@ -31,7 +29,7 @@ def summary(model: Any, input_shape: Any, batch_size: int = 1) -> str:
         rows.append((what, _shape(step.y), f"{parameters:,}" if parameters else "", f"{cost:,}" if cost else ""))
     held = model.named_parameters().values()
     size, own = sum(array.size for array in held), sum(array.nbytes for array in held)
-    in_rows = [step.layer for step in steps if isinstance(step.layer, Embedding)]
+    in_rows = [step.layer for step in steps if step.layer.in_rows]
     in_rows += [] if isinstance(x, np.ndarray) else [steps[0].layer]
     own += sum(getattr(layer, name).nbytes for _, layer, name in twin.trainable() if layer not in in_rows)
     activations = batch_size * (_bytes(x) + sum(step.y.nbytes for step in steps))

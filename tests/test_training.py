@@ -601,6 +601,27 @@ def test_scores_that_are_no_row_are_explained():
     plain(Sequential(Linear(4, 1)), SigmoidCrossEntropy()).fit((POINTS, rows), epochs=1, progress=False)
 
 
+def test_images_and_statistics_in_different_units_are_refused():
+    bright = np.random.default_rng(0).integers(0, 256, (45, 4, 4, 1), np.uint8)
+    unit = bright.astype(np.float32) / 255
+
+    def of(mean, std):
+        return plain(Sequential(Normalize(mean, std), Flatten(), Linear(16, 3, rng=0)))
+
+    with pytest.raises(ValueError, match=r"run from 0 to 1, which Normalize.*125.* must both be of 0\.\.255, or both"):
+        of(125.0, 63.0).fit((unit, LABELS), epochs=1)
+    with pytest.raises(ValueError, match=r"run from 0 to 255, which Normalize"):
+        of(0.5, 0.25).fit((bright, LABELS), epochs=1)
+    dark = np.zeros_like(unit)  # no unit can be told
+    for images, mean, std in (
+        (bright, 125.0, 63.0),
+        (unit, 0.5, 0.25),
+        (bright // 8, 125.0, 63.0),
+        (dark, 125.0, 63.0),
+    ):
+        of(mean, std).fit((images, LABELS), epochs=1, progress=False)
+
+
 def test_validation_and_inputs_of_another_form_are_named():
     with pytest.raises(ValueError, match=r"validation is \(x, y\).* got 3 parts"):
         plain().fit((POINTS, LABELS), (POINTS, LABELS, np.ones(45)), epochs=1)

@@ -69,6 +69,7 @@ class Layer:
     buffers: tuple[str, ...] = ()
     training = True
     frozen: tuple[str, ...] = ()  # names of parameters that neither get gradients nor updates
+    in_rows = False  # True where the gradient of a table is a RowGradient whatever the input
     needs_dx = True  # False for the first layer of a model in training: nobody reads its dx
     _cache: Any = None
 

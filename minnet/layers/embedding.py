@@ -18,7 +18,7 @@ class Embedding(Layer):
     does not learn. A lookup is the product of W with one-hot rows, so backward is Linear's, on sparse rows.
     """
 
-    parameters = ("W",)
+    parameters, in_rows = ("W",), True
 
     def __init__(
         self, num_embeddings: int, embedding_dim: int, padding_idx: int | None = None, rng: Any = None
