@@ -128,7 +128,7 @@ def _check_units(model: Layer, inputs: Any) -> None:
     if isinstance(first, Normalize):
         few = inputs[:128]
         spread = float(first.replica().forward(few).std())  # 1 where the statistics are these images' own
-        if 0 < spread < 0.02 or spread > 50:
+        if few.min() < few.max() and (spread < 0.02 or spread > 50):
             raise ValueError(
                 f"the training images run from {few.min():.4g} to {few.max():.4g}, which {first!r} does not suit: "
                 "images and statistics must both be of 0..255, or both of 0..1"
