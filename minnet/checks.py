@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from minnet.checkpoint import model_dtype
 from minnet.formatting import count
 from minnet.layers.base import Layer
 from minnet.layers.dropout import Dropout
@@ -61,6 +62,8 @@ def unpacked(train: Any) -> tuple[Any, np.ndarray, np.ndarray | None]:
     if _parts(train) not in (2, 3):
         raise ValueError(f"training data is one argument, (x, y) or (x, y, example weights); got {_said(train)}")
     x, y, *weights = train
+    if hasattr(x, "tocsr") and x.format != "csr":
+        raise ValueError(f"sparse inputs must be a CSR matrix, of which rows can be taken: {type(x).__name__}.tocsr()")
     return x, np.asarray(y), np.asarray(weights[0], np.float64) if weights else None
 
 
@@ -95,6 +98,11 @@ def check_run(
     if not isinstance(freeze_at, dict):
         raise ValueError(f'freeze_at is a dictionary such as {{"1.b": 0.3}}, got {freeze_at!r}')
     learning = [place for place, _, _ in model.trainable()]
+    if not learning and next(loss.trainable(), None) is None:
+        frozen = any(layer.frozen for _, layer in model.walk())
+        raise ValueError("nothing would learn: " + (
+            "every parameter is frozen, see model.unfreeze()" if frozen else "the model has no parameters"
+        ))  # fmt: skip
     if unknown := [place for place in freeze_at if place not in learning]:
         raise ValueError(f"freeze_at names {unknown[0]!r}; what learns is {', '.join(learning)}")
     if wrong := [part for part in freeze_at.values() if not (isinstance(part, Real) and 0 <= part <= 1)]:
@@ -105,6 +113,11 @@ def check_run(
     _check_units(model, x)
     for name, inputs, targets, w in parts:
         scores = model.replica().eval().forward(inputs[:1])  # raises for a wrong shape or dtype
+        if learning and scores.dtype != model_dtype(model):
+            raise ValueError(
+                f"the model computes in {model_dtype(model)} and gives scores of {scores.dtype}: a layer of your own "
+                "changes the type, as a factor np.sqrt(2) does; math.sqrt(2) leaves it"
+            )
         _check_labels(name, scores, np.asarray(targets), loss)
         _check_loss(loss, scores, np.asarray(targets)[:1], weights is not None)
         if loss.denominator(np.asarray(targets), w) == 0:
@@ -152,6 +165,11 @@ def _check_labels(name: str, scores: np.ndarray, targets: np.ndarray, loss: Loss
             f"the {name} labels run from {counted.min()} to {counted.max()}, but the model gives "
             f"{count(classes, 'score')}: labels must be 0..{classes - 1}{single}"
         )
+    if classes == 1 and isinstance(loss, SigmoidCrossEntropy):
+        raise ValueError(
+            f"the {name} labels are all {counted[0]}, the number of the only score, which means yes: for yes or no "
+            "give SigmoidCrossEntropy y[:, None].astype(np.float32)"
+        )
 
 
 def _check_loss(loss: Loss, scores: np.ndarray, target: np.ndarray, weighted: bool) -> None:
@@ -163,3 +181,12 @@ def _check_loss(loss: Loss, scores: np.ndarray, target: np.ndarray, weighted: bo
         half = probe.forward(scores, target, weights, denominator)
         if not np.isclose(2 * half, whole, rtol=1e-3, equal_nan=True):
             raise ValueError(f"{loss!r} ignores its argument {argument}: it is sum(weights * losses) / denominator")
+    try:
+        gradient = probe.backward()
+    except RuntimeError:  # in evaluation some have none
+        return
+    if gradient.shape != scores.shape or gradient.dtype != scores.dtype:
+        raise ValueError(
+            f"{loss!r}: backward gives {gradient.dtype} {gradient.shape} for scores of {scores.dtype} {scores.shape}: "
+            "return dlogits.astype(scores.dtype), one for each score"
+        )

@@ -177,6 +177,12 @@ def _check_replica(run: Run, x: Any) -> None:
     first = run.results(layer, x)
     twin.forward(doubled(x))
     twin.backward(run.dy(first["y"]))
+    shared = layer.named_buffers()
+    for place, array in twin.named_buffers().items():
+        promise = (
+            f"forward assigns the buffer {place} anew, and other replicas keep the old one: write into it, [...] ="
+        )
+        run.expect(array is shared[place], promise)
     gradients = layer.named_gradients()
     for place, gradient in twin.named_gradients().items():
         run.expect(gradient is not gradients[place], f"a replica shares the gradient of {place}")

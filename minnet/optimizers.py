@@ -189,6 +189,8 @@ class Lookahead:
     def __init__(self, optimizer: Optimizer, every: int = 5, alpha: float = 0.5, slowing: float | None = None) -> None:
         if not isinstance(every, int) or every < 1:
             raise ValueError(f"every must be a whole number of steps, 1 or more; got {every!r}")
+        if not isinstance(optimizer, Optimizer):
+            raise ValueError(f"Lookahead goes around an optimizer, such as Lookahead(SGD(model)); got {optimizer!r}")
         self.optimizer = optimizer
         self.every = every
         self.alpha = in_range("alpha", alpha, most=1)

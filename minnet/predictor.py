@@ -52,7 +52,7 @@ class Predictor:
             chain.layers = _with_relus_inside(chain.layers)
 
     def __call__(self, x: Any) -> np.ndarray:
-        if not 0 < x.shape[0] <= FEW:
+        if not hasattr(x, "shape") or not 0 < x.shape[0] <= FEW:  # what is wrong, `predict` says
             return predict(self._model, x, self._workers)
         with self._turn:
             y = self._for_few.forward(x[:])  # a slice, as `predict` takes

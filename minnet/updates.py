@@ -207,7 +207,10 @@ class Optimizer:
                 raise ValueError(f"'{place}' changed to {w.dtype} {w.shape}: make a new optimizer after astype")
         values = g.values if isinstance(g, RowGradient) else g
         if values.dtype != w.dtype:
-            raise ValueError(f"'{place}' is {w.dtype}, its gradient {values.dtype}: run forward and backward again")
+            raise ValueError(
+                f"'{place}' is {w.dtype}, its gradient {values.dtype}: was the model converted since backward, or "
+                "does a layer or loss of your own change the type?"
+            )
         if isinstance(g, RowGradient):
             self._check_rows(place, w, g, decay)
         elif g.shape != w.shape:

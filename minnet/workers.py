@@ -113,6 +113,7 @@ class Crew:
         self.loss: Any = loss  # None: it is there to predict
         source = folded(model) if loss is None and plan.piece > 1 else model  # folding costs one image's worth
         self.replicas = [Replica(source, loss) for _ in range(plan.workers)]
+        self._buffers = model.named_buffers()
         self.meeting = _Meeting() if exact_batch_norm else None
         if self.meeting is not None:
             for seat, replica in enumerate(self.replicas):
@@ -181,6 +182,13 @@ class Crew:
             total = {place: add_gradients(total[place], gradients[place]) for place in total}
         for place, layer, name in learners(self.model, self.loss):
             setattr(layer, "d" + name, total[place])
+        for replica in self.replicas if self._buffers else ():
+            for place, array in replica.model.named_buffers().items():
+                if array is not self._buffers[place]:
+                    raise ValueError(
+                        f"forward assigns the buffer '{place}' anew, and the model never sees it: write into it, "
+                        f"self.{place.rpartition('.')[2]}[...] = ..."
+                    )
         masters: list[Any] = [layer for _, layer in self.model.walk() if hasattr(layer, "notes")]
         for index, master in enumerate(masters):
             notes = [note for replica in self.replicas for note in replica.noting[index].notes]

@@ -505,6 +505,14 @@ def test_only_known_classes_are_built():
         model_from(arrays, {"model": {"layer": "Own", "size": 100}, "dtype": "float32"}, classes={"Own": Own})
 
 
+def test_ones_own_layer_is_not_taken_for_the_librarys_of_that_name():
+    leaky = type("ReLU", (Own,), {"__module__": "mine"})
+    arrays, header = model_to(Sequential(leaky(3)))
+    with pytest.raises(ValueError, match=r"ReLU is not the library's but a class of its own: pass it in classes="):
+        model_from(arrays, header)
+    assert type(model_from(arrays, header, classes={"ReLU": leaky})[0]) is leaky
+
+
 def nested(depth):
     described = {"layer": "ReLU"}
     for _ in range(depth):

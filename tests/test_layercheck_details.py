@@ -103,6 +103,20 @@ class Lengthens(Dense):
         return dx
 
 
+class Forgetful(Standardize):
+    """Assigns its running mean anew, where replicas do not see it."""
+
+    def forward(self, x):
+        y = super().forward(x)
+        self.mean = self.mean.copy()
+        return y
+
+
+def test_a_buffer_assigned_anew_is_seen():
+    with pytest.raises(ContractError, match=r"assigns the buffer mean anew.* write into it"):
+        check_layer(Forgetful(4), X, equivariant=False, gradients=False)
+
+
 class TooLong(Dense):
     def backward(self, dy):
         dx = super().backward(dy)

@@ -515,6 +515,63 @@ def test_a_slice_of_a_sequential_is_one():
     assert np.array_equal(model[2].forward(model[:2].forward(x)), model.forward(x))
 
 
+def test_a_slice_of_a_masked_sequential_knows_the_tokens():
+    net = MaskedSequential(Embedding(9, 3, padding_idx=0, rng=0), GlobalAvgPool(), Linear(3, 2, rng=0))
+    ids = np.array([[4, 0, 0], [1, 2, 3]])
+    net.forward(np.full((5, 7), 8))  # leaves nothing behind
+    assert np.array_equal(net[2].forward(net[:-1].forward(ids)), net.forward(ids))
+    assert net[1].mask is None and net[:1][0] is net[0]
+    with pytest.raises(ValueError, match=r"begins at its start"):
+        net[1:]
+
+
+class Twice(Sequential):
+    """A container of one's own: the scores stand there twice."""
+
+    def forward(self, x):
+        y = super().forward(x)
+        return np.concatenate([y, y], axis=1)
+
+    def backward(self, dy):
+        return super().backward(dy[:, :3] + dy[:, 3:])
+
+
+def test_a_container_with_a_forward_of_its_own_is_traced_as_one_layer():
+    model = Sequential(Twice(Linear(4, 3, rng=0)), ReLU())
+    x = normal(2, 4).astype(np.float32)
+    y, steps = model.trace(x)
+    assert np.array_equal(y, model.forward(x)) and [step.place for step in steps] == ["0", "1"]
+    assert np.array_equal(predict(model, x), y)
+    assert [step.place for step in Residual(Sequential(Linear(4, 4))).trace(x)[1]] == ["body.0"]
+
+
+@pytest.mark.parametrize("kind", ["parameters", "buffers"])
+@pytest.mark.parametrize("names", ["gain", ["gain"], (1,)])
+def test_names_that_are_no_tuple_of_names_are_told_when_the_class_is_made(kind, names):
+    with pytest.raises(ValueError, match=rf'Loud\.{kind} is a tuple of names such as .*\("W",\)'):
+        type("Loud", (Layer,), {kind: names})
+
+
+def test_what_has_no_gradient_passes_a_residual():
+    net = Residual(Embedding(5, 2, rng=0), Embedding(5, 2, rng=1))
+    ids = np.array([[1, 2], [2, 4]])
+    assert net.backward(net.forward(ids)) is None and net.body.dW.rows.tolist() == [1, 2, 4]
+
+
+def test_sparse_input_is_told_what_to_do():
+    sparse = scipy.sparse.csr_array(np.eye(3, dtype=np.float32))
+    with pytest.raises(ValueError, match=r"expects a NumPy array, got csr_array: x\.toarray\(\) makes one"):
+        ReLU().forward(sparse)
+    with pytest.raises(ValueError, match=r"Flatten expects a NumPy array, got csr_array: .* leave it out"):
+        Flatten().forward(sparse)
+
+
+@pytest.mark.parametrize("momentum", [None, -0.1, 1.1])
+def test_a_momentum_that_is_no_part_is_refused(momentum):
+    with pytest.raises(ValueError, match="momentum is the part"):
+        BatchNorm(3, momentum=momentum)
+
+
 @pytest.mark.parametrize("pool", [GlobalMaxPool, GlobalAvgPool, lambda: AttentionPool(3)])
 def test_an_empty_text_gives_zeros(pool):
     net = MaskedSequential(Embedding(9, 3, padding_idx=0, rng=0), pool())
@@ -825,7 +882,7 @@ def test_a_layer_may_have_arguments_by_keyword_only():
         def __init__(self, *, size):
             self.size = size
 
-    assert Named(size=3).config() == {"layer": "Named", "size": 3}
+    assert Named(size=3).config() == {"layer": "Named", "own": True, "size": 3}
     assert rebuild(Named(size=3).config(), {"Named": Named}).size == 3
 
 

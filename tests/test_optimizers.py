@@ -463,6 +463,11 @@ def test_malformed_rows(rows, values, said):
     assert np.array_equal(layer.W, before)
 
 
+def test_lookahead_goes_around_an_optimizer():
+    with pytest.raises(ValueError, match=r"goes around an optimizer, such as Lookahead\(SGD\(model\)\); got Table"):
+        Lookahead(Table((5, 2)))
+
+
 def test_gradients_that_do_not_fit_change_nothing():
     layer = Table((5, 2))
     optimizer = Adam(layer, 0.1)
@@ -474,7 +479,7 @@ def test_gradients_that_do_not_fit_change_nothing():
     for db, said in (
         (np.ones(3), r"shape \(2,\), its gradient \(3,\)"),
         (np.ones(1), r"its gradient \(1,\)"),
-        (good.astype(np.float32), "run forward"),
+        (good.astype(np.float32), "was the model converted"),
     ):
         layer.db = db
         with pytest.raises(ValueError, match=said):

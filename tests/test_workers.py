@@ -19,6 +19,7 @@ from minnet.layers import (
     EmbeddingBag,
     Flatten,
     GlobalMaxPool,
+    Layer,
     Linear,
     MaskedSequential,
     MaxPool2d,
@@ -129,6 +130,31 @@ def test_a_changed_weight_is_seen_by_every_worker():
         crew.predict(x)
         model[0].W[...] = [[1, 2], [3, 4]]
         assert crew.predict(x).tolist() == [[1, 2], [3, 4], [1, 2], [3, 4]]
+
+
+class Counts(Layer):
+    """Remembers how many examples it saw, and assigns that anew."""
+
+    buffers = ("seen",)
+
+    def __init__(self):
+        self.seen = np.zeros(1, np.float32)
+
+    def forward(self, x):
+        self.seen = self.seen + len(x)
+        return x
+
+    def backward(self, dy):
+        return dy
+
+
+@pytest.mark.parametrize("chosen", [Plan(1, 4), Plan(2, 2)])
+def test_a_buffer_that_the_model_never_sees_is_told_of(chosen):
+    model = Sequential(Linear(2, 2, rng=0), Counts())
+    batch = Batch(np.eye(2, dtype=np.float32)[[0, 1, 0, 1]], np.arange(4), np.array([0, 1, 1, 0]))
+    said = r"assigns the buffer '1\.seen' anew.* self\.seen\[\.\.\.\] ="
+    with Crew(model, SoftmaxCrossEntropy(), chosen) as crew, pytest.raises(ValueError, match=said):
+        crew.step(batch, (0, 0, 0))
 
 
 def test_frozen_parameters_get_no_gradient():

@@ -61,8 +61,9 @@ class Layer:
                     self.da = np.array([(dy * x).sum()])
                 return self.a * dy
 
-    Layers that it keeps as attributes, alone or in a list, tuple or dictionary, belong to it: they are trained, saved
-    and copied with it, and its own passes call theirs. `minnet.layercheck.check_layer` checks all of this.
+    Whoever changes a parameter or buffer writes into it (`self.a[...] = value`), so that every replica sees it. Layers
+    that it keeps as attributes, alone or in a list, tuple or dictionary, belong to it: they are trained, saved and
+    copied with it, and its own passes call theirs. `minnet.layercheck.check_layer` checks all of this.
     """
 
     parameters: tuple[str, ...] = ()
@@ -72,6 +73,17 @@ class Layer:
     in_rows = False  # True where the gradient of a table is a RowGradient whatever the input
     needs_dx = True  # False for the first layer of a model in training: nobody reads its dx
     _cache: Any = None
+
+    def __init_subclass__(cls, **rest: Any) -> None:
+        super().__init_subclass__(**rest)
+        for kind in ("parameters", "buffers"):
+            names = getattr(cls, kind)
+            if not (isinstance(names, tuple) and all(isinstance(name, str) for name in names)):
+                raise ValueError(
+                    f'{cls.__name__}.{kind} is a tuple of names such as ("W", "b") or ("W",), got {names!r}'
+                )
+        if "forward" in vars(cls) and "trace" not in vars(cls):  # an inherited trace would pass by the new forward
+            cls.trace = Layer.trace  # type: ignore[method-assign]
 
     def __init__(self) -> None:
         """A layer without settings."""
@@ -228,7 +240,8 @@ class Layer:
     def _expect(self, x: Any, features: int | None = None, channels: int | None = None) -> None:
         """Raises ValueError unless `x` is a batch (N, features) or of images (N, H, W, channels) in our dtype."""
         if not isinstance(x, np.ndarray):
-            raise ValueError(f"{self!r} expects a NumPy array, got {type(x).__name__}: wrap it in np.asarray(...)")
+            cure = "x.toarray() makes one" if hasattr(x, "toarray") else "wrap it in np.asarray(...)"
+            raise ValueError(f"{self!r} expects a NumPy array, got {type(x).__name__}: {cure}")
         if features is not None and (x.ndim != 2 or x.shape[1] != features):
             hint, flat = f"{features} features a row are needed", math.prod(x.shape[1:])
             if x.ndim == 1 and features in (1, len(x)):

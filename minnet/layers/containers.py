@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -107,9 +108,10 @@ class Residual(Layer):
         return straight + change
 
     # y is a sum, so dy goes into both ways unchanged, and their dx add up.
-    def backward(self, dy: np.ndarray) -> np.ndarray:
+    def backward(self, dy: np.ndarray) -> Any:
         straight = dy if self.shortcut is None else self.shortcut.backward(dy)
-        return straight + self.body.backward(dy)
+        change = self.body.backward(dy)
+        return None if straight is None or change is None else straight + change
 
 
 class Parallel(Layer):
@@ -149,21 +151,35 @@ class Parallel(Layer):
 class MaskedSequential(Sequential):
     """A Sequential on token ids (N, L) padded with 0, which tells every pooling layer inside which places are tokens.
 
-    Layers that pool over places (those with a `mask`) get (N, L), True where there is a token, before the pass.
+    Layers that pool over places (those with a `mask`) get (N, L), True where there is a token, for the pass.
     """
 
+    def __getitem__(self, index: int | slice) -> Any:
+        """A layer, or of a slice from the start on a MaskedSequential; what comes later never sees the tokens."""
+        if not isinstance(index, slice):
+            return self.layers[index]
+        if self.layers[index][:1] != self.layers[:1]:
+            raise ValueError("a part of a MaskedSequential begins at its start, where the tokens come in: model[:-1]")
+        return MaskedSequential(*self.layers[index])
+
     def forward(self, x: Any) -> np.ndarray:
-        self._hand_out_mask(x)
-        return super().forward(x)
+        with self._mask(x != 0):
+            return super().forward(x)
 
     def trace(self, x: Any, place: str = "") -> tuple[np.ndarray, list[Step]]:
-        self._hand_out_mask(x)
-        return super().trace(x, place)
+        with self._mask(x != 0):
+            return super().trace(x, place)
 
-    def _hand_out_mask(self, ids: np.ndarray) -> None:
-        for _, layer in self.walk():
-            if hasattr(type(layer), "mask"):
-                layer.mask = ids != 0  # type: ignore[attr-defined]
+    @contextmanager
+    def _mask(self, tokens: np.ndarray) -> Iterator[None]:
+        pooling: list[Any] = [layer for _, layer in self.walk() if hasattr(type(layer), "mask")]
+        for layer in pooling:
+            layer.mask = tokens
+        try:
+            yield
+        finally:
+            for layer in pooling:
+                layer.mask = None
 
 
 def chains(model: Layer) -> Iterator[Sequential]:

@@ -11,6 +11,11 @@ if TYPE_CHECKING:
     from minnet.layers.base import Layer
 
 
+def _own(kind: type[Layer]) -> bool:
+    """Whether the class is its user's and not the library's."""
+    return not kind.__module__.startswith("minnet.")
+
+
 def _parameters(layer: Layer) -> list[inspect.Parameter]:
     """Those of the constructor, but for the random generator."""
     parameters = inspect.signature(type(layer).__init__).parameters
@@ -20,6 +25,8 @@ def _parameters(layer: Layer) -> list[inspect.Parameter]:
 def config(layer: Layer) -> dict[str, Any]:
     """The class and its constructor arguments, as JSON can hold them."""
     described: dict[str, Any] = {"layer": type(layer).__name__}
+    if _own(type(layer)):
+        described["own"] = True  # so that one's own ReLU is never rebuilt as the library's
     given: list[Any] = []
     for parameter in _parameters(layer):
         if not hasattr(layer, parameter.name):
@@ -78,7 +85,9 @@ def rebuild(config: dict[str, Any], classes: dict[str, type[Layer]]) -> Layer:
         raise ValueError(f"a layer's description is a dictionary with the key 'layer', got {str(config)[:80]}")
     arguments = dict(config)
     name = arguments.pop("layer")
-    frozen = tuple(arguments.pop("frozen", ()))
+    frozen, own = tuple(arguments.pop("frozen", ())), arguments.pop("own", False)
+    if own and name in classes and not _own(classes[name]):
+        raise ValueError(f"{name} is not the library's but a class of its own: pass it in classes={{{name!r}: {name}}}")
     if name not in classes:
         raise ValueError(f"unknown layer {str(name)[:80]!r}: known are {', '.join(sorted(classes))}")
 

@@ -61,6 +61,8 @@ class BatchNorm(Layer):
     exchange: Callable[[Any], list[Any]] | None = None  # brings one worker's numbers, returns everybody's
 
     def __init__(self, num_features: int, eps: float = 1e-5, momentum: float = 0.1) -> None:
+        if momentum is None or not 0 <= momentum <= 1:
+            raise ValueError(f"momentum is the part by which running statistics move, from 0 to 1; got {momentum!r}")
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.gamma, self.beta = np.ones(num_features, np.float32), np.zeros(num_features, np.float32)
         self.running_mean, self.running_var = np.zeros(num_features, np.float32), np.ones(num_features, np.float32)

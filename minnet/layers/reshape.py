@@ -11,6 +11,8 @@ class Flatten(Layer):
     """All features of an example in one row: (N, ...) -> (N, D), in the order H, W, C for images."""
 
     def forward(self, x: np.ndarray) -> np.ndarray:
+        if not isinstance(x, np.ndarray):
+            raise ValueError(f"Flatten expects a NumPy array, got {type(x).__name__}: CSR rows are flat, leave it out")
         self._cache = x.shape
         return x.reshape(len(x), int(np.prod(x.shape[1:])))
 

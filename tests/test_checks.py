@@ -1,0 +1,89 @@
+"""What a run is refused for before any work is done: layers and losses of another type, inputs without rows."""
+
+import math
+
+import numpy as np
+import pytest
+import scipy.sparse
+
+from minnet.layers import ReLU, Sequential
+from minnet.layers.base import Layer
+from minnet.layers.linear import Linear
+from minnet.losses import Loss, SigmoidCrossEntropy, SoftmaxCrossEntropy
+from minnet.optimizers import SGD
+from minnet.training import Trainer
+
+RNG = np.random.default_rng(0)
+X, LABELS = RNG.normal(size=(20, 4)).astype(np.float32), RNG.integers(3, size=20)
+
+
+def fit(model, loss=None, x=X, y=LABELS):
+    Trainer(model, loss or SoftmaxCrossEntropy(), SGD(model, 0.1)).fit((x, y), epochs=1, progress=False)
+
+
+class Times(Layer):
+    def __init__(self, factor):
+        self.factor = factor
+
+    def forward(self, x):
+        return x * self.factor
+
+    def backward(self, dy):
+        return dy * self.factor
+
+
+def test_a_layer_that_changes_the_type_is_told_of():
+    with pytest.raises(ValueError, match=r"computes in float32 and gives scores of float64: a layer of your own"):
+        fit(Sequential(Linear(4, 3, rng=0), Times(np.sqrt(2))))
+    fit(Sequential(Linear(4, 3, rng=0), Times(math.sqrt(2))))
+    fit(Sequential(Linear(4, 3, rng=0), Times(np.sqrt(2))).astype(np.float64), x=X.astype(np.float64))
+
+
+class Distance(Loss):
+    """Half the squared distance of each score to the label, in a type, or of a shape, that may be wrong."""
+
+    def __init__(self, spoil):
+        self.spoil = spoil
+
+    def forward(self, scores, targets, weights=None, denominator=None):
+        w = np.ones(len(scores)) if weights is None else weights
+        w = (w / (len(scores) if denominator is None else denominator))[:, None]
+        self._cache = self.spoil(w * (scores - targets[:, None])), scores.dtype
+        return float((w * (scores - targets[:, None]) ** 2).sum() / 2)
+
+    def backward(self):
+        return self._cache[0]
+
+
+def test_a_loss_whose_gradient_is_of_another_type_or_shape_is_told_of():
+    model = Sequential(Linear(4, 3, rng=0))
+    with pytest.raises(ValueError, match=r"Distance.* backward gives float64 \(1, 3\) for scores of float32.*astype"):
+        fit(model, Distance(lambda gradient: gradient))
+    with pytest.raises(ValueError, match=r"Distance.* backward gives float32 \(3,\) for scores of float32 \(1, 3\)"):
+        fit(model, Distance(lambda gradient: gradient.sum(axis=0).astype(np.float32)))
+    fit(model, Distance(lambda gradient: gradient.astype(np.float32)))
+
+
+def test_where_nothing_can_learn_nothing_is_done():
+    model = Sequential(Linear(4, 3, rng=0))
+    model.freeze()
+    with pytest.raises(ValueError, match=r"nothing would learn: every parameter is frozen, see model\.unfreeze"):
+        fit(model)
+    model.unfreeze()
+    model[0].freeze("W")
+    fit(model)
+    with pytest.raises(ValueError, match="nothing would learn: the model has no parameters"):
+        fit(Sequential(ReLU()), y=LABELS % 4)
+
+
+def test_sparse_inputs_without_rows_are_refused():
+    with pytest.raises(ValueError, match=r"must be a CSR matrix.*: coo_array\.tocsr\(\)"):
+        fit(Sequential(Linear(4, 3, rng=0)), x=scipy.sparse.coo_array(X))
+    fit(Sequential(Linear(4, 3, rng=0)), x=scipy.sparse.csr_array(X))
+
+
+def test_labels_of_a_single_yes_or_no_are_not_its_number():
+    for labels in (np.zeros(20, int), LABELS % 2):
+        with pytest.raises(ValueError, match=r"SigmoidCrossEntropy.* y\[:, None\]\.astype"):
+            fit(Sequential(Linear(4, 1, rng=0)), SigmoidCrossEntropy(), y=labels)
+    fit(Sequential(Linear(4, 1, rng=0)), SigmoidCrossEntropy(), y=(LABELS % 2)[:, None].astype(np.float32))
