@@ -8,7 +8,8 @@ PyTorch's images are channels-first, (N, C, H, W), and its Linear computes x W' 
     Linear      W (in, out)          <->  weight (out, in)
     Conv2d      W (kh, kw, in, out)  <->  weight (out, in, kh, kw)
     norms       gamma, beta          <->  weight, bias
-and what follows a Flatten counts its features in the order C, H, W there, in the order H, W, C here.
+and where images become rows (Flatten) or rows become images (Reshape(H, W, C), there Unflatten(1, (C, H, W))), the
+features are counted in the order C, H, W there, in the order H, W, C here.
 """
 
 from __future__ import annotations
@@ -39,8 +40,9 @@ def to_torch(model: Layer, input_shape: Any = None, names: Names | None = None) 
     leaves layer 0 out (Normalize, say, which PyTorch keeps outside the model); others keep their place: "4.weight".
     """
     state: dict[str, np.ndarray] = {}
-    for key, array, axes, order, layer in _pairs(model, input_shape, names or {}):
-        array = array if order is None else array[np.argsort(order)]
+    for key, array, axes, orders, layer in _pairs(model, input_shape, names or {}):
+        for axis, order in orders.items():
+            array = array.take(np.argsort(order), axis)
         state[key] = array.transpose(axes).copy(order="C")
         if isinstance(layer, BatchNorm):
             state["".join(key.rpartition(".")[:2]) + COUNTER] = np.zeros((), np.int64)
@@ -66,9 +68,11 @@ def from_torch(model: Layer, state: Mapping[str, Any], input_shape: Any = None, 
             problems.append(f"'{key}' is {found[key].dtype}, expected floating-point numbers")
     if problems:
         raise ValueError(f"the state does not fit the model: {some(sorted(problems))}")
-    for key, array, axes, order, _ in pairs:
+    for key, array, axes, orders, _ in pairs:
         theirs = found[key].transpose(np.argsort(axes))
-        array[...] = theirs if order is None else theirs[order]
+        for axis, order in orders.items():
+            theirs = theirs.take(order, axis)
+        array[...] = theirs
 
 
 def _array(value: Any) -> np.ndarray:
@@ -80,9 +84,9 @@ def _array(value: Any) -> np.ndarray:
 
 
 def _pairs(model: Layer, input_shape: Any, names: Names) -> Iterator[tuple[str, np.ndarray, Any, Any, Layer]]:
-    """(PyTorch's key, our array, axes that turn ours into theirs, order of features, layer), for every array.
+    """(PyTorch's key, our array, axes that turn ours into theirs, orders of its features, layer), for every array.
 
-    `order[i]` is the place among PyTorch's flattened features of our feature i; None where they agree.
+    `orders[axis][i]` is the place among PyTorch's features of our feature i; nothing where they agree.
     """
     orders = _orders(model, input_shape)
     unused = set(names)
@@ -102,21 +106,24 @@ def _pairs(model: Layer, input_shape: Any, names: Names) -> Iterator[tuple[str, 
                 axes = (3, 2, 0, 1)
             elif isinstance(layer, Linear) and array.ndim == 2:
                 axes = (1, 0)
-            order = None if isinstance(layer, Linear) and name == "b" else orders.get(place)
+            moved = dict(orders.get(place, {}))
+            if isinstance(layer, Linear) and name == "b":
+                moved.pop(0, None)  # one number an output
             key = f"{prefix}.{NAMES.get(name, name)}".lstrip(".")
             if key in used:
                 raise ValueError(f"names: two layers would be '{key}': give each a name of its own")
             used.add(key)
-            yield key, array, axes, order, layer
+            yield key, array, axes, moved, layer
     if unused:
         raise ValueError(f"names: the model has no layer {min(unused)!r}; its layers are called by place, such as '1'")
 
 
 # A feature of a flattened image stands at h W C + w C + c here and at c H W + h W + w in PyTorch. Layers that work
 # on each feature alone keep the order, the next Linear sums it away.
-def _orders(model: Layer, input_shape: Any) -> dict[str, np.ndarray]:
-    """For every layer that sees features of a flattened image, by place: where PyTorch has each of them."""
-    orders: dict[str, np.ndarray] = {}
+def _orders(model: Layer, input_shape: Any) -> dict[str, dict[int, np.ndarray]]:
+    """For every layer whose features come from a flattened image (axis 0 of its arrays) or become an image (axis -1),
+    by place: where PyTorch has each of them."""
+    orders: dict[str, dict[int, np.ndarray]] = {}
     shapes: dict[str, tuple[int, ...]] | None = None
     for number, chain in enumerate(_chains("", model)):
         order = None
@@ -128,12 +135,13 @@ def _orders(model: Layer, input_shape: Any) -> dict[str, np.ndarray]:
                         f"{layer!r} at '{place}' lies in a layer of your own: its input's shape is not known here"
                     )
                 if len(shapes[place]) == 3:
-                    h, w, c = shapes[place]
-                    order = np.arange(h * w * c).reshape(c, h, w).transpose(1, 2, 0).reshape(-1)
+                    order = _order(*shapes[place])
             elif order is not None and isinstance(layer, (Linear, BatchNorm, LayerNorm)):
-                orders[place] = order
+                orders[place] = {0: order}
                 order = None if isinstance(layer, Linear) else order
-            elif order is not None and (layer.children() or layer.parameters or layer.buffers):
+            elif order is not None and (
+                layer.children() or layer.parameters or layer.buffers or isinstance(layer, Reshape)
+            ):
                 raise ValueError(
                     f"{layer!r} at '{place}' follows a Flatten: the order of its features is not known here"
                 )
@@ -141,7 +149,39 @@ def _orders(model: Layer, input_shape: Any) -> dict[str, np.ndarray]:
             raise ValueError(
                 f"the Flatten before '{chain[-1][0]}' has no Linear in its branch: put one behind it there"
             )
+        for place, images in _becoming_images(chain, None if number == 0 else model):
+            orders.setdefault(place, {})[-1] = images
     return orders
+
+
+def _order(h: int, w: int, c: int) -> np.ndarray:
+    return np.arange(h * w * c).reshape(c, h, w).transpose(1, 2, 0).reshape(-1)
+
+
+def _becoming_images(chain: list[tuple[str, Layer]], source: Layer | None) -> Iterator[tuple[str, np.ndarray]]:
+    """(place, order) of each Linear, and of the norms behind it, whose row of outputs a Reshape makes an image of.
+
+    `source` is what the chain's input comes from, None for the user's own.
+    """
+    row: list[str] = []
+    for place, layer in chain:
+        if isinstance(layer, Reshape) and len(layer.shape) == 3:
+            if row and isinstance(source, Linear):
+                order = _order(*np.empty(source.out_features).reshape(layer.shape).shape)
+                yield from ((name, order) for name in row)
+            # images and sequences stay in order as long as they keep their channels, which W has along its last axis
+            elif source is not None and layer.shape[2] not in (1, *getattr(source, "W", np.empty(())).shape[-1:]):
+                raise ValueError(
+                    f"{layer!r} at '{place}' makes images of features whose order is not known here: "
+                    "put a Linear before it"
+                )
+            row = []
+        elif isinstance(layer, Linear):
+            row, source = [place], layer
+        elif isinstance(layer, (BatchNorm, LayerNorm)):
+            row += [place] if row else []
+        elif layer.parameters or layer.children():
+            row, source = [], layer
 
 
 def _chains(place: str, layer: Layer) -> list[list[tuple[str, Layer]]]:

@@ -121,6 +121,48 @@ def test_a_network_gives_the_same_in_the_other_layout():
         assert array.flags.c_contiguous
 
 
+def test_rows_that_become_images():
+    """The decoder of an autoencoder: PyTorch's Unflatten(1, (C, H, W)) after the same Linear gives the same images."""
+    for behind in ((), (BatchNorm(36), ReLU(), LayerNorm(36))):
+        model = shaken(
+            Sequential(
+                Conv2d(3, 2, 3), Flatten(), Linear(40, 36), *behind, Dropout(0.5), Reshape(3, -1, 3), Conv2d(3, 2, 2)
+            )
+        )
+        x = images()
+        state = to_torch(model, input_shape=(7, 6, 3))
+        y = linear(conv(x.transpose(0, 3, 1, 2), state, "0").reshape(len(x), -1), state, "2")
+        if behind:
+            y = np.maximum(norm(y, state, "3"), 0)
+            y = (y - y.mean(axis=1, keepdims=True)) / np.sqrt(y.var(axis=1, keepdims=True) + 1e-5)
+            y = y * state["5.weight"] + state["5.bias"]
+        y = conv(y.reshape(len(x), 3, 3, 4), state, str(len(model) - 1))
+        assert np.abs(y.transpose(0, 2, 3, 1) - model.forward(x)).max() < 1e-12
+        again = model_from(*model_to(model))
+        for array in (again.named_parameters() | again.named_buffers()).values():
+            array[...] = 0.5
+        from_torch(again, state, input_shape=(7, 6, 3))
+        assert np.array_equal(again.eval().forward(x), model.forward(x))
+    lone = Sequential(Linear(2, 12, bias=False), Reshape(2, 2, 3), Conv2d(3, 1, 1))
+    assert np.array_equal(to_torch(lone)["0.weight"][:4].T, lone[0].W[:, ::3]), "the first channel of all four places"
+
+
+def test_images_that_keep_their_channels_keep_their_order():
+    for layers in (
+        (Embedding(9, 3), Reshape(-1, 1, 3)),
+        (Conv2d(3, 4, 3), ReLU(), Reshape(9, 1, 4)),
+        (Linear(6, 5), Reshape(1, 1, 5)),
+        (Linear(6, 8), Reshape(4, 2, 1)),
+        (Reshape(2, 3, 4), Conv2d(4, 2, 1)),
+    ):
+        model = Sequential(*layers)
+        state = to_torch(model)
+        for place, array in model.named_parameters().items():
+            theirs = state[place.replace("W", "weight").replace("b", "bias")]
+            axes = {4: (2, 3, 1, 0), 2: (1, 0) if isinstance(layers[0], Linear) else (0, 1)}.get(array.ndim)
+            assert np.array_equal(theirs.transpose(axes), array)
+
+
 def test_the_zoo_goes_there_and_back():
     mean, std = [120.0, 110.0, 100.0], [60.0, 61.0, 62.0]
     cases = [
@@ -177,6 +219,13 @@ def test_where_no_order_needs_to_change():
         (Sequential(Flatten(), Residual(Linear(12, 12)), Linear(12, 2)), "follows a Flatten: the order"),
         (Sequential(Flatten(), Reshape(2, 6), AttentionPool(6)), "follows a Flatten: the order"),
         (Sequential(Parallel(Sequential(Flatten(), ReLU()), Flatten()), Linear(24, 2)), "no Linear in its branch"),
+        (Sequential(Flatten(), Reshape(2, 2, 3), GlobalAvgPool(), Linear(3, 2)), "follows a Flatten: the order"),
+        (Sequential(Flatten(), Linear(12, 12), Residual(Linear(12, 12)), Reshape(2, 2, 3)), "whose order is not known"),
+        (
+            Sequential(Flatten(), Linear(12, 8), Parallel(Reshape(2, 2, 2))),
+            "whose order is not known here: put a Linear",
+        ),
+        (Sequential(Conv2d(3, 8, 1), GlobalAvgPool(), Reshape(2, 2, 2)), "makes images of features"),
     ],
 )
 def test_orders_that_cannot_be_known(model, said):
