@@ -27,7 +27,9 @@ class RateTest(NamedTuple):
 
 # Smith, arXiv 1506.01186, section 3.3, with a rate that grows by a factor instead of a sum: what a rate does depends
 # on its order of magnitude. The loss of a batch is noisy, so it is averaged with weights that fade by `smoothing` a
-# step. From m_0 = 0, m_t = s m_(t-1) + (1 - s) l_t, the weights add up to 1 - s^t, which it is divided by.
+# step. From m_0 = 0, m_t = s m_(t-1) + (1 - s) l_t, the weights add up to 1 - s^t, which it is divided by. At first
+# that is an average of one to three batches, and their luck may make it the lowest of all: the lowest is looked for
+# once the average is over 1 / (1 - s) batches, about as far back as the weights reach.
 #
 # The rate at which the smoothed loss is lowest is already too high: there, the steps have just begun to undo each
 # other's work, and the average lags behind. A tenth of it stands on the slope.
@@ -43,14 +45,17 @@ def find_learning_rate(
 ) -> RateTest:
     """Tries rates from `lowest` to `highest` on `train` = (x, y) or (x, y, weights), one update each.
 
-    It ends early when the loss is no longer finite or four times its lowest. It works on copies: the trainer's
-    model, loss and optimizer stay as they are.
+    It ends early when the loss is no longer finite, or has risen above its lowest by three times the lowest or the
+    first, whichever is larger (in size, as losses may be negative). It works on copies: the trainer's model, loss and
+    optimizer stay as they are.
     """
     x, y, weights = unpacked(train)
     if not (0 < lowest < highest < math.inf) or steps < 2:
         raise ValueError(f"rates rise from lowest to highest in 2 or more steps, got {lowest}, {highest}, {steps}")
     if not 0 <= smoothing < 1:
         raise ValueError(f"smoothing is the share of the past, from 0 to below 1, got {smoothing}")
+    if not hasattr(x, "shape"):
+        raise ValueError(f"find_learning_rate expects an array or a CSR matrix, got {type(x).__name__}: use np.asarray")
     if len(y) == 0 or x.shape[0] != len(y) or batch_size < 1:
         raise ValueError(f"batches of {batch_size} cannot be made of {x.shape[0]} inputs and {len(y)} targets")
     model, loss, optimizer = copy.deepcopy((trainer.model, trainer.loss, trainer.optimizer))  # they know each other
@@ -58,6 +63,7 @@ def find_learning_rate(
     chosen = plan(model, x[:1], size, trainer.workers, trainer.piece)
     rates, mean = np.geomspace(lowest, highest, steps), 0.0
     losses: list[float] = []
+    early = round(smoothing / (1 - smoothing))  # steps before the average is over 1 / (1 - smoothing) batches
     if loss.denominator(y, weights) == 0:
         raise ValueError("no example of the training data counts: all have the weight 0, or labels to ignore")
     with Crew(model.train(), loss, chosen, trainer.exact_batch_norm) as crew, np.errstate(all="ignore"):
@@ -77,11 +83,13 @@ def find_learning_rate(
             optimizer.step(float(rate), 1.0 if trainer.clip_norm is None else clip_factor(norm, trainer.clip_norm))
             mean = smoothing * mean + (1 - smoothing) * found
             losses.append(mean / (1 - smoothing ** (len(losses) + 1)))
-            if losses[-1] > 4 * min(losses):
+            settled = losses[early:]
+            if settled and losses[-1] - min(settled) > 3 * max(abs(min(settled)), abs(settled[0])):
                 break
     if len(losses) < 2:
         raise ValueError(f"the loss is not finite from the start on: lower lowest={lowest:g}, or mend the data")
-    return RateTest(rates[: len(losses)], np.array(losses), float(rates[int(np.argmin(losses))]) / 10)
+    early = early if len(losses) >= 2 * early else 0  # of so few steps, all are looked at
+    return RateTest(rates[: len(losses)], np.array(losses), float(rates[early + int(np.argmin(losses[early:]))]) / 10)
 
 
 def _batches(examples: int, size: int, seed: int) -> Iterator[np.ndarray]:

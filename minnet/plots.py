@@ -214,20 +214,22 @@ def learning_rate_finder(rates: Any, losses: Any, suggestion: float) -> Figure:
         raise ValueError(
             f"learning_rate_finder expects rates above 0 and as many losses, got {rates.shape}, {losses.shape}"
         )
-    lowest = int(losses.argmin())
+    lowest = int(np.abs(np.log(rates / (10 * suggestion))).argmin())  # later than the luck of the first few batches
     figure = new(5.2, 2.8, f"A learning rate near {suggestion:.2g}")
     axes = panel(figure, 0.75, 0.52, 4.1, 1.8)
     axes.plot(rates, losses, color=BLUE)
     axes.plot(rates[lowest], losses[lowest], "o", color=BLUE, markersize=5)
     axes.axvline(suggestion, color=QUIET, linestyle="--", linewidth=1)
-    # what lies far above the start has diverged: only that it does is of interest
-    highest = losses[0] + 0.5 * (losses[0] - losses[lowest]) if lowest else None
+    # what lies far above all before the lowest has diverged: only that it does is of interest
+    start = losses[: lowest + 1].max()
+    highest = start + 0.5 * (start - losses[lowest]) if start > losses[lowest] else None
     axes.set(xscale="log", xlabel="learning rate", ylim=(None, highest))
-    axes.set_title("loss (nats)", fontsize=9, color=QUIET, loc="left")
+    axes.set_title("loss", fontsize=9, color=QUIET, loc="left")
     axes.grid(axis="y", color=GRID)
+    aside = ", the first steps aside, whose average is over few batches" if losses.min() < losses[lowest] else ""
     figure.set_label(
         f"The loss while the learning rate rises from {rates[0]:.2g} to {rates[-1]:.2g}: it is lowest at "
-        f"{rates[lowest]:.2g} ({losses[lowest]:.3f}). "
+        f"{rates[lowest]:.2g} ({losses[lowest]:.3f}){aside}. "
         f"A tenth of that, {suggestion:.2g} (dashed), is a rate to begin with."
     )
     return figure

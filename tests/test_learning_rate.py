@@ -66,6 +66,57 @@ def test_what_it_suggests_is_worth_taking():
     assert losses[1] < 0.6 * losses[0.01]
 
 
+def noisy(seed, loss=None):
+    """A straight line under noise as large as itself, in small batches: one may cost twice as much as the next."""
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((1000, 20)).astype(np.float32)
+    y = (x @ rng.standard_normal((20, 1)) + 4 * rng.standard_normal((1000, 1))).astype(np.float32)
+    model = Sequential(Linear(20, 1, rng=seed))
+    it = Trainer(model, loss or MeanSquaredError(), Adam(model, 0.1), seed=seed, workers=1)
+    return find_learning_rate(it, (x, y), batch_size=8)
+
+
+def test_the_luck_of_the_first_batches_is_no_suggestion():
+    found = [noisy(seed) for seed in range(10)]
+    assert min(one.suggestion for one in found) > 1e-4
+    lucky = [one for one in found if one.losses.argmin() < 9]
+    assert lucky, "the average of the first few was the lowest of all"
+    figure = plots.learning_rate_finder(*lucky[0])
+    rate = 10 * lucky[0].suggestion
+    assert f"lowest at {rate:.2g} (" in figure.get_label() and "the first steps aside" in figure.get_label()
+    _, low, *_ = figure.axes[0].lines
+    assert low.get_xdata()[0] == pytest.approx(rate)
+    bottom, top = figure.axes[0].get_ylim()
+    assert bottom < lucky[0].losses[:20].min() < lucky[0].losses[:20].max() < top
+
+
+class Lowered(MeanSquaredError):
+    """The same but for a constant, as a logarithm of a density may be."""
+
+    def __init__(self, by=60.0):
+        self.by = by
+
+    def forward(self, scores, targets, weights=None, denominator=None):
+        return super().forward(scores, targets, weights, denominator) - self.by * len(targets) / (
+            denominator or len(targets)
+        )
+
+
+def test_losses_below_zero_have_their_rate_as_well():
+    for seed in range(3):
+        plain, lowered = noisy(seed), noisy(seed, Lowered())
+        assert lowered.suggestion == plain.suggestion and len(lowered.losses) > 50
+        same = min(len(plain.losses), len(lowered.losses))
+        assert lowered.losses[:same] == pytest.approx(plain.losses[:same] - 60)
+
+
+def test_of_few_steps_all_are_looked_at():
+    found = find_learning_rate(
+        trainer("adam"), (POINTS, LABELS), batch_size=45, steps=12, lowest=0.05, highest=5e4, smoothing=0.9
+    )
+    assert found.suggestion == found.rates[found.losses.argmin()] / 10
+
+
 def test_smoothing_is_an_average_that_fades():
     one = find_learning_rate(trainer("adam"), (POINTS, LABELS), batch_size=16, steps=10, highest=1e-5, smoothing=0.0)
     two = find_learning_rate(trainer("adam"), (POINTS, LABELS), batch_size=16, steps=10, highest=1e-5, smoothing=0.5)
@@ -80,6 +131,8 @@ def test_mistakes():
             find_learning_rate(trainer("adam"), (POINTS, LABELS), **settings)
     with pytest.raises(ValueError, match="45 inputs and 44 targets"):
         find_learning_rate(trainer("adam"), (POINTS, LABELS[1:]))
+    with pytest.raises(ValueError, match=r"expects an array or a CSR matrix, got list: use np\.asarray"):
+        find_learning_rate(trainer("adam"), (POINTS.tolist(), LABELS))
     with pytest.raises(ValueError, match="not finite from the start"):
         find_learning_rate(trainer("adam"), (POINTS * np.float32(np.nan), LABELS))
 
