@@ -21,8 +21,9 @@ def reliability(probabilities: np.ndarray, labels: np.ndarray, bins: int = BINS)
     expected calibration error (Guo et al., On calibration of modern neural networks, 2017, equation 3):
     sum over bins of count/N |accuracy - confidence|.
     """
-    confidence = probabilities.max(axis=1).astype(np.float64)
-    right = probabilities.argmax(axis=1) == labels
+    p, y = checked("reliability", probabilities, labels)
+    confidence = p.max(axis=1).astype(np.float64)
+    right = p.argmax(axis=1) == y
     bin_of = _bin(confidence, bins)
     counts = np.bincount(bin_of, minlength=bins)
     full = np.flatnonzero(counts)
@@ -51,7 +52,7 @@ def calibrated_ece(
     from its own row of probabilities makes them calibrated by construction; the top class is then right with exactly
     its probability.
     """
-    confidence = probabilities.max(axis=1).astype(np.float64)
+    confidence = _rows("calibrated_ece", probabilities, None).max(axis=1).astype(np.float64)
     bin_of = _bin(confidence, bins)
     rng = np.random.default_rng(seed)
     errors = []
@@ -68,8 +69,9 @@ def coverage(probabilities: np.ndarray, labels: np.ndarray, points: int = 20) ->
     `points` thresholds, so that 1/points, 2/points, ... 1 of the examples are answered; equally sure examples are
     answered together, so the coverage can be larger. Each point: coverage, threshold, accuracy, answered.
     """
-    confidence = probabilities.max(axis=1).astype(np.float64)
-    right = probabilities.argmax(axis=1) == labels
+    p, y = checked("coverage", probabilities, labels)
+    confidence = p.max(axis=1).astype(np.float64)
+    right = p.argmax(axis=1) == y
     order = np.argsort(-confidence, kind="stable")
     hits = np.cumsum(right[order])
     descending = confidence[order]
@@ -98,7 +100,7 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray, low: float = 0.01, h
     Fit it on validation examples, never on those that the network was trained on: there it is sure and right.
     Dividing by T changes no prediction, only how sure it is (Guo et al., 2017, section 4.2).
     """
-    z = np.asarray(logits, dtype=np.float64)
+    z, labels = np.asarray(logits, dtype=np.float64), np.asarray(labels)
     if z.ndim != 2 or len(z) == 0 or labels.shape != (len(z),):
         raise ValueError(f"fit_temperature expects logits (N, K) and labels (N,), got {z.shape} and {labels.shape}")
     labels = check_labels(labels, z.shape[1])
@@ -124,6 +126,41 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray, low: float = 0.01, h
     bounds = (float(np.log(low)), float(np.log(high)))
     found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-7})
     return float(np.exp(min([found.x, *bounds], key=loss)))
+
+
+def checked(who: str, probabilities: Any, labels: Any, classes: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """The arrays (N, K) and (N,), after making sure that they are probabilities and labels of these classes.
+
+    Raises ValueError, which names `who` expected them, otherwise.
+    """
+    p, y = _rows(who, probabilities, classes), np.asarray(labels)
+    k = p.shape[1]
+    if y.shape != (len(p),):
+        raise ValueError(f"{who} expects one label an example, (N,), got {y.shape} for {p.shape}")
+    if y.dtype.kind not in "iu":
+        raise ValueError(f"{who} expects integer labels 0 to {k - 1}, got {y.dtype}")
+    if y.min() < 0 or y.max() >= k:
+        raise ValueError(f"{who} expects labels 0 to {k - 1}, got {y.min()} to {y.max()}")
+    return p, y.astype(np.int64)
+
+
+def _rows(who: str, probabilities: Any, classes: int | None) -> np.ndarray:
+    p = np.asarray(probabilities)
+    k: Any = "K" if classes is None else classes
+    if p.ndim != 2 or classes not in (None, p.shape[1]) or p.shape[1] < 2:
+        raise ValueError(f"{who} expects probabilities (N, {k}) for {k} classes (at least 2), got shape {p.shape}")
+    if len(p) == 0:
+        raise ValueError(f"{who} expects at least one example, got {p.shape}")
+    if p.dtype.kind != "f" or not np.isfinite(p).all():
+        raise ValueError(f"{who} expects finite floating-point probabilities: look for NaN in the model's output")
+    sums = p.sum(axis=1, dtype=np.float64)
+    if p.min() < 0 or np.abs(sums - 1).max() > 1e-3:
+        worst = int(np.abs(sums - 1).argmax())
+        raise ValueError(
+            f"{who} expects rows of probabilities that sum to 1; row {worst} sums to {sums[worst]:.4g}: "
+            "apply softmax to logits first"
+        )
+    return p
 
 
 def _bin(confidence: np.ndarray, bins: int) -> np.ndarray:

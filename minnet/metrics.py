@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minnet.calibration import calibrated_ece, coverage, entropies, fit_temperature, reliability
+from minnet.calibration import calibrated_ece, checked, coverage, entropies, fit_temperature, reliability
 from minnet.formatting import aligned, encodable, interval, number, one_line, percent, width_of
 from minnet.intervals import class_shares, losses, mcnemar, middle, paired_bootstrap, resample, wilson
 
@@ -39,7 +39,7 @@ def evaluate(
     """
     from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-    p, y = _checked(probabilities, labels, classes)
+    p, y = checked("evaluate", probabilities, labels, len(classes))
     n, k = p.shape
     said = p.argmax(axis=1)
     right = said == y
@@ -116,29 +116,6 @@ def shares_table(shares: dict[str, dict[str, list]], classes: Sequence[str], str
         pairs = zip(found["shares"], found["intervals"], strict=True)
         columns.append([titles[name], *(f"{percent(s, 1):>7} ({interval(bounds, 1, True)})" for s, bounds in pairs)])
     return encodable("\n".join(aligned(list(zip(*columns, strict=True)))), stream)
-
-
-def _checked(probabilities: Any, labels: Any, classes: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    p, y = np.asarray(probabilities), np.asarray(labels)
-    k = len(classes)
-    if p.ndim != 2 or p.shape[1] != k or k < 2:
-        raise ValueError(f"evaluate expects probabilities (N, {k}) for {k} classes (at least 2), got shape {p.shape}")
-    if y.shape != (len(p),) or len(p) == 0:
-        raise ValueError(f"evaluate expects one label an example and at least one example, got {y.shape} for {p.shape}")
-    if y.dtype.kind not in "iu":
-        raise ValueError(f"evaluate expects integer labels 0 to {k - 1}, got {y.dtype}")
-    if y.min() < 0 or y.max() >= k:
-        raise ValueError(f"evaluate expects labels 0 to {k - 1}, got {y.min()} to {y.max()}")
-    if p.dtype.kind != "f" or not np.isfinite(p).all():
-        raise ValueError("evaluate expects finite floating-point probabilities: look for NaN in the model's output")
-    sums = p.sum(axis=1, dtype=np.float64)
-    if p.min() < 0 or np.abs(sums - 1).max() > 1e-3:
-        worst = int(np.abs(sums - 1).argmax())
-        raise ValueError(
-            f"evaluate expects rows of probabilities that sum to 1; row {worst} sums to {sums[worst]:.4g}: "
-            "apply softmax to logits first"
-        )
-    return p, y.astype(np.int64)
 
 
 def _intervals(p: np.ndarray, y: np.ndarray, right: np.ndarray, bootstrap: int, seed: int) -> dict[str, Any]:

@@ -583,3 +583,23 @@ def test_a_class_with_one_example_has_its_rates():
 def test_labels_that_are_no_integers_are_told_what_is_expected():
     with pytest.raises(ValueError, match="integer labels 0 to 3, got float64"):
         metrics.evaluate(np.full((2, 4), 0.25), np.array([0.0, 1.0]), list("abcd"))
+
+
+@pytest.mark.parametrize("measure", [metrics.reliability, metrics.coverage])
+def test_measures_of_calibration_check_what_they_are_given(measure):
+    p, labels = simulated(50, 3)
+    assert measure(p.tolist(), labels.tolist()) == measure(p, labels) == measure(p, labels.astype(np.uint8))
+    for wrong, y, says in (
+        (np.log(p), labels, rf"{measure.__name__} expects rows of probabilities .* apply softmax to logits first"),
+        (p, labels[:, None], r"one label an example, \(N,\), got \(50, 1\) for \(50, 3\)"),
+        (p, labels + 1, r"expects labels 0 to 2, got 1 to 3"),
+        (p, labels.astype(float), "integer labels 0 to 2, got float64"),
+        (p[0], labels, r"probabilities \(N, K\) for K classes \(at least 2\), got shape \(3,\)"),
+        (p[:, :1], labels, r"got shape \(50, 1\)"),
+        (p[:0], labels[:0], "at least one example"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            measure(wrong, y)
+    with pytest.raises(ValueError, match="calibrated_ece expects rows of probabilities"):
+        metrics.calibrated_ece(np.log(p))
+    assert metrics.fit_temperature(np.log(p), labels.tolist()) == metrics.fit_temperature(np.log(p), labels)
