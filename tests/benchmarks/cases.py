@@ -17,6 +17,7 @@ from minnet.layers import Layer
 from minnet.losses import SoftmaxCrossEntropy
 from minnet.optimizers import SGD, Adam, Optimizer
 from minnet.sharing import Plan, plan
+from minnet.summary import multiply_adds
 from minnet.workers import Batch, Crew
 from tests.benchmarks.common import Opened
 
@@ -120,7 +121,6 @@ def trained_by_minnet(case: Case, threads: int) -> Opened:
     loss, optimizer = SoftmaxCrossEntropy(case.label_smoothing), case.optimizer(model)
     x, y = case.data()
     chosen = case.plan(model, x, threads)
-    model.train()
 
     @contextmanager
     def opened() -> Iterator[Callable[[], None]]:
@@ -146,23 +146,21 @@ def trained_by_minnet(case: Case, threads: int) -> Opened:
     return opened
 
 
-def training_flops(model: Layer, x: np.ndarray) -> float:
-    """Floating-point operations of one example's forward and backward pass, counted plainly (no Winograd).
-
-    Each multiply-add of the forward pass comes back for dW and, behind the first layer that learns, for dx.
-    """
-    model.eval()
-    total, first = 0, True
-    for step in model.trace(x[:1])[1]:
-        work = step.layer.multiply_adds(step.x_shape, step.y.shape)
+def products(model: Layer, x: np.ndarray) -> Iterator[tuple[Any, int]]:
+    """Each step of one example's pass with its multiply-adds in training: those of the forward pass, as many for dW
+    where it learns, and as many for dx behind the first layer that does."""
+    first = True
+    for step in model.replica().eval().trace(x[:1])[1]:
         learns = next(step.layer.trainable(), None) is not None
-        total += work * (1 + learns + (not first))
+        yield step, step.layer.multiply_adds(step.x_shape, step.y.shape) * (1 + learns + (not first))
         first = first and not learns
-    model.train()
-    return 2.0 * total
+
+
+def training_flops(model: Layer, x: np.ndarray) -> float:
+    """Floating-point operations of one example's forward and backward pass, counted plainly (no Winograd)."""
+    return 2.0 * sum(count for _, count in products(model, x))
 
 
 def inference_flops(model: Layer, x: np.ndarray) -> float:
     """Those of the forward pass alone."""
-    steps = model.eval().trace(x[:1])[1]
-    return 2.0 * sum(step.layer.multiply_adds(step.x_shape, step.y.shape) for step in steps)
+    return 2.0 * multiply_adds(model, x[:1])

@@ -20,7 +20,7 @@ import numpy as np
 from minnet import winograd
 from minnet.layers import Conv2d, Embedding, Layer
 from tests.benchmarks import common
-from tests.benchmarks.cases import Case, all_cases, training_flops
+from tests.benchmarks.cases import Case, all_cases, products, training_flops
 
 PASSES = {"sgd": 5, "adam": 7}  # reads of w, g and the state, writes of w and the state
 
@@ -40,18 +40,15 @@ def bandwidth(threads: int, seconds: float = 0.5) -> float:
 
 def winograd_flops(model: Layer, x: np.ndarray) -> float:
     """As `training_flops`, with a quarter of the products where Winograd's scheme runs; the transforms left out."""
-    saved, first = 0.0, True
-    for step in model.eval().trace(x[:1])[1]:
+    saved = 0.0
+    for step, count in products(model, x):
         layer = step.layer
-        learns = next(layer.trainable(), None) is not None
         # a piece holds many images: for a single one the rule asks for more tiles
         if isinstance(layer, Conv2d) and winograd.suits((64, *step.x_shape[1:]), layer.W.shape, layer.geometry):
             height, width = step.y.shape[1:3]
             tiles = -(-height // 4) * -(-width // 4)
             share = 36 * tiles / (9 * height * width)
-            work = layer.multiply_adds(step.x_shape, step.y.shape) * (1 + learns + (not first))
-            saved += 2 * work * (1 - share)
-        first = first and not learns
+            saved += 2 * count * (1 - share)
     return training_flops(model, x) - saved
 
 

@@ -10,7 +10,6 @@ comparison leans to its side. Each case first makes sure that both networks give
 from __future__ import annotations
 
 import argparse
-import importlib
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -105,15 +104,6 @@ def run_alone(case: Case, side: str, threads: int) -> None:
     common.print_alone(opened, len(case.data()[1]) if side == "MLPClassifier" else case.batch_size)
 
 
-def numpy_ml() -> str:
-    """Whether numpy-ml can take part. It has no data-parallel or whole-network training to hold against the others."""
-    try:
-        importlib.import_module("numpy_ml")
-    except ImportError as error:
-        return f"numpy-ml takes no part: {error}"
-    return "numpy-ml takes no part: its layers are single-threaded loops over float64, without a training loop"
-
-
 def main() -> None:
     cases = all_cases()
     parser = common.arguments(__doc__)
@@ -128,7 +118,6 @@ def main() -> None:
         return
     about = common.machine(args.threads)
     common.print_machine(about)
-    print(numpy_ml() + "\n")
     results = [measure(case, args, about) for case in chosen]
     shown = ("over_torch", "over_fused", "over_MLPClassifier")
     for title, prefix in (("in one process", ""), ("a process for each side", "alone_")):
