@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import importlib.metadata
 import os
 import platform
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -47,17 +47,13 @@ def run(args: argparse.Namespace) -> int:
 
 def versions() -> dict[str, str]:
     """The software that a run stands on."""
-    import matplotlib
-    import scipy
-    import sklearn
-
-    return {
-        "python": f"{platform.python_version()} ({sys.platform}, {platform.machine()})",
-        "numpy": np.__version__,
-        "scipy": scipy.__version__,
-        "scikit-learn": sklearn.__version__,
-        "matplotlib": matplotlib.__version__,
-    }
+    found = {"python": platform.python_version(), "platform": platform.platform(), "cpus": str(os.cpu_count())}
+    for name in ("minnet", "numpy", "scipy", "scikit-learn", "matplotlib"):
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found
 
 
 def processor() -> str:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import os
-import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minnet import canvas, page, plots
+from minnet import canvas, doctor, page, plots
 from minnet.formatting import count, interval, listing, number, one_line, percent
 from minnet.plots_examples import choose, mistakes
 from minnet.run_folder import save, to_csv, to_json, to_npz
@@ -53,7 +50,7 @@ def write(
     """
     folder = Path(folder)
     _check(metrics, probabilities, labels, images, texts)
-    config = {**config, "versions": {**_versions(), **config.get("versions", {})}}
+    config = {**config, "versions": {**doctor.versions(), **config.get("versions", {})}}
     indices = np.arange(len(labels)) if indices is None else np.asarray(indices)
     # what cannot be made again comes first
     save(folder / "metrics.json", to_json(metrics))
@@ -273,16 +270,6 @@ def _flat(config: Mapping[str, Any], place: str = "") -> list[tuple[str, str]]:
             shown = f"{value:.6g}" if isinstance(value, float) else str(value)
             rows.append((place + str(key), one_line(shown, 1000)))
     return rows
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version(), "platform": platform.platform(), "cpus": str(os.cpu_count())}
-    for name in ("minnet", "numpy", "scipy", "scikit-learn", "matplotlib"):
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            found[name] = "not installed"
-    return found
 
 
 def _check(

@@ -135,7 +135,7 @@ def test_what_to_expect_of_cnn6():
 def test_the_machine_has_a_name_and_versions():
     assert doctor.processor()
     found = doctor.versions()
-    assert {"python", "numpy", "scipy", "scikit-learn", "matplotlib"} <= found.keys() and all(found.values())
+    assert {"python", "minnet", "numpy", "scipy", "scikit-learn", "matplotlib"} <= found.keys() and all(found.values())
 
 
 def test_the_report(monkeypatch, capsys):
