@@ -65,13 +65,10 @@ def _window_blocks(x: np.ndarray, geometry: Geometry, workspace: Workspace) -> I
         seen = everything[start:stop]
         if few:
             seen = seen.transpose(3, 4, 5, 0, 1, 2)
-            columns = workspace.array("columns", seen.shape, x.dtype)
-            columns[...] = seen
-            yield slice(start, stop), columns.reshape(kh * kw * channels, -1)
-        else:
-            columns = workspace.array("columns", seen.shape, x.dtype)
-            columns[...] = seen
-            yield slice(start, stop), columns.reshape(-1, kh * kw * channels).T
+        columns = workspace.array("columns", seen.shape, x.dtype)
+        columns[...] = seen
+        size = kh * kw * channels
+        yield slice(start, stop), columns.reshape(size, -1) if few else columns.reshape(-1, size).T
 
 
 def windows(xp: np.ndarray, geometry: Geometry, out_h: int, out_w: int) -> np.ndarray:
@@ -104,7 +101,7 @@ def _by_columns_backward(
     needs_dW: bool,
 ) -> tuple[np.ndarray | None, np.ndarray | None]:
     n, height, width, channels = x.shape
-    (kh, kw), (sh, sw), (ph, pw), (dh, dw) = geometry
+    ph, pw = geometry.padding
     out_h, out_w = geometry.output(height, width)
     matrix = W.reshape(-1, W.shape[3])
     dy = np.ascontiguousarray(positions(dy))  # (H', W', N, K)
@@ -116,10 +113,8 @@ def _by_columns_backward(
         dW = dW.reshape(W.shape)
     if needs_dx:
         dxp = np.zeros((height + 2 * ph, width + 2 * pw, n, channels), x.dtype)
-        for i in range(kh):
-            for j in range(kw):
-                tap = (dy.reshape(-1, W.shape[3]) @ W[i, j].T).reshape(out_h, out_w, n, channels)
-                dxp[i * dh :: sh, j * dw :: sw][:out_h, :out_w] += tap
+        for dtap, w in zip(_taps(dxp, geometry, out_h, out_w), W.reshape(-1, *W.shape[2:]), strict=True):
+            dtap += (dy.reshape(-1, W.shape[3]) @ w.T).reshape(dtap.shape)
         dx = images(dxp[ph : ph + height, pw : pw + width])
     return dx, dW
 

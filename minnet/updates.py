@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minnet.layers.base import Layer, RowGradient
+from minnet.memory import Workspace
 
 # An update is a handful of passes over weight, gradient and state. Walked in pieces of this many numbers, every pass
 # but the first finds its operands in the processor's cache, and no temporary array of a parameter's size is made.
@@ -85,7 +86,7 @@ class Optimizer:
         self.loss = loss
         self.steps = 0
         self.state: dict[str, dict[str, np.ndarray]] = {}
-        self._workspace: dict[tuple[int, int, np.dtype], np.ndarray] = {}
+        self._workspaces = [Workspace() for _ in range(TASKS)]
         keys = {"match", "learning_rate", "weight_decay"}
         for group in self.groups:
             if not isinstance(group, dict) or not {"match"} <= group.keys() <= keys:
@@ -144,14 +145,15 @@ class Optimizer:
         self.steps += 1
 
     def _apply(self, pieces: Iterator[Piece], scale: float, task: int) -> None:
+        workspace = self._workspaces[task]
         for w, g, state, rows, how in pieces:
             tables = (w, *state)
             if rows is not None:
-                w, *gathered = (self._scratch(task, 2 + k, g) for k in range(len(tables)))
+                w, *gathered = (workspace.array(f"rows of {k}", g.shape, g.dtype) for k in range(len(tables)))
                 state = tuple(gathered)
                 for table, part in zip(tables, (w, *state), strict=True):
                     np.take(table, rows, axis=0, out=part, mode="clip")  # rows are checked; "raise" would copy
-            free, copy = self._scratch(task, 0, g), self._scratch(task, 1, g)
+            free, copy = (workspace.array(name, g.shape, g.dtype) for name in ("free", "copy"))
             if how.decay and self.decoupled:
                 w *= 1 - how.rate * how.decay
             if scale != 1:
@@ -165,13 +167,6 @@ class Optimizer:
             if rows is not None:
                 for table, part in zip(tables, (w, *state), strict=True):
                     table[rows] = part
-
-    def _scratch(self, task: int, index: int, like: np.ndarray) -> np.ndarray:
-        key = (task, index, like.dtype)
-        buffer = self._workspace.get(key)
-        if buffer is None or buffer.size < like.size:
-            buffer = self._workspace[key] = np.empty(max(CHUNK, like.size), like.dtype)
-        return buffer[: like.size].reshape(like.shape)
 
     # -- parameters, their settings and their state --------------------------------------------------------
 

@@ -187,8 +187,9 @@ def test_pieces_are_small_workspace_is_kept_and_the_pool_is_used_when_it_pays(mo
     optimizer = Watched(layer, 0.1, weight_decay=0.1)
     optimizer.step()
     assert sizes == [64] * 15 + [40]
-    scratch = {key: id(buffer) for key, buffer in optimizer._workspace.items()}
-    assert sum(buffer.size for buffer in optimizer._workspace.values()) == 128
+    buffers = optimizer._workspaces[0]._buffers
+    scratch = {key: id(buffer) for key, buffer in buffers.items()}
+    assert sum(buffer.size for buffer in buffers.values()) == 128
     sizes.clear()
     layer.dW = RowGradient(np.arange(10), np.ones((10, 50)))
     plain = Watched(layer, 0.1)
@@ -196,7 +197,7 @@ def test_pieces_are_small_workspace_is_kept_and_the_pool_is_used_when_it_pays(mo
     assert sizes == [50] * 10
     gradients_for(layer, 0)
     optimizer.step()
-    assert scratch == {key: id(buffer) for key, buffer in optimizer._workspace.items()}
+    assert scratch == {key: id(buffer) for key, buffer in buffers.items()}
     optimizer.pool = Pool()
     sizes.clear()
     optimizer.step()
