@@ -15,7 +15,7 @@ from minnet.formatting import some
 from minnet.layers.base import Layer
 from minnet.losses import Loss
 from minnet.optimizers import Lookahead, Optimizer
-from minnet.progress import Progress, differences, progress_from
+from minnet.progress import Progress, differences, progress_from, runs_on
 
 
 class Keeper:
@@ -76,6 +76,23 @@ class Keeper:
         if self.best is None:  # then a best.ckpt is that of an earlier run here
             (self.folder / "best.ckpt").unlink(missing_ok=True)
 
+    def begin(self) -> Progress:
+        """The start of a new run. Raises ValueError where it would replace one that could still go on."""
+        if self.folder is None or not (self.folder / "last.ckpt").exists():
+            return Progress()
+        try:
+            header = checkpoint.load(self.folder / "last.ckpt")[1]
+            state, settings = progress_from(header.get("progress")), header["settings"]
+            unfinished = runs_on(state, settings["epochs"], settings["patience"])
+        except (ValueError, KeyError, TypeError):  # nothing could go on from this
+            return Progress()
+        if unfinished:
+            raise ValueError(
+                f"{self.folder} holds a run that stopped after {state.epoch} of {settings['epochs']} epochs: go on "
+                "with resume=True, choose another folder, or remove its last.ckpt"
+            )
+        return Progress()
+
     def restore(self) -> Progress:
         """How far the interrupted run in the folder had come; model, optimizer and history are as they were then."""
         path = Path() if self.folder is None else self.folder / "last.ckpt"
@@ -92,7 +109,9 @@ class Keeper:
         except ValueError as error:
             raise ValueError(f"cannot resume {path}: {error}. Was it saved by a run of this version?") from None
         if changed := differences(header.get("settings"), self.settings):
-            raise ValueError(f"cannot resume {self.folder}: {some(changed, '; ')}. Use the settings of that run.")
+            raise ValueError(
+                f"cannot resume {self.folder}: {some(changed, '; ')}. Use the data and settings of that run."
+            )
         prefix = "optimizer/"
         flat = {key[len(prefix) :]: array for key, array in arrays.items() if key.startswith(prefix)}
         best = checkpoint.load(self.folder / "best.ckpt")[0] if state.best_epoch else None
@@ -116,11 +135,14 @@ class Keeper:
 
     def _weights(self) -> dict[str, np.ndarray]:
         """Every parameter and buffer of the model and of the loss, under the names that checkpoints use."""
-        return checkpoint.model_to(self.model)[0] | _prefixed("loss/", self.loss.named_parameters())
+        return checkpoint.model_to(self.model)[0] | self._of_loss()
+
+    def _of_loss(self) -> dict[str, np.ndarray]:
+        return _prefixed("loss/", self.loss.named_parameters() | self.loss.named_buffers())
 
     def _set_weights(self, arrays: dict[str, np.ndarray]) -> None:
         checkpoint.load_model(self.model, arrays)
-        for key, array in _prefixed("loss/", self.loss.named_parameters()).items():
+        for key, array in self._of_loss().items():
             if key not in arrays or arrays[key].shape != array.shape:
                 raise ValueError(f"the weights do not fit the loss: '{key}' is missing or of another shape")
             array[...] = arrays[key]

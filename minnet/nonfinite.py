@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ class NonFiniteError(ArithmeticError):
 def find_nonfinite(model: Layer, loss: Loss, batch: Batch, key: tuple[int, int, int]) -> str:
     """One sentence on the first thing in this step that was not finite.
 
-    The step is replayed on a replica, so that weights are untouched, and as one piece: dropout, augmentation and the
+    The step is replayed on copies, so that nothing is touched, and as one piece: dropout, augmentation and the
     statistics of batch norm are then those of another division into pieces.
     """
     for place, array in parameters(model, loss).items():
@@ -31,7 +32,10 @@ def find_nonfinite(model: Layer, loss: Loss, batch: Batch, key: tuple[int, int, 
     values = x.data if hasattr(x, "tocsr") else x
     if not np.isfinite(values).all():
         return "The input itself holds NaN or infinity: clean the data."
-    twin, criterion = model.replica(), loss.replica()
+    counted = y if weights is None else y[weights > 0]
+    if counted.dtype.kind == "f" and not np.isfinite(counted).all():
+        return "The targets hold NaN or infinity: clean the data."
+    twin, criterion = copy.deepcopy((model, loss))  # a replica would write into their buffers
     parts = [*twin.walk(), *criterion.walk()]
     seed_layers([layer for _, layer in parts if hasattr(layer, "rng")], key, 0)
     with np.errstate(all="ignore"):
@@ -64,6 +68,21 @@ def find_nonfinite(model: Layer, loss: Loss, batch: Batch, key: tuple[int, int, 
         "Replayed as one piece, the step is finite: it broke in a piece, or where the pieces were summed. Lower the "
         "learning rate."
     )
+
+
+def first_infinite(loss: Loss, scores: np.ndarray, targets: Any) -> str:
+    """The first example whose own loss is infinite, as " (first example 7: ...)"; nothing where only their sum is."""
+    criterion, targets = loss.replica().eval(), np.asarray(targets)
+    with np.errstate(all="ignore"):
+        for n in range(len(scores)):
+            if criterion.forward(scores[n : n + 1], targets[n : n + 1], None, 1.0) == np.inf:
+                return f" (first example {n}: scores {_span(scores[n])}, target {_span(targets[n])})"
+    return ""
+
+
+def _span(values: np.ndarray) -> str:
+    low, high = values.min(), values.max()
+    return f"{low:.4g}" if low == high else f"{low:.4g} to {high:.4g}"
 
 
 def _finite(gradient: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from typing import Any
@@ -43,6 +44,33 @@ def progress_from(found: Any) -> Progress:
         if not fits or (name != "best_loss" and name != "loss" and not value >= 0):
             raise ValueError(f"its progress has {name} {str(value)[:40]!r}")
     return Progress(**found)
+
+
+def runs_on(state: Progress, epochs: int, patience: int | None) -> bool:
+    """Whether there is more to do for a run of so many epochs."""
+    return state.epoch < epochs and (patience is None or state.waited < patience)
+
+
+def data_digests(train: tuple[Any, ...], validation: tuple[Any, Any] | None) -> dict[str, str | None]:
+    """What tells these data from others: of targets and weights all, of inputs the shape, the dtype and 16 rows."""
+    (x, y, weights), (held_x, held_y) = train, (None, None) if validation is None else validation
+    return {
+        "training_inputs": _digest(x, some=True), "training_targets": _digest(y), "example_weights": _digest(weights),
+        "validation_inputs": _digest(held_x, some=True), "validation_targets": _digest(held_y),
+    }  # fmt: skip
+
+
+def _digest(data: Any, some: bool = False) -> str | None:
+    """Twelve hexadecimal digits of the SHA-256 of an array, a list or a CSR matrix."""
+    if data is None:
+        return None
+    data = data if hasattr(data, "shape") else np.asarray(data)
+    rows = data[np.linspace(0, data.shape[0] - 1, 16).astype(np.int64)] if some else data
+    rows = np.asarray(rows.toarray() if hasattr(rows, "tocsr") else rows)
+    rows = rows.astype(str) if rows.dtype.hasobject else rows  # not where the objects lie, but what they are
+    digest = hashlib.sha256(f"{data.shape} {data.dtype}".encode())
+    digest.update(rows.tobytes())
+    return digest.hexdigest()[:12]
 
 
 def described(setting: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -20,9 +21,9 @@ from minnet.interrupt import Interrupt
 from minnet.keeper import Keeper
 from minnet.layers.base import Layer
 from minnet.losses import Loss
-from minnet.nonfinite import NonFiniteError, find_nonfinite
+from minnet.nonfinite import NonFiniteError, find_nonfinite, first_infinite
 from minnet.optimizers import Lookahead, Optimizer
-from minnet.progress import Progress, as_json
+from minnet.progress import Progress, as_json, data_digests, runs_on
 from minnet.sharing import Plan, plan
 from minnet.workers import SHUFFLE, Batch, Crew, Outcome
 
@@ -45,7 +46,7 @@ class Trainer:
     `augment(x, rng, epoch, indices)` changes training inputs. `freeze_at` {"1.b": 0.3} stops a parameter's learning
     at the first epoch that begins after that part of the run. Batch norm uses the statistics of each piece, or with
     `exact_batch_norm` those of the whole batch, for which the workers wait for each other.
-    Same seed, workers and piece: same bits.
+    Same seed, workers and piece: same bits, if the model begins with the same (layers made without `rng` draw anew).
     """
 
     def __init__(
@@ -91,8 +92,10 @@ class Trainer:
         With `validation`, the weights of the epoch with the lowest validation loss are restored at the end, and
         training stops after `patience` epochs without a new lowest. With `folder`, it keeps there history.csv,
         best.ckpt and last.ckpt (after every epoch, on Ctrl-C, and every `save_every` seconds); `resume` goes on
-        from last.ckpt as if never stopped. `about` (arrays, header) goes into the checkpoints: what else a
-        prediction needs. Each call is a run of its own, with order, augmentation, schedule and history from the start:
+        from last.ckpt as if never stopped, with the same data and settings. A new run does not replace one that could
+        still go on. `about` (arrays, header) goes into the checkpoints: what else a prediction needs.
+
+        Each call is a run of its own, with order, augmentation, schedule and history from the start:
         ask for all epochs in one call, and look in between by `validation`, or by Ctrl-C, the folder and `resume`.
         Ctrl-C ends the run between two updates and sets `interrupted`, with the latest weights in the
         model, not the best; without a folder, to which it could be saved, it raises KeyboardInterrupt then, so that
@@ -115,15 +118,15 @@ class Trainer:
                 "model": self.model, "loss": self.loss, "optimizer": self.optimizer, "schedule": self.schedule,
                 "augment": self.augment, "clip_norm": self.clip_norm, "freeze_at": self.freeze_at, "patience": patience,
                 "data": about[1].get("fingerprint"), "validation": None if validation is None else len(validation[1]),
-            }
+            } | data_digests((x, y, weights), validation)
         )  # fmt: skip
         self.keeper = Keeper(self.model, self.loss, self.optimizer, folder, about, settings)
         self.history, self.save_every, self.interrupted = self.keeper.history, save_every, False
-        state = self.keeper.restore() if resume else Progress()
+        state = self.keeper.restore() if resume else self.keeper.begin()
         self._started = time.perf_counter() - state.seconds
 
         def more() -> bool:
-            return state.epoch < epochs and (patience is None or state.waited < patience)
+            return runs_on(state, epochs, patience)
 
         then = "finishing this step" + (" and saving" if folder is not None else "")
         with self._crew(chosen) as crew, Interrupt(then) as interrupt:
@@ -194,6 +197,13 @@ class Trainer:
                     f"epoch {state.epoch}: the validation loss is NaN{where}. Clean the validation data of NaN and "
                     "infinity, or lower the learning rate."
                 )
+            if row["validation_loss"] == math.inf and all(past["validation_loss"] < math.inf for past in self.history):
+                where = first_infinite(self.loss, scores, validation[1])
+                warnings.warn(
+                    f"epoch {state.epoch}: the validation loss is infinite{where}: such an epoch is never the best, "
+                    "and patience counts it. Clean the validation data, or lower the learning rate.",
+                    stacklevel=3,
+                )
         state.step, state.loss, state.weight, state.correct, state.counted = 0, 0.0, 0.0, 0, 0
         state.seconds = time.perf_counter() - self._started
         row |= {"seconds": state.seconds, "examples_per_second": examples / spent}
@@ -229,7 +239,7 @@ class Trainer:
         weight = self.loss.denominator(batch.y, batch.weights)
         if weight == 0:
             return None
-        buffers = list(self.model.named_buffers().values())
+        buffers = [*self.model.named_buffers().values(), *self.loss.named_buffers().values()]
         before = [array.copy() for array in buffers]  # batch norm's statistics; weights only change in the update
         rate = self._rate(progress)
         try:

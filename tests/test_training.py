@@ -83,7 +83,7 @@ def saved_bits(path):
 
 
 class CtrlC:
-    """An augmentation that changes nothing and presses Ctrl-C at its n-th call (counted over all workers)."""
+    """An augmentation, random for images, that presses Ctrl-C at its n-th call (counted over all workers)."""
 
     def __init__(self, at=0):
         self.at, self.calls = at, itertools.count(1)
@@ -91,7 +91,7 @@ class CtrlC:
     def __call__(self, x, rng, epoch, indices):
         if next(self.calls) == self.at:
             signal.raise_signal(signal.SIGINT)
-        return x ^ rng.integers(0, 256, dtype=np.uint8)
+        return x ^ rng.integers(0, 256, dtype=np.uint8) if x.dtype == np.uint8 else x
 
 
 # -- the same bits ---------------------------------------------------------------------------------------------
@@ -258,6 +258,32 @@ def test_a_new_run_in_the_folder_leaves_no_best_weights_of_the_old_one(tmp_path)
     assert not (tmp_path / "best.ckpt").exists()
 
 
+def test_a_run_that_could_go_on_is_not_replaced(tmp_path):
+    it = plain(augment=CtrlC(1))
+    it.fit((POINTS, LABELS), epochs=3, batch_size=9, folder=tmp_path, progress=False)
+    assert it.interrupted
+    files = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(
+        ValueError, match=r"holds a run that stopped after 0 of 3 epochs: go on with resume=True"
+    ) as said:
+        plain().fit((POINTS, LABELS), epochs=3, folder=tmp_path, progress=False)
+    assert "\n" not in str(said.value)
+    assert files == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    for lost in (lambda h: h.pop("progress"), lambda h: h.pop("settings"), lambda h: h.update(settings=[])):
+        arrays, header = checkpoint.load(tmp_path / "last.ckpt")
+        lost(header)
+        checkpoint.save(tmp_path / "last.ckpt", arrays, header)
+        plain().fit((POINTS, LABELS), epochs=1, folder=tmp_path, progress=False)  # nothing could go on from that
+        assert saved_bits(tmp_path / "last.ckpt")[1]["progress"]["epoch"] == 1
+
+
+def test_a_run_that_patience_ended_is_finished(tmp_path):
+    for epochs in (6, 1):
+        it = plain(rate=0.0)
+        it.fit((POINTS, LABELS), (POINTS, LABELS), epochs=epochs, patience=1, folder=tmp_path, progress=False)
+    assert len(it.history) == 1
+
+
 def test_history_csv_says_what_fit_returns(tmp_path):
     history = fit(trainer(), tmp_path / "new" / "folder")
     with open(tmp_path / "new" / "folder" / "history.csv", newline="") as file:
@@ -401,6 +427,19 @@ def test_data_that_is_not_finite_is_named():
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_targets_that_are_not_finite_are_named():
+    targets = POINTS[:, :2].copy()
+    targets[7, 1] = np.nan
+    model = Sequential(Linear(4, 8, rng=0), ReLU(), Linear(8, 2, rng=1))
+    message, _ = broken(Trainer(model, MeanSquaredError(), SGD(model, 0.1)), (POINTS, targets))
+    assert "The targets hold NaN or infinity: clean the data." in message
+    unknown = (POINTS, targets, np.arange(45) != 7)  # what has no weight may be unknown
+    Trainer(model, MeanSquaredError(), SGD(model, 0.1)).fit(unknown, epochs=1, progress=False)
+    message, _ = broken(Trainer(model, MeanSquaredError(), SGD(model, 1e30)), unknown)
+    assert "targets" not in message
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_a_rate_far_too_high_is_named():
     model = Sequential(Linear(4, 8, rng=0), ReLU(), Linear(8, 3, rng=1))
     message, _ = broken(Trainer(model, SoftmaxCrossEntropy(), SGD(model, 1e30)), (POINTS, LABELS))
@@ -469,8 +508,29 @@ def test_an_epoch_whose_loss_is_infinite_is_never_the_best():
     it = Trainer(model, SoftmaxCrossEntropy(), SGD(model, 0.1), workers=1)
     losses, seen = iter([np.inf, 0.5, 0.4, 0.6]), []
     it._score = lambda *_: (seen.append(bits(model)), (next(losses), 0.5))[1]
-    it.fit((POINTS, LABELS), (POINTS, LABELS), epochs=4, progress=False)
+    with pytest.warns(UserWarning, match=r"epoch 1: the validation loss is infinite: such an epoch is never the best"):
+        it.fit((POINTS, LABELS), (POINTS, LABELS), epochs=4, progress=False)
     assert bits(model) == seen[2] and seen[2] not in (seen[0], seen[1], seen[3])
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_an_infinite_validation_loss_is_told_once_and_its_example_named():
+    far = POINTS.copy()
+    far[7] = 3e38  # its scores lie further apart than float32 reaches
+    it = plain(rate=1e-3)
+    it.model[0].W[...] = 0.7 * np.eye(4, 3, dtype=np.float32) * [1, 0, -1]
+    said = r"infinite \(first example 7: scores -2\..*e\+38 to 2\..*e\+38, target 2\): such.* and patience counts it"
+    labels = LABELS.copy()
+    labels[7] = 2
+    with pytest.warns(UserWarning, match=said) as caught:
+        history = it.fit((POINTS, LABELS), (far, labels), epochs=5, patience=2, progress=False)
+    assert len(history) == 2 and len([one for one in caught if one.category is UserWarning]) == 1
+    assert caught[0].filename == __file__ and "\n" not in str(caught[0].message)
+    y = POINTS[:, :2].copy()
+    y[9, 1] = np.inf
+    it = plain(Sequential(Linear(4, 2, rng=0)), MeanSquaredError())
+    with pytest.warns(UserWarning, match=r"infinite \(first example 9: scores .* to .*, target .* to inf\): such"):
+        it.fit((POINTS, POINTS[:, :2]), (POINTS, y), epochs=1, progress=False)
 
 
 def test_validation_that_is_no_number_ends_the_run_before_its_epoch_counts(tmp_path):
@@ -802,6 +862,33 @@ def test_other_data_is_not_resumed(tmp_path):
         fit(trainer(), tmp_path, epochs=1, about=({}, {"fingerprint": "bbb"}), resume=True)
 
 
+def test_data_that_are_not_those_of_the_run_are_not_resumed(tmp_path):
+    """Two epochs on one half of the data and two on another are a run that nobody could repeat."""
+    rows = scipy.sparse.csr_array(POINTS)
+    for number, x in enumerate((POINTS, rows)):
+        data, held, weights = (x, LABELS.tolist()), (x, LABELS), np.linspace(1, 2, 45)
+
+        def run(train, validation, resume=True, folder=tmp_path / str(number)):
+            settings = {"epochs": 2, "folder": folder, "resume": resume, "progress": False}
+            return plain(rate=1e-3).fit(train, validation, **settings)
+
+        first = run((*data, weights), held, resume=False)
+        assert run((*data, weights.tolist()), (x.copy(), LABELS.tolist())) == first
+        for train, validation, said in (
+            ((x * np.float32(1.5), LABELS, weights), held, "training_inputs was [0-9a-f]{12}, now [0-9a-f]{12}"),
+            ((x, (LABELS + (np.arange(45) == 20)) % 3, weights), held, "training_targets was"),
+            ((x, LABELS, weights[::-1]), held, "example_weights was"),
+            (data, held, "example_weights was .*, now None"),
+            ((*data, weights), (-x, LABELS), "validation_inputs was"),
+            ((*data, weights), (x, LABELS[::-1]), "validation_targets was"),
+        ):
+            with pytest.raises(
+                ValueError, match=f"cannot resume .*{said}.*Use the data and settings of that run"
+            ) as caught:
+                run(train, validation)
+            assert "\n" not in str(caught.value)
+
+
 HEADERS = {
     "no progress": lambda h: h.pop("progress"),
     "progress is a list": lambda h: h.update(progress=[1]),
@@ -885,6 +972,49 @@ def test_the_loss_may_have_weights_of_its_own(tmp_path):
     checkpoint.save(tmp_path / "last.ckpt", arrays, header)
     with pytest.raises(ValueError, match="'loss/W' is missing"):
         make().fit((POINTS, LABELS), resume=True, **settings)
+
+
+def scaled():
+    """A loss that remembers: it divides by the running size of the scores, and notes it in training."""
+
+    class Scaled(MeanSquaredError):
+        buffers = ("size",)
+
+        def __init__(self):
+            self.size = np.ones(1, np.float32)
+
+        def forward(self, scores, targets, weights=None, denominator=None):
+            if self.training:
+                self.size *= np.float32(0.9)
+                self.size += np.float32(0.1) * np.abs(scores).mean()
+            return super().forward(scores, targets, weights, denominator)
+
+        def backward(self):
+            return super().backward() / self.size
+
+    return plain(Sequential(Linear(4, 2, rng=0)), Scaled(), 0.05)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_what_the_loss_remembers_is_kept_resumed_and_restored(tmp_path):
+    y = POINTS[:, :2] * np.float32(3)
+    settings = {"epochs": 4, "batch_size": 9, "progress": False}
+    whole, parts, resumed = scaled(), scaled(), scaled()
+    whole.fit((POINTS, y), (POINTS, y), **settings)
+    parts.augment = CtrlC(12)
+    resumed.augment = CtrlC()
+    parts.fit((POINTS, y), (POINTS, y), folder=tmp_path, **settings)
+    assert parts.interrupted and parts.loss.size[0] != 1
+    resumed.fit((POINTS, y), (POINTS, y), folder=tmp_path, resume=True, **settings)
+    assert bits(resumed.model) == bits(whole.model) and resumed.loss.size == whole.loss.size
+    best = checkpoint.load(tmp_path / "best.ckpt")[0]
+    assert best["loss/size"] == resumed.loss.size, "the best epoch's own"
+
+    size = whole.loss.size.copy()
+    whole.model[0].W[...] = 3e38
+    with pytest.raises(NonFiniteError):
+        whole.fit((POINTS, y), **settings)
+    assert whole.loss.size == size
 
 
 def test_tokens_train_a_table():
