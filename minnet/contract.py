@@ -38,7 +38,11 @@ class Run:
     def results(self, layer: Layer, x: Any, dy: np.ndarray | None = None) -> dict[str, np.ndarray]:
         """y, dx and the gradients of one forward and backward, copied."""
         y = layer.forward(x)
-        found = {"y": y, "dx": layer.backward(self.dy(y) if dy is None else dy)}
+        return {"y": np.array(y), **self.gradients(layer, self.dy(y) if dy is None else dy)}
+
+    def gradients(self, layer: Layer, dy: np.ndarray) -> dict[str, np.ndarray]:
+        """dx and the gradients of one backward, copied; those in rows as whole tables."""
+        found = {"dx": layer.backward(dy)}
         for place, owner, name in layer.trainable():
             gradient = getattr(owner, "d" + name, None)
             if isinstance(gradient, RowGradient):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import scipy.sparse
 
 from minnet.claims import Checked, GradientError, as_float64, check_gradient
+from minnet.contract import cast, is_float
 from minnet.differences import grain
 from minnet.layers.base import Layer, RowGradient
 from minnet.losses import Loss
@@ -30,14 +31,14 @@ def gradcheck(
     layer = copy.deepcopy(layer).astype(np.float64)
     layer.need_dx(True)
     name = _short(layer)
-    x = _as_float64(x)
+    x = cast(x if scipy.sparse.issparse(x) else np.array(x), np.float64)
     restart = restarter(layer)
 
     def forward() -> np.ndarray:
         restart()
         return layer.forward(x)
 
-    x_before, arrays_before = copy.deepcopy(x), _copies(layer.named_parameters())
+    x_before, arrays_before = copy.deepcopy(x), copy.deepcopy(layer.named_parameters())
     y = np.array(as_float64(forward(), f"{name}: forward"))
     _unchanged(name, {"x": x_before, **arrays_before}, {"x": x, **layer.named_parameters()})
     if not np.array_equal(y, forward(), equal_nan=True):
@@ -54,7 +55,7 @@ def gradcheck(
 
     arrays = {place: getattr(owner, attribute) for place, owner, attribute in layer.trainable()}
     fixed = {place: getattr(owner, "padding_idx", None) for place, owner, _ in layer.trainable()}
-    if _differentiable(x):
+    if is_float(x):
         arrays["x"] = x
 
     def results() -> dict[str, Any]:
@@ -62,7 +63,7 @@ def gradcheck(
 
     _precise(name, results, list(arrays.values()), dy)
     context = {**layer.named_parameters(), "y": y, "dy": dy}
-    if _differentiable(x):
+    if is_float(x):
         context["x"] = x
     tokens = x if isinstance(x, np.ndarray) and x.dtype.kind in "iu" else None
     report = {}
@@ -220,21 +221,6 @@ def _plain(gradient: Any) -> np.ndarray:
     if isinstance(gradient, RowGradient):
         return np.concatenate([gradient.rows.astype(np.float64), gradient.values.ravel()])
     return np.empty(0) if gradient is None else np.asarray(gradient)
-
-
-def _as_float64(x: Any) -> Any:
-    if scipy.sparse.issparse(x):
-        return x.astype(np.float64)
-    x = np.array(x)
-    return x if x.dtype.kind in "iu" else x.astype(np.float64)
-
-
-def _differentiable(x: Any) -> bool:
-    return isinstance(x, np.ndarray) and x.dtype.kind == "f"
-
-
-def _copies(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {place: array.copy() for place, array in arrays.items()}
 
 
 def restarter(layer: Layer) -> Callable[[], None]:
