@@ -10,7 +10,6 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from minnet.layers.base import Layer
-from minnet.layers.embedding import Embedding
 
 PIECE_BYTES = 1 << 23  # what the largest activation of a piece may occupy
 MOST_WORKERS = 8  # unless asked for: with more, the interpreter's lock takes what they add
@@ -68,8 +67,9 @@ def _sizes(model: Layer, example: Any) -> tuple[int, int, int]:
     _, steps = model.replica().eval().trace(example)
     learning = [next(step.layer.trainable(), None) is not None for step in steps]
     activations = sum(step.y.nbytes for step in steps[learning.index(True) if True in learning else 0 :])
-    tables = sum(step.layer.W.nbytes for step in steps if isinstance(step.layer, Embedding))
-    known[key] = activations, max(step.y.nbytes for step in steps), stored - tables
+    tables = [step.layer.named_parameters() for step in steps if step.layer.in_rows]
+    stored -= sum(array.nbytes for table in tables for array in table.values())
+    known[key] = activations, max(step.y.nbytes for step in steps), stored
     return known[key]
 
 

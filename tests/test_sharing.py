@@ -63,6 +63,11 @@ def test_plan(monkeypatch):
     bag = Sequential(Embedding(10_000, 64), Flatten(), Linear(64 * 4, 3))
     assert plan(bag, np.ones((1, 4), int), 4000).workers == 6
     assert plan(bag, np.ones((1, 4), int), 64) == Plan(1, 64)
+
+    class Own(Linear):  # whose gradient comes in rows too
+        in_rows = True
+
+    assert plan(Sequential(Own(10_000, 64)), np.ones((1, 10_000), np.float32), 4000).workers == 6
     monkeypatch.setattr(sharing, "available_cores", lambda: 16)
     assert plan(image_model(), image, 512) == Plan(8, 256)
     assert plan(image_model(), image, 512, workers=16) == Plan(16, 256)
