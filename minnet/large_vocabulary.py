@@ -14,6 +14,7 @@ import numpy as np
 from minnet.functional import check_labels, log_softmax
 from minnet.initializers import normal
 from minnet.layers.base import RowGradient
+from minnet.layers.embedding import csr
 from minnet.losses import Loss, total, weighted
 
 CHUNK = 1 << 24  # scores held at a time where all classes are asked for
@@ -90,8 +91,7 @@ class SampledSoftmaxCrossEntropy(Loss):
         if self.proposal.classes != classes:
             raise ValueError(f"the proposal is over {self.proposal.classes:,} classes, the loss over {classes:,}")
         self.rng = np.random.default_rng(rng)
-        self.W = normal((classes, features), self.rng)
-        self.W *= np.float32(features**-0.5)
+        self.W = normal((classes, features), self.rng, features**-0.5)
         self.b = np.zeros(classes, np.float32)
 
     def forward(  # type: ignore[override]
@@ -121,7 +121,7 @@ class SampledSoftmaxCrossEntropy(Loss):
         do = weighted(p, w)
         do_y, do_s = do[:, 0] - w.astype(p.dtype), do[:, 1:]
         rows, place = np.unique(np.concatenate([s, y]), return_inverse=True)
-        into = _csr(do_y, place[len(s) :], np.arange(len(y) + 1), len(rows))  # (N, rows): column of the truth
+        into = csr(do_y, place[len(s) :], np.arange(len(y) + 1), len(rows))  # (N, rows): column of the truth
         if self._learns("W"):
             values = into.T @ x
             values[place[: len(s)]] += do_s.T @ x
@@ -158,8 +158,7 @@ class HierarchicalSoftmax(Loss):
         self.features, self.classes, self.counts = features, len(counts), f"{len(counts):,} counts"
         self.tree = huffman(counts)
         self.starts, self.nodes, self.answers = paths(self.tree)
-        self.W = normal((self.classes - 1, features), np.random.default_rng(rng))
-        self.W *= np.float32(features**-0.5)
+        self.W = normal((self.classes - 1, features), rng, features**-0.5)
         self.b = np.zeros(self.classes - 1, np.float32)
 
     # A node with z = x . W + b answers "left" with probability s(z) = 1/(1 + e^-z), "right" with 1 - s(z) = s(-z). The
@@ -187,7 +186,7 @@ class HierarchicalSoftmax(Loss):
         x, w, nodes, a, z, example, starts = self._recall()
         dz = weighted(-a * np.exp(-np.logaddexp(0, a * z)), w[example]).astype(x.dtype)
         rows, place = np.unique(nodes, return_inverse=True)
-        asked = _csr(dz, place, starts, len(rows))  # (N, rows)
+        asked = csr(dz, place, starts, len(rows))  # (N, rows)
         if self._learns("W"):
             self.dW = RowGradient(rows, asked.T @ x)
         if self._learns("b"):
@@ -197,8 +196,8 @@ class HierarchicalSoftmax(Loss):
     def log_probabilities(self, x: np.ndarray) -> np.ndarray:
         """The log-probabilities of all classes, (N, classes): for each the sum over its path."""
         z = x @ self.W.T + self.b  # (N, nodes)
-        left = _csr((self.answers > 0).astype(x.dtype), self.nodes, self.starts, self.classes - 1)
-        right = _csr((self.answers < 0).astype(x.dtype), self.nodes, self.starts, self.classes - 1)
+        left = csr((self.answers > 0).astype(x.dtype), self.nodes, self.starts, self.classes - 1)
+        right = csr((self.answers < 0).astype(x.dtype), self.nodes, self.starts, self.classes - 1)
         return -(left @ np.logaddexp(x.dtype.type(0), -z).T + right @ np.logaddexp(x.dtype.type(0), z).T).T
 
     def config(self) -> dict[str, Any]:
@@ -264,9 +263,3 @@ def _in_parts(loss: SampledSoftmaxCrossEntropy, x: np.ndarray) -> Any:
     for start in range(0, len(x), size):
         rows = slice(start, start + size)
         yield rows, loss.log_probabilities(x[rows])
-
-
-def _csr(values: np.ndarray, columns: np.ndarray, starts: np.ndarray, width: int) -> Any:
-    from scipy.sparse import csr_array
-
-    return csr_array((values, columns, starts), shape=(len(starts) - 1, width))

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from minnet.initializers import dirac, he, whitening
+from minnet.initializers import dirac, he, normal, whitening
 from minnet.layers import (
     GELU,
     AttentionPool,
@@ -134,7 +134,7 @@ def ngram_mlp(features: int, classes: int, seed: int = 0, width: int = 32, dropo
     rng = np.random.default_rng(seed)
     vectors = Linear(features, width, rng=rng)
     # rows have length 1, so a sum of many small weights has the spread of one of them
-    vectors.W[...] = 0.1 * rng.standard_normal(vectors.W.shape, dtype=np.float32)
+    vectors.W[...] = normal(vectors.W.shape, rng, 0.1)
     return Sequential(vectors, ReLU(), Dropout(dropout), Linear(width, classes, rng=rng))
 
 

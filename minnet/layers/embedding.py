@@ -41,7 +41,8 @@ class Embedding(Layer):
         self._expect_dy(dy, (*ids.shape, self.embedding_dim))
         if self._learns("W"):
             counted = np.ones(ids.shape, bool) if self.padding_idx is None else ids != self.padding_idx
-            lookup = _csr(ids[counted], np.ones(counted.sum(), dy.dtype), np.arange(counted.sum() + 1), self)
+            found = ids[counted]
+            lookup = csr(np.ones(len(found), dy.dtype), found, np.arange(len(found) + 1), self.num_embeddings)
             self.dW = row_gradient(lookup, dy[counted])
 
     def _expect_ids(self, ids: Any) -> None:
@@ -77,7 +78,7 @@ class EmbeddingBag(Embedding):
         lengths = counted.sum(axis=1)
         weights = 1 / np.maximum(lengths, 1) if self.mode == "mean" else np.ones(len(x))
         starts = np.concatenate([[0], np.cumsum(lengths)])
-        w = _csr(x[counted], np.repeat(weights, lengths).astype(self.W.dtype), starts, self)
+        w = csr(np.repeat(weights, lengths).astype(self.W.dtype), x[counted], starts, self.num_embeddings)
         self._cache = w
         return w @ self.W
 
@@ -88,9 +89,8 @@ class EmbeddingBag(Embedding):
             self.dW = row_gradient(w, dy)
 
 
-def _csr(indices: np.ndarray, values: np.ndarray, starts: np.ndarray, layer: Embedding) -> Any:
+def csr(values: np.ndarray, columns: np.ndarray, starts: np.ndarray, width: int) -> Any:
+    """The sparse matrix (len(starts) - 1, width) whose row n holds values[starts[n]:starts[n + 1]] at their columns."""
     from scipy.sparse import csr_array
 
-    return csr_array(
-        (values, indices.astype(np.int32), starts.astype(np.int32)), shape=(len(starts) - 1, layer.num_embeddings)
-    )
+    return csr_array((values, columns, starts), shape=(len(starts) - 1, width))
