@@ -76,7 +76,7 @@ def diagnose_shape(claimed: np.ndarray, right: np.ndarray) -> str:
 
 def _constant_factor(claimed: np.ndarray, right: np.ndarray, batch: int | None, context: Mapping) -> str:
     factor = _multiple(claimed, right)
-    if factor is None or math.isclose(factor, 1, rel_tol=1e-7):
+    if factor is None:
         return ""
     meanings = _meanings(abs(factor), batch, context)
     telling = np.count_nonzero(np.abs(right) > 1e-3 * np.abs(right).max())
@@ -139,8 +139,6 @@ def _summed(claimed: np.ndarray, right: np.ndarray, context: Mapping[str, np.nda
     if right.size < 3:
         return ""
     for axes in _subsets(right.ndim):
-        if all(right.shape[axis] == 1 for axis in axes):
-            continue
         for how, reduced in (("summed", right.sum), ("averaged", right.mean)):
             if matches(claimed, np.broadcast_to(reduced(axis=axes, keepdims=True), right.shape)):
                 return f"it is {how} over {_axes(axes)}, which has to stay apart"

@@ -78,7 +78,7 @@ def sigmoid(z: np.ndarray) -> np.ndarray:
 def entropy(p: np.ndarray, axis: int = -1) -> np.ndarray:
     """H(p) = -sum_i p_i log p_i in nats along `axis`: 0 when sure, log K when uniform. 0 log 0 counts as 0."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        terms = np.where(p > 0, p * np.log(p), np.where(p == 0, 0, np.nan))
+        terms = np.where(p == 0, 0, p * np.log(p))  # NaN below 0
     return 0.0 - terms.sum(axis=axis)  # not -0.0 when sure
 
 
