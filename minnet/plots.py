@@ -43,7 +43,8 @@ __all__ = [
 
 @calm
 def curves(history: Sequence[Mapping[str, Any]]) -> Figure:
-    """Loss and accuracy after every epoch, training and validation. Rows as the Trainer keeps them."""
+    """Loss and accuracy after every epoch, training and validation. Rows as the Trainer keeps them; without any
+    accuracy (a regression, say), the loss alone."""
     epochs = np.array([row.get("epoch", i + 1) for i, row in enumerate(history)], dtype=np.float64)
     if len(epochs) == 0:
         raise ValueError("curves expects at least one row of history, got none: train for one epoch first")
@@ -51,8 +52,11 @@ def curves(history: Sequence[Mapping[str, Any]]) -> Figure:
         name: np.array([math.nan if row.get(name) is None else row[name] for row in history], dtype=np.float64)
         for name in ("train_loss", "validation_loss", "train_accuracy", "validation_accuracy")
     }
-    figure = new(WIDTH, 3.1, _curves_title(epochs, series))
-    for kind, left, title in (("loss", 0.62, "loss (nats)"), ("accuracy", 4.5, "accuracy (%)")):
+    # where nothing can be right or wrong the loss is no cross-entropy over classes, and nobody knows its unit
+    rated = _rated(series)
+    panels = [("loss", 0.62, "loss (nats)" if rated else "loss"), ("accuracy", 4.5, "accuracy (%)")]
+    figure = new(WIDTH if rated else 3.9, 3.1, _curves_title(epochs, series))
+    for kind, left, title in panels if rated else panels[:1]:
         axes = panel(figure, left, 0.52, 2.15, 1.95)
         factor = 100 if kind == "accuracy" else 1
         ends: list[tuple[str, float, float]] = []
@@ -80,6 +84,11 @@ def curves(history: Sequence[Mapping[str, Any]]) -> Figure:
         axes.margins(y=0.08)
     figure.set_label(_curves_caption(epochs, series))
     return figure
+
+
+def _rated(series: Mapping[str, np.ndarray]) -> bool:
+    """Whether any accuracy is known."""
+    return any(np.isfinite(series[f"{who}_accuracy"]).any() for who in ("train", "validation"))
 
 
 def _curves_title(epochs: np.ndarray, series: Mapping[str, np.ndarray]) -> str:
@@ -110,7 +119,8 @@ def _curves_caption(epochs: np.ndarray, series: Mapping[str, np.ndarray]) -> str
     message = "; ".join(parts) or "no finite value was recorded"
     known = np.isfinite(loss).any() or np.isfinite(accuracy).any()
     lines = "Solid: validation, its best value circled; dashed: training." if known else "Dashed: training."
-    return f"Loss and accuracy over {count(len(epochs), 'epoch')}: {message}. {lines}"
+    shown = "Loss and accuracy" if _rated(series) else "Loss"
+    return f"{shown} over {count(len(epochs), 'epoch')}: {message}. {lines}"
 
 
 @calm

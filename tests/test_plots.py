@@ -305,6 +305,20 @@ def test_telling_words_ignore_what_softmax_ignores():
     assert shifted.get_label() == caption
 
 
+def test_curves_of_what_knows_no_accuracy():
+    rows = [{**row, "train_accuracy": None, "validation_accuracy": None} for row in history(12)]
+    figure = plots.curves(rows)
+    (axes,) = figure.axes
+    assert axes.get_title(loc="left") == "loss", "no one knows the unit"
+    assert figure.get_label().startswith("Loss over 12 epochs: validation loss is lowest in epoch 3 (1.000). Solid")
+    right = max(text.get_window_extent().x1 for text in figure.findobj(Text) if text.get_text().strip())
+    assert right < figure.bbox.x1, "the title and the names of the lines stay inside"
+    canvas.png(figure)
+    loss, accuracy = plots.curves(history(12)).axes
+    assert loss.get_title(loc="left") == "loss (nats)" and accuracy.get_title(loc="left") == "accuracy (%)"
+    canvas.png(plots.curves([{"epoch": 1, "train_loss": float("nan")}]))
+
+
 def test_curves_with_holes():
     rows = history(3)
     rows[1]["validation_loss"] = float("nan")
