@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,26 +43,10 @@ def calculate(layers: list[int], seed: int = 0, examples: int = 1, learning_rate
     until the case is worth calculating: see `_interesting`.
     """
     _check(layers, examples, learning_rate)
-    rng = np.random.default_rng(seed)
-    last = len(layers) - 1
-    for _ in range(1000):
-        linears: list[Any] = [Linear(layers[i], layers[i + 1]) for i in range(last)]
-        between: list[Layer] = [layer for linear in linears for layer in (linear, ReLU())]
-        model = Sequential(*between[:-1])  # no ReLU behind the scores
-        model.astype(np.float64)
-        for array in model.named_parameters().values():
-            array[...] = rng.integers(-3, 4, array.shape) / 2
-        x = rng.choice([-2.0, -1.0, 1.0, 2.0, 3.0], (examples, layers[0]))
-        labels = rng.integers(layers[-1], size=examples)
-        z, steps = model.trace(x)
-        if _interesting([step.y for step in steps if isinstance(step.layer, Linear)], labels):
-            break
-    else:
-        raise ValueError(
-            f"no sheet of the widths {','.join(map(str, layers))} with {examples} examples came out worth calculating: "
-            "take narrower layers or fewer examples"
-        )
-
+    model, x, labels = _drawn(layers, seed, examples)
+    linears: list[Any] = [layer for _, layer in model.walk() if isinstance(layer, Linear)]
+    last = len(linears)
+    z, steps = model.trace(x)
     t, p = one_hot(labels, layers[-1], np.float64), softmax(z)
     criterion = SoftmaxCrossEntropy()
     loss = criterion.forward(z, labels)
@@ -99,7 +84,7 @@ def calculate(layers: list[int], seed: int = 0, examples: int = 1, learning_rate
         ]
         if i > 1:
             items.append(Item("Backward", f"dh{i - 1}", f"dz{i} W{i}ᵀ", dx))
-            dy = between[2 * i - 3].backward(dx)
+            dy = model[2 * i - 3].backward(dx)
     for i, layer in enumerate(linears, 1):
         for name in ("W", "b"):
             array = getattr(layer, name)
@@ -108,6 +93,26 @@ def calculate(layers: list[int], seed: int = 0, examples: int = 1, learning_rate
     after = criterion.forward(model.forward(x), labels)
     items.append(Item("Update", "new loss", "the forward pass once more, with the new W and b", np.array([[after]])))
     return items
+
+
+def _drawn(layers: list[int], seed: int, examples: int) -> tuple[Sequential, np.ndarray, np.ndarray]:
+    """(network, x, labels) of a case that is worth calculating."""
+    rng = np.random.default_rng(seed)
+    for _ in range(1000):
+        stack: list[Layer] = [layer for i, o in pairwise(layers) for layer in (Linear(i, o), ReLU())]
+        model = Sequential(*stack[:-1])  # no ReLU behind the scores
+        model.astype(np.float64)
+        for array in model.named_parameters().values():
+            array[...] = rng.integers(-3, 4, array.shape) / 2
+        x = rng.choice([-2.0, -1.0, 1.0, 2.0, 3.0], (examples, layers[0]))
+        labels = rng.integers(layers[-1], size=examples)
+        _, steps = model.trace(x)
+        if _interesting([step.y for step in steps if isinstance(step.layer, Linear)], labels):
+            return model, x, labels
+    raise ValueError(
+        f"no sheet of the widths {','.join(map(str, layers))} with {examples} examples came out worth calculating: "
+        "take narrower layers or fewer examples"
+    )
 
 
 def _interesting(sums: list[np.ndarray], labels: np.ndarray) -> bool:

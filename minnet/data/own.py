@@ -107,38 +107,8 @@ def load_images(
 
     check_limit(limit)
     folder = Path(folder)
-    if not folder.is_dir():
-        if folder.is_file():
-            raise ValueError(
-                f"{folder} is a file: pictures stand in a folder, in one sub-folder a class; a table of texts is read "
-                "with `csv`"
-            )
-        raise FileNotFoundError(f"there is no folder {folder}")
-    kinds = sorted(path for path in folder.iterdir() if path.is_dir() and visible(path))
-    inside = {kind: files_in(kind) for kind in kinds}
-    for kind in [kind for kind in kinds if not inside[kind] and any(kind.rglob("*.ckpt"))]:
-        warnings.warn(f"{kind} holds runs of train.py and is not taken for a class of pictures", stacklevel=2)
-        kinds.remove(kind)
-    if not kinds:
-        raise ValueError(f"{folder} has no sub-folders: it needs one for each class, with that class's pictures in it")
-    if all(kind.name.lower() in SPLIT_NAMES for kind in kinds):
-        raise ValueError(
-            f"{folder} has the sub-folders {', '.join(kind.name for kind in kinds)}, which look like splits: give a "
-            "folder that has one sub-folder for each class, the splits are made here"
-        )
-    for kind in kinds:
-        if kind.name.encode("utf-8", "ignore").decode() != kind.name:  # Python's stand-ins for bytes that are no text
-            raise ValueError(
-                f"the folder {kind.name!a} in {folder} cannot name a class, for its own name is no valid text "
-                "(was it unpacked from another system's archive?): rename it"
-            )
-    deep = [kind for kind in kinds if inside[kind] and all(path.parent != kind for path in inside[kind])]
-    if 2 * len(deep) > len(kinds):
-        warnings.warn(
-            f"{len(deep)} of the {len(kinds)} classes in {folder} have no pictures but in folders below them, such as "
-            f"{inside[deep[0]][0].parent}: where those are the classes, give the folder right above them",
-            stacklevel=2,
-        )
+    inside = classes_in(folder)
+    kinds = list(inside)
     files = [(path, label) for label, kind in enumerate(kinds) for path in inside[kind]]
     shapes, broken = shapes_of([path for path, _ in files])
     readable = [shape for shape in shapes if shape is not None]
@@ -177,6 +147,44 @@ def load_images(
     notes = "; ".join(resized + left_out)
     source = f"{folder} ({notes})" if notes else str(folder)
     return with_splits(folder.resolve().name, "images", classes, everything, source, validation, test, limit, seed)
+
+
+def classes_in(folder: Path) -> dict[Path, list[Path]]:
+    """The sub-folders that stand for classes, each with its files. Raises ValueError for another layout; warns of
+    runs, which are left out, and where most classes have no pictures right in them."""
+    if not folder.is_dir():
+        if folder.is_file():
+            raise ValueError(
+                f"{folder} is a file: pictures stand in a folder, in one sub-folder a class; a table of texts is read "
+                "with `csv`"
+            )
+        raise FileNotFoundError(f"there is no folder {folder}")
+    kinds = sorted(path for path in folder.iterdir() if path.is_dir() and visible(path))
+    inside = {kind: files_in(kind) for kind in kinds}
+    for kind in [kind for kind in kinds if not inside[kind] and any(kind.rglob("*.ckpt"))]:
+        warnings.warn(f"{kind} holds runs of train.py and is not taken for a class of pictures", stacklevel=3)
+        kinds.remove(kind)
+    if not kinds:
+        raise ValueError(f"{folder} has no sub-folders: it needs one for each class, with that class's pictures in it")
+    if all(kind.name.lower() in SPLIT_NAMES for kind in kinds):
+        raise ValueError(
+            f"{folder} has the sub-folders {', '.join(kind.name for kind in kinds)}, which look like splits: give a "
+            "folder that has one sub-folder for each class, the splits are made here"
+        )
+    for kind in kinds:
+        if kind.name.encode("utf-8", "ignore").decode() != kind.name:  # Python's stand-ins for bytes that are no text
+            raise ValueError(
+                f"the folder {kind.name!a} in {folder} cannot name a class, for its own name is no valid text "
+                "(was it unpacked from another system's archive?): rename it"
+            )
+    deep = [kind for kind in kinds if inside[kind] and all(path.parent != kind for path in inside[kind])]
+    if 2 * len(deep) > len(kinds):
+        warnings.warn(
+            f"{len(deep)} of the {len(kinds)} classes in {folder} have no pictures but in folders below them, such as "
+            f"{inside[deep[0]][0].parent}: where those are the classes, give the folder right above them",
+            stacklevel=3,
+        )
+    return {kind: inside[kind] for kind in kinds}
 
 
 def visible(path: Path) -> bool:
