@@ -253,7 +253,8 @@ show(
 #   a recall of 0 for the unkind ones, and a macro F1 of 0.49. Look at recall and macro F1.
 # - **Precision 0/0.** A class that is never said has no precision; its F1 counts as 0 (and so does that of a class that
 #   never occurs), and still belongs in the mean. minnet does so, and tells you.
-# - **Too high a learning rate.** The steps jump over the valley and the loss goes up. Try `learning_rate=50`.
+# - **Too high a learning rate.** The steps jump over the valley, and the loss jumps. With `learning_rate=50`, `history`
+#   goes 2.3, 15.9, 0.85, 2.8, 7.6, ..., and ends where it happens to be: at 0.46, with 93 % of the test pictures right.
 # - **Forgetting $1/N$.** The step is then 32 times as large as you think. It may even train, until you change the
 #   batch size.
 # - **No shuffling.** If the labels are sorted, every mini-batch pulls towards one class.

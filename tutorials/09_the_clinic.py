@@ -159,8 +159,9 @@ ward = dict(zip("ABCDEFG", names, strict=True))
 for letter, name in ward.items():
     model, curve = sick.get(name, healthy), curves[name]
     off[name] = (model[1].forward(model[0].forward(test_x)) <= 0).all(axis=0).mean()
-    weights = f"units always off {off[name]:4.0%}, hidden weights of size {abs(model[0].W).mean():.2g}"
-    print(f"{letter}: loss {curve[0]:10.2f} -> {curve[-1]:5.2f}; {weights}")
+    size = np.sqrt((model[0].W ** 2).mean())
+    signs = f"units always off {off[name]:4.0%}, hidden weights of size {size:.2g}"
+    print(f"{letter}: loss {curve[0]:10.2f} -> {curve[-1]:5.2f}; {signs}")
 check("1: with a rate of 30 the loss rises above twice log 10", curves["rate too high"].max() > 2 * np.log(10))
 check("2: from zero, the hidden weights are still zero after ten epochs", not sick["all zero"][0].W.any())
 criterion = SoftmaxCrossEntropy()

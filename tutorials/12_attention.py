@@ -95,7 +95,8 @@ check("the changes of the scores sum to 0: attention is only ever moved, never m
 # e = np.where(mask, x @ w, -np.inf)                  # (N, L)
 # top = e.max(axis=1, keepdims=True)                  # (N, 1), -inf if nothing is there
 # u = np.exp(e - np.where(np.isfinite(top), top, 0))  # (N, L)
-# a = u / np.maximum(u.sum(axis=1, keepdims=True), 1e-300)
+# total = u.sum(axis=1, keepdims=True)                # (N, 1), 0 if nothing is there
+# a = u / np.where(total > 0, total, 1)
 # ```
 # %%
 from minnet.layers import AttentionPool

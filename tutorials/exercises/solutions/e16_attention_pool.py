@@ -7,5 +7,6 @@ def attention_pool(x, w, mask):
     e = np.where(mask, x @ w, -np.inf)
     top = e.max(axis=1, keepdims=True)
     a = np.exp(e - np.where(np.isfinite(top), top, 0))
-    a = a / np.maximum(a.sum(axis=1, keepdims=True), 1e-300)
+    total = a.sum(axis=1, keepdims=True)
+    a = a / np.where(total > 0, total, 1)
     return np.einsum("nl,nld->nd", a, x)
