@@ -5,16 +5,18 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 
 from tests.exercises import measure
-from tests.exercises.answers import WRITERS, right, wrong
+from tests.exercises.answers import HEAD, WRITERS, right, wrong
 from tutorials.exercises import diagnosis
 from tutorials.exercises.comparison import difference, same
 from tutorials.exercises.diagnosis import FACTS
 from tutorials.exercises.grading import grade_source
-from tutorials.exercises.runner import Process, failed
+from tutorials.exercises.runner import HERE, Process, failed
 from tutorials.exercises.specs import exercises, sheet_of
 
 
@@ -53,6 +55,69 @@ def test_what_is_right_speaks_against_a_mistake():
     source = next(text for _, name, _, text in wrong() if name == title)
     with Process(60) as process:
         assert grade_source(sheet_of(6, 21), source, process).mistakes == ["dW-mean"]
+
+
+SOFTMAX = "def softmax(z):\n    e = np.exp(z - z.max(axis=1{}))\n    return e / e.sum({})\n"
+NAMED = {
+    "no keepdims at all": (1, "no-keepdims", SOFTMAX.format("", "axis=1")),
+    "no keepdims in the sum": (1, "no-keepdims", SOFTMAX.format(", keepdims=True", "axis=1")),
+    "the sum alone along axis 0": (1, "wrong-axis", SOFTMAX.format(", keepdims=True", "axis=0")),
+    "no keepdims on the way back": (
+        2,
+        "no-keepdims",
+        "def softmax_backward(dy, s):\n    return s * (dy - (dy * s).sum(axis=1))\n",
+    ),
+    "no keepdims in layer norm": (
+        17,
+        "no-keepdims",
+        "def layer_norm(x, gamma, beta, eps):\n"
+        "    return gamma * (x - x.mean(axis=1)) / np.sqrt(x.var(axis=1) + eps) + beta\n",
+    ),
+    "a number drawn in evaluation": (
+        9,
+        "draws-in-evaluation",
+        "class Dropout:\n"
+        "    def __init__(self, p, rng):\n"
+        "        self.p, self.rng, self.training = p, rng, True\n"
+        "    def forward(self, x):\n"
+        "        u = self.rng.random(x.shape)\n"
+        "        self.mask = (u >= self.p) / (1 - self.p) if self.training else 1.0\n"
+        "        return x * self.mask\n"
+        "    def backward(self, dy):\n"
+        "        return dy * self.mask\n",
+    ),
+    "joined over a double hyphen": (
+        13,
+        "several-in-a-row",
+        (HERE / "solutions" / "e13_tokenizer.py").read_text(encoding="utf-8").replace("['-]", "['-]+"),
+    ),
+    "masked after softmax and divided again": (
+        16,
+        "closed-maximum",
+        "from given import softmax\n"
+        "def attention_pool(x, w, mask):\n"
+        "    a = softmax(x @ w) * mask\n"
+        "    total = a.sum(axis=1, keepdims=True)\n"
+        "    return np.einsum('nl,nld->nd', a / np.where(total > 0, total, 1), x)\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("title", NAMED)
+def test_mistakes_that_readers_of_the_lessons_make_are_named(title):
+    number, id, source = NAMED[title]
+    with Process(60) as process:
+        for seed in ("public", 1, 2):
+            result = grade_source(sheet_of(number, seed), HEAD + source, process)
+            assert result.earned < result.points and result.mistakes == [id]
+
+
+def test_a_mistake_without_a_name_is_looked_for_in_silence():
+    source = "def layer_norm(x, gamma, beta, eps):\n    return gamma * x + beta + 1\n"
+    with Process(60) as process, warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        assert grade_source(sheet_of(17, 3), HEAD + source, process).mistakes == []
+    assert seen == []
 
 
 def test_numbers_that_never_came_are_no_evidence():

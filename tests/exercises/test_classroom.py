@@ -557,6 +557,13 @@ def test_a_config_in_a_cell_is_told_what_to_run():
         learner.check(config)
 
 
+def test_a_name_that_no_exercise_asks_for_is_told_each_name_once():
+    with pytest.raises(ValueError, match="no exercise asks for exercises: they ask for softmax, ") as told:
+        learner.check(exercises)
+    names = str(told.value).rpartition("for ")[2].split(", ")
+    assert len(names) == len({*names}) and names[-1] == "config"
+
+
 def test_a_notebook_is_told_its_own_words_and_every_check_counts(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
@@ -626,8 +633,13 @@ def test_names_that_the_terminal_lacks_are_no_error(tmp_path):
 def test_a_network_is_handed_in_as_a_file_beside_its_settings(tmp_path):
     exercise = next(e for e in exercises() if e.number == 29)
     place = tmp_path / "e29_improve_digits.py"
+    for old, new in (('["conv", 8]', '["conv", 80]'), ('"epochs": 5', '"epochs": 6')):
+        place.write_text(exercise.solution().replace(old, new), encoding="utf-8")
+        said = learner.train(tmp_path, 29)
+        assert said.endswith("over the budget of 5 epochs and 10,000 multiply-adds, and has no points")
     place.write_text(exercise.solution(), encoding="utf-8")
-    assert "9,024 multiply-adds" in learner.train(tmp_path, 29)
+    said = learner.train(tmp_path, 29)
+    assert "9,024 multiply-adds" in said and said.endswith("Hand in e29_improve_digits.py and e29_improve_digits.ckpt")
     assert learner.check_folder(tmp_path, 29) == 0
     checkpoint = place.with_suffix(".ckpt").read_bytes()
     files = {

@@ -219,6 +219,31 @@ def test_public_predictions_are_checked_against_the_own_measurement_and_not_give
     assert 0 < result.earned < result.points
 
 
+@pytest.mark.parametrize("number", [27, 28])
+def test_predictions_with_four_decimals_are_right_and_named_when_they_are_not(number, process):
+    exercise = ALL[number - 1]
+
+    def rounded(source, by=0.0):
+        """The source with its predictions as a person writes them, and `by` more."""
+        for name in (name for name in exercise.names if name.startswith("predicted_")):
+            source += f"\nexact_{name} = {name}\ndef {name}():\n"
+            source += f"    return (np.asarray(exact_{name}()) + {by}).round(4).tolist()\n"
+        return source
+
+    for variant in range(VARIANTS + 1):
+        solution = exercise.of(variant).solution()
+        for seed in ("public", 1):
+            sheet = sheet_of(number, seed, variant)
+            result = grade_source(sheet, rounded(solution), process)
+            assert result.earned == result.points, [v.problem for v in result.verdicts]
+        result = grade_source(sheet, rounded(solution, 1e-3), process)
+        assert all(v.problem for v in result.verdicts if v.property.kind == "prediction")
+    if number == 27:
+        wrong = exercise.solution().replace("return 1 / NUMBERS", "return -1 / NUMBERS").replace('"]) / N', '"]) / -N')
+        wrong = wrong.replace("(p - np.eye(classes)[labels])", "(np.eye(classes)[labels] - p)")
+        assert grade_source(sheet_of(number, 1), rounded(wrong), process).mistakes == ["gradient-sign"]
+
+
 def untrained(source):
     """A checkpoint that was never trained, for the config of this source."""
     names: dict = {}

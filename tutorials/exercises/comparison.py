@@ -8,19 +8,20 @@ import numpy as np
 
 RELATIVE, ABSOLUTE = 1e-4, 1e-5  # of an entry, and of the largest entry: float32 passes, float16 does not
 TINY = 1e-12  # what float64 leaves where numbers cancel
+ON_PAPER = 0.5e-4  # by which a number with four decimals is off
 
 
-def difference(got: Any, expected: Any) -> str:
-    """Why `got` is not `expected`, in a few words; "" when it is, up to rounding in float32."""
+def difference(got: Any, expected: Any, slack: float = 0.0) -> str:
+    """Why `got` is not `expected`, in a few words; "" when it is, up to `slack` and rounding in float32."""
     if isinstance(expected, dict):
         if not isinstance(got, dict) or got.keys() != expected.keys():
             return f"a dictionary with {', '.join(map(str, expected))} is expected"
-        return next((f"{key}: {d}" for key in expected if (d := difference(got[key], expected[key]))), "")
+        return next((f"{key}: {d}" for key in expected if (d := difference(got[key], expected[key], slack))), "")
     if isinstance(expected, tuple) or (isinstance(expected, list) and _uneven(expected)):
         if not isinstance(got, (list, tuple)) or len(got) != len(expected):
             count = f"{len(got)} results" if isinstance(got, (list, tuple)) else "one"
             return f"{len(expected)} results are expected, got {count}"
-        parts = (difference(g, e) for g, e in zip(got, expected, strict=True))
+        parts = (difference(g, e, slack) for g, e in zip(got, expected, strict=True))
         return next((f"result {i}: {d}" for i, d in enumerate(parts, 1) if d), "")
     if expected is None or isinstance(expected, str):
         return (
@@ -42,7 +43,7 @@ def difference(got: Any, expected: Any) -> str:
     array, wanted = array.astype(np.float64).reshape(wanted.shape), wanted.astype(np.float64)
     if not np.isfinite(array).all():
         return f"{int((~np.isfinite(array)).sum())} of {array.size} entries are NaN or infinite"
-    wrong = np.abs(array - wanted) > RELATIVE * np.abs(wanted) + ABSOLUTE * np.abs(wanted).max() + TINY
+    wrong = np.abs(array - wanted) > RELATIVE * np.abs(wanted) + ABSOLUTE * np.abs(wanted).max() + TINY + slack
     if not wrong.any():
         return ""
     place = np.unravel_index(int(np.argmax(np.where(wrong, np.abs(array - wanted), -1))), wanted.shape)

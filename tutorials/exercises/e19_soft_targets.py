@@ -7,7 +7,7 @@ import numpy as np
 
 
 def one_hot(labels, classes):
-    """Rows of floating-point numbers with a single 1, at each label.
+    """Rows of 0 with a single 1, at each label.
 
     Shapes: labels (N,) integers from 0 to classes - 1; the result (N, classes).
     Example: labels [2, 0], classes 3: [[0, 0, 1], [1, 0, 0]].

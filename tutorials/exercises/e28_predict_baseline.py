@@ -1,7 +1,8 @@
 """Exercise 28. Predict, then measure: classifiers that look at nothing (20 minutes, easy).
 
-First work out every prediction on paper, from the numbers in its docstring, and write it in. Then write the functions
-that measure, and run the check: where the two differ, find out why. Students have different numbers.
+First work out every prediction on paper, from the numbers in its docstring, and write it in: four decimals are enough.
+Then write the functions that measure, and run the check: where the two differ, find out why. Students have different
+numbers.
 Check with: python -m tutorials.exercises check 28
 """
 

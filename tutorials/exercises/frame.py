@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from tutorials.exercises import sheet as sheets
+from tutorials.exercises.comparison import ON_PAPER
 from tutorials.exercises.sheet import Case, Record, Sheet
 from tutorials.exercises.worker import Call, play
 
@@ -108,9 +110,8 @@ class Exercise:
                     raise RuntimeError(f"{self.id}, {check.name}: the truth itself fails: {outcome['error']}")
                 if check.kind == "prediction":
                     public = isinstance(seed, str)
-                    cases.append(
-                        Case(index, calls if public else calls[:1], None if public else outcome["results"][:1])
-                    )
+                    expected = None if public else outcome["results"][:1]
+                    cases.append(Case(index, calls if public else calls[:1], expected, ON_PAPER))
                 else:
                     cases.append(Case(index, calls, outcome["results"]))
         ways = [(word, mistake.id) for mistake in self.mistakes for word in (mistake.id, *mistake.also)]
@@ -120,7 +121,7 @@ class Exercise:
         records = []
         for group in groups:
             words = [word for word, _ in group]
-            with np.errstate(all="ignore"):
+            with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
                 names = self.wrong(frozenset(words))
                 outcomes = [play(case.calls if case.expected is not None else [], names) for case in cases]
             records.append(Record([id for _, id in group], words, outcomes))

@@ -78,9 +78,14 @@ def train(folder: Path, number: int) -> str:
     improve.save(model, path.with_suffix(CHECKPOINT))
     cost = improve.multiply_adds(model, dataset.train.x.shape[1:])
     reached = improve.accuracy(model, dataset, sheet.budget["split"])
+    epochs, most = sheet.budget["epochs"], sheet.budget["multiply_adds"]
+    if config["epochs"] <= epochs and cost <= most:
+        advice = f"Hand in {path.name} and {path.with_suffix(CHECKPOINT).name}"
+    else:
+        advice = f"That is over the budget of {epochs} epochs and {most:,} multiply-adds, and has no points"
     return (
         f"{config['epochs']} epochs, {cost:,} multiply-adds an image; {reached:.1%} of the {sheet.budget['split']} "
-        f"images right. Hand in {path.name} and {path.with_suffix(CHECKPOINT).name}"
+        f"images right. {advice}"
     )
 
 
@@ -97,9 +102,8 @@ def check(answer: Any, example: bool = False, why: bool = False) -> None:
         )
     asking = [s for s in public_sheets() if name in s.names]
     if not asking:
-        raise ValueError(
-            f"no exercise asks for {name}: they ask for {', '.join(n for s in public_sheets() for n in s.names)}"
-        )
+        names = dict.fromkeys(n for s in public_sheets() for n in s.names)
+        raise ValueError(f"no exercise asks for {name}: they ask for {', '.join(names)}")
     sheet = asking[0]
     if sheet.budget is not None:
         raise ValueError(

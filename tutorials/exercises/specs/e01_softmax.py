@@ -15,7 +15,8 @@ def wrong(m):
         if "float16" in m:
             z = z.astype(np.float16)
         axis = 0 if "wrong-axis" in m else 1
-        top = z.max(axis=axis, keepdims=True)
+        keep = "no-keepdims" not in m
+        top = z.max(axis=axis, keepdims=keep)
         if "no-shift" in m:
             top = 0
         elif "batch-maximum" in m:
@@ -25,7 +26,9 @@ def wrong(m):
         elif "minimum-shift" in m:
             top = z.min(axis=axis, keepdims=True)
         e = 2.0 ** (z - top) if "base-two" in m else np.exp(z - top)
-        total = e.sum() if "sum-over-batch" in m else e.sum(axis=axis, keepdims=True)
+        axis = 0 if "wrong-axis-of-the-sum" in m else axis
+        keep = keep and "no-keepdims-in-the-sum" not in m
+        total = e.sum() if "sum-over-batch" in m else e.sum(axis=axis, keepdims=keep)
         s = e if "not-normalised" in m else e / total
         if "log-returned" in m:
             s = np.log(s)
@@ -116,6 +119,14 @@ EXERCISE = Exercise(
             "The columns sum to 1 instead of the rows: the classes lie along axis 1.",
             "axis=0 in code written for column vectors",
             "rows",
+            also=["wrong-axis-of-the-sum"],
+        ),
+        Mistake(
+            "no-keepdims",
+            "keepdims=True is missing: a square batch is divided by other rows' sums, other batches raise an error.",
+            "lesson 0: x / x.sum(axis=1)",
+            "rows",
+            also=["no-keepdims-in-the-sum"],
         ),
         Mistake(
             "not-normalised",

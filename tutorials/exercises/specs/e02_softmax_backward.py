@@ -17,7 +17,8 @@ def wrong(m):
             dy = np.ones_like(dy)
         weighted = dy if "sum-without-s" in m else dy * s
         axis = 0 if "wrong-axis" in m else 1
-        dot = weighted.mean(axis=axis, keepdims=True) if "mean-for-sum" in m else weighted.sum(axis=axis, keepdims=True)
+        keep = "no-keepdims" not in m
+        dot = weighted.mean(axis=axis, keepdims=keep) if "mean-for-sum" in m else weighted.sum(axis=axis, keepdims=keep)
         if "summed-over-all" in m:
             dot = weighted.sum()
         if "diagonal-only" in m:
@@ -105,6 +106,12 @@ EXERCISE = Exercise(
             "rows",
         ),
         Mistake(
+            "no-keepdims",
+            "keepdims=True is missing: a square batch gets the sums of other rows, other batches raise an error.",
+            "lesson 0: x / x.sum(axis=1)",
+            "rows",
+        ),
+        Mistake(
             "summed-over-all",
             "The sum runs over the whole batch at once: each row has its own.",
             "np.sum without axis; right for a batch of one",
@@ -121,7 +128,7 @@ EXERCISE = Exercise(
         ),
         Mistake(
             "dy-ignored",
-            "dy does not enter: with dy all ones the gradient is 0 everywhere, as here.",
+            "The result is 0 everywhere, as with dy all ones: dy must weigh each entry of the Jacobian before the sum.",
             "tests that use an upstream gradient of 1 let this pass",
             "rows",
         ),

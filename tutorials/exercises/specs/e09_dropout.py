@@ -47,6 +47,8 @@ def wrong(m):
         def forward(self, x):
             on = self.training or "drops-in-evaluation" in m
             if not on:
+                if "draws-in-evaluation" in m:
+                    self._draw(x)
                 self.scaled = (1 - self.p) if "scaled-in-evaluation" in m else 1.0
                 if "backward-old-mask" not in m:
                     self.mask = np.ones(x.shape)
@@ -92,7 +94,8 @@ def forward(rng):
 
 def twice(rng):
     x = normal(rng, 3, 4) + 3
-    return [[made(rng, 0.4), *[Call("method", "forward", (x,))] * 2]]
+    forward, off, on = Call("method", "forward", (x,)), *(Call("set", "training", (v,)) for v in (False, True))
+    return [[made(rng, 0.4), forward, forward], [made(rng, 0.4), off, forward, on, forward]]
 
 
 def evaluation(rng):
@@ -137,7 +140,7 @@ EXERCISE = Exercise(
     wrong=wrong,
     checks=[
         Check("forward", "in training, x / (1 - p) where u >= p, else 0", 3, forward),
-        Check("fresh", "a second call is right too: it draws afresh", 1, twice),
+        Check("fresh", "a second call is right too: it draws afresh, and only training draws", 1, twice),
         Check("evaluation", "in evaluation nothing is dropped and nothing scaled", 2, evaluation),
         Check("backward", "dx is right: dy goes the way that x went", 3, backward),
         Check("nothing", "p = 0 is right too: nothing happens", 1, nothing),
@@ -189,6 +192,12 @@ EXERCISE = Exercise(
             "same-mask",
             "The second call uses the mask of the first: draw in every call.",
             "drawn once and kept",
+            "fresh",
+        ),
+        Mistake(
+            "draws-in-evaluation",
+            "Evaluation draws numbers too: then what training draws depends on how often it was evaluated.",
+            "rng.random before the if",
             "fresh",
         ),
         Mistake("drops-in-evaluation", "It drops in evaluation too.", "self.training not looked at", "evaluation"),

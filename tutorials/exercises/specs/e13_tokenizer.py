@@ -45,6 +45,8 @@ def wrong(m):
         word = r"[^\W_]+" if "split-at-apostrophe" in m else r"[^\W_]+(?:['-][^\W_]+)*"
         if "apostrophe-anywhere" in m:
             word = r"[^\W_'-][^\W_]*(?:['-]+[^\W_]*)*"
+        if "several-in-a-row" in m:
+            word = r"[^\W_]+(?:['-]+[^\W_]+)*"
         if "apostrophe-is-a-letter" in m:
             word = r"(?:[^\W_]|['-])+"
         if "ascii-only" in m:
@@ -123,6 +125,12 @@ EXERCISE = Exercise(
             "a character class with both",
             "tokens",
             also=["apostrophe-is-a-letter"],
+        ),
+        Mistake(
+            "several-in-a-row",
+            "Two hyphens or apostrophes in a row join two words: only a single one does.",
+            "['-]+ for ['-]",
+            "tokens",
         ),
         Mistake("ascii-only", "Letters beyond a to z are lost.", "[a-z]", "tokens"),
         Mistake("digits-dropped", "Digits are lost.", "str.isalpha", "tokens"),

@@ -31,10 +31,12 @@ def wrong(m):
             mask = ~mask
         if "mask-multiplies-scores" in m:
             e, mask = e * mask, np.ones(mask.shape, bool)
+        everywhere = e
         if "mask-multiplies-both" not in m:
             e = np.where(mask, e, -np.inf)
         axis = 0 if "wrong-axis" in m else 1
-        top = e.max() if "batch-maximum" in m else 0 if "no-shift" in m else e.max(axis=axis, keepdims=True)
+        seen = everywhere if "closed-maximum" in m else e
+        top = e.max() if "batch-maximum" in m else 0 if "no-shift" in m else seen.max(axis=axis, keepdims=True)
         if "batch-maximum" not in m and "no-shift" not in m and "empty-nan" not in m:
             top = np.where(np.isfinite(top), top, 0)
         a = np.exp(e - top)
@@ -80,10 +82,14 @@ def empty(rng):
 
 
 def large(rng):
-    x = normal(rng, 2, 3, 2)
+    x, closed, w = normal(rng, 2, 3, 2), normal(rng, 1, 3, 2), array([1, 0.5])[0]
     x[0, :, 0] = [1000, 1001, 999]
     x[1, :, 0] = [-1000, -1001, -999]
-    return [call("attention_pool", x, array([1, 0.5])[0], np.ones((2, 3), bool))]
+    closed[0, :, 0] = [0, 1, 1000]
+    return [
+        call("attention_pool", x, w, np.ones((2, 3), bool)),
+        call("attention_pool", closed, w, np.array([[True, True, False]])),
+    ]
 
 
 EXERCISE = Exercise(
@@ -139,6 +145,12 @@ EXERCISE = Exercise(
         Mistake("no-shift", "The exponentials overflow: subtract each row's maximum.", "cs231n.github.io#277", "large"),
         Mistake(
             "batch-maximum", "The maximum is that of the whole batch: take each text's own.", "crysx_nn#7", "large"
+        ),
+        Mistake(
+            "closed-maximum",
+            "The maximum is taken over closed positions too: far below a closed one, the open ones all become 0.",
+            "softmax(e) * mask, divided by its sum",
+            "large",
         ),
         Mistake(
             "empty-nan", "A text without open positions gives NaN (0/0): it gives zeros.", "0/0 left alone", "empty"

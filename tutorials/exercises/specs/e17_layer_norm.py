@@ -12,7 +12,7 @@ from tutorials.exercises.specs.numbers import array, normal, size
 def wrong(m):
     def layer_norm(x, gamma, beta, eps):
         axis = 0 if "batch-axis" in m else None if "over-everything" in m else 1
-        keep = {"axis": axis, "keepdims": True}
+        keep = {"axis": axis, "keepdims": "no-keepdims" not in m}
         mean, var = x.mean(**keep), x.var(**keep, ddof=1 if "unbiased" in m else 0)
         if "mean-not-subtracted" in m:
             mean = 0
@@ -66,6 +66,12 @@ EXERCISE = Exercise(
     mistakes=[
         Mistake("batch-axis", "The statistics run over the batch: that is batch norm. Use axis 1.", "axis=0", "draws"),
         Mistake("over-everything", "One mean and variance serve the whole batch.", "x.mean() without axis", "draws"),
+        Mistake(
+            "no-keepdims",
+            "keepdims=True is missing: a square batch gets the statistics of other rows, other batches raise an error.",
+            "lesson 0: x / x.sum(axis=1)",
+            "draws",
+        ),
         Mistake("unbiased", "The variance is divided by C - 1: divide by C.", "ddof=1, torch.var's default", "draws"),
         Mistake("mean-not-subtracted", "The mean is not subtracted: that is near RMS norm.", "a term lost", "draws"),
         Mistake("eps-outside", "eps is added to the deviation: it belongs under the root.", "as in Adam", "draws"),

@@ -13,8 +13,9 @@ from tutorials.exercises.worker import Call
 
 HEAD = '''"""Exercise {number}. Predict, then measure: {title} ({minutes} minutes, {difficulty}).
 
-First work out every prediction on paper, from the numbers in its docstring, and write it in. Then write the functions
-that measure, and run the check: where the two differ, find out why. Students have different numbers.
+First work out every prediction on paper, from the numbers in its docstring, and write it in: four decimals are enough.
+Then write the functions that measure, and run the check: where the two differ, find out why. Students have different
+numbers.
 {given}Check with: python -m tutorials.exercises check {number}
 """
 
