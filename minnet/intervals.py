@@ -148,7 +148,8 @@ def class_shares(
     "counted": the share of predictions. "mean_probability": the mean of the probabilities. "corrected": the adjusted
     count (Forman, Quantifying counts and costs via classification, 2008), left out where there is no validation
     matrix (None). Each has "shares" (K,) and "intervals" (K, 2); the examples count as a sample of a larger source,
-    and the validation matrix as measured, not exact.
+    and the validation matrix as measured, not exact: drawn anew from what was seen, so that mistakes that few
+    validation examples did not show leave the intervals too narrow.
 
     With R_ij = P(predicted j | true i), estimated from the rows of the validation confusion matrix, and true shares
     s, the predictions come out as c = R' s. So s is what brings R' s closest to the counted c, by least squares

@@ -244,6 +244,8 @@ def _predict_csv(run: Run, args: argparse.Namespace) -> None:
     confusion = _validation_confusion(_config(Path(args.folder)), len(run.classes))
     shares = metrics.class_shares(probabilities[said], confusion)
     print(metrics.shares_table(shares, run.classes, sys.stdout))
+    if confusion is not None and (why := too_little(confusion)):
+        print(f"(the corrected intervals are narrower than can be known: {why})")
     if "corrected" not in shares:
         print("(not corrected: the run's folder has no validation confusion matrix with every class in it)")
 

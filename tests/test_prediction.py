@@ -226,7 +226,13 @@ def test_the_shares_of_a_csv_by_hand(runs, here):
     Path("config.json").write_text(json.dumps({"validation_confusion": confusion}))
     said = predict(here, "--csv", "mine.csv", "--text", "Comment", "--out", "second.csv")
     assert "corrected by validation" in said.out and "not corrected" not in said.out
-    assert [row[2] for row in shares_of(said).values()] == [50.0, 25.0, 25.0]
+    assert [row[2] for row in shares_of(said).values()] == [50.0, 25.0, 25.0] and "narrower" not in said.out
+    Path("config.json").write_text(json.dumps({"validation_confusion": np.diag([20, 20, 20]).tolist()}))
+    unshown = predict(here, "--csv", "mine.csv", "--text", "Comment", "--out", "unshown.csv")
+    assert (
+        "(the corrected intervals are narrower than can be known: all 60 validation examples are right" in unshown.out
+    )
+    Path("config.json").write_text(json.dumps({"validation_confusion": confusion}))
     Path("here.ckpt").write_bytes(Path("best.ckpt").read_bytes())
     again = predict("here.ckpt", "--csv", "mine.csv", "--text", "Comment", "--out", "third.csv")
     assert again.out == said.out.replace("second.csv", "third.csv")  # its folder's, too

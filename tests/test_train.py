@@ -408,6 +408,12 @@ def test_pictures_of_any_one_size_are_learned_from_or_told_in_one_line(elsewhere
         )
 
 
+def test_a_table_without_names_of_columns_lists_them(elsewhere):
+    Path("t.csv").write_text("id;Text;Mood\n1;fine;a\n")
+    for flags in ([], ["--text", "Text"]):
+        refused(call(train.main, "csv", "t.csv", *flags), "Add --text and --label, each with one of: id, Text, Mood")
+
+
 def test_folders_that_do_not_do(elsewhere):
     refused(call(train.main, "images", "nowhere"), "there is no folder nowhere")
     Path("flat").mkdir()
@@ -437,7 +443,7 @@ FLAGS = {
     "a path too many": (["digits", "here"], "takes no path"),
     "no path": (["csv"], "which file?"),
     "no folder": (["images"], "which folder?"),
-    "no columns": (["csv", "x.csv"], "--text COLUMN --label COLUMN"),
+    "no table": (["csv", "x.csv"], "there is no file x.csv"),
     "limit": (["digits", "--limit", "-3"], "limit must be a positive number"),
     "limit of nothing": (["digits", "--limit", "0"], "limit must be a positive number"),
     "validation": (["digits", "--validation", "1.5"], "validation must be a count"),

@@ -58,6 +58,11 @@ def place_of(source: Source, data: Path) -> Path | None:
         return None
 
 
+def _giver(source: Source) -> str:
+    """What brings a dataset that is not fetched."""
+    return "minnet" if source.files else "scikit-learn"
+
+
 def list_datasets(args: argparse.Namespace) -> int:
     """Prints every dataset with its licence and size, and where it is."""
     data = data_folder(args.folder)
@@ -84,7 +89,7 @@ def verify_dataset(args: argparse.Namespace) -> int:
     """Prints each file's verdict; the exit code is 1 when one is not the official file."""
     source, data = SOURCES[args.name], data_folder(args.folder)
     if not any(source.files.values()):
-        print(f"{source.name}: nothing to verify, it comes with {'scikit-learn' if not source.files else 'minnet'}")
+        print(f"{source.name}: nothing to verify, it comes with {_giver(source)}")
         return 0
     place = find(source, data)
     verdicts = verify(source, place)
@@ -124,6 +129,8 @@ def share_datasets(args: argparse.Namespace) -> int:
     for name in args.names:
         if name not in SOURCES:
             raise unknown(name)
+        if not any(SOURCES[name].files.values()):
+            raise ValueError(f"{name} comes with {_giver(SOURCES[name])}: there is nothing to share")
     files: dict[str, Path] = {}
     for source in SOURCES.values():
         place = place_of(source, data) if any(source.files.values()) else None

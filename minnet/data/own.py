@@ -19,6 +19,7 @@ from minnet.formatting import some
 NO_LABEL = frozenset(["", "nan", "na", "n/a", "#n/a", "null"])
 SPLIT_NAMES = frozenset(["train", "training", "test", "testing", "val", "valid", "validation", "dev"])
 GREY = frozenset(["1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "F"])  # PIL's modes without colour
+PICTURES = frozenset([".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff"])
 FEWEST = 3  # examples of a class: one for each split
 
 
@@ -183,6 +184,10 @@ def classes_in(folder: Path) -> dict[Path, list[Path]]:
             f"{len(deep)} of the {len(kinds)} classes in {folder} have no pictures but in folders below them, such as "
             f"{inside[deep[0]][0].parent}: where those are the classes, give the folder right above them",
             stacklevel=3,
+        )
+    if loose := sorted(path.name for path in folder.iterdir() if visible(path) and path.suffix.lower() in PICTURES):
+        warnings.warn(
+            f"pictures beside the classes' folders have no class and are left out: {some(loose)}", stacklevel=3
         )
     return {kind: inside[kind] for kind in kinds}
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from minnet.formatting import one_line
+
 CONTROL = re.compile("[\0-\x08\x0e-\x1f]")  # characters that a guess at the encoding should not bring out
 DELIMITERS = (",", ";", "\t", "|")
 GUESSES = ("gb18030", "cp1252", "latin-1")  # encodings that nothing in a file proves
@@ -94,16 +96,28 @@ def table_of(
     if delimiter is not None and len(delimiter) != 1:
         raise ValueError(f"a delimiter is one character, as in ',' or ';', got {delimiter!r}")
     longest = csv.field_size_limit(max(csv.field_size_limit(), len(content) + 1))
+    delimiter = delimiter or likely_delimiter(content, wanted)
     try:
-        lines = records(content, delimiter or likely_delimiter(content, wanted))
+        lines = records(content, delimiter)
     except csv.Error as error:
-        raise ValueError(f"{path}, {error}: a quote inside a quoted text must be doubled") from None
+        ended = "unexpected end" in str(error)
+        cure = "the quote opened there is never closed" if ended else "a quote inside a quoted text must be doubled"
+        raise ValueError(f"{path}, {error}: {cure}") from None
     finally:
         csv.field_size_limit(longest)
     if not lines:
         raise ValueError(f"{path} is empty")
     header = cleaned(lines[0][1])
     for number, row in lines[1:]:
+        for field in row:
+            inner = field.splitlines()[1:-1]
+            alike = sum(line.count(delimiter) == len(header) - 1 > 0 for line in inner)
+            if alike > 2 and alike > 0.8 * len(inner):
+                warnings.warn(
+                    f"{path}, line {number}: one text runs over {len(inner) + 2:,} lines that look like rows "
+                    f"({one_line(field, 60)!r}): is a quote there by accident?",
+                    stacklevel=3,
+                )
         if len(row) > len(header) and any(field.strip() for field in row[len(header) :]):
             raise ValueError(
                 f"{path}, line {number}: {len(row)} fields, but the header has {len(header)}: a text that holds the "
@@ -123,16 +137,25 @@ def likely_delimiter(content: str, wanted: tuple[str, str]) -> str:
 
 
 def records(content: str, delimiter: str) -> list[tuple[int, list[str]]]:
-    """Every record that is not blank, with the number of its last line. Raises csv.Error that names the line."""
+    """Every record that is not blank, with the number of its first line. Raises csv.Error that names the line."""
     reader = csv.reader(io.StringIO(content, newline=""), delimiter=delimiter, strict=True)
+    found, begins = [], 1
     try:
-        found = [(reader.line_num, row) for row in reader]
+        for row in reader:
+            found.append((begins, row))
+            begins = reader.line_num + 1
     except csv.Error as error:
         if delimiter != "\t":
-            raise csv.Error(f"line {reader.line_num}: {error}") from None
+            raise csv.Error(f"line {begins}: {error}") from None
         lines = re.split(r"\r\n?|\n", content)  # tables with tabs often know no quotes, and may hold U+2028
         found = [(number, line.split("\t")) for number, line in enumerate(lines, 1)]
     return [(number, row) for number, row in found if any(field.strip() for field in row)]
+
+
+def header_of(path: Path, encoding: str | None) -> list[str]:
+    """The names of a table's columns, as they stand in its first line."""
+    content, _ = decoded(path, encoding)
+    return table_of(path, content.lstrip("\r\n").split("\n")[0], ("", ""))[0]
 
 
 def cleaned(header: list[str]) -> list[str]:

@@ -81,6 +81,9 @@ def test_unknown_names_are_refused(run, capsys):
     assert "invalid choice: 'mnist'" in capsys.readouterr().err
     with pytest.raises(ValueError, match="unknown dataset 'mnist'"):
         run("share", "mnist")
+    for name, giver in (("comments", "minnet"), ("digits", "scikit-learn")):
+        with pytest.raises(ValueError, match=f"{name} comes with {giver}: there is nothing to share"):
+            run("share", name)
 
 
 def test_only_verified_datasets_are_shared(run, toy, capsys):

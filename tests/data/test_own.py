@@ -4,6 +4,7 @@ import csv
 import io
 import os
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from PIL import Image
 
 from minnet.data import load_csv, load_images
 from minnet.data.dataset import Split, divided_by_class
-from minnet.data.tables import candidates, decoded, table_of
+from minnet.data.tables import candidates, decoded, header_of, table_of
 from tests.drawing import steady
 
 
@@ -205,6 +206,21 @@ def test_validation_test_limit_and_seed(tmp_path):
         load_csv(path, "review", "mood", test=2)
 
 
+def test_a_lone_quote_that_swallows_rows_is_named(tmp_path):
+    rows = [f"text {number},{'ab'[number % 2]}" for number in range(30)]
+    rows[4], rows[9] = '"' + rows[4], rows[9].replace(",", '",')
+    with pytest.warns(UserWarning, match=r"reviews\.csv, line 6: one text runs over 6 lines .*'text 4.*by accident\?"):
+        load_csv(written(tmp_path, "\n".join(["text,label", *rows])), "text", "label")
+    verses = '"one, two\nthree\n\nfour, five\nsix\nseven"'  # a comma in some of its lines
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        load_csv(written(tmp_path, "\n".join(["text,label", *rows[10:], f"{verses},a"])), "text", "label")
+
+
+def test_the_columns_of_a_table(tmp_path):
+    assert header_of(written(tmp_path, "\n id ;Text;\u00e9\n1;2;3\n", "cp1252"), "cp1252") == ["id", "Text", "\u00e9"]
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -216,7 +232,8 @@ def test_validation_test_limit_and_seed(tmp_path):
         (b"text,label\n,a\nb,\n", "has no row with both"),
         (b"hello\nworld\n", "has no column 'text': its first line names hello"),
         (b"text,label\nfine, really,a\n", "line 2: 3 fields, but the header has 2: a text that holds the delimiter"),
-        (b'text,label\n"never closed,a\nb,c\n', "line 3: unexpected end of data: a quote inside"),
+        (b'text,label\n"never closed,a\nb,c\n', "line 2: unexpected end of data: the quote opened there is never"),
+        (b'text,label\n"two\nlines",a\n"one" two,a\n', "line 4: .*a quote inside a quoted text must be doubled"),
         (b'text,label\n"one" two,a\n', "line 2: .*a quote inside a quoted text must be doubled"),
         (b"text,label\na,x\nb,x\nc,x\n", "has only the class 'x'"),
         (
@@ -329,6 +346,14 @@ def test_hidden_files_are_passed_over_and_broken_ones_listed_in_one_warning(tmp_
     assert all(name in message for name in ("notes.txt", "cut.png", "empty.jpg")) and "\n" not in message
     assert again.fingerprint == dataset.fingerprint
     assert again.source == f"{folder} (each picture's middle, resized to 32 x 32 pixels; 3 of 23 files left out)"
+
+
+def test_pictures_beside_the_classes_are_named(tmp_path):
+    folder = gallery(tmp_path / "pets")
+    Image.new("RGB", (5, 5)).save(folder / "loose.PNG")
+    (folder / "notes.txt").write_text("mine")
+    with pytest.warns(UserWarning, match=r"beside the classes' folders have no class and are left out: loose\.PNG$"):
+        assert len(load_images(folder).classes) == 2
 
 
 def test_pictures_in_folders_inside_a_class_count(tmp_path):
