@@ -58,6 +58,48 @@ def test_every_number_is_right(layers, examples):
             assert np.allclose(found[f"dh{i}"], found[f"dz{i + 1}"] @ W[i + 1].T)
 
 
+def by_hand(found, depth):
+    """Every number, calculated as the page says: five decimals on the way, softmax of scores less their largest."""
+    W, b = ({i: found[f"{name}{i}"] for i in range(1, depth + 1)} for name in "Wb")
+    t, rate = found["truth t"], found["learning rate η"].item()
+
+    def forward():
+        h = found["x"]
+        for i in W:
+            z[i] = np.round(h @ W[i] + b[i], 5)
+            inner[i], h = h, np.maximum(0, z[i])
+        e = np.round(np.exp(z[depth] - z[depth].max(axis=1, keepdims=True)), 5)
+        p = np.round(e / e.sum(axis=1, keepdims=True), 5)
+        return p, np.round(-np.log(p[t == 1]), 5).mean()
+
+    z, inner, done = {}, {}, {}
+    done["p"], done["loss L"] = forward()
+    d = np.round((done["p"] - t) / len(t), 5)
+    for i in range(depth, 0, -1):
+        done |= {f"z{i}": z[i], f"dz{i}": d, f"dW{i}": np.round(inner[i].T @ d, 5), f"db{i}": d.sum(axis=0)}
+        if i > 1:
+            done[f"h{i - 1}"], done[f"dh{i - 1}"] = inner[i], np.round(d @ W[i].T, 5)
+            d = done[f"dh{i - 1}"] * (z[i - 1] > 0)
+    for i in W:
+        W[i], b[i] = (np.round(v[i] - rate * done[f"d{name}{i}"], 5) for name, v in (("W", W), ("b", b)))
+        done |= {f"new W{i}": W[i], f"new b{i}": b[i]}
+    return {**done, "new loss": forward()[1]}
+
+
+@pytest.mark.parametrize("layers", SHAPES[:3], ids=str)
+@pytest.mark.parametrize("examples", [1, 3])
+def test_who_calculates_as_the_page_says_comes_to_its_numbers(layers, examples):
+    for seed in range(31):
+        items = worksheet.calculate(layers, seed, examples)
+        done = by_hand(by_name(items), len(layers) - 1)
+        assert set(done) == {item.name for item in items if item.section != "Given"}
+        for item in items:
+            if item.section != "Given":
+                away = np.abs(np.round(done[item.name], 3) - np.round(item.values, 3)).max()
+                assert away < 0.0015, (seed, item.name)  # one unit of the last digit
+    assert "Keep five decimals on the way, write three" in worksheet.render(items, "t", solved=False)
+
+
 def test_a_seed_is_a_sheet():
     one, again, other = (worksheet.calculate([2, 3, 2], seed) for seed in (7, 7, 8))
     assert all(np.array_equal(a.values, b.values) for a, b in zip(one, again, strict=True))
