@@ -6,10 +6,13 @@ caption: one or two sentences with the numbers that the figure shows, and its te
 
 from __future__ import annotations
 
+import bisect
 import functools
 import io
 import itertools
+import re
 import unicodedata
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, ParamSpec
@@ -110,7 +113,10 @@ def write(figure: Figure, x: float, y: float, text: str, **style: Any) -> None:
 
 
 def shown(text: str, width: int | None = None) -> str:
-    """`text` on one line, with "□" for each character that the fonts lack (emoji, often Chinese), so none warns."""
+    """`text` on one line, with "□" for each character that the fonts lack (emoji, often Chinese).
+
+    Of letters (what can be mended) one warning is given, and none by matplotlib.
+    """
     known = _characters()
     kept: list[str] = []
     for character in one_line(text):
@@ -118,21 +124,41 @@ def shown(text: str, width: int | None = None) -> str:
             kept.append(character)
         elif unicodedata.category(character) not in ("Mn", "Me", "Cf", "Sk") and character not in "\ufe0f":
             kept.append("□")
+            if unicodedata.category(character).startswith("L"):
+                _warn_of_boxes()
     return one_line("".join(kept), width)
 
 
-def names(classes: Sequence[str], room: float, size: float) -> list[str]:
-    """Class names as a figure shows them, at most `room` inches wide at `size` points."""
-    return [fitted(name, room, size) for name in classes]
+def names(classes: Sequence[str], room: float, size: float, weight: str = "normal") -> list[str]:
+    """Class names as a figure shows them, at most `room` inches wide at `size` points.
+
+    They are cut at the end; where that makes some of them alike, at their common beginning, or else in the middle.
+    """
+    whole = [shown(name) for name in classes]
+    ways = [[fitted(name, room, size, weight) for name in whole]]
+    if len(set(ways[0])) < len(set(whole)):
+        alike = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(min(whole), max(whole), strict=False))
+        common = re.sub(r"[^\W_]+$", "", "".join(first for first, _ in alike))  # up to where a word begins
+        rests = [("…" if common else "") + name[len(common) :] for name in whole]
+        ways.append([fitted(rest, room, size, weight) for rest in rests])
+        ways.append([_without_middle(name, room, size, weight) for name in whole])
+    return max(ways, key=lambda way: len(set(way)))
 
 
-def fitted(text: str, room: float, size: float) -> str:
+def fitted(text: str, room: float, size: float, weight: str = "normal") -> str:
     """The start of `text` that fits into `room` inches, with an ellipsis where something is missing."""
     text = shown(text, 100) or "(empty)"
-    kept = len(text)
-    while kept > 1 and inches(text[:kept] + "…" * (kept < len(text)), size) > room:
-        kept -= max(1, kept // 10)
-    return text if kept == len(text) else text[:kept].rstrip() + "…"
+    if inches(text, size, weight) <= room:
+        return text
+    kept = bisect.bisect_right(range(1, len(text)), room, key=lambda n: inches(text[:n] + "…", size, weight))
+    return text[: max(kept, 1)].rstrip() + "…"
+
+
+def _without_middle(text: str, room: float, size: float, weight: str) -> str:
+    if inches(text, size, weight) <= room:
+        return text or "(empty)"
+    start, end = (fitted(side, room / 2, size, weight) for side in (text, text[::-1]))
+    return start + end.removesuffix("…")[::-1]
 
 
 def wrapped(text: str, room: float, size: float) -> list[str]:
@@ -153,13 +179,13 @@ def wrapped(text: str, room: float, size: float) -> list[str]:
     return [*lines, line]
 
 
-def inches(text: str, size: float) -> float:
+def inches(text: str, size: float, weight: str = "normal") -> float:
     """How wide `text` is at `size` points, measured in the font."""
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import text_to_path
 
     width, _, _ = text_to_path.get_text_width_height_descent(
-        text.replace("$", "S"), FontProperties(family=list(_families()), size=size), False
+        text.replace("$", "S"), FontProperties(family=list(_families()), size=size, weight=weight), False
     )
     return width / 72
 
@@ -227,4 +253,16 @@ def _characters() -> frozenset[int]:
 
     return frozenset(
         point for family in _families() for point in get_font(findfont(FontProperties(family=[family]))).get_charmap()
+    )
+
+
+@functools.cache
+def _warn_of_boxes() -> None:
+    """Once: a report has many figures."""
+    from matplotlib import get_cachedir
+
+    warnings.warn(
+        "the fonts here lack letters of these texts, which figures show as □: for Chinese, Japanese or Korean install "
+        f"e.g. Noto Sans CJK, then delete matplotlib's list of fonts, fontlist-*.json in {get_cachedir()}",
+        stacklevel=3,
     )

@@ -55,7 +55,7 @@ td.value { overflow-wrap: anywhere; }
 blockquote { margin: 0; overflow-wrap: anywhere; white-space: pre-line; }
 .bars { list-style: none; margin: 0; padding: 0; font-size: .85rem; font-variant-numeric: tabular-nums; }
 .bars li { display: grid; grid-template-columns: 7.5rem 1fr 3.2rem; gap: .5rem; align-items: center; }
-.bars .name { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+.bars .name { overflow-wrap: anywhere; line-height: 1.3; }
 .bars .track { display: block; height: .6rem; }
 .bars .fill { display: block; height: 100%; min-width: 1px; background: #c4d3e4; border: 1px solid #1b4f8a; }
 .bars .true .fill { background: #1b4f8a; }
@@ -151,14 +151,13 @@ def card(text: str, label: int, probabilities: np.ndarray, classes: Sequence[str
     """One text, whether it was classified rightly, and its three highest probabilities as bars with digits."""
     said = int(probabilities.argmax())
     right = said == label
-    verdict = f"✓ right: {classes[label]}" if right else f"✗ wrong: truth is {classes[label]}"
+    verdict = f"✓ right: {classes[label]}" if right else f"✗ wrong: says {classes[said]}, truth is {classes[label]}"
     bars = []
     for k in np.argsort(-probabilities, kind="stable")[:3]:
         p = float(probabilities[k])
         kind, true = (' class="true"', " (true)") if k == label else ("", "")
-        name = escape(classes[k])
         bars.append(
-            f'<li{kind}><span class="name" title="{name}">{name}{true}</span><span class="track">'
+            f'<li{kind}><span class="name">{escape(classes[k])}{true}</span><span class="track">'
             f'<span class="fill" style="width:{100 * p:.1f}%"></span></span>'
             f'<span class="digits">{escape(percent(p))}</span></li>'
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minnet.canvas import BLUE, PALE, QUIET, RULE, WIDTH, calm, fitted, names, new, sheet, wrapped
+from minnet.canvas import BLUE, PALE, QUIET, RULE, WIDTH, calm, names, new, sheet, wrapped
 from minnet.formatting import one_line, percent
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def examples(
     height = 0.45 + card * len(lines) + heading * headings + foot
     figure = new(WIDTH, height, title)
     axes = sheet(figure)
-    short = names(classes, 1.35, 7.5)
+    short, named = names(classes, 1.32, 7.5), names(classes, 1.12, 8.5, "bold")
     smooth = "nearest" if max(images.shape[1:3]) <= 16 else "bicubic"
     y = height - 0.45
     for group, part in lines:
@@ -95,7 +95,7 @@ def examples(
             _heading(axes, group, y)
         for column, index in enumerate(part):
             x = 0.08 + column * 2.55
-            _verdict(axes, x, y - 0.13, probabilities[index], labels[index], short)
+            _verdict(axes, x, y - 0.13, probabilities[index], labels[index], named)
             image = images[index].squeeze(-1) if images.shape[3] == 1 else images[index]
             top = y - 0.26
             axes.imshow(
@@ -127,7 +127,7 @@ def text_examples(
 ) -> Figure:
     """Texts beside the bars of their three highest probabilities; otherwise as `examples`."""
     which = grouped(probabilities, labels, which, each=2)
-    short = names(classes, 0.76, 7.5)
+    short, named = names(classes, 0.76, 7.5), names(classes, 1.55, 8.5, "bold")
     lines = {i: wrapped(one_line(texts[i], 290), 5.0, 8.5) for part in which.values() for i in part}
     tall = {i: max(0.3 + 0.155 * len(text), 0.7) for i, text in lines.items()}
     height = 0.45 + 0.3 + sum(0.3 * bool(group) + sum(tall[i] + 0.08 for i in part) for group, part in which.items())
@@ -139,7 +139,7 @@ def text_examples(
             y -= 0.3
             _heading(axes, group, y)
         for i in part:
-            _verdict(axes, 0.08, y - 0.13, probabilities[i], labels[i], short)
+            _verdict(axes, 0.08, y - 0.13, probabilities[i], labels[i], named, both=True)
             axes.text(0.08, y - 0.27, "\n".join(lines[i]), va="top", fontsize=8.5, parse_math=False, linespacing=1.25)
             _bars(axes, 5.3, y - 0.08, 0.57, probabilities[i], labels[i], short, beside=0.8)
             y -= tall[i] + 0.08
@@ -152,10 +152,14 @@ def _threes(indices: np.ndarray) -> list[np.ndarray]:
     return [indices[i : i + 3] for i in range(0, len(indices), 3)]
 
 
-def _verdict(axes: Axes, x: float, y: float, p: np.ndarray, label: int, short: Sequence[str]) -> None:
-    right = p.argmax() == label
-    text = f"{RIGHT}: {short[label]}" if right else f"{WRONG}: truth is {short[label]}"
-    text = fitted(text, 2.2, 8.5)  # bold letters are a little wider, and the next card begins at 2.55
+def _verdict(
+    axes: Axes, x: float, y: float, p: np.ndarray, label: int, named: Sequence[str], both: bool = False
+) -> None:
+    """Right or wrong, and the truth; `both`: what was said as well (beside a picture only its first bar has room)."""
+    said = int(p.argmax())
+    right = said == label
+    says = f"says {named[said]}, " if both else ""
+    text = f"{RIGHT}: {named[label]}" if right else f"{WRONG}: {says}truth is {named[label]}"
     axes.text(x, y, text, va="center", fontsize=8.5, parse_math=False, weight="normal" if right else "bold")
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minnet.canvas import BLUE, INK, PALE, WIDTH, calm, inches, new, panel, sheet, shown
+from minnet.canvas import BLUE, INK, PALE, WIDTH, calm, fitted, inches, names, new, panel, sheet
 from minnet.formatting import count
 
 if TYPE_CHECKING:
@@ -32,10 +32,11 @@ def filters(W: np.ndarray, shape: tuple[int, int, int] | None = None, classes: S
     side = 0.62 if drawn > 10 else 1.1
     below = 0.2 if len(classes) == out else 0.0
     title = "What each class looks for" if len(classes) == out else "First-layer filters"
-    width = max(columns * (side + 0.1) + 0.06, inches(title, 10.5) * 1.15 + 0.2)
+    width = max(columns * (side + 0.1) + 0.06, inches(title, 10.5, "bold") + 0.2)
     height = lines * (side + 0.1 + below) + 0.5
     figure = new(width, height, title)
     axes = sheet(figure)
+    named = names(classes, side, 8.5) if below else []
     for i in range(drawn):
         scale = np.abs(W[..., i]).max() or 1.0
         picture = 0.5 + 0.5 * W[..., i] / scale
@@ -51,8 +52,7 @@ def filters(W: np.ndarray, shape: tuple[int, int, int] | None = None, classes: S
             aspect="auto",
         )
         if below:
-            name = shown(classes[i], 14)
-            axes.text(x + side / 2, y - side - 0.1, name, ha="center", va="center", fontsize=8.5, parse_math=False)
+            axes.text(x + side / 2, y - side - 0.1, named[i], ha="center", va="center", fontsize=8.5, parse_math=False)
     axes.set(xlim=(0, width), ylim=(0, height))
     weak = int((norms < 0.1 * np.median(norms)).sum())
     more = f" (the first {drawn} are shown)" if drawn < out else ""
@@ -81,35 +81,46 @@ def telling_words(words: Sequence[str], weights: np.ndarray, classes: Sequence[s
     block = 0.42 + 0.2 * top
     figure = new(WIDTH, 0.55 + lines * (block + 0.1), "The words that speak most for each class")
     width = (WIDTH - 0.1) / columns
+    aside = 0.42 * width  # for the words
+    headings = names([classes[k] for k in drawn], width - aside - 0.1, 9, "bold")
     furthest = float(evidence.max()) or 1.0
     for k in drawn:
         left = 0.05 + (k % columns) * width
         bottom = figure.get_size_inches()[1] - 0.4 - (k // columns + 1) * (block + 0.1) + 0.1
-        axes = panel(figure, left + 0.95, bottom, width - 1.5, block - 0.3)
+        axes = panel(figure, left + aside, bottom, width - aside - 0.55, block - 0.3)
         values = evidence[best[k], k]
         rows = top - 1 - np.arange(len(values))
         axes.barh(rows, values, height=0.68, color=PALE, edgecolor=BLUE, linewidth=0.8)
         for row, value in zip(rows.tolist(), values.tolist(), strict=True):
             axes.text(value + 0.03 * furthest, row, f"{value:+.2f}", va="center", fontsize=8)
         axes.set(xlim=(0, furthest), ylim=(-0.5, top - 0.5), xticks=[])
-        axes.set_yticks(rows, labels=[shown(words[i], 15) for i in best[k]], parse_math=False)
+        axes.set_yticks(rows, labels=[fitted(words[i], aside - 0.1, 8.5) for i in best[k]], parse_math=False)
         axes.tick_params(axis="y", length=0, labelcolor=INK, labelsize=8.5)
         axes.spines["bottom"].set_visible(False)
         axes.spines["left"].set_bounds(top - 0.5 - len(values), top - 0.5)
-        axes.set_title(shown(classes[k], 22), fontsize=9, weight="bold", loc="left", parse_math=False)
+        axes.set_title(headings[k], fontsize=9, weight="bold", loc="left", parse_math=False)
     said = [f"{classes[k]}: " + ", ".join(f"“{words[i]}” ({evidence[i, k]:+.2f})" for i in best[k][:3]) for k in drawn]
     more = f" The first {len(drawn)} of {len(classes)} classes." if len(drawn) < len(classes) else ""
     figure.set_label(
         f"Most telling for {'; for '.join(said)}.{more} Numbers are weights less their mean over the classes: "
         "times the word's value in a text, what it adds to the class's score. Where one word or piece holds another, "
-        "the stronger stands for both."
-        + (
-            " In angles: a lexicon's ratings of the words."
-            if any(words[i].startswith("<") and words[i].endswith(">") for k in drawn for i in best[k])
-            else ""
-        )
+        "the stronger stands for both." + _notation([words[i] for k in drawn for i in best[k]])
     )
     return figure
+
+
+def _notation(words: Sequence[str]) -> str:
+    """What Ngrams writes these features with, in words."""
+
+    def between(first: str, last: str) -> bool:
+        return any(len(word) > 2 and word.startswith(first) and word.endswith(last) for word in words)
+
+    negated = [token for word in words for token in word.split(" ") if token.startswith("not_")][:1]
+    return (
+        " Between bars: a piece of a word, with the spaces around it." * between("|", "|")
+        + "".join(f" {token}: “{token[4:]}” after a not or the like." for token in negated)
+        + " In angles: a lexicon's ratings of the words." * between("<", ">")
+    )
 
 
 def _strongest(words: Sequence[str], evidence: np.ndarray, top: int) -> np.ndarray:

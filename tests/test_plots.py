@@ -159,10 +159,37 @@ def test_text_that_the_fonts_lack_becomes_boxes_and_dollars_stay_dollars():
     assert not any(label.get_parse_math() for label in figure.axes[0].get_yticklabels())
 
 
+def test_letters_that_the_fonts_lack_are_spoken_of_once(monkeypatch):
+    monkeypatch.setattr(canvas, "_characters", lambda: frozenset(range(128)))
+    canvas._warn_of_boxes.cache_clear()
+    canvas.shown("no letter: 😀")
+    with pytest.warns(UserWarning, match="install e.g. Noto Sans CJK") as warned:
+        assert [canvas.shown("猫"), canvas.shown("狗 и пёс")] == ["□", "□ □ □□□"]
+    assert len(warned) == 1 and "\n" not in str(warned[0].message)
+
+
+@pytest.mark.parametrize(
+    ("classes", "room", "expected"),
+    [
+        (["cat", "dog"], 1.0, ["cat", "dog"]),
+        (["negative remarks", "positive remarks"], 0.8, ["negative re…", "positive re…"]),
+        (["class number 1 of many", "class number 12 of many"], 0.6, ["…1 of m…", "…12 of…"]),
+        (["team_10", "team_12", "team_123"], 0.38, ["…10", "…12", "…123"]),
+        (["red apple, ripe", "red apple, raw", "pear, ripe"], 0.7, ["red…ripe", "red…raw", "pear, ripe"]),
+        (["long and the same"] * 2, 0.6, ["long and…"] * 2),
+        ([""], 1.0, ["(empty)"]),
+    ],
+)
+def test_names_are_shortened_where_they_do_not_differ(classes, room, expected):
+    assert canvas.names(classes, room, 8) == expected
+    assert all(canvas.inches(name, 8) <= room for name in expected)
+
+
 def test_text_is_fitted_and_wrapped_to_the_room_it_has():
     assert canvas.fitted("dog", 1.0, 8) == "dog"
     cut = canvas.fitted("W" * 80, 1.0, 8)
-    assert cut.endswith("…") and 0.7 < canvas.inches(cut, 8) <= 1.0
+    assert cut.endswith("…") and canvas.inches(cut, 8) <= 1.0 < canvas.inches("W" + cut, 8)
+    assert canvas.fitted("W" * 80, 1.0, 8, "bold").count("W") < cut.count("W")
     assert canvas.fitted("", 1.0, 8) == "(empty)"
     text = "one two three " + "W" * 50 + " four"
     lines = canvas.wrapped(text, 1.5, 8)
@@ -174,16 +201,86 @@ def words_of(figure):
     return [text.get_text() for text in figure.findobj(Text)]
 
 
+MANY = [f"class number {i} with a long label and then some" for i in range(50)]
+RUSSIAN = [f"{a} {b}" for a in ("понедельник", "доставка", "они") for b in ("понедельник", "сегодня", "мы")]
+
+
+@pytest.mark.parametrize("name", ["telling_words", "templates", "examples", "text_examples", "confusion_matrix"])
+def test_long_words_and_names_stay_inside_the_figure_and_apart(name):
+    if name == "telling_words":
+        figure = plots.telling_words(RUSSIAN, np.random.default_rng(0).normal(size=(9, 50)), MANY)
+    else:
+        figure = every_figure(50, 200, MANY)[name]()
+    figure.draw_without_rendering()
+    written = [text for text in figure.findobj(Text) if text.get_text().strip()]
+    for text in written:
+        box = text.get_window_extent()
+        assert figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1, text
+    assert not any(text.get_text().endswith(("numbe…", "number…")) for text in written)
+
+
+def test_headings_of_columns_do_not_run_into_each_other():
+    figure = plots.telling_words(RUSSIAN, np.random.default_rng(0).normal(size=(9, 9)), ["W" * 30] * 9)
+    figure.draw_without_rendering()
+    ends = [axes._left_title.get_window_extent().x1 for axes in figure.axes]
+    starts = [min(label.get_window_extent().x0 for label in axes.get_yticklabels()) for axes in figure.axes]
+    assert all(end <= start for end, start in zip(ends[:2], starts[1:3], strict=True))
+
+
+def test_the_caption_explains_how_features_are_written():
+    weights = np.array([[3.0, 0], [2, 0], [0, 1]])
+    caption = plots.telling_words(["|nic|", "not_up it", "up"], weights, ["bad", "good"]).get_label()
+    assert "Between bars: a piece of a word, with the spaces around it. not_up: “up” after a not" in caption
+    caption = plots.telling_words(["nice", "|", "up"], weights, ["bad", "good"]).get_label()
+    assert "Between bars" not in caption and "after a not" not in caption
+
+
+def test_above_forty_classes_no_frame_is_spoken_of_and_the_commonest_mistake_is_labelled():
+    counts = np.diag(np.full(50, 9))
+    counts[11, 3] = 2
+    classes = [f"c{i}" for i in range(50)]
+    figure = plots.confusion_matrix(counts, classes)
+    axes = figure.axes[0]
+    rows, columns = (
+        [label.get_text() for label in labels] for labels in (axes.get_yticklabels(), axes.get_xticklabels())
+    )
+    assert "c11" in rows and not {"c10", "c12"} & set(rows) and "c3" in columns and "c8" in rows
+    assert "framed" not in figure.get_label() and not axes.patches
+    assert len(plots.confusion_matrix(counts[:40, :40], classes[:40]).axes[0].patches) == 40
+    assert "framed" in plots.confusion_matrix(counts[:40, :40], classes[:40]).get_label()
+
+
+@pytest.mark.parametrize(
+    ("often", "title", "caption"),
+    [
+        ((1, 1, 1), "3 mistakes, no two of them alike", "once each: cat taken for dog, dog taken for owl, owl taken"),
+        (
+            (2, 2, 1),
+            "5 mistakes, none more often than twice",
+            "mistakes, twice each: cat taken for dog, dog taken for owl.",
+        ),
+        ((7, 7, 0), "14 mistakes, none more often than 7 times", "The commonest mistakes, 7 times each: cat taken"),
+        ((2, 1, 1), "Most often, cat is taken for dog", "The commonest mistake: cat taken for dog, 2 of 12 (17 %)."),
+        ((0, 0, 0), "No confusion at all", "Every one of 30 examples is right."),
+    ],
+)
+def test_no_mistake_is_called_the_commonest_where_others_are_as_common(often, title, caption):
+    counts = np.diag([10, 10, 10])
+    counts[0, 1], counts[1, 2], counts[2, 0] = often
+    figure = plots.confusion_matrix(counts, CLASSES)
+    assert title in words_of(figure) and caption in figure.get_label()
+
+
 def test_probabilities_stand_as_digits_and_right_and_wrong_as_words_and_signs():
     p = np.array([[0.7, 0.2, 0.1], [0.25, 0.6, 0.15]])
     images = np.zeros((2, 8, 8, 1), np.uint8)
-    for figure in (
-        plots.examples(images, np.array([0, 2]), p, CLASSES),
-        plots.text_examples(["one", "two"], np.array([0, 2]), p, CLASSES),
+    for figure, verdict in (
+        (plots.examples(images, np.array([0, 2]), p, CLASSES), "truth is owl"),
+        (plots.text_examples(["one", "two"], np.array([0, 2]), p, CLASSES), "says dog, truth is owl"),
     ):
         words = words_of(figure)
         assert {"70 %", "20 %", "10 %", "60 %", "25 %", "15 %"} <= set(words)
-        assert "✓ right: cat" in words and "✗ wrong: truth is owl" in words
+        assert "✓ right: cat" in words and f"✗ wrong: {verdict}" in words
         assert "dog instead of owl (60 %)" in figure.get_label() and "cat (70 %)" in figure.get_label()
 
 

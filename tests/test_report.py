@@ -206,10 +206,19 @@ def test_results_stand_in_the_page_as_they_were_measured(written):
 def test_text_examples_are_text_with_digits_words_and_signs(written):
     read = Reader((written["texts"] / "report.html").read_text("utf-8"))
     text = "".join(read.text)
-    assert "✓ right:" in text and "✗ wrong: truth is" in text and "(true)" in text
+    assert "✓ right:" in text and "(true)" in text
+    assert any(f"✗ wrong: says {a}, truth is {b}" in text for a in HOSTILE for b in HOSTILE if a != b)
     widths = [a["style"] for a in read.all("span") if a.get("class") == "fill"]
     digits = [a for a in read.all("span") if a.get("class") == "digits"]
     assert len(widths) == len(digits) >= 3 * 10
+
+
+def test_long_names_beside_bars_are_shown_whole():
+    classes = [f"class number {i} with a long label" for i in range(3)]
+    html = page.card("text", 1, np.array([0.5, 0.3, 0.2]), classes)
+    assert all(f'<span class="name">{name}' in html for name in classes) and "label (true)</span>" in html
+    rule = re.search(r"\.bars \.name \{(.*?)\}", page.CSS)[1]
+    assert "overflow-wrap" in rule and "ellipsis" not in rule and "nowrap" not in rule
 
 
 def test_weights_of_a_hidden_layer_tell_nothing_about_classes_and_are_left_out(tmp_path):
