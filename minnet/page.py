@@ -53,7 +53,8 @@ td.value { overflow-wrap: anywhere; }
 .verdict { margin: 0 0 .15rem; font-size: .925rem; }
 .wrong { font-weight: 700; }
 blockquote { margin: 0; overflow-wrap: anywhere; white-space: pre-line; }
-.bars { list-style: none; margin: 0; padding: 0; font-size: .85rem; font-variant-numeric: tabular-nums; }
+.bars { display: grid; align-content: start; gap: .25rem; list-style: none; margin: 0; padding: 0; font-size: .85rem;
+  font-variant-numeric: tabular-nums; }
 .bars li { display: grid; grid-template-columns: 7.5rem 1fr 3.2rem; gap: .5rem; align-items: center; }
 .bars .name { overflow-wrap: anywhere; line-height: 1.3; }
 .bars .track { display: block; height: .6rem; }
