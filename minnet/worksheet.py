@@ -149,8 +149,8 @@ def render(items: list[Item], title: str, solved: bool) -> str:
     lead = [
         "One forward pass, one backward pass and one update, number by number.",
         "ReLU, max(0, z), stands between the layers; softmax and cross-entropy at the end. Keep five decimals on the "
-        "way, write three; before softmax, subtract each row's largest score from the row: p stays the same. W has a row "
-        "for each input and a column for each output; one example is one row. In Wᵀ the rows have become columns.",
+        "way, write three; before softmax, subtract each row's largest score from the row: p stays the same. W has a "
+        "row for each input and a column for each output; one example is one row. In Wᵀ the rows have become columns.",
     ]
     if not solved:
         lead.append("Name " + 32 * "_" + " Date " + 14 * "_")
