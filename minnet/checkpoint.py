@@ -181,6 +181,11 @@ def os_error(error: OSError, message: str) -> OSError:
 # -- models ----------------------------------------------------------------------------------------------------
 
 
+def below(prefix: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The arrays whose names begin with `prefix`, by the rest of their names."""
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+
+
 def model_to(model: Layer) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """(arrays, header) of a model: its parameters and buffers as "model/0.W", ...; its description and dtype."""
     arrays = {f"model/{place}": array for place, array in _arrays_of(model).items()}
@@ -211,8 +216,7 @@ def load_model(model: Layer, arrays: dict[str, np.ndarray]) -> None:
 
     Raises ValueError naming what is missing, unexpected or of another shape or dtype, before anything is written.
     """
-    prefix = "model/"
-    found = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+    found = below("model/", arrays)
     expected = _arrays_of(model)
     problems = [f"'{place}' is missing" for place in expected.keys() - found.keys()]
     problems += [f"'{place[:80]}' is unexpected" for place in found.keys() - expected.keys()]

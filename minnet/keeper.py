@@ -95,9 +95,9 @@ class Keeper:
 
     def restore(self) -> Progress:
         """How far the interrupted run in the folder had come; model, optimizer and history are as they were then."""
-        path = Path() if self.folder is None else self.folder / "last.ckpt"
         if self.folder is None:
             raise ValueError("nothing to resume: name the folder of the interrupted run")
+        path = self.folder / "last.ckpt"
         if not path.exists():
             raise FileNotFoundError(f"nothing to resume: {self.folder} has no last.ckpt. Start without resume.")
         arrays, header = checkpoint.load(path)
@@ -112,10 +112,8 @@ class Keeper:
             raise ValueError(
                 f"cannot resume {self.folder}: {some(changed, '; ')}. Use the data and settings of that run."
             )
-        prefix = "optimizer/"
-        flat = {key[len(prefix) :]: array for key, array in arrays.items() if key.startswith(prefix)}
         best = checkpoint.load(self.folder / "best.ckpt")[0] if state.best_epoch else None
-        self.optimizer.load_state_arrays(flat)
+        self.optimizer.load_state_arrays(checkpoint.below("optimizer/", arrays))
         if best is not None:
             self._set_weights(best)  # makes sure that they fit
             self.best = {key: best[key] for key in self._weights()}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minnet.canvas import BLUE, PALE, QUIET, RULE, WIDTH, calm, names, new, sheet, wrapped
-from minnet.formatting import one_line, percent
+from minnet.formatting import one_line, percent, some
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -213,11 +213,10 @@ def _caption(
         if len(indices) == 0:
             continue
         said = []
-        for i in indices[:3]:
+        for i in indices:
             k = int(probabilities[i].argmax())
             truth = "" if k == labels[i] else f" instead of {classes[labels[i]]}"
             said.append(f"{classes[k]}{truth} ({percent(float(probabilities[i, k]))})")
-        more = f" and {len(indices) - 3} more" if len(indices) > 3 else ""
-        parts.append(f"{group or 'shown'}: {', '.join(said)}{more}")
+        parts.append(f"{group or 'shown'}: {some(said)}")
     shown = "; ".join(parts)
     return f"{kind} with their three most probable classes. {shown[:1].upper()}{shown[1:]}."

@@ -90,10 +90,8 @@ def load_run(folder: str | os.PathLike[str]) -> Run:
     about = header.get("about")
     if not isinstance(about, dict) or not about:
         raise ValueError(f"{path} holds weights but not what they are for: it was not saved by train.py")
-    prefix = "about/"
-    mine = {key[len(prefix) :]: array for key, array in arrays.items() if key.startswith(prefix)}
     try:
-        return _run_of(model, about, mine)
+        return _run_of(model, about, checkpoint.below("about/", arrays))
     except (KeyError, TypeError, ValueError) as error:  # the header is data: nothing in it is taken on trust
         reason = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
         raise ValueError(f"{path} does not say what its network is for: {reason}") from None

@@ -782,7 +782,7 @@ def test_linear_names_what_is_wrong():
         ([[1.0, 2, 3, 4]], r"expects a NumPy array, got list: wrap it in np\.asarray"),
         (np.zeros((3, 4)), r"computes in float32, got float64: cast the input with x\.astype\(np\.float32\), or the "
                            r"model with model\.astype\(np\.float64\)"),
-        (np.zeros((3, 4), int), r"computes in float32, got int64: cast it with x\.astype\(np\.float32\)$"),
+        (np.zeros((3, 4), int), r"computes in float32, got int64: cast the input with x\.astype\(np\.float32\)$"),
         (scipy.sparse.csc_array(np.zeros((3, 4))), r"takes sparse rows as CSR, got CSC: use x\.tocsr\(\)"),
         (scipy.sparse.lil_array(np.zeros((3, 4))), "takes sparse rows as CSR, got LIL"),
         (scipy.sparse.csr_array(np.zeros((3, 5))), r"expects \(N, 4\), got \(3, 5\): was another vectorizer used\?"),
@@ -897,7 +897,7 @@ def test_messages_about_descriptions_are_short():
     with pytest.raises(ValueError, match="no parameter 'Q'"):
         Linear(2, 3).freeze("W", "Q", "R")
     for kind in (bool, complex):
-        with pytest.raises(ValueError, match=r"cast it with x\.astype\(np\.float32\)$"):
+        with pytest.raises(ValueError, match=r"cast the input with x\.astype\(np\.float32\)$"):
             Linear(2, 3).forward(np.ones((4, 2), kind))
 
 

@@ -100,7 +100,14 @@ class Ngrams:
         return self._joined(counts, normalised)
 
     def _joined(self, counts: list[Any], normalised: Sequence[str]) -> Any:
-        return joined_rows(counts if self.lexicon is None else [*counts, rated(normalised, self.lexicon)])
+        """The kinds side by side, each row brought to length 1 again."""
+        parts = counts if self.lexicon is None else [*counts, rated(normalised, self.lexicon)]
+        if len(parts) == 1:
+            return parts[0]
+        from scipy.sparse import hstack
+        from sklearn.preprocessing import normalize
+
+        return normalize(hstack(parts, format="csr", dtype=np.float32), copy=False)
 
     @property
     def features(self) -> list[str]:
@@ -221,16 +228,6 @@ def rated(normalised: Sequence[str], lexicon: Mapping[str, float]) -> Any:
             rating = lexicon.get(word.removeprefix("#"), 0.0)
             row[2 * (word != token) + (rating < 0)] += abs(rating)
     return normalize(csr_matrix(sums), copy=False)
-
-
-def joined_rows(parts: list[Any]) -> Any:
-    """Sparse rows side by side, brought to length 1 again."""
-    if len(parts) == 1:
-        return parts[0]
-    from scipy.sparse import hstack
-    from sklearn.preprocessing import normalize
-
-    return normalize(hstack(parts, format="csr", dtype=np.float32), copy=False)
 
 
 VECTORIZERS = {"Ngrams": Ngrams, "TokenIds": TokenIds}

@@ -266,12 +266,9 @@ class Layer:
 
     def _expect_dtype(self, x: Any) -> None:
         if self.dtype is not None and x.dtype != self.dtype:
-            raise ValueError(
-                f"{self!r} computes in {self.dtype}, got {x.dtype}: "
-                f"cast the input with x.astype(np.{self.dtype}), or the model with model.astype(np.{x.dtype})"
-                if x.dtype in (np.float32, np.float64)
-                else f"{self!r} computes in {self.dtype}, got {x.dtype}: cast it with x.astype(np.{self.dtype})"
-            )
+            model = f", or the model with model.astype(np.{x.dtype})" if x.dtype in (np.float32, np.float64) else ""
+            cure = f"cast the input with x.astype(np.{self.dtype}){model}"
+            raise ValueError(f"{self!r} computes in {self.dtype}, got {x.dtype}: {cure}")
         if self.dtype is None and x.dtype.kind != "f":
             raise ValueError(f"{self!r} expects floating-point numbers, got {x.dtype}: use x.astype(np.float32)")
 
