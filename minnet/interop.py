@@ -23,9 +23,10 @@ from typing import Any
 
 import numpy as np
 
-from minnet.checkpoint import model_dtype, os_error, sound, written_whole
+from minnet.checkpoint import os_error, sound, written_whole
 from minnet.formatting import some
-from minnet.layers import BatchNorm, Conv2d, Embedding, Flatten, Layer, LayerNorm, Linear, Reshape, Sequential
+from minnet.layers import BatchNorm, Conv2d, Flatten, Layer, LayerNorm, Linear, Reshape, Sequential
+from minnet.summary import traced
 
 NAMES = {"W": "weight", "b": "bias", "gamma": "weight", "beta": "bias"}
 COUNTER = "num_batches_tracked"  # of BatchNorm in PyTorch; it only matters there with momentum=None
@@ -199,12 +200,10 @@ def _chains(place: str, layer: Layer) -> list[list[tuple[str, Layer]]]:
 
 
 def _flattened_shapes(model: Layer, input_shape: Any) -> dict[str, tuple[int, ...]]:
-    """What every layer gets, without the batch axis: found by sending an example of zeros through a copy."""
+    """What every layer gets, without the batch axis: found by sending an example through a copy."""
     if input_shape is None:
         raise ValueError("the model flattens: give input_shape, that of one example, such as (H, W, C)")
-    tokens = any(isinstance(layer, Embedding) for _, layer in model.walk())
-    example: np.ndarray = np.zeros((1, *input_shape), np.int64 if tokens else model_dtype(model))
-    _, steps = model.replica().eval().trace(example)
+    _, (_, steps) = traced(model.replica().eval(), input_shape)
     return {f"{step.place}." if step.place else "": step.x_shape[1:] for step in steps}
 
 

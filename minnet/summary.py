@@ -18,7 +18,7 @@ def summary(model: Any, input_shape: Any, batch_size: int = 1) -> str:
     """
     twin = model.replica()  # its caches, not the model's: a backward pass may be under way
     twin.eval()
-    x, (y, steps) = _traced(twin, input_shape)
+    x, (y, steps) = traced(twin, input_shape)
     rows = [("layer", "output shape", "parameters", "multiply-adds")]
     operations = 0
     for step in steps:
@@ -48,7 +48,7 @@ def summary(model: Any, input_shape: Any, batch_size: int = 1) -> str:
     ])  # fmt: skip
 
 
-def _traced(model: Any, example: Any) -> tuple[Any, tuple[np.ndarray, list[Any]]]:
+def traced(model: Any, example: Any) -> tuple[Any, tuple[np.ndarray, list[Any]]]:
     """(the example as a batch of one, what model.trace gives). A shape is filled with the first type that fits."""
     if getattr(example, "ndim", 0):
         if example.shape[0] != 1:
@@ -81,5 +81,5 @@ def multiply_adds(model: Any, input_shape: Any) -> int:
     """The number that `summary` shows for the whole network: multiply-adds of one example's forward pass."""
     twin = model.replica()
     twin.eval()
-    _, (_, steps) = _traced(twin, input_shape)
+    _, (_, steps) = traced(twin, input_shape)
     return sum(step.layer.multiply_adds(step.x_shape, step.y.shape) for step in steps)
