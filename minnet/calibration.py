@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from minnet.functional import check_labels, entropy
+from minnet.functional import check_labels
 from minnet.intervals import middle, wilson
 
 BINS = 15
@@ -87,11 +87,6 @@ def coverage(probabilities: np.ndarray, labels: np.ndarray, points: int = 20) ->
             "answered": answered,
         }
     return list(found.values())
-
-
-def entropies(probabilities: np.ndarray) -> np.ndarray:
-    """(N,) the entropy of each row in nats: 0 for a certain prediction, log K for a uniform one."""
-    return entropy(probabilities.astype(np.float64))
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray, low: float = 0.01, high: float = 100.0) -> float:

@@ -63,7 +63,8 @@ class Probe:
         moved = y_high != y_low  # also keeps inf - inf out
         return float(np.sum(self.dy[moved] * (y_high[moved] - y_low[moved])))
 
-    def _central(self, where: Any, step: float) -> float:
+    def quick(self, where: Any, step: float = QUICK_STEP) -> float:
+        """One central difference: two evaluations."""
         high, up = self._moved(where, step)
         low, down = self._moved(where, -step)
         return self._change(high, low) / (up - down) if up != down else np.nan
@@ -79,10 +80,6 @@ class Probe:
             rounding += 4 * max(self._grain, still * EPS) * np.linalg.norm(self.dy[finite])
         return float(rounding) / step
 
-    def quick(self, where: Any, step: float = QUICK_STEP) -> float:
-        """One central difference: two evaluations."""
-        return self._central(where, step)
-
     def careful(self, where: Any) -> Slope:
         """Central differences with many steps, extrapolated; the step where they agree best wins. Detects kinks."""
         self._measure_grain()
@@ -90,7 +87,7 @@ class Probe:
         steps = [step * max(size, 1.0) for step in CAREFUL_STEPS]
         if 0 < size < 2.0**-4:
             steps += [step * size for step in CAREFUL_STEPS]
-        quotients = [(step, self._central(where, step), self._central(where, step / 2)) for step in steps]
+        quotients = [(step, self.quick(where, step), self.quick(where, step / 2)) for step in steps]
         still = any(whole == 0 or half == 0 for _, whole, half in quotients)
         found = []  # (error, step, slope)
         for step, whole, half in quotients:

@@ -22,9 +22,9 @@ def percent(share: float, digits: int = 0) -> str:
     return f"{shown} %"
 
 
-def number(value: float | None, digits: int = 3) -> str:
+def number(value: float | None) -> str:
     """A plain number; None, which stands for a value that is not finite in our JSON, is shown as a dash."""
-    return "–" if value is None else f"{value:.{digits}f}"
+    return "–" if value is None else f"{value:.3f}"
 
 
 def interval(bounds: Sequence[float] | None, digits: int = 3, as_percent: bool = False) -> str:

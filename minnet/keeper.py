@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ class Keeper:
             **checkpoint.model_to(self.model)[1],
             "model": self.settings["model"],  # as it was before freeze_at froze parts of it
             "about": header, "settings": self.settings,
-            "progress": state.to_json(), "history": self.history, "steps": self.optimizer.steps,
+            "progress": asdict(state), "history": self.history, "steps": self.optimizer.steps,
         }  # fmt: skip
         arrays = _prefixed("about/", arrays) | _prefixed("optimizer/", self.optimizer.state_arrays()) | self._weights()
         checkpoint.save(self.folder / name, arrays, header)

@@ -38,14 +38,6 @@ class Workspace:
             buffer = self._buffers[key] = np.empty(size, dtype)
         return buffer[:size].reshape(shape)
 
-    @property
-    def nbytes(self) -> int:
-        return sum(buffer.nbytes for buffer in self._buffers.values())
-
-    def release(self) -> None:
-        """Gives the memory back."""
-        self._buffers.clear()
-
 
 def positions(x: np.ndarray) -> np.ndarray:
     """(N, H, W, C) seen as (H, W, N, C)."""

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from minnet.calibration import calibrated_ece, checked, coverage, entropies, fit_temperature, reliability
+from minnet.calibration import calibrated_ece, checked, coverage, fit_temperature, reliability
 from minnet.formatting import aligned, encodable, interval, number, one_line, percent, width_of
+from minnet.functional import entropy
 from minnet.intervals import class_shares, losses, mcnemar, middle, paired_bootstrap, resample, wilson
 
 __all__ = [
-    "calibrated_ece", "class_shares", "coverage", "entropies", "evaluate", "fit_temperature", "mcnemar",
+    "calibrated_ece", "class_shares", "coverage", "evaluate", "fit_temperature", "mcnemar",
     "paired_bootstrap", "reliability", "shares_table", "table",
 ]  # fmt: skip
 
@@ -49,7 +50,7 @@ def evaluate(
     measured["predicted"] = confusion.sum(axis=0)
     rows = [{"class": str(classes[i]), **{name: measured[name][i].item() for name in measured}} for i in range(k)]
     log_loss, brier = (float(values.mean()) for values in losses(p, y))
-    entropy = entropies(p)
+    uncertainty = entropy(p.astype(np.float64))
     expected, expected_interval = calibrated_ece(p, seed=seed)
     bins = reliability(p, y)
     return {
@@ -64,8 +65,8 @@ def evaluate(
         "log_loss": log_loss if np.isfinite(log_loss) else None,
         "brier": brier,
         "entropy": {
-            "right": float(entropy[right].mean()) if right.any() else None,
-            "wrong": float(entropy[~right].mean()) if not right.all() else None,
+            "right": float(uncertainty[right].mean()) if right.any() else None,
+            "wrong": float(uncertainty[~right].mean()) if not right.all() else None,
             "uniform": float(np.log(k)),
         },
         "calibration": {

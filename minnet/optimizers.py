@@ -267,24 +267,10 @@ class Lookahead:
         self.slow = {place: array.copy() for place, array in slow.items()}
 
     def config(self) -> dict[str, Any]:
-        """As JSON can hold it; `optimizer_from` makes it again."""
+        """As JSON can hold it."""
         return {"optimizer": "Lookahead", "of": self.optimizer.config(), "every": self.every, "alpha": self.alpha,
                 "slowing": self.slowing}  # fmt: skip
 
     def __repr__(self) -> str:
         how = f"alpha={self.alpha}" if self.slowing is None else f"slowing={self.slowing}"
         return f"Lookahead({self.optimizer!r}, every={self.every}, {how})"
-
-
-def optimizer_from(config: dict[str, Any], model: Layer, loss: Layer | None = None) -> Optimizer | Lookahead:
-    """The optimizer that a `config()` describes, for this model, without state."""
-    settings = dict(config)
-    name = settings.pop("optimizer", None)
-    try:
-        if name == "Lookahead":
-            inner = optimizer_from(settings.pop("of"), model, loss)
-            return Lookahead(inner, **settings)  # type: ignore[arg-type]
-        known = {kind.__name__: kind for kind in (SGD, RMSProp, Adam, AdamW)}
-        return known[name](model, loss=loss, **settings)
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"no optimizer fits {str(config)[:200]}: {error}") from None

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 GROUPS = (  # ranks: the surest of a network that doubts everything may be at 40 %
     "right, among the surest", "right, among the least sure", "wrong, among the least sure", "wrong, among the surest",
 )  # fmt: skip
+TITLE = "Typical examples, right and wrong, more and less sure"
 RIGHT, WRONG = "✓ right", "✗ wrong"
 
 
@@ -71,7 +72,7 @@ def examples(
     probabilities: np.ndarray,
     classes: Sequence[str],
     which: Mapping[str, np.ndarray] | None = None,
-    title: str = "Typical examples, right and wrong, more and less sure",
+    title: str = TITLE,
 ) -> Figure:
     """Pictures (N, H, W, C) uint8 beside the bars of their three highest probabilities.
 
@@ -118,26 +119,20 @@ def examples(
 
 @calm
 def text_examples(
-    texts: Sequence[str],
-    labels: np.ndarray,
-    probabilities: np.ndarray,
-    classes: Sequence[str],
-    which: Mapping[str, np.ndarray] | None = None,
-    title: str = "Typical examples, right and wrong, more and less sure",
+    texts: Sequence[str], labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]
 ) -> Figure:
     """Texts beside the bars of their three highest probabilities; otherwise as `examples`."""
-    which = grouped(probabilities, labels, which, each=2)
+    which = grouped(probabilities, labels, None, each=2)
     short, named = names(classes, 0.76, 7.5), names(classes, 1.55, 8.5, "bold")
     lines = {i: wrapped(one_line(texts[i], 290), 5.0, 8.5) for part in which.values() for i in part}
     tall = {i: max(0.3 + 0.155 * len(text), 0.7) for i, text in lines.items()}
-    height = 0.45 + 0.3 + sum(0.3 * bool(group) + sum(tall[i] + 0.08 for i in part) for group, part in which.items())
-    figure = new(WIDTH, height, title)
+    height = 0.45 + 0.3 + sum(0.3 + sum(tall[i] + 0.08 for i in part) for group, part in which.items())
+    figure = new(WIDTH, height, TITLE)
     axes = sheet(figure)
     y = height - 0.45
     for group, part in which.items():
-        if group and len(part):
-            y -= 0.3
-            _heading(axes, group, y)
+        y -= 0.3
+        _heading(axes, group, y)
         for i in part:
             _verdict(axes, 0.08, y - 0.13, probabilities[i], labels[i], named, both=True)
             axes.text(0.08, y - 0.27, "\n".join(lines[i]), va="top", fontsize=8.5, parse_math=False, linespacing=1.25)

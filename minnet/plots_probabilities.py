@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minnet import calibration
+from minnet import calibration, functional
 from minnet.canvas import BLUE, DASHED, GRID, ORANGE, PALE, QUIET, RULE, SOLID, calm, new, panel, shown, spread
 from minnet.formatting import count, interval, listing, percent
 
@@ -135,7 +135,7 @@ def coverage(probabilities: np.ndarray, labels: np.ndarray) -> Figure:
 @calm
 def entropy_histogram(probabilities: np.ndarray, labels: np.ndarray) -> Figure:
     """How undecided the model is where it is right and where it is wrong: the entropy of its probabilities in nats."""
-    entropy = calibration.entropies(probabilities)
+    entropy = functional.entropy(probabilities.astype(np.float64))
     right = probabilities.argmax(axis=1) == labels
     uniform = math.log(probabilities.shape[1])
     edges = np.linspace(0, uniform, 31)

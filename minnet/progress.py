@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -25,10 +25,6 @@ class Progress:
     best_loss: float | None = None  # the lowest validation loss
     best_epoch: int = 0  # the epoch it belongs to, from 1; 0: none yet
     waited: int = 0  # epochs since
-
-    def to_json(self) -> dict[str, Any]:
-        """The fields by name."""
-        return asdict(self)
 
 
 def progress_from(found: Any) -> Progress:

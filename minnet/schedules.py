@@ -31,7 +31,7 @@ class Schedule:
         raise NotImplementedError(f"{type(self).__name__} has no factor")
 
     def config(self) -> dict[str, Any]:
-        """The class and its settings, as JSON can hold them; `schedule_from` turns it into the schedule again."""
+        """The class and its settings, as JSON can hold them."""
         settings = {field.name: getattr(self, field.name) for field in fields(self)}
         return {"schedule": type(self).__name__} | {
             name: value.config() if isinstance(value, Schedule) else list(value) if isinstance(value, tuple) else value
@@ -151,18 +151,3 @@ def _line(first: float, last: float, part: float) -> float:
 
 def _half_wave(first: float, last: float, part: float) -> float:
     return last + (first - last) * (1 + cos(pi * part)) / 2
-
-
-def schedule_from(config: dict[str, Any]) -> Schedule:
-    """The schedule that a `config()` describes. Raises ValueError when there is no such one."""
-    known = {kind.__name__: kind for kind in (Constant, Step, Cosine, OneCycle, Triangular, Warmup)}
-    settings = dict(config) if isinstance(config, dict) else {}
-    kind = known.get(settings.pop("schedule", ""))
-    if kind is None:
-        raise ValueError(f"no such schedule: {str(config)[:200]}; there are {', '.join(known)}")
-    if kind is Warmup and "of" in settings:
-        settings["of"] = schedule_from(settings["of"])
-    try:
-        return kind(**settings)
-    except TypeError as error:
-        raise ValueError(f"{kind.__name__} cannot be made from {str(settings)[:200]}: {error}") from None

@@ -251,7 +251,7 @@ class Optimizer:
         self.state = loaded
 
     def config(self) -> dict[str, Any]:
-        """The class and its settings, as JSON can hold them; `optimizer_from` makes the optimizer again."""
+        """The class and its settings, as JSON can hold them."""
         names = [name for name in inspect.signature(type(self)).parameters if name not in ("model", "loss")]
         values = {name: getattr(self, name) for name in names}
         return {"optimizer": type(self).__name__} | {

@@ -321,9 +321,6 @@ def test_workspace_gives_the_same_memory_again():
     assert not np.shares_memory(first, space.array("b", (4, 5), np.float32))
     assert not np.shares_memory(first, space.array("a", (4, 5), np.float64))
     assert not np.shares_memory(first, space.array("a", (4, 6), np.float32))  # grown
-    assert space.nbytes == 4 * 24 + 4 * 20 + 8 * 20
-    space.release()
-    assert space.nbytes == 0
 
 
 @pytest.mark.parametrize("convolve", [Fast(True), Fast(False)], ids=["exact", "fast"])

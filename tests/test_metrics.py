@@ -264,12 +264,6 @@ def test_coverage_by_hand_and_with_ties():
     assert points[-1]["coverage"] == 1
 
 
-def test_entropy_of_certain_and_uniform_rows():
-    found = metrics.entropies(np.array([[1.0, 0.0, 0.0], [1 / 3, 1 / 3, 1 / 3]]))
-    assert found == pytest.approx([0, math.log(3)])
-    assert not np.signbit(found[0])
-
-
 def test_temperature_is_recovered_and_its_gradient_vanishes_there():
     p, labels = simulated(20_000, 4, seed=3)
     logits = np.log(p) * 2.5 + 7  # 2.5 times too sure; a constant changes nothing

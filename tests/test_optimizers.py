@@ -9,7 +9,7 @@ from minnet import updates
 from minnet.layers.base import Layer, RowGradient
 from minnet.layers.containers import Sequential
 from minnet.layers.linear import Linear
-from minnet.optimizers import SGD, Adam, AdamW, Lookahead, RMSProp, optimizer_from
+from minnet.optimizers import SGD, Adam, AdamW, Lookahead, RMSProp
 
 
 class Table(Layer):
@@ -567,10 +567,8 @@ def test_stopped_and_resumed_is_the_same_to_the_bit(name):
     first = BUILDERS[name](model)
     run(first, model, 0, 3)
     saved = {key: array.copy() for key, array in first.state_arrays().items()}
-    described = json.loads(json.dumps(first.config()))
-    assert described == first.config()
-    second = optimizer_from(described, model)
-    assert repr(second) == repr(first)
+    assert json.loads(json.dumps(first.config())) == first.config()
+    second = BUILDERS[name](model)
     second.load_state_arrays(saved)
     second.steps = first.steps
     run(second, model, 3, 7)
@@ -602,12 +600,6 @@ def test_state_that_does_not_fit_is_refused():
     with pytest.raises(ValueError, match="'b/squares' is missing"):
         optimizer.load_state_arrays({key: array for key, array in state.items() if key != "b/squares"})
     assert optimizer.state_arrays()["W/sum"] is state["W/sum"]
-    with pytest.raises(ValueError, match="no optimizer fits"):
-        optimizer_from({"optimizer": "os.system"}, layer)
-    with pytest.raises(ValueError, match=r"fits {'optimizer': 'x{185}: 'x"):  # 200 characters of it
-        optimizer_from({"optimizer": "x" * 300}, layer)
-    with pytest.raises(ValueError, match="no optimizer fits"):
-        optimizer_from({"optimizer": "SGD", "learning_rate": 0.1, "lr": 1}, layer)
 
 
 def test_lookahead_by_hand():

@@ -24,7 +24,6 @@ class Source:
     kind: str  # "images" or "text"
     title: str
     licence: str
-    home: str
     size: int = 0  # bytes on the disk
     folder: str = ""
     files: dict[str, str] = field(default_factory=dict)
@@ -41,7 +40,6 @@ CIFAR10 = Source(
     kind="images",
     title="60,000 colour images of 32 x 32 pixels in ten classes",
     licence="none stated; its authors ask to be cited",
-    home="https://www.cs.toronto.edu/~kriz/cifar.html",
     size=184_380_000,
     folder="cifar-10-batches-bin",
     files={
@@ -65,7 +63,6 @@ TWEETEVAL = Source(
     kind="text",
     title="about 60,000 tweets in three classes, with the official splits of TweetEval (SemEval-2017 task 4A)",
     licence="CC BY 3.0 for the labels; the tweets stay under their platform's terms",
-    home="https://github.com/cardiffnlp/tweeteval",
     size=6_700_000,
     folder="tweeteval/sentiment",
     also_in=("tweeteval/datasets/sentiment",),
@@ -89,7 +86,6 @@ VADER = Source(
     kind="text",
     title="23,703 sentences of four domains with mean human ratings, made three classes at -0.5 and 0.5",
     licence="MIT",
-    home="https://github.com/cjhutto/vaderSentiment",
     size=3_187_939,
     folder="vader",
     files={
@@ -113,7 +109,6 @@ DIGITS = Source(
     kind="images",
     title="1,797 handwritten digits of 8 x 8 pixels in ten classes",
     licence="CC BY 4.0",
-    home="https://archive.ics.uci.edu/dataset/80",
 )
 
 COMMENTS = Source(
@@ -121,7 +116,6 @@ COMMENTS = Source(
     kind="text",
     title="600 short comments in three classes, written for this project",
     licence="MIT",
-    home="datasets/comments/README.md",
     folder="comments",
     files={"comments.csv": ""},
 )

@@ -190,12 +190,15 @@ class Part(NamedTuple):
         return normalize(counts, copy=False)
 
 
-def contrast(counts: Any, labels: np.ndarray, prior: float = 3.0) -> np.ndarray:
+PRIOR = 3.0
+
+
+def contrast(counts: Any, labels: np.ndarray) -> np.ndarray:
     """How differently the classes use each n-gram, float32 (features,): 0 where all use it equally often.
 
     It is the standard deviation over the classes of log r_jk, the logarithm of the share of class k's texts that
     have n-gram j: after the log-count ratio of Wang and Manning (Baselines and Bigrams, 2012), with shares of texts and
-    for more than two classes. `prior` imagined texts that have it, spread over the classes like the real ones, keep
+    for more than two classes. PRIOR imagined texts that have it, spread over the classes like the real ones, keep
     rare n-grams from telling too much.
     """
     from scipy.sparse import csr_array
@@ -204,7 +207,7 @@ def contrast(counts: Any, labels: np.ndarray, prior: float = 3.0) -> np.ndarray:
     rows = csr_array((np.ones(len(labels), np.float32), (numbered, np.arange(len(labels)))))  # (K, N)
     having = (rows @ (counts != 0).astype(np.float32)).toarray()  # (K, features) texts of class k with n-gram j
     sizes = np.bincount(numbered, minlength=len(classes))[:, None] / len(labels)
-    return np.log((having + prior * sizes) / ((len(labels) + prior) * sizes)).std(axis=0).astype(np.float32)
+    return np.log((having + PRIOR * sizes) / ((len(labels) + PRIOR) * sizes)).std(axis=0).astype(np.float32)
 
 
 RATED = ("<positive>", "<negative>", "<not positive>", "<not negative>")

@@ -32,7 +32,7 @@ def run(capsys):
 @pytest.fixture
 def toy(tmp_path, monkeypatch):
     """A dataset called toy, on the disk and official."""
-    source = Source("toy", "text", "two words", "MIT", "nowhere", folder="toy", files={"a.txt": sha(b"hello")}, size=5)
+    source = Source("toy", "text", "two words", "MIT", folder="toy", files={"a.txt": sha(b"hello")}, size=5)
     monkeypatch.setitem(SOURCES, "toy", source)
     (tmp_path / "toy").mkdir()
     (tmp_path / "toy" / "a.txt").write_bytes(b"hello")
