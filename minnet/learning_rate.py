@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minnet.checks import unpacked
+from minnet.checks import check_run, unpacked
 from minnet.functional import NoDistribution
 from minnet.gradients import clip_factor, gradient_norm
 from minnet.sharing import plan
@@ -49,23 +49,18 @@ def find_learning_rate(
     first, whichever is larger (in size, as losses may be negative). It works on copies: the trainer's model, loss and
     optimizer stay as they are.
     """
-    x, y, weights = unpacked(train)
+    x, y, weights = data = unpacked(train)
+    check_run(trainer.model, trainer.loss, {}, data, None, 1, batch_size, None)
     if not (0 < lowest < highest < math.inf) or steps < 2:
         raise ValueError(f"rates rise from lowest to highest in 2 or more steps, got {lowest}, {highest}, {steps}")
     if not 0 <= smoothing < 1:
         raise ValueError(f"smoothing is the share of the past, from 0 to below 1, got {smoothing}")
-    if not hasattr(x, "shape"):
-        raise ValueError(f"find_learning_rate expects an array or a CSR matrix, got {type(x).__name__}: use np.asarray")
-    if len(y) == 0 or x.shape[0] != len(y) or batch_size < 1:
-        raise ValueError(f"batches of {batch_size} cannot be made of {x.shape[0]} inputs and {len(y)} targets")
     model, loss, optimizer = copy.deepcopy((trainer.model, trainer.loss, trainer.optimizer))  # they know each other
     size = min(batch_size, len(y))
     chosen = plan(model, x[:1], size, trainer.workers, trainer.piece)
     rates, mean = np.geomspace(lowest, highest, steps), 0.0
     losses: list[float] = []
     early = round(smoothing / (1 - smoothing))  # steps before the average is over 1 / (1 - smoothing) batches
-    if loss.denominator(y, weights) == 0:
-        raise ValueError("no example of the training data counts: all have the weight 0, or labels to ignore")
     with Crew(model.train(), loss, chosen, trainer.exact_batch_norm) as crew, np.errstate(all="ignore"):
         batches = (
             rows for rows in _batches(len(y), size, trainer.seed)

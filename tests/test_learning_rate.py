@@ -129,12 +129,14 @@ def test_mistakes():
     for settings in ({"lowest": 0}, {"lowest": 1, "highest": 0.1}, {"steps": 1}, {"smoothing": 1.0}, {"batch_size": 0}):
         with pytest.raises(ValueError):
             find_learning_rate(trainer("adam"), (POINTS, LABELS), **settings)
-    with pytest.raises(ValueError, match="45 inputs and 44 targets"):
+    with pytest.raises(ValueError, match="45 inputs but 44 targets"):
         find_learning_rate(trainer("adam"), (POINTS, LABELS[1:]))
-    with pytest.raises(ValueError, match=r"expects an array or a CSR matrix, got list: use np\.asarray"):
+    with pytest.raises(ValueError, match=r"expects a NumPy array, got list: wrap it in np\.asarray"):
         find_learning_rate(trainer("adam"), (POINTS.tolist(), LABELS))
     with pytest.raises(ValueError, match="not finite from the start"):
         find_learning_rate(trainer("adam"), (POINTS * np.float32(np.nan), LABELS))
+    with pytest.raises(ValueError, match="the training labels run from 1 to 3"):
+        find_learning_rate(trainer("adam"), (POINTS, LABELS + 1))
 
 
 def test_its_figure_says_what_it_shows():
@@ -154,6 +156,9 @@ def test_scores_of_minus_infinity_end_it():
     model[0].W[...] = -3e38
     trainer = Trainer(model, SoftmaxCrossEntropy(), SGD(model, 0.1), workers=1)
     points, labels = np.full((20, 4), 9, np.float32), np.arange(20) % 3
+    with pytest.raises(ValueError, match="a row of scores is -inf throughout"):
+        find_learning_rate(trainer, (points, labels), batch_size=10)
+    points[0] = 0  # the only row that is tried beforehand
     with pytest.raises(ValueError, match="not finite from the start on"):
         find_learning_rate(trainer, (points, labels), batch_size=10)
 
