@@ -114,10 +114,13 @@ def _carries(character: str, stream: Any) -> bool:
     return True
 
 
-def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines in which the cells of each column begin below each other, however wide their characters are."""
-    widths = [max(width_of(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return [
-        "  ".join(cell + " " * (width - width_of(cell)) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
+def aligned(rows: Sequence[Sequence[str]], left: int | None = None) -> list[str]:
+    """Lines in which the cells of each column stand below each other, however wide their characters are: those of the
+    first `left` columns (by default all) to the left, the others, such as numbers, to the right."""
+    widths = [max(map(width_of, column)) for column in zip(*rows, strict=True)]
+
+    def padded(i: int, cell: str) -> str:
+        room = " " * (widths[i] - width_of(cell))
+        return cell + room if left is None or i < left else room + cell
+
+    return ["  ".join(padded(i, cell) for i, cell in enumerate(row)).rstrip() for row in rows]

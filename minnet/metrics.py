@@ -93,11 +93,8 @@ def table(metrics: dict[str, Any], stream: Any = None) -> str:
     rated += [("macro mean", metrics["macro"], n), ("weighted mean", metrics["weighted"], n)]
     lines = [["class", "precision", "recall", "F1", "examples"]]
     lines += [[title, *(number(row[name]) for name in RATES), f"{support:,}"] for title, row, support in rated]
-    first = max(width_of(line[0]) for line in lines)
-    printed = [
-        line[0] + " " * (first - width_of(line[0])) + "".join(f"{cell:>11}" for cell in line[1:]) for line in lines
-    ]
-    rule = "-" * (first + 44)
+    printed = aligned(lines, left=1)
+    rule = "-" * width_of(printed[0])
     bounds = metrics["intervals"]
     lines_of_text = [
         printed[0], rule, *printed[1:-2], rule, *printed[-2:], "",

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from minnet.formatting import aligned, count
+
 
 def summary(model: Any, input_shape: Any, batch_size: int = 1) -> str:
     """Layers, output shapes, parameters, multiply-adds and the memory of a training step.
@@ -34,16 +36,13 @@ def summary(model: Any, input_shape: Any, batch_size: int = 1) -> str:
     own += sum(getattr(layer, name).nbytes for _, layer, name in twin.trainable() if layer not in in_rows)
     activations = batch_size * (_bytes(x) + sum(step.y.nbytes for step in steps))
     rows.append(("all", _shape(y), f"{size:,}", f"{operations:,}"))
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    lines = [
-        f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:>{widths[2]}}  {row[3]:>{widths[3]}}" for row in rows
-    ]
+    lines = aligned(rows, left=2)
     rule = "-" * len(lines[0])
     learning = sum(getattr(layer, name).size for _, layer, name in model.trainable())
     still = f" ({size - learning:,} of the parameters are frozen)" if learning < size else ""
     return "\n".join([
         lines[0], rule, *lines[1:-1], rule, lines[-1],
-        f"memory of a step with {batch_size:,} example{'s' * (batch_size > 1)}: at least "
+        f"memory of a step with {count(batch_size, 'example')}: at least "
         f"{_megabytes(own + activations)}, of it {_megabytes(activations)} for activations{still}",
     ])  # fmt: skip
 
@@ -73,8 +72,8 @@ def _bytes(x: Any) -> int:
     return x.nbytes if isinstance(x, np.ndarray) else x.data.nbytes + x.indices.nbytes
 
 
-def _megabytes(count: int) -> str:
-    return f"{count / 1e6:,.1f} MB" if count >= 1e5 else f"{count / 1e3:,.1f} kB"
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB" if size >= 1e5 else f"{size / 1e3:,.1f} kB"
 
 
 def multiply_adds(model: Any, input_shape: Any) -> int:

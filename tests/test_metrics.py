@@ -521,14 +521,14 @@ def test_tables_letter_by_letter():
     m = metrics.evaluate(HAND, TRUTH, names, bootstrap=10)
     m["intervals"] |= {"accuracy": [0.25, 0.9375], "macro_f1": [0.125, 0.75]}
     assert metrics.table(m, stream("utf-8")).splitlines() == [
-        "class                     precision     recall         F1   examples",
-        "--------------------------------------------------------------------",
-        "cat                           0.667      1.000      0.800          2",
-        "dog with a name of more…      0.667      0.667      0.667          3",
-        "owl                           0.000      0.000      0.000          1",
-        "--------------------------------------------------------------------",
-        "macro mean                    0.444      0.556      0.489          6",
-        "weighted mean                 0.556      0.667      0.600          6",
+        "class                     precision  recall     F1  examples",
+        "------------------------------------------------------------",
+        "cat                           0.667   1.000  0.800         2",
+        "dog with a name of more…      0.667   0.667  0.667         3",
+        "owl                           0.000   0.000  0.000         1",
+        "------------------------------------------------------------",
+        "macro mean                    0.444   0.556  0.489         6",
+        "weighted mean                 0.556   0.667  0.600         6",
         "",
         "accuracy 66.7 % (95 % interval 25.0 to 93.8 %), macro F1 0.489 (0.125 to 0.750), log loss 0.516",
     ]

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from minnet import doctor
+from minnet.formatting import aligned
 from minnet.memory import peak_memory
 from minnet.sharing import available_cores
 from minnet.workers import blas_controller
@@ -234,11 +235,7 @@ def print_alone(opened: Opened, examples: int) -> None:
 def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Prints columns that line up: text to the left, the rest to the right."""
     shown = [[cell if isinstance(cell, str) else format(cell, ",.3g") for cell in row] for row in rows]
-    widths = [max(len(row[k]) for row in [list(head), *shown]) for k in range(len(head))]
-    for row in [list(head), *shown]:
-        cells = [c.ljust(w) if k == 0 else c.rjust(w) for k, (c, w) in enumerate(zip(row, widths, strict=True))]
-        print("  ".join(cells).rstrip())
-    print()
+    print("\n".join(aligned([head, *shown], left=1)) + "\n")
 
 
 def spread(values: dict[str, float] | None) -> str:
