@@ -37,8 +37,11 @@ class Check:
     sentence: str
     points: float
     cases: Callable[[np.random.Generator], list[list[Call]]]
-    kind: str = "values"
+    kind: str = ""  # that of a sheet's Property; by default its name, where that is one
     gate: bool = False
+
+    def __post_init__(self) -> None:
+        self.kind = self.kind or (self.name if self.name in ("untouched", "lines") else "values")
 
 
 @dataclass

@@ -124,7 +124,6 @@ EXERCISE = Exercise(
             lambda rng: [
                 call(name, normal(rng, 2, 3), np.array([2, 0])) for name in ("cross_entropy", "cross_entropy_backward")
             ],
-            "untouched",
         ),
     ],
     mistakes=[

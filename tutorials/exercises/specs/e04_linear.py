@@ -86,13 +86,7 @@ EXERCISE = Exercise(
         ),
         Check("forward", "y = x W + b for every shape", 4, forward),
         Check("backward", "dx, dW and db follow from the formulas for every shape", 5, backward),
-        Check(
-            "untouched",
-            "the arguments stay as they were",
-            1,
-            lambda rng: [forward(rng)[0], backward(rng)[0]],
-            "untouched",
-        ),
+        Check("untouched", "the arguments stay as they were", 1, lambda rng: [forward(rng)[0], backward(rng)[0]]),
     ],
     mistakes=[
         Mistake("no-bias", "The bias is not added.", "an unfinished answer", "forward"),

@@ -105,7 +105,6 @@ EXERCISE = Exercise(
             "x and dy stay as they were",
             2,
             lambda rng: [call("relu", normal(rng, 3, 4)), call("relu_backward", normal(rng, 3, 4), normal(rng, 3, 4))],
-            "untouched",
         ),
     ],
     mistakes=[

@@ -136,13 +136,7 @@ EXERCISE = Exercise(
             1,
             lambda rng: backward(rng, True),
         ),
-        Check(
-            "untouched",
-            "the arguments stay as they were",
-            1,
-            lambda rng: [forward(rng)[1], backward(rng)[1]],
-            "untouched",
-        ),
+        Check("untouched", "the arguments stay as they were", 1, lambda rng: [forward(rng)[1], backward(rng)[1]]),
     ],
     mistakes=[
         Mistake("average", "These are averages of the windows, not maxima.", "the other pooling", "forward"),

@@ -193,8 +193,8 @@ EXERCISE = Exercise(
         ),
         Check("evaluation", "evaluation is right: the running statistics are used and do not move", 2, evaluation),
         Check("backward", "dx, dgamma and dbeta are right: mean and variance move with x", 3, backward),
-        Check("untouched", "x and dy stay as they were", 1, lambda rng: [backward(rng)[0]], "untouched"),
-        Check("lines", "no Python loop over the examples", 1, lines, "lines"),
+        Check("untouched", "x and dy stay as they were", 1, lambda rng: [backward(rng)[0]]),
+        Check("lines", "no Python loop over the examples", 1, lines),
     ],
     mistakes=[
         Mistake(

@@ -118,13 +118,7 @@ EXERCISE = Exercise(
             4,
             backward,
         ),
-        Check(
-            "untouched",
-            "the arguments stay as they were",
-            1,
-            lambda rng: [forward(rng)[0], backward(rng)[0]],
-            "untouched",
-        ),
+        Check("untouched", "the arguments stay as they were", 1, lambda rng: [forward(rng)[0], backward(rng)[0]]),
     ],
     mistakes=[
         Mistake(

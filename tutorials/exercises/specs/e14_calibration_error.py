@@ -86,7 +86,7 @@ EXERCISE = Exercise(
         ),
         Check("draws", "the error is the mean of the bins' gaps, weighted by how many examples are in them", 5, draws),
         Check("edges", "the error is right on the edges of bins too: they belong to the bin below", 2, edges),
-        Check("untouched", "p and labels stay as they were", 1, draws, "untouched"),
+        Check("untouched", "p and labels stay as they were", 1, draws),
     ],
     mistakes=[
         Mistake(

@@ -101,7 +101,7 @@ EXERCISE = Exercise(
         Check("losses", "the loss is that of the scores divided by T", 3, losses),
         Check("large", "the loss is right at scores of 10,000 too, and finite", 1, large),
         Check("best", "the candidate with the least loss is chosen", 3, best),
-        Check("untouched", "z and labels stay as they were", 1, losses, "untouched"),
+        Check("untouched", "z and labels stay as they were", 1, losses),
     ],
     mistakes=[
         Mistake("multiplied", "The scores are multiplied by T: divide them.", "inverse temperature", "losses"),

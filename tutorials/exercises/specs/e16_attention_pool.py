@@ -118,7 +118,7 @@ EXERCISE = Exercise(
         Check("draws", "the result is right: the weights are a softmax over the open positions", 5, draws),
         Check("empty", "the result is right for a text without open positions too: zeros", 1, empty),
         Check("large", "the result is right at scores of 1,000 too", 1, large),
-        Check("untouched", "the arguments stay as they were", 1, draws, "untouched"),
+        Check("untouched", "the arguments stay as they were", 1, draws),
     ],
     mistakes=[
         Mistake("mask-ignored", "Closed positions have weight too: they must have 0.", "the mask forgotten", "draws"),

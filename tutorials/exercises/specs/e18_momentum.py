@@ -92,7 +92,7 @@ EXERCISE = Exercise(
         Check("first", "the first step is right, weight decay included", 2, first),
         Check("later", "later steps are right: they remember earlier gradients", 3, later),
         Check("several", "the steps of several parameters are right: each has a velocity of its own", 2, several),
-        Check("untouched", "the gradients stay as they were", 1, first, "untouched"),
+        Check("untouched", "the gradients stay as they were", 1, first),
     ],
     mistakes=[
         Mistake("shared-buffer", "All parameters share one velocity: each needs its own.", "shared buffer", "several"),

@@ -163,7 +163,7 @@ EXERCISE = Exercise(
             3,
             drawn("path_loss_backward"),
         ),
-        Check("untouched", "the arguments stay as they were", 1, drawn("path_loss_backward"), "untouched"),
+        Check("untouched", "the arguments stay as they were", 1, drawn("path_loss_backward")),
     ],
     mistakes=[
         Mistake(

@@ -75,7 +75,7 @@ EXERCISE = find_the_bug(
         Check("shuffled", "any order of the examples is right: they keep their targets", 1, shuffled),
         Check("rest", "a smaller last batch is right: it counts as what it is", 2, rest),
         Check("epochs", "several epochs are right: they follow on each other", 2, epochs),
-        Check("untouched", "the arguments stay as they were", 1, one, "untouched"),
+        Check("untouched", "the arguments stay as they were", 1, one),
     ],
     [
         Planted(

@@ -67,7 +67,7 @@ EXERCISE = find_the_bug(
             3,
             lambda rng: [drawn(rng, 8, 4, 3), drawn(rng, 10, 3, 2)],
         ),
-        Check("untouched", "the arguments stay as they were", 1, lambda rng: [drawn(rng, 6, 3)], "untouched"),
+        Check("untouched", "the arguments stay as they were", 1, lambda rng: [drawn(rng, 6, 3)]),
     ],
     [
         Planted(

@@ -26,13 +26,7 @@ def improve(
         ["config"],
         {"config": lambda: True},
         [
-            Check(
-                "budget",
-                "the budget is kept, and the checkpoint is of this network",
-                2,
-                lambda rng: one,
-                gate=True,
-            ),
+            Check("budget", "the budget is kept, and the checkpoint is of this network", 2, lambda rng: one, gate=True),
             *reached,
             Check(
                 "again",
