@@ -103,20 +103,40 @@ class Exercise:
         With `pairs`, answers with two mistakes at once are recorded too, for sheets that are written to a file;
         otherwise they are worked out where they are needed.
         """
+        public = isinstance(seed, str)
+        cases = self._cases(seed)
+        gate = next((m.breaks for m in self.mistakes if m.id == self.planted), "")
+        checks = [sheets.Property(c.name, c.sentence, c.points, c.kind, c.gate or c.name == gate) for c in self.checks]
+        sentences = {mistake.id: mistake.sentence for mistake in self.mistakes}
+        if self.planted and public:  # the learner is to find it
+            sentences[self.planted] = "The bug is still there: this gives what the code gave when it was handed out."
+        budget = None if self.budget is None else self.budget | {"split": "validation" if public else "test"}
+        return Sheet(
+            self.id, self.number, self.title, self.minutes, self.difficulty, self.core, list(self.names),
+            list(self.given), checks, cases, self._records(cases, pairs), sentences, self.variant,
+            self.variants is not None, budget, wrong=self.wrong,
+        )  # fmt: skip
+
+    def _cases(self, seed: int | str) -> list[Case]:
+        """What is asked and what is right: of a prediction what we measured, or in public what the student measures."""
         cases: list[Case] = []
+        hidden, number = (0, 7) if isinstance(seed, str) else (1, seed)
         for index, check in enumerate(self.checks):
-            hidden, number = (0, 7) if isinstance(seed, str) else (1, seed)
             rng = np.random.default_rng([self.number, index, hidden, number])
             for calls in check.cases(rng):
                 outcome = play(calls, self.truth)
                 if outcome["error"]:
                     raise RuntimeError(f"{self.id}, {check.name}: the truth itself fails: {outcome['error']}")
-                if check.kind == "prediction":
-                    public = isinstance(seed, str)
-                    expected = None if public else outcome["results"][:1]
-                    cases.append(Case(index, calls if public else calls[:1], expected, ON_PAPER))
-                else:
+                if check.kind != "prediction":
                     cases.append(Case(index, calls, outcome["results"]))
+                elif hidden:
+                    cases.append(Case(index, calls[:1], outcome["results"][:1], ON_PAPER))
+                else:
+                    cases.append(Case(index, calls, None, ON_PAPER))
+        return cases
+
+    def _records(self, cases: list[Case], pairs: bool) -> list[Record]:
+        """What the known mistakes give in these cases, alone and, if asked for, two at a time."""
         ways = [(word, mistake.id) for mistake in self.mistakes for word in (mistake.id, *mistake.also)]
         groups: list[tuple[tuple[str, str], ...]] = [(way,) for way in ways]
         if pairs:
@@ -128,26 +148,4 @@ class Exercise:
                 names = self.wrong(frozenset(words))
                 outcomes = [play(case.calls if case.expected is not None else [], names) for case in cases]
             records.append(Record([id for _, id in group], words, outcomes))
-        gate = next((m.breaks for m in self.mistakes if m.id == self.planted), "")
-        checks = [sheets.Property(c.name, c.sentence, c.points, c.kind, c.gate or c.name == gate) for c in self.checks]
-        sentences = {mistake.id: mistake.sentence for mistake in self.mistakes}
-        if self.planted and isinstance(seed, str):  # the learner is to find it
-            sentences[self.planted] = "The bug is still there: this gives what the code gave when it was handed out."
-        return Sheet(
-            self.id,
-            self.number,
-            self.title,
-            self.minutes,
-            self.difficulty,
-            self.core,
-            list(self.names),
-            list(self.given),
-            checks,
-            cases,
-            records,
-            sentences,
-            self.variant,
-            self.variants is not None,
-            None if self.budget is None else self.budget | {"split": "validation" if isinstance(seed, str) else "test"},
-            wrong=self.wrong,
-        )
+        return records
