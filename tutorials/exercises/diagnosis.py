@@ -24,11 +24,11 @@ FACTS = {
 }
 
 
-def explain(sheet: Sheet, outcomes: list[dict[str, Any]], result: Result) -> Result:
-    """`result` with the ids and sentences of the mistakes that the outcomes show, if any are sure."""
+def explain(sheet: Sheet, result: Result) -> Result:
+    """`result` with the ids and sentences of the mistakes that its outcomes show, if any are sure."""
     if result.earned == result.points or result.ended:
         return result
-    found = [*_by_numbers(sheet, outcomes), *_facts(sheet, outcomes)]
+    found = [*_by_numbers(sheet, result.outcomes), *_facts(sheet, result.outcomes)]
     result.mistakes = found
     sentences = {**FACTS, **sheet.sentences}
     result.diagnosis = " ".join(sentences[id] for id in found)

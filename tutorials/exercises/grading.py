@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from tutorials.exercises.diagnosis import explain
 from tutorials.exercises.runner import Process, failed
 from tutorials.exercises.sheet import Result, Sheet, judge
@@ -21,18 +19,6 @@ def grade_source(
 
     network: the checkpoint handed in beside it, where one is asked for; again: whether its training is repeated.
     """
-    return grade_with_outcomes(sheet, source, process, problem, network, again)[0]
-
-
-def grade_with_outcomes(
-    sheet: Sheet,
-    source: str | None,
-    process: Process,
-    problem: str = "",
-    network: bytes | None = None,
-    again: bool = False,
-) -> tuple[Result, list[dict[str, Any]]]:
-    """(result, outcomes) of one exercise's source text."""
     if source is None:
         outcomes = [failed(problem or "no .py file for it was handed in") | {"ended": True}] * len(sheet.cases)
     else:
@@ -44,4 +30,4 @@ def grade_with_outcomes(
             outcomes = [failed("minnet is needed to run the network: check it in a checkout")] * len(sheet.cases)
         else:
             outcomes = judge_network(sheet.budget, outcomes, network, again)
-    return explain(sheet, outcomes, judge(sheet, outcomes)), outcomes
+    return explain(sheet, judge(sheet, outcomes))

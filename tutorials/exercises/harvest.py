@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tutorials.exercises.grading import grade_with_outcomes
+from tutorials.exercises.grading import grade_source
 from tutorials.exercises.runner import Process
 from tutorials.exercises.specs import chosen, sheet_of
 from tutorials.exercises.submissions import as_handed_out, read_submissions
@@ -25,10 +25,10 @@ def harvest(place: Path, seed: int, numbers: list[int] | None = None, seconds: f
                 text = submission.files.get(sheet.id, (None, ""))[0]
                 if text is None:
                     continue
-                result, outcomes = grade_with_outcomes(sheet, text, process)
-                came = any(outcome["results"] for outcome in outcomes)
+                result = grade_source(sheet, text, process)
+                came = any(outcome["results"] for outcome in result.outcomes)
                 if result.broken and came and not result.mistakes and not result.ended:
-                    groups[sheet.id, _mark(outcomes)].append(
+                    groups[sheet.id, _mark(result.outcomes)].append(
                         f"{result.broken.state}: {result.broken.property.sentence}: {result.broken.problem}"
                     )
     common = sorted(((len(v), k[0], v[0]) for k, v in groups.items() if len(v) >= at_least), reverse=True)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tutorials.exercises.cell import Cell
-from tutorials.exercises.grading import grade_with_outcomes
+from tutorials.exercises.grading import grade_source
 from tutorials.exercises.runner import Process
 from tutorials.exercises.sheet import NO_RESULT, Result, Sheet
 from tutorials.exercises.shelf import HERE, find, of_variant, public_sheets
@@ -43,14 +43,14 @@ def check_folder(folder: Path, number: int | None, example: bool = False, why: b
             sheet = of_variant(sheet, source)
             beside = path.with_suffix(CHECKPOINT)
             network = beside.read_bytes() if sheet.budget is not None and beside.exists() else None
-            result, outcomes = grade_with_outcomes(sheet, source, process, problem, network)
+            result = grade_source(sheet, source, process, problem, network)
             missing += result.points - result.earned
             print(line(result, short=number is None))
             if number is None or not result.broken:
                 _note(folder, sheet, source or "", bool(result.broken))
                 continue
             attempts = _note(folder, sheet, source or "", True)
-            print(details(sheet, result, outcomes, example, why, attempts))
+            print(details(sheet, result, example, why, attempts))
     return int(np.ceil(missing))
 
 
@@ -113,11 +113,11 @@ def check(answer: Any, example: bool = False, why: bool = False) -> None:
         )
     cell = Cell(answer, sheet)
     with Process() as process:
-        result, outcomes = grade_with_outcomes(sheet, cell.source, process)
+        result = grade_source(sheet, cell.source, process)
     print(cell.placed(line(result)))
     if result.broken:
         attempts = _note(Path.cwd(), sheet, cell.source, True)
-        said = details(sheet, result, outcomes, example, why, attempts, f"check({name}, {{}}=True)")
+        said = details(sheet, result, example, why, attempts, f"check({name}, {{}}=True)")
         print(cell.placed(said))
         if cell.lost:
             print(
@@ -139,7 +139,6 @@ def line(result: Result, short: bool = False) -> str:
 def details(
     sheet: Sheet,
     result: Result,
-    outcomes: list[dict[str, Any]],
     example: bool,
     why: bool,
     attempts: int,
@@ -157,7 +156,7 @@ def details(
     if not result.ended:
         lines.append(f"   {broken.problem}")
     if example and broken.case is not None:
-        lines += ["", shown(sheet, broken.case, outcomes[broken.case])]
+        lines += ["", shown(sheet, broken.case, result.outcomes[broken.case])]
     elif not example:
         lines.append(f"   {asked.format('example')} shows the smallest case with its numbers")
     if why:

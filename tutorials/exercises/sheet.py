@@ -143,6 +143,7 @@ class Result:
     title: str
     points: float
     verdicts: list[Verdict]
+    outcomes: list[dict[str, Any]]  # of the sheet's plays
     ended: str = ""  # why the process is gone, or why there is nothing to run
     mistakes: list[str] = field(default_factory=list)  # ids
     diagnosis: str = ""
@@ -208,7 +209,7 @@ def judge(sheet: Sheet, outcomes: list[dict[str, Any]]) -> Result:
         for verdict in verdicts:
             verdict.earned = 0.0
     ended = next((o["error"] for o in outcomes if o.get("ended")), "")
-    return Result(sheet.id, sheet.number, sheet.title, sheet.points, verdicts, ended)
+    return Result(sheet.id, sheet.number, sheet.title, sheet.points, verdicts, outcomes, ended)
 
 
 def _state(sheet: Sheet, wanted: Property, outcome: dict[str, Any]) -> str:

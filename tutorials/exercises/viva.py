@@ -13,7 +13,7 @@ import numpy as np
 from minnet.page import code, page, paragraph
 from tutorials.exercises.comparison import same
 from tutorials.exercises.frame import PUBLIC
-from tutorials.exercises.grading import grade_with_outcomes
+from tutorials.exercises.grading import grade_source
 from tutorials.exercises.learner import shown
 from tutorials.exercises.runner import Process
 from tutorials.exercises.sheet import Case, Sheet, _size
@@ -64,15 +64,15 @@ def questions(submission: Submission, sheets: tuple[Sheet, ...], rng: np.random.
             sheet = mine[index]
             text = submission.files[sheet.id][0]
             assert text is not None
-            result, before = grade_with_outcomes(sheet, text, process)
+            result = grade_source(sheet, text, process)
             if result.ended or not result.earned:
                 continue
             for changed, was, becomes, line in _shuffled(list(mutants(text)), rng):
                 after = process.run(sheet.id, changed, sheet.names, sheet.given, sheet.plays())
-                case = _altered(sheet, before, after)
+                case = _altered(sheet, result.outcomes, after)
                 if case is None:
                     continue
-                asked.append(_written(sheet, case, before[case], after[case], was, becomes, line))
+                asked.append(_written(sheet, case, result.outcomes[case], after[case], was, becomes, line))
                 break
     return asked
 
