@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tutorials.exercises.comparison import difference, same
-from tutorials.exercises.sheet import SLACK, Record, Result, Sheet, problem_of
+from tutorials.exercises.sheet import SLACK, Result, Sheet, problem_of
 from tutorials.exercises.worker import play
 
 FACTS = {
@@ -54,7 +54,7 @@ def _by_numbers(sheet: Sheet, outcomes: list[dict[str, Any]]) -> list[str]:
     came = any(outcome["results"] for outcome in outcomes)
     if not came or not any(problem_of(c, o) for c, o in zip(sheet.cases, outcomes, strict=True)):
         return []
-    matching = [record for record in sheet.records if _explains(sheet, record, outcomes)]
+    matching = [record for record in sheet.records if _agrees(sheet, record.outcomes, outcomes)]
     singles = {record.ids[0] for record in matching if len(record.ids) == 1}
     if singles:
         return [*singles] if len(singles) == 1 else []
@@ -77,10 +77,6 @@ def _pairs(sheet: Sheet, outcomes: list[dict[str, Any]]) -> Iterator[set[str]]:
             names = wrong(frozenset(one.words + other.words))
             if _agrees(sheet, (play(case.calls, names) for case in sheet.cases), outcomes):
                 yield {*one.ids, *other.ids}
-
-
-def _explains(sheet: Sheet, record: Record, outcomes: list[dict[str, Any]]) -> bool:
-    return _agrees(sheet, record.outcomes, outcomes)
 
 
 def _agrees(sheet: Sheet, outcomes_known: Iterable[dict[str, Any]], outcomes: list[dict[str, Any]]) -> bool:

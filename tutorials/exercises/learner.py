@@ -46,11 +46,9 @@ def check_folder(folder: Path, number: int | None, example: bool = False, why: b
             result = grade_source(sheet, source, process, problem, network)
             missing += result.points - result.earned
             print(line(result, short=number is None))
-            if number is None or not result.broken:
-                _note(folder, sheet, source or "", bool(result.broken))
-                continue
-            attempts = _note(folder, sheet, source or "", True)
-            print(details(sheet, result, example, why, attempts))
+            attempts = _note(folder, sheet, source or "", bool(result.broken))
+            if number is not None and result.broken:
+                print(details(sheet, result, example, why, attempts))
     return int(np.ceil(missing))
 
 

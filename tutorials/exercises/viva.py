@@ -132,9 +132,7 @@ def _written(
     numbers = (
         shown(asked, case, after | {"printed": ""}).replace("expected ", "as it is ").replace("got      ", "changed  ")
     )
-    only_before = "\n".join(
-        line for line in shown(asked, case, before | {"printed": ""}).replace("expected ", "gives    ").splitlines()
-    )
+    only_before = shown(asked, case, before | {"printed": ""}).replace("expected ", "gives    ")
     kept, skip = [], False
     for text in only_before.splitlines():
         skip = text.startswith("      got") or (skip and text.startswith(" " * 15))
