@@ -556,6 +556,9 @@ def test_what_has_no_gradient_passes_a_residual():
     net = Residual(Embedding(5, 2, rng=0), Embedding(5, 2, rng=1))
     ids = np.array([[1, 2], [2, 4]])
     assert net.backward(net.forward(ids)) is None and net.body.dW.rows.tolist() == [1, 2, 4]
+    net = Residual(Linear(2, 2, rng=0), Linear(2, 2, rng=1))
+    net.shortcut.need_dx(False)
+    assert net.backward(net.forward(np.ones((1, 2), np.float32))) is None and net.shortcut.dW.shape == (2, 2)
 
 
 def test_sparse_input_is_told_what_to_do():
@@ -629,6 +632,7 @@ def test_parallel_by_hand():
     assert bags.forward(np.array([[1, 2]])).shape == (1, 5) and bags.backward(np.ones((1, 5), np.float32)) is None
     images = Parallel(Conv2d(1, 2, 1, rng=0), Conv2d(1, 3, 1, rng=1))  # channels side by side, places stay
     assert images.forward(np.ones((2, 4, 5, 1), np.float32)).shape == (2, 4, 5, 5)
+    assert images.backward(np.ones((2, 4, 5, 5), np.float32)).shape == (2, 4, 5, 1)
     with pytest.raises(ValueError, match="at least one branch"):
         Parallel()
 
@@ -986,7 +990,7 @@ def test_layers_that_a_replica_would_share_are_refused():
     beside = Beside()
     twin = beside.replica()
     assert twin.first is twin[0] is not beside.first
-    beside.gate = Linear(2, 2)
+    beside.gate, beside.late = Linear(2, 2), Linear(2, 2)
     with pytest.raises(ValueError, match="Beside holds gate beside its chain: derive from Layer instead"):
         beside.named_parameters()
 
@@ -1001,14 +1005,17 @@ def test_a_pass_that_forgets_something_is_named():
 
         def backward(self, dy):
             dx = super().backward(dy)
-            if self.forgets == "db":
+            if self.forgets in ("db", "both"):
                 del self.db
+            if self.forgets == "both":
+                del self.dW
             return None if self.forgets == "dx" else dx
 
     for forgets, said in (
         ("y", r"^Forgetful\(3, 3\): forward returned None: is its return missing"),
         ("dx", r"^Forgetful\(3, 3\): backward returned None, but layers before it learn: return dx"),
         ("db", r"^Forgetful\(3, 3\): backward set no gradient of b: set self\.db"),
+        ("both", r"^Forgetful\(3, 3\): backward set no gradient of W: set self\.dW"),
     ):
         model = Sequential(Linear(3, 3), Forgetful(3, 3), ReLU())
         model[1].forgets = forgets
