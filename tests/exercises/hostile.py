@@ -61,7 +61,9 @@ HOSTILE = {
         "an array of object",
     ),
     "returns nothing": ("def softmax(z):\n    pass\n", "None instead of numbers"),
-    "another name": ("def Softmax(z):\n    return z\n", "it defines no softmax"),
+    "another name": ("def Softmax(z):\n    return z\n", "it defines no softmax: is it called Softmax?"),
+    "no name like it": ("def f(z):\n    return z\n", "it defines no softmax"),
+    "asks for input": (GOOD + "n = input('how many? ')\n", "EOFError (line 6): input() gets nothing here"),
     "huge answer": (
         "import numpy as np\ndef softmax(z):\n    return np.ones(1 << 24, np.uint8).repeat(5)\n",
         "cannot be read",
@@ -77,5 +79,7 @@ FEW = (
     "patched numpy",
     "syntax",
     "import scipy",
+    "another name",
+    "asks for input",
     "reads the solutions",
 )

@@ -299,7 +299,8 @@ def test_encodings():
     for encoding in ("utf-8", "utf-8-sig", "gb18030", "utf-16"):
         assert read_source(text.replace("\n", "\r\n").encode(encoding)) == (text, "")
     assert read_source(b"x = '\xe9\xff'\n")[0]
-    assert read_source(b"\0\1\2")[0] is None and read_source(b"x" * (2 << 20))[0] is None
+    assert read_source(b"\0\1\2")[0] is None
+    assert read_source(b"x" * (2 << 20)) == (None, "the file has more than 1 MB: an answer has a few thousand bytes")
 
 
 def test_of_several_checkpoints_the_one_with_the_highest_number_counts(tmp_path):
@@ -310,7 +311,7 @@ def test_of_several_checkpoints_the_one_with_the_highest_number_counts(tmp_path)
     (tmp_path / "class.zip").write_bytes(zipped({f"{name}.ckpt": name for name in names}))
     found = read_submissions(tmp_path / "class.zip", sheets)["doejane-101"]
     assert found.networks == {"e29_improve_digits": names[0].encode()}
-    assert "highest number" in found.notes[0]
+    assert found.notes == ["several files for e29_improve_digits.ckpt: e29_improve_digits-10.ckpt counts"]
 
 
 def test_what_is_no_submission_is_told_in_one_line(tmp_path):
@@ -387,7 +388,7 @@ def test_what_a_teacher_reads_first(tmp_path, capsys):
     assert page.partition("5 ReLU")[2].partition("</tr>")[0].endswith(">2</td>") and "1 wrong answer could" in page
     assert "1 answer did not run to the end" in page  # it defines no softmax
     jane, max_ = ((out / "students" / f"{name}.html").read_text(encoding="utf-8") for name in answers)
-    assert "<td>it defines no softmax</td>" in jane.partition("</table>")[0]
+    assert "<td>it defines no softmax: is it called Softmax?</td>" in jane.partition("</table>")[0]
     assert "<td>not yet: the worked example comes out</td>" in max_.partition("</table>")[0]
     assert "<td>nothing is written yet</td>" in max_ and "NotImplementedError" not in max_
 
@@ -647,9 +648,15 @@ def test_a_network_is_handed_in_as_a_file_beside_its_settings(tmp_path):
         "doejane_101_9002_e29_improve_digits-1.ckpt": checkpoint,
         "roemax_102_9003_improve_digits (2).py": exercise.solution(),
     }
+    files["poesam_104_9004_e29.py"] = exercise.solution()
+    files["poesam_104_9005_my network (1).ckpt"] = checkpoint
     (tmp_path / "submissions.zip").write_bytes(zipped(files))
     found = grade_class(tmp_path / "submissions.zip", tmp_path / "out", seed=4, exercises=[29], jobs=1)
-    assert [r["earned"] for r in found["records"].values()] == [10, 0]
+    assert {key: r["earned"] for key, r in found["records"].items()} == {
+        "doejane-101": 10,
+        "poesam-104": 10,
+        "roemax-102": 0,
+    }
     keys = [f"student{i}" for i in range(500)]
     assert 60 < sum(in_sample(key, 4) for key in keys) < 140
     assert [in_sample(key, 4) for key in keys] != [in_sample(key, 5) for key in keys]

@@ -14,7 +14,10 @@ from tutorials.exercises.classroom import grade_class
 from tutorials.exercises.roster import match_roster, read_roster
 from tutorials.exercises.submissions import read_submissions
 
+GUESS = pytest.mark.filterwarnings("ignore:.* is not UTF-8 and is read as")
 
+
+@GUESS
 @pytest.mark.parametrize(("delimiter", "encoding"), [(",", "utf-8-sig"), (";", "cp1252"), ("\t", "utf-16")])
 def test_the_teachers_comments_stay_as_they_were_written(delimiter, encoding, tmp_path):
     place, out = handed_in(tmp_path / "class", {"jane/softmax.py": GOOD}), tmp_path / "out"
@@ -107,6 +110,7 @@ def test_of_two_students_of_one_name_the_number_decides(tmp_path):
     assert {key: row["login"] for key, row in matched.items()} == {"Jane-Doe-5013": "b", "Jane-Doe-5012": "c"}
 
 
+@GUESS
 @pytest.mark.parametrize("encoding", ["cp1252", "utf-8", "utf-8-sig", "utf-16"])
 def test_western_names_are_not_read_as_chinese(encoding, tmp_path):
     names = ["Jörg Müller", "Zoë Ünal", "Größer, Anaïs", "Müller"]
@@ -116,7 +120,26 @@ def test_western_names_are_not_read_as_chinese(encoding, tmp_path):
         assert [row["name"] for row in read_roster(tmp_path / "roster.csv")] == some
 
 
+@GUESS
 @pytest.mark.parametrize("encoding", ["gbk", "gb18030", "utf-8"])
 def test_chinese_names_are(encoding, tmp_path):
     (tmp_path / "roster.csv").write_bytes("name\n李小明\n王芳\n张喆\n".encode(encoding))
     assert [row["name"] for row in read_roster(tmp_path / "roster.csv")] == ["李小明", "王芳", "张喆"]
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_table_in_an_encoding_that_was_guessed_is_told_in_one_line(tmp_path, capsys):
+    roster, out = tmp_path / "roster.csv", tmp_path / "out"
+    bundle = ["bundle", "--roster", str(roster), "--out", str(tmp_path / "archives")]
+    for encoding in ("utf-8", "utf-16"):
+        roster.write_bytes("name\nАнна Иванова\n".encode(encoding))
+        assert main(bundle) == 0 and capsys.readouterr().err == ""
+    roster.write_bytes("name\nАнна Иванова\n".encode("cp1251"))
+    assert main(bundle) == 0
+    said = f"warning: {roster} is not UTF-8 and is read as cp1252, which gives 'Àííà Èâàíîâà': if that is gibberish, "
+    assert capsys.readouterr().err == said + "save the table as CSV UTF-8\n"
+    place = handed_in(tmp_path / "class", {"jane/softmax.py": GOOD})
+    out.mkdir()
+    (out / "comments.csv").write_bytes("key,comment\njane,Хорошо\n".encode("cp1251"))
+    assert main(["grade", str(place), "--out", str(out), "--exercises", "1"]) == 0
+    assert "comments.csv is not UTF-8 and is read as" in capsys.readouterr().err

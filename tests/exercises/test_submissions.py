@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import unicodedata
 import zipfile
 
 import pytest
@@ -10,9 +11,11 @@ import pytest
 from tests.exercises.hostile import GOOD
 from tests.exercises.test_classroom import SHEETS, WRONG, zipped
 from tutorials.exercises import archives, submissions
+from tutorials.exercises.roster import match_roster, read_roster
 from tutorials.exercises.runner import HERE
 from tutorials.exercises.specs import exercises
 from tutorials.exercises.submissions import exercise_of, read_submissions
+from tutorials.exercises.variants import variant_of
 
 CONFIG = "def config():\n    return {}\n"
 NETWORKS = tuple(e.sheet() for e in exercises() if e.number in (29, 30))
@@ -35,9 +38,46 @@ def test_a_file_with_the_exercises_own_name_counts(other, tmp_path):
         assert found.files["e01_softmax"][0] == GOOD
 
 
-def test_of_equals_the_first_counts(tmp_path):
-    files = {"jane/softmax.py": GOOD, "jane/zzz/softmax.py": WRONG}
-    assert read_submissions(handed_in(tmp_path, files), SHEETS)["jane"].files["e01_softmax"][0] == GOOD
+STUB = (HERE / "e01_softmax.py").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("counts", "other", "text"),
+    [
+        ("softmax.py", "zzz/softmax.py", WRONG),
+        ("e01_softmax.py", "backup/e01_softmax.py", WRONG),
+        ("e01_softmax.py", "build/lib/e01_softmax.py", WRONG),
+        ("tutorials/exercises/e01_softmax.py", "backup/e01_softmax.py", WRONG),
+        ("hw/tutorials/exercises/e01_softmax.py", "hw/old/e01_softmax.py", WRONG),
+        ("e01_softmax.py", "e01_softmax - Copy.py", WRONG),
+        ("e01_softmax.py", "e01_softmax - Kopie (2).py", WRONG),
+        ("e01_softmax.py", "e01_softmax copy 2.py", WRONG),
+        ("e01_softmax.py", "e01_softmax-final.py", WRONG),
+        ("e01_softmax-1.py", "e01_softmax.py", WRONG),
+        ("work/e01_softmax.py", "tutorials/exercises/e01_softmax.py", STUB),
+        ("work/e01_softmax.py", "e01_softmax-1.py", STUB + "# Jane Doe"),
+        ("old/mine.py", "e01_softmax.py", STUB),
+    ],
+)
+def test_of_several_files_one_counts_and_the_note_names_it(counts, other, text, tmp_path):
+    files = {f"jane/{counts}": GOOD, f"jane/{other}": text}
+    for ordered in (files, dict([*files.items()][::-1])):
+        (tmp_path / "class.zip").write_bytes(zipped(ordered))
+        found = read_submissions(tmp_path / "class.zip", SHEETS)["jane"]
+        assert found.files["e01_softmax"][0] == GOOD
+        assert found.notes == [f"several files for e01_softmax: {counts} counts"]
+
+
+def test_what_is_handed_out_counts_last_whatever_it_is(tmp_path):
+    """Half an answer is more than the file as it was handed out; so is a bug's code, in any variant, once changed."""
+    relu = (HERE / "e05_relu.py").read_text(encoding="utf-8")
+    half = relu.replace('    raise NotImplementedError("exercise 5: relu")', "    return x * (x > 0)")
+    bug = next(e for e in exercises() if e.number == 21).of(3)
+    mended = bug.stub.replace("total =", "total = 1 *").replace("dz -= 1", "dz = dz - 1") + "# mended\n"
+    files = {"relu.py": relu, "work/relu.py": half, "tutorials/exercises/e21.py": bug.stub, "work/e21.py": mended}
+    place = handed_in(tmp_path, {f"jane/{name}": text for name, text in files.items()})
+    found = read_submissions(place, (*SHEETS, bug.sheet()))["jane"]
+    assert found.files == {"e05_relu": (half, ""), "e21_bug_loss": (mended, "")}
 
 
 def test_a_file_named_as_another_exercise_is_not_matched_by_what_it_defines(tmp_path):
@@ -60,13 +100,37 @@ def test_one_file_may_answer_several_exercises(tmp_path):
     }
 
 
-def test_of_copies_the_highest_number_counts_and_the_note_says_how(tmp_path):
+def test_of_copies_the_highest_number_counts(tmp_path):
     files = {"jane/softmax (2).py": WRONG, "jane/softmax (10).py": GOOD, "jane/softmax.py": WRONG}
     found = read_submissions(handed_in(tmp_path, files), SHEETS)["jane"]
     assert found.files["e01_softmax"][0] == GOOD
-    assert found.notes[0] == (
-        "several files for e01_softmax: the one named most like it counts, then the highest number, then the first"
+    assert found.notes == ["several files for e01_softmax: softmax (10).py counts"]
+
+
+def test_a_checkpoint_of_any_name_is_that_of_the_exercise_that_has_none(tmp_path):
+    mine, both = "my network (1).ckpt", {"e29.py": CONFIG, "e30.py": CONFIG}
+    files = {
+        "one": {"e29.py": CONFIG, f"runs/{mine}": "29"},
+        "other": {**both, "e29.ckpt": "29", mine: "30"},
+        "whose": {**both, mine: "?"},
+        "two": {"e29.py": CONFIG, mine: "1", "best.ckpt": "2"},
+        "more": {"e29.py": CONFIG, "e29.ckpt": "29", mine: "?"},
+    }
+    place = handed_in(tmp_path, {f"{key}/{name}": text for key, mine in files.items() for name, text in mine.items()})
+    found = read_submissions(place, NETWORKS)
+    assert {key: (s.networks, s.notes) for key, s in found.items()} == {
+        "one": ({"e29_improve_digits": b"29"}, []),
+        "other": ({"e29_improve_digits": b"29", "e30_improve_few": b"30"}, []),
+        "whose": ({}, [f"{mine} belongs to no exercise"]),
+        "two": ({}, ["best.ckpt belongs to no exercise", f"{mine} belongs to no exercise"]),
+        "more": ({"e29_improve_digits": b"29"}, [f"{mine} belongs to no exercise"]),
+    }
+    assert read_submissions(place, NETWORKS[:1], NETWORKS)["other"].networks == {"e29_improve_digits": b"29"}
+    few = read_submissions(
+        handed_in(tmp_path / "few", {"jane/e29.py": CONFIG, "jane/e30.ckpt": "30"}), NETWORKS[:1], NETWORKS
     )
+    assert few["jane"].networks == {} and few["jane"].notes == []
+    assert read_submissions(place, SHEETS, NETWORKS)["two"].notes == ["no file answers an exercise that is graded here"]
 
 
 @pytest.mark.parametrize(
@@ -79,6 +143,23 @@ def test_names_in_archives_whose_encoding_is_not_said(name, encoding, tmp_path):
     data = zipped({f"{mark}/softmax.py": GOOD}).replace(mark.encode() + b"/", raw + b"/")
     (tmp_path / "class.zip").write_bytes(data)
     assert [s.name for s in read_submissions(tmp_path / "class.zip", SHEETS).values()] == [name]
+
+
+def test_names_as_macos_writes_them_are_those_of_the_roster(tmp_path):
+    names = ["José Núñez", "Андрей Зайцев"]
+    apart = [unicodedata.normalize("NFD", name) for name in names]
+    files = {f"{name}_{i}_assignsubmission_file_/softmax.py": GOOD for i, name in enumerate(apart)}
+    (tmp_path / "class.zip").write_bytes(zipped(files))
+    for place in (tmp_path / "class.zip", handed_in(tmp_path / "class", files)):
+        found = read_submissions(place, SHEETS)
+        assert list(found) == ["José-Núñez-0", "Андрей-Зайцев-1"] and [s.name for s in found.values()] == names
+    for written in (names, apart):
+        (tmp_path / "roster.csv").write_text("\n".join(["name", *written]), encoding="utf-8")
+        rows = read_roster(tmp_path / "roster.csv")
+        assert [row["name"] for row in rows] == names and len(match_roster(rows, found)[0]) == 2
+    assert [variant_of(name) for name in apart] == [variant_of(name) for name in names]
+    alone = handed_in(tmp_path / apart[0], {"e01_softmax.py": GOOD})
+    assert list(read_submissions(alone, SHEETS)) == ["José-Núñez"]
 
 
 MOODLES = "Jane Doe_5012_assignsubmission_file_/softmax-9.py"
@@ -119,6 +200,19 @@ def test_an_export_may_lie_in_a_folder_of_its_own(export, tmp_path):
     for place in ("in", "class.zip", "both"):
         found = read_submissions(tmp_path / place, SHEETS)
         assert {key: s.files for key, s in found.items() if key != "hw1-amy"} == wanted
+
+
+def test_an_export_with_a_stray_file_in_a_mixed_folder_is_noted(tmp_path):
+    mixed = CANVAS | {"strange name.py": GOOD}
+    files = {"class.zip": zipped(mixed), "amy.zip": zipped({"a_1_2_softmax.py": GOOD, "b.py": "", "c.py": ""})}
+    found = read_submissions(handed_in(tmp_path / "in", files | {"hw1-amy/softmax.py": GOOD}), SHEETS)
+    assert {key: submissions.ALONE in s.notes for key, s in found.items()} == {
+        "class": True,
+        "amy": False,
+        "hw1-amy": False,
+    }
+    (tmp_path / "class.zip").write_bytes(zipped(mixed))
+    assert list(read_submissions(tmp_path / "class.zip", SHEETS)) == ["doejane-101", "roemax-102", "strange-name"]
 
 
 def test_moodle_without_folders_says_who_it_is_as_well(tmp_path):

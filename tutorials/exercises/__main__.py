@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 import time
+import warnings
 from pathlib import Path
 
 from tutorials.exercises import learner, shelf
@@ -34,7 +35,9 @@ def main(arguments: list[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a name with characters that the terminal lacks is no error
     try:
-        status = _run(args)
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
+            status = _run(args)
         sys.stdout.flush()  # here, where a reader that left is no error
         return status
     except BrokenPipeError:

@@ -11,7 +11,7 @@ from typing import Any
 from tutorials.exercises.grading import grade_source
 from tutorials.exercises.runner import HERE, Process
 from tutorials.exercises.sheet import Result, from_bytes
-from tutorials.exercises.submissions import Submission, _add, _in_folder, _in_zip, as_handed_out, say_why_empty
+from tutorials.exercises.submissions import Submission, _add, _in_folder, _in_zip, as_handed_out, settle
 
 
 def run(root: Path, sheets_file: Path = HERE / "hidden.sheets") -> dict[str, Any]:
@@ -29,7 +29,7 @@ def run(root: Path, sheets_file: Path = HERE / "hidden.sheets") -> dict[str, Any
                 submission.notes.append(str(problem))
         else:
             _add(submission, name, content, sheets)
-    say_why_empty(submission)
+    settle(submission, sheets)
     with Process() as process:
         graded = []
         for sheet in as_handed_out(submission, sheets, lambda number, variant: variants.get((number, variant))):

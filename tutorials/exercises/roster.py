@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import unicodedata
+import warnings
 from pathlib import Path
 
 from tutorials.exercises.source import decoded
@@ -12,10 +14,21 @@ from tutorials.exercises.variants import letters
 
 
 def read_table(path: Path) -> tuple[str, str, list[str], list[list[str]]]:
-    """(text, delimiter, header in small letters, rows) of a CSV as a spreadsheet saved it, whatever its language."""
-    text, problem = decoded(path.read_bytes())
+    """(text, delimiter, header in small letters, rows) of a CSV as a spreadsheet saved it, whatever its language.
+
+    Warns with a line of the text when the encoding was a guess: any bytes are some text in Windows' western one.
+    """
+    text, encoding = decoded(path.read_bytes())
     if text is None:
-        raise ValueError(f"{path}: {problem}")
+        raise ValueError(f"{path}: {encoding}")
+    if encoding in ("cp1252", "gb18030"):
+        line = next(line.strip() for line in text.split("\n") if not line.isascii())
+        warnings.warn(
+            f"{path} is not UTF-8 and is read as {encoding}, which gives {line[:60]!r}: if that is gibberish, save the "
+            "table as CSV UTF-8",
+            stacklevel=2,
+        )
+    text = unicodedata.normalize("NFC", text)  # macOS writes é as two characters
     delimiter = max(",;\t", key=text.partition("\n")[0].count)
     header, *rows = [*csv.reader(io.StringIO(text), delimiter=delimiter)] or [[]]
     return text, delimiter, [name.strip().lower() for name in header], rows

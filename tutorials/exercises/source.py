@@ -10,12 +10,13 @@ LARGEST = 1 << 20
 def read_source(data: bytes) -> tuple[str | None, str]:
     """(text, "") of the file, or (None, why it cannot be read)."""
     if len(data) > LARGEST:
-        return None, f"the file has {len(data):,} bytes: an answer has a few thousand"
-    return decoded(data)
+        return None, f"the file has more than {LARGEST >> 20} MB: an answer has a few thousand bytes"
+    text, told = decoded(data)
+    return text, told if text is None else ""
 
 
 def decoded(data: bytes) -> tuple[str | None, str]:
-    """(text, "") of any text file, or (None, why it cannot be read)."""
+    """(text, the encoding it was read in) of any text file, or (None, why it cannot be read)."""
     utf_16 = data[:2] in (b"\xff\xfe", b"\xfe\xff")
     guesses = ["gb18030", "cp1252"] if chinese(data) else ["cp1252", "gb18030"]
     encodings = ["utf-16"] if utf_16 else ["utf-8-sig", *guesses]
@@ -26,7 +27,7 @@ def decoded(data: bytes) -> tuple[str | None, str]:
             text = data.decode(encoding)
         except UnicodeDecodeError:
             continue
-        return text.replace("\r\n", "\n").replace("\r", "\n"), ""
+        return text.replace("\r\n", "\n").replace("\r", "\n"), encoding
     return None, "the file's encoding is unknown: save it as UTF-8"
 
 

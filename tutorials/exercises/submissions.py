@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import io
 import re
+import unicodedata
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from tutorials.exercises.naming import exercise_of, is_ours, split_name
+from tutorials.exercises.runner import HERE
 from tutorials.exercises.sheet import Sheet
 from tutorials.exercises.source import LARGEST, chinese, read_source
 from tutorials.exercises.variants import variant_in
@@ -28,7 +31,7 @@ MOODLE = re.compile(r"(?P<name>[^/]+)_(?P<id>\d+)_assignsubmission_(?:file|onlin
 CHECKPOINT = ".ckpt"
 READ = (".py", ".zip", CHECKPOINT)
 WORK = (".ipynb", ".rar", ".7z", ".tar", ".gz", ".tgz", ".bz2", ".xz")  # not read, but there may be answers in them
-ALONE = "files here are named as in a class's export: if the folder is one, grade it alone"
+ALONE = "files here are named as in a class's export: if this is one, grade it alone"
 
 
 @dataclass
@@ -43,7 +46,9 @@ class Submission:
     networks: dict[str, bytes] = field(default_factory=dict)  # checkpoints, by exercise
     notes: list[str] = field(default_factory=list)
     _spare: list[str] = field(default_factory=list)  # notes for the case that there is nothing else to say
-    _ranks: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    # by what files are for: the best rank, the file that has it, and whether there are several
+    _best: dict[str, tuple[tuple[Any, ...], str, bool]] = field(default_factory=dict)
+    _loose: dict[str, bytes] = field(default_factory=dict)  # checkpoints that are named like no exercise
 
 
 def read_submissions(
@@ -65,7 +70,7 @@ def read_submissions(
     else:
         names, files = [name for name, _ in _paths(place)], _in_folder(place)
     if _of_one(names, (*sheets, *others)):
-        owner = place.stem if place.is_file() else place.resolve().name
+        owner = _plain(place.stem if place.is_file() else place.resolve().name)
         files = ((f"{owner}/{name}", content) for name, content in files)
     elif place.is_dir():
         unread += _empty(place)
@@ -75,7 +80,7 @@ def read_submissions(
             f"no submission was found in {place}: Canvas' or Moodle's zip, or a folder a student, with .py files"
         )
     for submission in found.values():
-        say_why_empty(submission)
+        settle(submission, sheets)
     return dict(sorted(found.items()))
 
 
@@ -94,15 +99,27 @@ def _of_one(names: list[str], sheets: tuple[Sheet, ...]) -> bool:
     return bool(mine)
 
 
-def say_why_empty(submission: Submission) -> None:
-    """Notes what was handed in where nothing of it answers an exercise."""
+def settle(submission: Submission, sheets: tuple[Sheet, ...]) -> None:
+    """What can be said once all files were seen: which count, whose a checkpoint is, why there is nothing to grade.
+
+    A checkpoint of any name is that of the exercise that has none, if there is one of each.
+    """
+    submission.notes += [
+        f"several files for {what}: {path} counts" for what, (_, path, several) in submission._best.items() if several
+    ]
+    asking = [sheet.id for sheet in sheets if sheet.budget is not None]
+    waiting = [id for id in asking if id in submission.files and id not in submission.networks]
+    if len(waiting) == len(submission._loose) == 1:
+        submission.networks[waiting[0]] = next(iter(submission._loose.values()))
+    elif asking:
+        submission.notes += [f"{name} belongs to no exercise" for name in [*submission._loose][:3]]
     if not (submission.files or submission.networks or submission.notes):
         submission.notes += submission._spare[:3] or ["no file answers an exercise that is graded here"]
 
 
 def _paths(place: Path) -> list[tuple[str, Path]]:
     """The files of a folder with their names, as `_unwrapped` gives them."""
-    paths = [(writable(path.relative_to(place).as_posix()), path) for path in sorted(place.rglob("*"))]
+    paths = [(_plain(path.relative_to(place).as_posix()), path) for path in sorted(place.rglob("*"))]
     return _unwrapped([(n, p) for n, p in paths if _wanted(n) and p.is_file() and not p.is_symlink()])
 
 
@@ -110,10 +127,10 @@ def _empty(place: Path) -> list[str]:
     """The folders in which nothing was handed in."""
 
     def holds(folder: Path) -> bool:
-        return any(p.is_file() and _wanted(writable(p.relative_to(place).as_posix())) for p in folder.rglob("*"))
+        return any(p.is_file() and _wanted(_plain(p.relative_to(place).as_posix())) for p in folder.rglob("*"))
 
-    folders = [path for path in sorted(place.iterdir()) if path.is_dir() and _wanted(writable(path.name))]
-    return [f"{writable(folder.name)}/" for folder in folders if not holds(folder)]
+    folders = [path for path in sorted(place.iterdir()) if path.is_dir() and _wanted(_plain(path.name))]
+    return [f"{_plain(folder.name)}/" for folder in folders if not holds(folder)]
 
 
 def _in_folder(place: Path) -> Iterator[tuple[str, bytes]]:
@@ -159,6 +176,7 @@ def _entries(data: bytes, title: str) -> tuple[zipfile.ZipFile, list[tuple[str, 
         name = entry.filename.replace("\\", "/")
         if not entry.flag_bits & 0x800:  # the archive does not say that the name is UTF-8
             name = _readable(name)
+        name = _plain(name)
         if not entry.is_dir() and _wanted(name):
             entries.append((name, entry))
     return archive, entries
@@ -180,6 +198,11 @@ def _exported(names: Iterable[str]) -> set[tuple[str, str, str]]:
     found = [(_student(name)[0], _is_read(name)) for name in names]
     students = {student for student, is_read in found if is_read or student[2] != "folder"}
     return students if all(system != "folder" for _, _, system in students) else set()
+
+
+def _plain(name: str) -> str:
+    """A name as rosters have it: macOS writes é as two characters."""
+    return unicodedata.normalize("NFC", writable(name))
 
 
 def _readable(name: str) -> str:
@@ -217,15 +240,18 @@ def _add_all(
         if inner == name and not _is_read(name):
             unread.append(name)  # the class list, say
             continue
+        archived = inner.lower().endswith(".zip")
         try:
-            if inner == name and name.lower().endswith(".zip") and _exported(n for n, _ in _entries(content, name)[1]):
+            inside = [n for n, _ in _entries(content, name)[1]] if archived else [inner]
+            if inner == name and archived and _exported(inside):
                 # a whole class's export lies in the folder
                 _add_all(found, _in_zip(content, name, True), sheets, others, unread)
                 continue
             mine = _kept(found, student)
-            if student[2] == "folder" and inner != name and _exported([inner]) and ALONE not in mine.notes:
-                mine.notes.append(ALONE)
-            if inner.lower().endswith(".zip"):
+            named = sum(bool(_exported([n])) for n in inside)
+            if student[2] == "folder" and 2 * named > len(inside):
+                _note(mine.notes, ALONE)
+            if archived:
                 for path, data in _in_zip(content, name):
                     _add(mine, path, data, sheets, others)
             else:
@@ -266,10 +292,11 @@ def _add(
         telling = name.lower().endswith((*WORK, ".zip")) or exercise_of(name, None, sheets)[0] is not None
         _note(submission.notes if telling else submission._spare, f"{name} is not read: {expected}")
         return
-    numbers = [int(number[:18]) for number in re.findall(r"\d+", split_name(name)[1])]  # int refuses thousands of them
     if name.lower().endswith(CHECKPOINT):
         id, likeness = exercise_of(name, None, sheets)
-        if id is not None and _counts(submission, id + CHECKPOINT, (likeness, *numbers)):
+        if id is None and exercise_of(name, None, others)[0] is None:
+            submission._loose[path] = b"" if submission._loose else data  # of several none counts
+        if id is not None and _counts(submission, id + CHECKPOINT, path, (likeness,)):
             submission.networks[id] = data
         return
     id, likeness = exercise_of(name, text, sheets)
@@ -281,8 +308,25 @@ def _add(
     # a file that only what it defines tells apart may answer several: a notebook saved as a script, say
     answered = [id] if likeness else [s.id for s in sheets if exercise_of(name, text, (s,))[0]]
     for id in answered:
-        if _counts(submission, id, (int(text is not None), likeness, *numbers)):
+        if _counts(submission, id, path, (text is not None, *_written(id, text or ""), likeness)):
             submission.files[id] = (text, problem)
+
+
+def _written(id: str, text: str) -> tuple[int, int]:
+    """The higher the more was done since the file was handed out: whether anything, how few functions are left."""
+    left = re.findall(rf'"""\s+raise NotImplementedError\("exercise {int(id[1:3])}:', text)
+    return text.split() != _handed_out(id, variant_in(text)).split(), -len(left)
+
+
+@cache
+def _handed_out(id: str, variant: int) -> str:
+    """The file of an exercise as students get it; "" on Gradescope, where it is not."""
+    try:
+        from tutorials.exercises.specs import exercises
+    except ImportError:
+        return ""
+    exercise = next(exercise for exercise in exercises() if exercise.id == id).of(variant)
+    return exercise.stub or (HERE / f"{id}.py").read_text(encoding="utf-8")
 
 
 def _note(notes: list[str], text: str) -> None:
@@ -291,17 +335,22 @@ def _note(notes: list[str], text: str) -> None:
         notes.append(text)
 
 
-def _counts(submission: Submission, what: str, rank: tuple[int, ...]) -> bool:
-    """Whether a file counts: of several for the same the one with the highest rank does, and of equals the first."""
-    if what in submission._ranks:
-        _note(
-            submission.notes,
-            f"several files for {what}: the one named most like it counts, then the highest number, then the first",
-        )
-        if rank <= submission._ranks[what]:
-            return False
-    submission._ranks[what] = rank
-    return True
+def _counts(submission: Submission, what: str, path: str, rank: tuple[int, ...]) -> bool:
+    """Whether a file counts: of several for the same the one with the highest rank does, and of equals the first.
+
+    Of equal rank are: no copy, the highest number that was added to the name, nothing added, the fewest folders
+    (`tutorials/exercises/`, where students find the files, is none).
+    """
+    added = split_name(path.rpartition("/")[2])[1]
+    copied = re.search("copy|kopie", added, re.IGNORECASE)
+    numbers = [int(number[:18]) for number in re.findall(r"\d+", added)]  # int refuses thousands of digits
+    folders = re.sub(r"(^|/)tutorials/exercises/", r"\1", path).count("/")
+    rank = (*rank, not copied, numbers, not added, -folders)
+    best, chosen, _ = submission._best.get(what, ((), "", False))
+    if better := rank > best:
+        best, chosen = rank, path
+    submission._best[what] = best, chosen, what in submission._best
+    return better
 
 
 def as_handed_out(

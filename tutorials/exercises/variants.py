@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 import zlib
 
 VARIANTS = 12
@@ -15,6 +16,7 @@ def variant_of(name: str) -> int:
 
 def letters(name: str) -> str:
     """The letters and digits of a name, whatever the order of its parts."""
+    name = unicodedata.normalize("NFC", name)  # macOS writes é as two characters, the second of which is no letter
     return "".join(
         sorted("".join(c for c in part.lower() if c.isalnum()) for part in re.split(r"[\s,_-]+", name) if part)
     )

@@ -14,6 +14,7 @@ import struct
 import sys
 import types
 import warnings
+from difflib import get_close_matches
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
@@ -226,6 +227,7 @@ def _described(problem: BaseException, file: str | None) -> str:
         where = f" (line {problem.lineno})"
     try:
         said = " ".join(str(getattr(problem, "msg", None) or problem).split())[:200]
+        said = "input() gets nothing here" if isinstance(problem, EOFError) else said
     except BaseException:
         said = ""
     return f"{type(problem).__name__}{where}: {said}".rstrip(": ")
@@ -342,7 +344,7 @@ class Gate:
         top = name.partition(".")[0]
         if top in self.standard or top in ALLOWED:
             return None
-        raise ImportError(f"an answer may import numpy and given, not {top}")
+        raise ImportError(f"an answer may import numpy, given and the standard library, not {top}")
 
 
 def limit(bytes_of_memory: int = 4 << 30) -> None:
@@ -420,7 +422,9 @@ def main() -> None:
                 error = _described(problem, file)
             reply: dict[str, Any] = {
                 "error": error,
-                "missing": [n for n in question["names"] if not callable(names.get(n))],
+                "missing": [
+                    _missing(n, question["names"], names) for n in question["names"] if not callable(names.get(n))
+                ],
             }
         else:
             reply = play(question["play"], names, file if question["count"] else None)
@@ -433,6 +437,19 @@ def main() -> None:
             message = pack(reply | {"results": [], "error": f"{problem} was returned, which is no array or number"})
         answers.write(message)
         answers.flush()
+
+
+def _missing(wanted: str, asked: list[str], names: dict[str, Any]) -> str:
+    """A name that is asked for and not there, with one of the answer's own that may stand for it."""
+    own = {
+        name.lower(): name
+        for name, value in names.items()
+        if isinstance(value, (types.FunctionType, type))
+        and value.__module__ == names.get("__name__")  # not imported
+        and name not in asked
+    }
+    near = get_close_matches(wanted.lower(), own, 1, 0.8)
+    return f"{wanted}: is it called {own[near[0]]}?" if near else wanted
 
 
 def _given(code: str, wanted: list[str]) -> types.ModuleType:
