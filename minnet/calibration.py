@@ -11,6 +11,7 @@ from minnet.intervals import middle, wilson
 
 BINS = 15
 SIMULATIONS = 200
+TEMPERATURES = (0.01, 100.0)  # the coldest and the hottest that are tried
 
 
 def reliability(probabilities: np.ndarray, labels: np.ndarray, bins: int = BINS) -> dict[str, Any]:
@@ -89,8 +90,8 @@ def coverage(probabilities: np.ndarray, labels: np.ndarray, points: int = 20) ->
     return list(found.values())
 
 
-def fit_temperature(logits: np.ndarray, labels: np.ndarray, low: float = 0.01, high: float = 100.0) -> float:
-    """The temperature T in [low, high] for which softmax(logits / T) has the least log loss on these examples.
+def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
+    """The temperature T from 0.01 to 100 for which softmax(logits / T) has the least log loss on these examples.
 
     Fit it on validation examples, never on those that the network was trained on: there it is sure and right.
     Dividing by T changes no prediction, only how sure it is (Guo et al., 2017, section 4.2).
@@ -118,7 +119,7 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray, low: float = 0.01, h
         inverse = np.exp(-u)
         return float((logsumexp(z * inverse, axis=1) - of_truth * inverse).mean())
 
-    bounds = (float(np.log(low)), float(np.log(high)))
+    bounds = np.log(TEMPERATURES)
     found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-7})
     return float(np.exp(min([found.x, *bounds], key=loss)))
 
@@ -166,8 +167,9 @@ def seen_on_validation(scores: np.ndarray, labels: np.ndarray) -> dict[str, Any]
     """What the validation examples tell about later predictions, from their scores (N, K): which classes are taken for
     which (`validation_confusion`, truth in the rows), and the `temperature` at which the probabilities fit best, or
     why there is `no_temperature`."""
-    k = scores.shape[1]
-    confusion = np.bincount(labels.astype(np.int64) * k + scores.argmax(axis=1), minlength=k * k).reshape(k, k)
+    from sklearn.metrics import confusion_matrix
+
+    confusion = confusion_matrix(labels, scores.argmax(axis=1), labels=range(scores.shape[1]))
     why = too_little(confusion)
     fitted = {"no_temperature": why} if why else {"temperature": round(fit_temperature(scores, labels), 4)}
     return {"validation_confusion": confusion.tolist(), **fitted}

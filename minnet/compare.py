@@ -18,6 +18,7 @@ import numpy as np
 from minnet import commands
 from minnet.formatting import aligned, count, encodable, interval, number, one_line, p_value, percent
 from minnet.intervals import mcnemar, paired_bootstrap
+from minnet.metrics import value_of
 from minnet.run_folder import prepare, save, to_json
 
 if TYPE_CHECKING:
@@ -122,8 +123,7 @@ def table(result: dict[str, Any], show: int = 10, stream: Any = None) -> str:
     for run in result["runs"]:
         cells = []
         for key, _ in MEASURES:
-            value = run["macro"][key[6:]] if key.startswith("macro_") else run[key]
-            bounds = run["intervals"][key]
+            value, bounds = value_of(run, key), run["intervals"][key]
             whole = percent(value, 1) if key == "accuracy" else number(value)
             cells.append(f"{whole} ({interval(bounds, 1, True) if key == 'accuracy' else interval(bounds)})")
         rows.append((one_line(run["name"], 32), *cells))

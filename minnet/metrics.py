@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -81,6 +81,11 @@ def evaluate(
         "bootstrap": {"resamples": bootstrap, "seed": seed, "level": 0.95},
         "undefined": _undefined(rows, right, int((p[np.arange(n), y] == 0).sum())),
     }
+
+
+def value_of(metrics: Mapping[str, Any], name: str) -> Any:
+    """A measure by the name that its interval has: "accuracy", "log_loss", "macro_f1", ..."""
+    return metrics["macro"][name.removeprefix("macro_")] if name.startswith("macro_") else metrics[name]
 
 
 def table(metrics: dict[str, Any], stream: Any = None) -> str:

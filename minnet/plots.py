@@ -26,6 +26,7 @@ from minnet.canvas import (
     spread,
 )  # fmt: skip
 from minnet.formatting import count, listing, percent, some
+from minnet.metrics import value_of
 from minnet.plots_examples import examples, text_examples
 from minnet.plots_probabilities import coverage, entropy_histogram, reliability
 from minnet.plots_weights import filters, telling_words
@@ -280,7 +281,7 @@ def compare(runs: Mapping[str, Mapping[str, Any]]) -> Figure:
     for i, (title, name, digits, factor) in enumerate(measures):
         axes = panel(figure, left + i * each + 0.1, 0.5, each - 0.25, height - 0.5)
         for row, metrics in zip(rows, runs.values(), strict=True):
-            value, bounds = _measured(metrics, name), metrics["intervals"][name]
+            value, bounds = value_of(metrics, name), metrics["intervals"][name]
             if value is None:
                 axes.text(0.5, row, "infinite", transform=axes.get_yaxis_transform(), ha="center", va="center")
                 continue
@@ -304,11 +305,6 @@ def compare(runs: Mapping[str, Mapping[str, Any]]) -> Figure:
         "95 % intervals; further right is better for accuracy and F1, further left for log loss."
     )
     return figure
-
-
-def _measured(metrics: Mapping[str, Any], name: str) -> float | None:
-    value = metrics["macro"][name.removeprefix("macro_")] if name.startswith("macro_") else metrics[name]
-    return None if value is None else float(value)
 
 
 def _end_labels(axes: Axes, ends: Sequence[tuple[str, float, float]], digits: Any) -> None:

@@ -30,7 +30,7 @@ def reliability(
     if not 1 <= len(given) <= 2:
         raise ValueError(f"reliability draws one or two sets of probabilities, got {len(given)}")
     found = {name: calibration.reliability(p, labels, bins) for name, p in given.items()}
-    title, caption = _reliability_words(given, labels, bins)
+    title, caption = _reliability_words(given, found, labels, bins)
     figure = new(5.6, 5.05, title)
     axes, below = panel(figure, 0.75, 1.5, 3.1, 3.1), panel(figure, 0.75, 0.5, 3.1, 0.72)
     axes.plot([0, 1], [0, 1], color=RULE, linewidth=1, linestyle=(0, (1, 1.5)))
@@ -62,11 +62,13 @@ def reliability(
     return figure
 
 
-def _reliability_words(given: Mapping[str, np.ndarray], labels: np.ndarray, bins: int) -> tuple[str, str]:
+def _reliability_words(
+    given: Mapping[str, np.ndarray], found: Mapping[str, Any], labels: np.ndarray, bins: int
+) -> tuple[str, str]:
     """The title and the caption of `reliability`."""
     parts, errors, within = [], [], True
     for name, p in given.items():
-        error = calibration.reliability(p, labels, bins)["ece"]
+        error = found[name]["ece"]
         _, (low, high) = calibration.calibrated_ece(p, bins)
         confidence = float(p.max(axis=1).astype(np.float64).mean())
         right = float((p.argmax(axis=1) == labels).mean())

@@ -281,7 +281,7 @@ def _validation_confusion(config: dict[str, Any], classes: int) -> np.ndarray | 
 def _texts(path: Path, column: str | None, encoding: str | None) -> list[str]:
     """One column of a CSV; in a table of one column, that one."""
     content, _ = decoded(path, encoding)
-    header, rows = table_of(path, content, (column or "", column or ""), None)
+    header, rows = table_of(path, content, (column or "", column or ""))
     if column is None and len(header) > 1:
         raise ValueError(f"which column of {path} holds the texts? Add --text with one of: {', '.join(header)}")
     at = column_of(path, header, column or header[0])

@@ -27,7 +27,6 @@ def write(
     probabilities: np.ndarray,
     labels: np.ndarray,
     *,
-    indices: np.ndarray | None = None,
     images: np.ndarray | None = None,
     texts: Sequence[str] | None = None,
     calibrated: Mapping[str, np.ndarray] | None = None,
@@ -41,8 +40,8 @@ def write(
     """Writes everything about a finished run into `folder` and returns the path of its report.html.
 
     `metrics` is the result of `metrics.evaluate(probabilities, labels, classes)` on the test examples, which are
-    given as `images` (N, H, W, C) uint8 or as `texts`; `indices` are their places in the test split (0..N-1 by
-    default). Of `config`, model, dataset and command are named in the page; all of it is shown.
+    given as `images` (N, H, W, C) uint8 or as `texts`, in the order of the test split. Of `config`, model, dataset and
+    command are named in the page; all of it is shown.
     `history` holds the Trainer's rows. Optional: `calibrated`, {"T = 1.3": probabilities} after temperature scaling;
     `filters`, the first layer's W (with `filter_shape` for a Linear); `words` and their `weights` (V, K), shown only
     where they lead to the classes; `rates`, the learning rate of every step. `hide_text` shows lengths and labels of
@@ -51,12 +50,12 @@ def write(
     folder = Path(folder)
     _check(metrics, probabilities, labels, images, texts)
     config = {**config, "versions": {**doctor.versions(), **config.get("versions", {})}}
-    indices = np.arange(len(labels)) if indices is None else np.asarray(indices)
     # what cannot be made again comes first
     save(folder / "metrics.json", to_json(metrics))
     save(folder / "config.json", to_json(config))
     save(folder / "history.csv", to_csv(history))
-    save(folder / "predictions.npz", to_npz(probabilities=probabilities, labels=labels, indices=indices))
+    places = np.arange(len(labels))  # in the test split
+    save(folder / "predictions.npz", to_npz(probabilities=probabilities, labels=labels, indices=places))
 
     classes = metrics["classes"]
     shown = _hidden(texts, labels, classes) if hide_text and texts is not None else texts
