@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from minnet.formatting import aligned
+
 RESULTS = Path(__file__).parent.parent / "results"
 
 
@@ -85,13 +87,7 @@ class Record:
 
 def show(rows: Sequence[Sequence[Any]]) -> None:
     """Prints rows as columns: the first to the left, the others to the right."""
-    cells = [[str(cell) for cell in row] for row in rows]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
-    for row in cells:
-        first = row[0].ljust(widths[0])
-        print(
-            "  ".join([first, *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]).rstrip()
-        )
+    print("\n".join(aligned([[str(cell) for cell in row] for row in rows], left=1)))
 
 
 def spread(values: Sequence[float], digits: int = 3) -> str:

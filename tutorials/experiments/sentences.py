@@ -17,13 +17,13 @@ import numpy as np
 from minnet.commands import one_line_errors
 from minnet.data import load
 from minnet.functional import entropy, softmax
-from minnet.layers import Flatten, Linear, Normalize, ReLU, Sequential
+from minnet.layers import Sequential
 from minnet.losses import Loss, MeanSquaredError, SigmoidCrossEntropy, SoftmaxCrossEntropy
 from minnet.optimizers import Adam
 from minnet.schedules import OneCycle
 from minnet.training import Trainer, predict
-from tutorials.experiments import softmax_or_sigmoid
 from tutorials.experiments.record import Record, parsed, parser, rounded, show, spread
+from tutorials.experiments.softmax_or_sigmoid import network, several
 
 Found = tuple[str, str, dict[str, Any]]  # sentence, verdict, what was measured
 
@@ -37,15 +37,8 @@ def mean(values: Sequence[float]) -> float:
     return float(np.mean(values))
 
 
-def network(inputs: int, outputs: int, seed: int, hidden: int = 64) -> Sequential:
-    """A small fully connected network on pictures."""
-    rng = np.random.default_rng(seed)
-    return Sequential(Normalize([127.0], [100.0]), Flatten(), Linear(inputs, hidden, rng=rng), ReLU(),
-                      Linear(hidden, outputs, rng=rng))  # fmt: skip
-
-
 def trained(x: np.ndarray, y: np.ndarray, loss: Loss, outputs: int, seed: int, epochs: int) -> Sequential:
-    model = network(int(np.prod(x.shape[1:])), outputs, seed)
+    model = network(int(np.prod(x.shape[1:])), outputs, seed, hidden=64)
     trainer = Trainer(model, loss, Adam(model, 3e-3), schedule=OneCycle(), seed=seed)
     trainer.fit((x, y), epochs=epochs, batch_size=32, progress=False)
     return model
@@ -110,7 +103,7 @@ def separability(args: Any, epochs: int) -> Found:
 
 def multi_label(args: Any, epochs: int) -> Found:
     """Pictures with one to four digits: which are there?"""
-    found = softmax_or_sigmoid.several(args)
+    found = several(args)
     keys = list(found["softmax"])
     show([("", *keys), *((kind, *(spread(rows[key]) for key in keys)) for kind, rows in found.items())])
     verdict = verdict_if(

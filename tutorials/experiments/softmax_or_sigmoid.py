@@ -75,6 +75,13 @@ def single(name: str, args: Any) -> dict[str, dict[str, list[float]]]:
     return found
 
 
+def network(inputs: int, outputs: int, seed: int, hidden: int) -> Sequential:
+    """A small fully connected network on pictures."""
+    rng = np.random.default_rng(seed)
+    return Sequential(Normalize([127.0], [100.0]), Flatten(), Linear(inputs, hidden, rng=rng), ReLU(),
+                      Linear(hidden, outputs, rng=rng))  # fmt: skip
+
+
 def pictures(count: int, images: np.ndarray, labels: np.ndarray, rng: Any) -> tuple[np.ndarray, np.ndarray]:
     """`count` pictures (N, 16, 16, 1) of one to four digits, and which digits are there, (N, 10)."""
     x, t = np.zeros((count, 16, 16, 1), np.uint8), np.zeros((count, 10), np.float32)
@@ -88,16 +95,14 @@ def pictures(count: int, images: np.ndarray, labels: np.ndarray, rng: Any) -> tu
 
 
 def several(args: Any) -> dict[str, dict[str, list[float]]]:
-    """Composed digits: exact match, micro and macro F1 of both, by seed."""
+    """Composed digits: exact match, recall, micro and macro F1, calibration error and threshold of both, by seed."""
     found: dict[str, dict[str, list[float]]] = {}
     for seed in range(args.seeds):
         digits, rng = load("digits", seed=seed), np.random.default_rng((seed, 5))
         sizes = {"train": 500 if args.quick else 20_000, "validation": 500, "test": 2000}
         parts = {part: pictures(n, getattr(digits, part).x, getattr(digits, part).y, rng) for part, n in sizes.items()}
         for kind in LOSSES:
-            weights = np.random.default_rng(seed)
-            model = Sequential(Normalize([127.0], [100.0]), Flatten(), Linear(256, 128, rng=weights), ReLU(),
-                               Linear(128, 10, rng=weights))  # fmt: skip
+            model = network(256, 10, seed, hidden=128)
             x, t = parts["train"]
             # softmax needs one distribution a picture: the labels that are there share it equally
             targets = t if kind == "sigmoid" else t / t.sum(axis=1, keepdims=True)
