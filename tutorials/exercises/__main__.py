@@ -1,4 +1,4 @@
-"""python -m tutorials.exercises: check, train for learners; grade, gradescope, bundle, viva, paper for teachers."""
+"""The exercises: check, train, list for learners; grade, gradescope, bundle, viva, paper for teachers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import warnings
 from pathlib import Path
 
 from tutorials.exercises import learner, shelf
-from tutorials.exercises.runner import SECONDS
+from tutorials.exercises.runner import HERE, SECONDS
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -19,14 +19,12 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     check = commands.add_parser("check", help="check your own answers, in seconds")
     check.add_argument("number", nargs="?", type=int, help="one exercise; all of them without it")
-    check.add_argument(
-        "--folder", type=Path, default=learner.FOLDER, help="where the answers are (default: beside the stubs)"
-    )
+    check.add_argument("--folder", type=Path, default=HERE, help="where the answers are (default: beside the stubs)")
     check.add_argument("--example", action="store_true", help="the smallest failing case with its numbers")
     check.add_argument("--why", action="store_true", help="what probably went wrong, after one more attempt")
     train = commands.add_parser("train", help="train the network of an exercise that asks for one")
     train.add_argument("number", type=int)
-    train.add_argument("--folder", type=Path, default=learner.FOLDER, help="where the answers are")
+    train.add_argument("--folder", type=Path, default=HERE, help="where the answers are")
     commands.add_parser("list", help="the exercises with their minutes and difficulty")
     if shelf.has_descriptions():
         _teacher(commands)

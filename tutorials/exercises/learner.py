@@ -15,7 +15,7 @@ from tutorials.exercises.cell import Cell
 from tutorials.exercises.grading import grade_source
 from tutorials.exercises.runner import Process
 from tutorials.exercises.sheet import NO_RESULT, Result, Sheet
-from tutorials.exercises.shelf import HERE, find, of_variant, public_sheets
+from tutorials.exercises.shelf import find, of_variant, public_sheets
 from tutorials.exercises.source import read_source
 from tutorials.exercises.worker import Call, Seed
 
@@ -237,6 +237,3 @@ def _note(folder: Path, sheet: Sheet, source: str, failed: bool) -> int:
         with suppress(OSError):
             path.write_text(json.dumps(kept), encoding="utf-8")
     return len(seen)
-
-
-FOLDER = HERE

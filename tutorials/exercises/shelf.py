@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.util import find_spec
-from pathlib import Path
 
+from tutorials.exercises.runner import HERE
 from tutorials.exercises.sheet import Sheet, from_bytes
 from tutorials.exercises.variants import variant_in
 
-HERE = Path(__file__).parent
 PUBLIC_FILE = "public.sheets"
 
 
