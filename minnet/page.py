@@ -14,10 +14,14 @@ from typing import Any
 
 import numpy as np
 
+from minnet.canvas import BLUE, GRID, INK, PALE, QUIET, RULE
 from minnet.formatting import percent
 
-# Every colour of text and its background; tests hold each pair to a contrast of 4.5 at the least.
-COLORS = {"ink": "#1a1a1a", "quiet": "#595959", "paper": "#ffffff", "shade": "#f4f6f8", "link": "#1b4f8a"}
+# Those of the figures; tests hold each colour of text to a contrast of 4.5 at the least on what it stands on.
+COLORS = {
+    "ink": INK, "quiet": QUIET, "blue": BLUE, "paper": "#ffffff", "shade": "#f4f6f8", "rule": RULE, "grid": GRID,
+    "pale": PALE,
+}  # fmt: skip
 CSS = """
 :root { color-scheme: light; }
 * { box-sizing: border-box; }
@@ -31,13 +35,13 @@ p { margin: 0 0 .75rem; max-width: 42rem; }
 .lead { font-size: 1.2rem; line-height: 1.45; }
 nav { margin: 1.25rem 0 0; color: var(--quiet); }
 nav ul { list-style: none; margin: 0; padding: 0; display: flex; flex-wrap: wrap; gap: .25rem 1.1rem; }
-a { color: var(--link); }
+a { color: var(--blue); }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; margin: 0 0 1rem; font-size: .925rem;
   font-variant-numeric: tabular-nums; }
 caption { text-align: left; color: var(--quiet); padding: 0 0 .5rem; }
-th, td { text-align: left; vertical-align: top; padding: .35rem .9rem .35rem 0; border-bottom: 1px solid #e4e4e4; }
-thead th { border-bottom: 1px solid #8c8c8c; color: var(--quiet); font-weight: 600; }
+th, td { text-align: left; vertical-align: top; padding: .35rem .9rem .35rem 0; border-bottom: 1px solid var(--grid); }
+thead th { border-bottom: 1px solid var(--rule); color: var(--quiet); font-weight: 600; }
 tbody th { font-weight: 600; min-width: 9rem; overflow-wrap: break-word; }
 th.n, td.n { text-align: right; white-space: nowrap; }
 tr.sum th, tr.sum td { background: var(--shade); }
@@ -49,7 +53,7 @@ code, pre { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, "Liberat
 td.value { overflow-wrap: anywhere; }
 .cards { list-style: none; margin: 0; padding: 0; }
 .cards > li { display: grid; grid-template-columns: minmax(0, 1fr) 19rem; gap: .25rem 1.5rem; padding: .75rem 0;
-  border-bottom: 1px solid #e4e4e4; }
+  border-bottom: 1px solid var(--grid); }
 .verdict { margin: 0 0 .15rem; font-size: .925rem; }
 .wrong { font-weight: 700; }
 blockquote { margin: 0; overflow-wrap: anywhere; white-space: pre-line; }
@@ -58,8 +62,8 @@ blockquote { margin: 0; overflow-wrap: anywhere; white-space: pre-line; }
 .bars li { display: grid; grid-template-columns: 7.5rem 1fr 3.2rem; gap: .5rem; align-items: center; }
 .bars .name { overflow-wrap: anywhere; line-height: 1.3; }
 .bars .track { display: block; height: .6rem; }
-.bars .fill { display: block; height: 100%; min-width: 1px; background: #c4d3e4; border: 1px solid #1b4f8a; }
-.bars .true .fill { background: #1b4f8a; }
+.bars .fill { display: block; height: 100%; min-width: 1px; background: var(--pale); border: 1px solid var(--blue); }
+.bars .true .fill { background: var(--blue); }
 .bars .digits { text-align: right; white-space: nowrap; }
 @media (max-width: 40rem) {
   body { padding-top: 1.5rem; }

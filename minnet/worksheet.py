@@ -20,10 +20,10 @@ CSS = """<style>
 .items { display: flex; flex-wrap: wrap; gap: 1.1rem 2.2rem; align-items: flex-start; margin: 0 0 1rem; }
 .item { break-inside: avoid; }
 .item p { margin: 0 0 .25rem; }
-.item .shape { color: #595959; font-size: .85rem; }
+.item .shape { color: var(--quiet); font-size: .85rem; }
 @media print { section { break-inside: avoid; } }
-.item table { width: auto; margin: 0; border-left: 2px solid #1a1a1a; border-right: 2px solid #1a1a1a; }
-.item td { border: 1px solid #8c8c8c; min-width: 4.4rem; height: 2rem; padding: .2rem .5rem; text-align: right; }
+.item table { width: auto; margin: 0; border-left: 2px solid var(--ink); border-right: 2px solid var(--ink); }
+.item td { border: 1px solid var(--rule); min-width: 4.4rem; height: 2rem; padding: .2rem .5rem; text-align: right; }
 </style>"""
 
 
