@@ -123,8 +123,8 @@ def test_a_mistake_without_a_name_is_looked_for_in_silence():
 def test_numbers_that_never_came_are_no_evidence():
     sheet = sheet_of(3, 1)
     record = next(r for r in sheet.records if r.ids == ["softmax-twice"])  # wrong in every case
-    assert diagnosis._explains(sheet, record, record.outcomes)
-    assert not diagnosis._explains(sheet, record, [failed("ValueError")] * len(sheet.cases))
+    assert diagnosis._agrees(sheet, record.outcomes, record.outcomes)
+    assert not diagnosis._agrees(sheet, record.outcomes, [failed("ValueError")] * len(sheet.cases))
 
 
 def test_what_rounding_leaves_of_zero_is_zero():
