@@ -8,25 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minnet.canvas import (
-    BLUE,
-    DASHED,
-    GRID,
-    INK,
-    PALE,
-    QUIET,
-    SOLID,
-    WIDTH,
-    calm,
-    inches,
-    legible,
-    names,
-    new,
-    panel,
-    spread,
-)  # fmt: skip
-from minnet.formatting import count, listing, percent, some
+from minnet.canvas import BLUE, DASHED, GRID, INK, QUIET, SOLID, WIDTH, calm, inches, names, new, panel, spread
+from minnet.formatting import count, listing, percent
 from minnet.metrics import value_of
+from minnet.plots_confusion import confusion_matrix
 from minnet.plots_examples import examples, text_examples
 from minnet.plots_probabilities import coverage, entropy_histogram, reliability
 from minnet.plots_weights import filters, telling_words
@@ -121,91 +106,6 @@ def _curves_caption(epochs: np.ndarray, series: Mapping[str, np.ndarray]) -> str
     lines = "Solid: validation, its best value circled; dashed: training." if known else "Dashed: training."
     shown = "Loss and accuracy" if _rated(series) else "Loss"
     return f"{shown} over {count(len(epochs), 'epoch')}: {message}. {lines}"
-
-
-@calm
-def confusion_matrix(matrix: Any, classes: Sequence[str]) -> Figure:
-    """Counts of examples (K, K): a row for each true class, a column for each predicted one.
-
-    Shaded by the square root of the share of the row: mistakes are the message, and would be too pale otherwise.
-    """
-    from matplotlib.colors import LinearSegmentedColormap
-    from matplotlib.patches import Rectangle
-
-    counts = np.asarray(matrix, dtype=np.int64)
-    k = len(classes)
-    if counts.shape != (k, k):
-        raise ValueError(f"confusion_matrix expects counts ({k}, {k}) for {k} classes, got {counts.shape}")
-    totals = counts.sum(axis=1, keepdims=True)
-    shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
-    labels = names(classes, 1.4, 8.5)
-    longest = max(inches(name, 8.5) for name in labels)
-    left = longest + 0.45
-    cell = min((WIDTH - left - 0.4) / k, 0.9 if k < 5 else 0.52)
-    slanted = longest > cell - 0.06
-    below = (longest * 0.71 + 0.12 if slanted else 0.2) + 0.32
-    off = counts * (1 - np.eye(k, dtype=np.int64))
-    commonest = np.argwhere((off == off.max()) & (off > 0))  # rows (truth, prediction)
-    head = f"Each row is a true class, each column a prediction; the {'framed ' if k <= 40 else ''}diagonal is right."
-    caption, title = _confusion_caption(counts, shares, classes, commonest)
-    width = max(left + cell * k + 0.4, inches(title, 10.5, "bold") + 0.2)
-    figure = new(width, below + cell * k + 0.5, title)
-    axes = panel(figure, left, below, cell * k, cell * k)
-    shades = LinearSegmentedColormap.from_list("blue", ["white", PALE, BLUE])(np.sqrt(shares))  # (K, K, 4)
-    axes.imshow(shades)
-    if k <= 24:
-        size = 8.5 if k < 15 and counts.max() < 10_000 else 6
-        for i, j in zip(*np.nonzero(counts), strict=True):
-            axes.text(
-                j, i, f"{counts[i, j]}", ha="center", va="center", color=legible(tuple(shades[i, j])), fontsize=size
-            )
-    for i in range(k if k <= 40 else 0):
-        axes.add_patch(Rectangle((i - 0.5, i - 0.5), 1, 1, fill=False, edgecolor=INK, linewidth=1.0))
-    across, down = (_labelled(k, {*commonest[:3, axis].tolist()}) for axis in (1, 0))
-    slant: dict[str, Any] = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if slanted else {}
-    axes.set_xticks(across, labels=[labels[i] for i in across], parse_math=False, **slant)
-    axes.set_yticks(down, labels=[labels[i] for i in down], parse_math=False)
-    axes.tick_params(length=0, labelcolor=INK)
-    axes.set_ylabel("the truth")
-    axes.set_xlabel("the prediction")
-    axes.spines[:].set_visible(True)
-    figure.set_label(f"{head} {caption}")
-    return figure
-
-
-def _labelled(k: int, named: set[int]) -> list[int]:
-    """Which of k rows have a label: those that the caption names, and of the others as many as have room."""
-    step = math.ceil(k / 40)
-    return sorted(named | {i for i in range(0, k, step) if all(abs(i - j) >= step for j in named)})
-
-
-def _confusion_caption(
-    counts: np.ndarray, shares: np.ndarray, classes: Sequence[str], commonest: np.ndarray
-) -> tuple[str, str]:
-    """What the matrix shows, and its title; `commonest` are the mistakes (truth, prediction) made most often."""
-    totals = counts.sum(axis=1)
-    present = np.flatnonzero(totals)
-    if len(present) == 0:
-        return "There is no example.", "No example"
-    recalls = shares.diagonal()[present]
-    best, worst = int(present[recalls.argmax()]), int(present[recalls.argmin()])
-    known = (
-        f"Best recognised is {classes[best]} ({percent(shares[best, best])} of {totals[best]:,}), "
-        f"worst {classes[worst]} ({percent(shares[worst, worst])} of {totals[worst]:,})."
-    )
-    if len(commonest) == 0:
-        return f"Every one of {count(int(totals.sum()), 'example')} is right.", "No confusion at all"
-    made = [f"{classes[i]} taken for {classes[j]}" for i, j in commonest]
-    i, j = commonest[0]
-    if len(commonest) > 1:
-        often = {1: "once", 2: "twice"}.get(counts[i, j], f"{counts[i, j]:,} times")
-        title = f"{totals.sum() - counts.trace():,} mistakes, " + (
-            "no two of them alike" if counts[i, j] == 1 else f"none more often than {often}"
-        )
-        return f"The commonest mistakes, {often} each: {some(made)}. {known}", title
-    true, called = (names(classes, 1.8, 10.5, "bold")[c] for c in (i, j))
-    said = f"{counts[i, j]:,} of {totals[i]:,} ({percent(shares[i, j])})"
-    return f"The commonest mistake: {made[0]}, {said}. {known}", f"Most often, {true} is taken for {called}"
 
 
 @calm
