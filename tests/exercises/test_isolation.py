@@ -14,9 +14,10 @@ import pytest
 
 from tests.exercises.hostile import CALL, FEW, GOOD, HOSTILE
 from tutorials.exercises.grading import grade_source
+from tutorials.exercises.messages import Call, pack, read_message, unpack
 from tutorials.exercises.runner import HERE, Process
 from tutorials.exercises.specs import exercises
-from tutorials.exercises.worker import Call, pack, play, read_message, unpack
+from tutorials.exercises.worker import play
 
 SHEETS = {e.number: e.sheet(11) for e in exercises() if e.number in (1, 4)}
 LINEAR = (HERE / "solutions" / "e04_linear.py").read_text(encoding="utf-8")

@@ -18,9 +18,11 @@ from tutorials.exercises.variants import VARIANTS, variant_of
 
 COMMON = (
     "comparison.py",
+    "confinement.py",
     "diagnosis.py",
     "given.py",
     "grading.py",
+    "messages.py",
     "runner.py",
     "sheet.py",
     "source.py",

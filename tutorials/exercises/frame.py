@@ -14,8 +14,9 @@ import numpy as np
 
 from tutorials.exercises import sheet as sheets
 from tutorials.exercises.comparison import ON_PAPER
+from tutorials.exercises.messages import Call
 from tutorials.exercises.sheet import Case, Record, Sheet
-from tutorials.exercises.worker import Call, play
+from tutorials.exercises.worker import play
 
 PUBLIC = "public"
 SOLUTIONS = Path(__file__).parent / "solutions"

@@ -13,11 +13,11 @@ import numpy as np
 
 from tutorials.exercises.cell import Cell
 from tutorials.exercises.grading import grade_source
+from tutorials.exercises.messages import Call, Seed
 from tutorials.exercises.runner import Process
 from tutorials.exercises.sheet import NO_RESULT, Result, Sheet
 from tutorials.exercises.shelf import find, of_variant, public_sheets
 from tutorials.exercises.source import read_source
-from tutorials.exercises.worker import Call, Seed
 
 CHECKPOINT = ".ckpt"
 ATTEMPTS = ".attempts.json"

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tutorials.exercises.worker import Call, pack, read_message, writable
+from tutorials.exercises.messages import Call, pack, read_message, writable
 
 HERE = Path(__file__).parent
 SECONDS = 5.0  # of computing, for all cases of one exercise together

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tutorials.exercises.comparison import difference
-from tutorials.exercises.worker import Call, pack, unpack
+from tutorials.exercises.messages import Call, pack, unpack
 
 VERSION = "4"  # of the sheets' format and content: archives of another version are refused
 SLACK = 8  # executed lines by which a large batch may exceed a small one

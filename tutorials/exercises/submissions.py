@@ -13,12 +13,12 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from tutorials.exercises.messages import writable
 from tutorials.exercises.naming import exercise_of, is_ours, split_name
 from tutorials.exercises.runner import HERE
 from tutorials.exercises.sheet import Sheet
 from tutorials.exercises.source import LARGEST, chinese, read_source
 from tutorials.exercises.variants import variant_in
-from tutorials.exercises.worker import writable
 
 TOTAL = 256 << 20  # bytes that are read from one archive
 IGNORED = ("__MACOSX", ".git", ".ipynb_checkpoints", "__pycache__", ".vscode", ".idea", ".venv", "node_modules")

@@ -6,8 +6,8 @@ import numpy as np
 
 from minnet import reference
 from tutorials.exercises.frame import Check, Exercise, Mistake
+from tutorials.exercises.messages import Call
 from tutorials.exercises.specs.numbers import array, normal, size
-from tutorials.exercises.worker import Call
 
 
 class Truth:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from tutorials.exercises.frame import Check, Exercise, Mistake
+from tutorials.exercises.messages import Call
 from tutorials.exercises.specs.numbers import normal, size
-from tutorials.exercises.worker import Call
 
 
 class Truth:

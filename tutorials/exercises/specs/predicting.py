@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tutorials.exercises.frame import Check, Exercise, Mistake, call
-from tutorials.exercises.worker import Call
+from tutorials.exercises.messages import Call
 
 HEAD = '''"""Exercise {number}. Predict, then measure: {title} ({minutes} minutes, {difficulty}).
 
