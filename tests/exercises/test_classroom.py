@@ -25,12 +25,13 @@ from tutorials.exercises.classroom import grade_class
 from tutorials.exercises.grading import grade_source
 from tutorials.exercises.harvest import harvest
 from tutorials.exercises.improve import in_sample
+from tutorials.exercises.naming import exercise_of
 from tutorials.exercises.paper import tasks, write_papers
 from tutorials.exercises.roster import match_roster, read_roster
 from tutorials.exercises.runner import HERE, SECONDS
 from tutorials.exercises.source import read_source
 from tutorials.exercises.specs import exercises, sheet_of
-from tutorials.exercises.submissions import exercise_of, read_submissions
+from tutorials.exercises.submissions import read_submissions
 from tutorials.exercises.variants import variant_of
 from tutorials.exercises.viva import write_viva
 

@@ -11,10 +11,12 @@ import pytest
 from tests.exercises.hostile import GOOD
 from tests.exercises.test_classroom import SHEETS, WRONG, zipped
 from tutorials.exercises import archives, submissions
+from tutorials.exercises.files import student_of
+from tutorials.exercises.naming import exercise_of
 from tutorials.exercises.roster import match_roster, read_roster
 from tutorials.exercises.runner import HERE
 from tutorials.exercises.specs import exercises
-from tutorials.exercises.submissions import exercise_of, read_submissions
+from tutorials.exercises.submissions import read_submissions
 from tutorials.exercises.variants import variant_of
 
 CONFIG = "def config():\n    return {}\n"
@@ -181,7 +183,7 @@ def test_a_repository_cannot_write_into_another_students_submission(tmp_path):
 def test_long_folders_take_no_longer():
     for name in ("a_1" * 20_000, "_" * 60_000, "_" + "1" * 60_000):
         start = time.process_time()
-        assert submissions._student(f"{name}/softmax.py")[0] == (name, "", "folder")
+        assert student_of(f"{name}/softmax.py")[0] == (name, "", "folder")
         assert time.process_time() - start < 1
 
 
@@ -249,7 +251,7 @@ def test_a_students_archive_is_that_students(tmp_path):
 
 @pytest.mark.parametrize("named", ["evil_103_{}_softmax-{}.py", "evil_{}/softmax-{}.py", "evil_103_{}_x-{}.ckpt"])
 def test_one_student_cannot_use_up_what_the_class_may_unpack_to(named, tmp_path, monkeypatch):
-    monkeypatch.setattr(submissions, "TOTAL", 1 << 20)
+    monkeypatch.setattr("tutorials.exercises.files.TOTAL", 1 << 20)
     files = {named.format(i, i): b"\0" * (1 << 19) for i in range(4)} | CANVAS
     (tmp_path / "class.zip").write_bytes(zipped(files))
     found = read_submissions(tmp_path / "class.zip", SHEETS)

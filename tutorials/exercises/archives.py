@@ -101,7 +101,7 @@ def gradescope(out: Path, seed: int, numbers: Sequence[int] | None = None) -> Pa
         _put(archive, "run_autograder", RUN, executable=True)
         _put(archive, "tutorials/__init__.py", "")
         _put(archive, "tutorials/exercises/__init__.py", "")
-        for name in (*COMMON, "naming.py", "submissions.py", "gradescope.py"):
+        for name in (*COMMON, "files.py", "naming.py", "submissions.py", "gradescope.py"):
             _put(archive, f"tutorials/exercises/{name}", (HERE / name).read_bytes())
         _put(archive, "tutorials/exercises/hidden.sheets", to_bytes(sheets))
     return out

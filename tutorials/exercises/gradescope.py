@@ -8,10 +8,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tutorials.exercises.files import in_folder, in_zip
 from tutorials.exercises.grading import grade_source
 from tutorials.exercises.runner import HERE, Process
 from tutorials.exercises.sheet import Result, from_bytes
-from tutorials.exercises.submissions import Submission, _add, _in_folder, _in_zip, as_handed_out, settle
+from tutorials.exercises.submissions import Submission, add, as_handed_out, settle
 
 
 def run(root: Path, sheets_file: Path = HERE / "hidden.sheets") -> dict[str, Any]:
@@ -20,15 +21,15 @@ def run(root: Path, sheets_file: Path = HERE / "hidden.sheets") -> dict[str, Any
     variants = {(sheet.number, sheet.variant): sheet for sheet in from_bytes(sheets_file.read_bytes())}
     sheets = tuple(sheet for (_, variant), sheet in variants.items() if variant == 0)
     submission = Submission("submission", "submission")
-    for name, content in _in_folder(root / "submission"):
+    for name, content in in_folder(root / "submission"):
         if name.lower().endswith(".zip"):
             try:
-                for inner, data in _in_zip(content, name):
-                    _add(submission, inner, data, sheets)
+                for inner, data in in_zip(content, name):
+                    add(submission, inner, data, sheets)
             except ValueError as problem:
                 submission.notes.append(str(problem))
         else:
-            _add(submission, name, content, sheets)
+            add(submission, name, content, sheets)
     settle(submission, sheets)
     with Process() as process:
         graded = []

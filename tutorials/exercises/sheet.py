@@ -201,7 +201,7 @@ def judge(sheet: Sheet, outcomes: list[dict[str, Any]]) -> Result:
         verdict = Verdict(wanted, round(wanted.points * share, 2))
         if found:
             order = [NOT_YET, NO_RESULT, NOT_JUDGED]
-            verdict.case = min(found, key=lambda i: (order.index(found[i][0]), _size(sheet.cases[i].calls)))
+            verdict.case = min(found, key=lambda i: (order.index(found[i][0]), size_of(sheet.cases[i].calls)))
             verdict.state, problem = found[verdict.case]
             verdict.problem = f"judged when the values are right: {problem}" if verdict.state == NOT_JUDGED else problem
         verdicts.append(verdict)
@@ -219,7 +219,9 @@ def _state(sheet: Sheet, wanted: Property, outcome: dict[str, Any]) -> str:
     return NOT_JUDGED if wanted.kind in ("untouched", "lines") else NOT_YET
 
 
-def _size(calls: list[Call]) -> int:
+def size_of(calls: list[Call]) -> int:
+    """How many numbers the calls' arguments hold."""
+
     def size(value: Any) -> int:
         if isinstance(value, dict):
             return sum(map(size, value.values()))

@@ -1,35 +1,33 @@
-"""Reads what students handed in, as Canvas, Moodle and GitHub Classroom give it to the teacher."""
+"""What each student handed in, of the files that Canvas, Moodle or GitHub Classroom give: for what, and which count."""
 
 from __future__ import annotations
 
-import io
 import re
-import unicodedata
-import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-from tutorials.exercises.messages import writable
+from tutorials.exercises.files import (
+    CHECKPOINT,
+    empty_in,
+    entries_in,
+    exported,
+    in_folder,
+    in_zip,
+    is_read,
+    paths_in,
+    plain,
+    student_of,
+)
 from tutorials.exercises.naming import exercise_of, is_ours, split_name
 from tutorials.exercises.runner import HERE
 from tutorials.exercises.sheet import Sheet
-from tutorials.exercises.source import LARGEST, chinese, read_source
+from tutorials.exercises.source import read_source
 from tutorials.exercises.variants import variant_in
 
-TOTAL = 256 << 20  # bytes that are read from one archive
-IGNORED = ("__MACOSX", ".git", ".ipynb_checkpoints", "__pycache__", ".vscode", ".idea", ".venv", "node_modules")
-IGNORED += ("Thumbs.db", "desktop.ini")
-# doejane_LATE_123_4567_softmax-1.py: Canvas puts name, id of the student and id of the file before the file's name.
-CANVAS = re.compile(r"(?P<name>[^_/]+)_(?:LATE_)?(?P<id>\d+)_\d+_(?P<file>[^/]+)$", re.IGNORECASE)
-# Jane Doe_123_assignsubmission_file_/softmax.py: Moodle makes a folder of name and participant's number; told to
-# download without folders, it leaves out the slash.
-MOODLE = re.compile(r"(?P<name>[^/]+)_(?P<id>\d+)_assignsubmission_(?:file|onlinetext)(?:_?/|_)(?P<file>.+)$")
-CHECKPOINT = ".ckpt"
-READ = (".py", ".zip", CHECKPOINT)
 WORK = (".ipynb", ".rar", ".7z", ".tar", ".gz", ".tgz", ".bz2", ".xz")  # not read, but there may be answers in them
 ALONE = "files here are named as in a class's export: if this is one, grade it alone"
 
@@ -66,14 +64,14 @@ def read_submissions(
     found: dict[str, Submission] = {}
     if place.is_file():
         data = place.read_bytes()
-        names, files = [name for name, _ in _entries(data, place.name)[1]], _in_zip(data, place.name, True)
+        names, files = [name for name, _ in entries_in(data, place.name)[1]], in_zip(data, place.name, True)
     else:
-        names, files = [name for name, _ in _paths(place)], _in_folder(place)
+        names, files = [name for name, _ in paths_in(place)], in_folder(place)
     if _of_one(names, (*sheets, *others)):
-        owner = _plain(place.stem if place.is_file() else place.resolve().name)
+        owner = plain(place.stem if place.is_file() else place.resolve().name)
         files = ((f"{owner}/{name}", content) for name, content in files)
     elif place.is_dir():
-        unread += _empty(place)
+        unread += empty_in(place)
     _add_all(found, files, sheets, others, unread)
     if not found:
         raise ValueError(
@@ -117,117 +115,6 @@ def settle(submission: Submission, sheets: tuple[Sheet, ...]) -> None:
         submission.notes += submission._spare[:3] or ["no file answers an exercise that is graded here"]
 
 
-def _paths(place: Path) -> list[tuple[str, Path]]:
-    """The files of a folder with their names, as `_unwrapped` gives them."""
-    paths = [(_plain(path.relative_to(place).as_posix()), path) for path in sorted(place.rglob("*"))]
-    return _unwrapped([(n, p) for n, p in paths if _wanted(n) and p.is_file() and not p.is_symlink()])
-
-
-def _empty(place: Path) -> list[str]:
-    """The folders in which nothing was handed in."""
-
-    def holds(folder: Path) -> bool:
-        return any(p.is_file() and _wanted(_plain(p.relative_to(place).as_posix())) for p in folder.rglob("*"))
-
-    folders = [path for path in sorted(place.iterdir()) if path.is_dir() and _wanted(_plain(path.name))]
-    return [f"{_plain(folder.name)}/" for folder in folders if not holds(folder)]
-
-
-def _in_folder(place: Path) -> Iterator[tuple[str, bytes]]:
-    for name, path in _paths(place):
-        if not _is_read(name):
-            yield name, b""
-        elif path.stat().st_size > TOTAL:
-            yield name, b"\0"
-        else:
-            yield name, path.read_bytes()
-
-
-def _in_zip(data: bytes, title: str, of_class: bool = False) -> Iterator[tuple[str, bytes]]:
-    """(name, content) of the files in an archive; in one of a whole class the students' archives may be large."""
-    archive, entries = _entries(data, title)
-    left: dict[Any, int] = {}  # bytes by student
-    for name, entry in _unwrapped(entries) if of_class else entries:
-        if not _is_read(name):
-            yield name, b""
-            continue
-        student = _student(name)[0] if of_class else None
-        archived = of_class and name.lower().endswith(".zip")  # what it unpacks to is counted by itself
-        room = left.setdefault(student, TOTAL)
-        try:
-            with archive.open(entry) as file:
-                content = file.read((TOTAL if archived else min(room, LARGEST * 8)) + 1)
-        except Exception:  # zlib's and lzma's own kinds too
-            content = b"\0"  # encrypted or damaged: read_source will say that it is no text
-        left[student] = max(room - (0 if archived else len(content)), 0)
-        if not left[student] and not of_class:
-            raise ValueError(f"{title} unpacks to more than {TOTAL >> 20} MiB: that is no homework")
-        yield name, content if left[student] else b"\0"
-
-
-def _entries(data: bytes, title: str) -> tuple[zipfile.ZipFile, list[tuple[str, zipfile.ZipInfo]]]:
-    """An archive, and its entries that may be a student's work with their names."""
-    try:
-        archive = zipfile.ZipFile(io.BytesIO(data))
-    except Exception:  # of many kinds: what is damaged decides
-        raise ValueError(f"{title} is no zip archive, or a damaged one: download it again") from None
-    entries = []
-    for entry in archive.infolist():
-        name = entry.filename.replace("\\", "/")
-        if not entry.flag_bits & 0x800:  # the archive does not say that the name is UTF-8
-            name = _readable(name)
-        name = _plain(name)
-        if not entry.is_dir() and _wanted(name):
-            entries.append((name, entry))
-    return archive, entries
-
-
-def _unwrapped(files: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
-    """The files with their names, without the one folder that an export of several students was unpacked into.
-
-    Beside other folders a student could have made it: it stays, and `_add_all` notes it.
-    """
-    inner = [(name.partition("/")[2], file) for name, file in files]
-    folders = {name.partition("/")[0] for name, _ in files if _is_read(name) or _exported([name.partition("/")[2]])}
-    exported = _exported(name for name, _ in files), _exported(name for name, _ in inner)
-    return inner if len(folders) == 1 and not exported[0] and len(exported[1]) > 1 else files
-
-
-def _exported(names: Iterable[str]) -> set[tuple[str, str, str]]:
-    """The students of Canvas' or Moodle's export; nobody where a file that is read has another name than those give."""
-    found = [(_student(name)[0], _is_read(name)) for name in names]
-    students = {student for student, is_read in found if is_read or student[2] != "folder"}
-    return students if all(system != "folder" for _, _, system in students) else set()
-
-
-def _plain(name: str) -> str:
-    """A name as rosters have it: macOS writes é as two characters."""
-    return unicodedata.normalize("NFC", writable(name))
-
-
-def _readable(name: str) -> str:
-    try:
-        raw = name.encode("cp437")
-    except UnicodeEncodeError:
-        return name
-    for encoding in ("utf-8", "gb18030") if chinese(raw) else ("utf-8",):
-        try:
-            return raw.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    return name
-
-
-def _wanted(name: str) -> bool:
-    parts = name.split("/")
-    ignored = any(part in IGNORED or part.startswith("._") for part in parts)
-    return not ignored and (_is_read(name) or not parts[-1].startswith("."))
-
-
-def _is_read(name: str) -> bool:
-    return name.lower().endswith(READ)
-
-
 def _add_all(
     found: dict[str, Submission],
     files: Iterator[tuple[str, bytes]],
@@ -236,39 +123,28 @@ def _add_all(
     unread: list[str],
 ) -> None:
     for name, content in files:
-        student, inner = _student(name)
-        if inner == name and not _is_read(name):
+        student, inner = student_of(name)
+        if inner == name and not is_read(name):
             unread.append(name)  # the class list, say
             continue
         archived = inner.lower().endswith(".zip")
         try:
-            inside = [n for n, _ in _entries(content, name)[1]] if archived else [inner]
-            if inner == name and archived and _exported(inside):
+            inside = [n for n, _ in entries_in(content, name)[1]] if archived else [inner]
+            if inner == name and archived and exported(inside):
                 # a whole class's export lies in the folder
-                _add_all(found, _in_zip(content, name, True), sheets, others, unread)
+                _add_all(found, in_zip(content, name, True), sheets, others, unread)
                 continue
             mine = _kept(found, student)
-            named = sum(bool(_exported([n])) for n in inside)
+            named = sum(bool(exported([n])) for n in inside)
             if student[2] == "folder" and 2 * named > len(inside):
                 _note(mine.notes, ALONE)
             if archived:
-                for path, data in _in_zip(content, name):
-                    _add(mine, path, data, sheets, others)
+                for path, data in in_zip(content, name):
+                    add(mine, path, data, sheets, others)
             else:
-                _add(mine, inner, content, sheets, others)
+                add(mine, inner, content, sheets, others)
         except ValueError as problem:
             _kept(found, student).notes.append(str(problem))
-
-
-def _student(name: str) -> tuple[tuple[str, str, str], str]:
-    """((name, id, system) of the student, the file's own name) from a path in an export."""
-    if match := MOODLE.match(name):  # only in front: a repository may hold any folders
-        return (match["name"], match["id"], "moodle"), match["file"]
-    if match := CANVAS.fullmatch(name):  # Canvas makes no folders
-        return (match["name"], match["id"], "canvas"), match["file"]
-    if "/" in name:
-        return (name.partition("/")[0], "", "folder"), name.partition("/")[2]
-    return (Path(name).stem, "", "folder"), name
 
 
 def _kept(found: dict[str, Submission], student: tuple[str, str, str]) -> Submission:
@@ -279,7 +155,7 @@ def _kept(found: dict[str, Submission], student: tuple[str, str, str]) -> Submis
     return next(submission for submission in mine if (submission.name, submission.id, submission.system) == student)
 
 
-def _add(
+def add(
     submission: Submission, path: str, data: bytes, sheets: tuple[Sheet, ...], others: tuple[Sheet, ...] = ()
 ) -> None:
     """Finds the exercise that a file belongs to; `_counts` says which of several."""
@@ -287,8 +163,8 @@ def _add(
     text, problem = read_source(data) if name.lower().endswith(".py") else (None, "")
     if is_ours(path, text, sheets):
         return
-    if not _is_read(name) or name.lower().endswith(".zip"):
-        expected = "unpack an archive in an archive" if _is_read(name) else ".py, .zip or .ckpt is expected"
+    if not is_read(name) or name.lower().endswith(".zip"):
+        expected = "unpack an archive in an archive" if is_read(name) else ".py, .zip or .ckpt is expected"
         telling = name.lower().endswith((*WORK, ".zip")) or exercise_of(name, None, sheets)[0] is not None
         _note(submission.notes if telling else submission._spare, f"{name} is not read: {expected}")
         return

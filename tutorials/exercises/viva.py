@@ -16,7 +16,7 @@ from tutorials.exercises.frame import PUBLIC
 from tutorials.exercises.grading import grade_source
 from tutorials.exercises.learner import shown
 from tutorials.exercises.runner import Process
-from tutorials.exercises.sheet import Case, Sheet, _size
+from tutorials.exercises.sheet import Case, Sheet, size_of
 from tutorials.exercises.specs import exercises, sheet_of
 from tutorials.exercises.submissions import Submission, as_handed_out, read_submissions
 
@@ -121,7 +121,7 @@ def _altered(sheet: Sheet, before: list[dict[str, Any]], after: list[dict[str, A
         for i, (a, b) in enumerate(zip(before, after, strict=True))
         if a["results"] and not a["error"] and (b["error"] or not all(map(same, a["results"], b["results"])))
     ]
-    return min(changed, key=lambda i: _size(sheet.cases[i].calls), default=None)
+    return min(changed, key=lambda i: size_of(sheet.cases[i].calls), default=None)
 
 
 def _written(
