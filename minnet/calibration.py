@@ -79,7 +79,7 @@ def coverage(probabilities: np.ndarray, labels: np.ndarray, points: int = 20) ->
     n = len(order)
     found: dict[int, dict[str, float]] = {}
     for share in np.arange(1, points + 1) / points:
-        threshold = descending[max(int(np.ceil(share * n - 1e-9)), 1) - 1]
+        threshold = descending[int(np.ceil(share * n - 1e-9)) - 1]
         answered = int(np.searchsorted(-descending, -threshold, side="right"))
         found[answered] = {
             "coverage": answered / n,

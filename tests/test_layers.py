@@ -773,6 +773,13 @@ def test_replicas_share_parameters_only():
 # -- errors of every layer -----------------------------------------------------------------------------------------
 
 
+def test_an_activation_names_a_dy_of_another_shape():
+    layer = ReLU()
+    layer.forward(np.ones((3, 2), np.float32))
+    with pytest.raises(ValueError, match=r"dy of the output's shape \(3, 2\), got \(1, 2\)"):  # would broadcast
+        layer.backward(np.ones((1, 2), np.float32))
+
+
 def test_linear_names_what_is_wrong():
     layer = Linear(4, 2)
     for x, said in (
@@ -781,6 +788,7 @@ def test_linear_names_what_is_wrong():
         (np.zeros(1, np.float32), r"expects \(N, 4\), got \(1,\): 4 features a row are needed$"),
         (np.zeros((2, 5, 4), np.float32), r"pool over the places first, as GlobalAvgPool\(\) does"),
         (np.zeros((2, 5, 3), np.float32), r"4 features a row are needed, Flatten\(\) would give 15$"),
+        (np.zeros((2, 3, 5), np.float32), r"4 features a row are needed, Flatten\(\) would give 15$"),
         (np.float32(1)[...], r"expects \(N, 4\), got \(\): 4 features a row are needed"),
         (np.zeros((3, 5), np.float32), "4 features a row are needed$"),
         ([[1.0, 2, 3, 4]], r"expects a NumPy array, got list: wrap it in np\.asarray"),

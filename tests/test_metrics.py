@@ -591,9 +591,12 @@ def test_measures_of_calibration_check_what_they_are_given(measure):
         (p[0], labels, r"probabilities \(N, K\) for K classes \(at least 2\), got shape \(3,\)"),
         (p[:, :1], labels, r"got shape \(50, 1\)"),
         (p[:0], labels[:0], "at least one example"),
+        (np.eye(3, dtype=bool)[labels], labels, "finite floating-point probabilities"),
     ):
         with pytest.raises(ValueError, match=says):
             measure(wrong, y)
     with pytest.raises(ValueError, match="calibrated_ece expects rows of probabilities"):
         metrics.calibrated_ece(np.log(p))
+    assert metrics.calibrated_ece(p) == metrics.calibrated_ece(p, seed=0)
+    assert len(metrics.coverage(p, labels)) == 20
     assert metrics.fit_temperature(np.log(p), labels.tolist()) == metrics.fit_temperature(np.log(p), labels)

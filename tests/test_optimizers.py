@@ -647,6 +647,17 @@ def test_lookahead_that_slows_down_by_hand(progress, alpha):
         assert optimizer.pool is optimizer.optimizer.pool is pool
 
 
+def test_lookahead_leaves_buffers_alone_that_are_no_floating_point_numbers():
+    layer = Table((3, 2))
+    layer.mean = np.array([True, False])
+    optimizer = Lookahead(SGD(layer, 0.1), every=1)
+    for step in range(2):
+        layer.count[...] = step
+        gradients_for(layer, step)
+        optimizer.step()
+    assert layer.mean.tolist() == [True, False] and layer.count == 1 and "mean" not in optimizer.slow
+
+
 def test_lookahead_refuses_a_state_that_does_not_fit():
     layer = Table((2, 3))
     gradients_for(layer, 0)
