@@ -125,7 +125,7 @@ def _intervals(p: np.ndarray, y: np.ndarray, right: np.ndarray, bootstrap: int, 
     found = {name: middle(values) for name, values in resample(p, y, bootstrap, seed).items()}
     # Resamples of 60 right answers of 60 are all the same, and many of 59 are as good: certainty that nobody has.
     # Accuracy is a proportion, whose interval is known; the macro averages of answers all right, or none, have none.
-    found["accuracy"] = [float(bound) for (bound,) in wilson(right.sum(keepdims=True), np.array([len(y)]))]
+    found["accuracy"] = [float(bound) for (bound,) in wilson(right.sum(), np.array([len(y)]))]
     return {**found, **({} if len(set(right)) == 2 else {f"macro_{name}": None for name in RATES})}
 
 

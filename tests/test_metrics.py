@@ -574,6 +574,16 @@ def test_a_class_with_one_example_has_its_rates():
     assert precision.tolist() == recall.tolist() == f1.tolist() == [1, 1]
 
 
+def test_a_measure_is_found_by_the_name_of_its_interval():
+    p, labels = simulated(50, 3)
+    found = metrics.evaluate(p, labels, list("abc"), bootstrap=9)
+    for name in found["intervals"]:
+        assert metrics.value_of(found, name) == (
+            found["macro"][name[len("macro_") :]] if "macro" in name else found[name]
+        )
+    assert {"accuracy", "macro_f1"} <= found["intervals"].keys()
+
+
 def test_labels_that_are_no_integers_are_told_what_is_expected():
     with pytest.raises(ValueError, match="integer labels 0 to 3, got float64"):
         metrics.evaluate(np.full((2, 4), 0.25), np.array([0.0, 1.0]), list("abcd"))
