@@ -44,8 +44,12 @@ def test_factors_that_images_suggest():
         (60, "60, the batch size times the output pos"),
     ):
         assert said in diagnose(factor * RIGHT, RIGHT, batch=3, context=context)
-    one = {"y": np.zeros((3, 1))}
+    one = {"y": np.zeros((3, 1))}  # its size is the batch's, and is not told twice
     assert diagnose(1.7 * RIGHT, RIGHT, batch=3, context=one).endswith("1.7 times the right one")
+    three = diagnose(3 * RIGHT, RIGHT, batch=3, context=one)
+    assert three.endswith("3 times the right one: N = 3, the batch size (a division by it is missing)")
+    two = {"y": np.zeros((7, 2))}
+    assert "14, the number of outputs of the whole batch" in diagnose(14 * RIGHT, RIGHT, batch=7, context=two)
 
 
 def test_a_sign():
@@ -108,6 +112,8 @@ def test_right_numbers_at_wrong_places():
     assert "places" not in diagnose(six[[1, 2, 0, 4, 3]], six[:5])  # too few to be sure
     ties = np.array([1.0, 1.0, 2.0, 2.0, 3.0, 3.0, 4.0])
     assert "places" not in diagnose(ties[[1, 2, 0, 4, 3, 6, 5]], ties)
+    six[1] = 1.00003  # beside a 6 as good as another 1
+    assert "places" not in diagnose(six[[1, 0, 3, 2, 5, 4]], six)
     assert diagnose(RIGHT[::-1], RIGHT) == "it is flipped along axis 0"
     assert diagnose(RIGHT[::-1, ::-1], RIGHT) == "it is flipped along axes 0, 1"
 
@@ -130,13 +136,14 @@ def test_a_sum_of_dy_over_the_wrong_axis():
     dy = normal(3, 3)
     said = "it sums dy over the wrong axis: over axis 1 instead of axis 0"
     assert diagnose(dy.sum(axis=1), dy.sum(axis=0), context={"dy": dy}) == said
+    assert diagnose(dy.sum(axis=1), normal(3, seed=5), context={"dy": dy}) == ""  # the right one is no sum of dy
 
 
 # -- some entries only ---------------------------------------------------------------------------------------------
 
 
-def changed(places, factor=3.0):
-    claimed = RIGHT.copy()
+def changed(places, factor=3.0, right=RIGHT):
+    claimed = right.copy()
     for place in places:
         claimed[place] *= factor
     return claimed
@@ -146,6 +153,7 @@ def test_some_entries():
     assert diagnose(changed([(1, 2)]), RIGHT).startswith("only 1 of its 12 entries are wrong, all at index 1 of axis 0")
     two = diagnose(changed([(1, 2), (3, 0)], 2.0), RIGHT)
     assert two == "only 2 of its 12 entries are wrong"  # of two wrong numbers no factor is told
+    assert diagnose(changed([(1, 2), (3, 0)], 0.0), RIGHT) == two
     three = diagnose(changed([(1, 2), (3, 0), (0, 1)], 1.7), RIGHT)
     assert (
         three == "only 3 of its 12 entries are wrong; there it is wrong by a constant factor: 1.7 times the right one"
@@ -155,6 +163,13 @@ def test_some_entries():
     assert "only" not in diagnose(changed([(i, j) for i in range(4) for j in range(2)]), RIGHT)  # more than half
     half = diagnose(changed([(i, j) for i in range(2) for j in range(3)]), RIGHT)
     assert half.startswith("only 6 of its 12")
+
+
+def test_an_axis_of_one_or_two_indices_says_nothing_of_where_the_wrong_entries_are():
+    for rows in (1, 2):
+        right = RIGHT.reshape(rows, -1)
+        said = diagnose(changed([(0, 1), (0, 4)], 1.7, right), right)
+        assert said == "only 2 of its 12 entries are wrong"
 
 
 def test_entries_where_a_sign_of_something_decides():
@@ -225,6 +240,11 @@ def test_lost_examples():
     x, dy = x[:10], dy[:10]
     said = diagnose(x[1:].T @ dy[1:], x.T @ dy, context={"x": x, "dy": dy})
     assert said == "the share of example 0 is missing"
+    # x' dy is the gradient of a matrix of its shape only, and x the input of one layer with one row an example
+    for right in (dy.sum(axis=0), normal(3, 3, seed=3), normal(4, 2, seed=3)):
+        assert diagnose(right + normal(*right.shape, seed=4), right, context={"x": x, "dy": dy}) == ""
+    right = x.T @ dy
+    assert diagnose(right + normal(4, 3, seed=4), right, context={"x": normal(10, 4, 2), "dy": dy}) == ""
 
 
 def test_errors_that_are_the_same_within_channels_or_examples():
@@ -237,8 +257,9 @@ def test_errors_that_are_the_same_within_channels_or_examples():
     y = normal(6, 5, seed=7)
     said = "in each example the error is a multiple of the output y: a sum over the example is missing or wrong"
     assert diagnose(right + normal(6, 1) * y, right, context={"x": x, "y": y}) == said
-    narrow = diagnose(right + offset, right, context={"x": x, "y": y[:, :3]})  # an output of another width
-    assert narrow.startswith("within each channel the error is the same")
+    for other in (y[:, :3], normal(6, 8, seed=7)):  # an output of another width
+        said = diagnose(right + offset, right, context={"x": x, "y": other})
+        assert said.startswith("within each channel the error is the same")
     said = diagnose((right + offset + slope * x)[:4], right[:4], context={"x": x[:4]})
     assert said.startswith("within each channel the error is a constant plus a multiple of x")
     # with as many numbers as unknowns, or one more, everything can be explained
