@@ -207,7 +207,7 @@ def _missing_term(claimed: np.ndarray, right: np.ndarray, context: Mapping[str, 
                 if name in ("x", "y", "dy"):
                     return f"the term {factor:.4g} * {name} is missing"
                 return f"it holds {-factor:.4g} * {name} itself: weight decay belongs to the optimizer"
-    if x is not None and dy is not None and x.ndim == dy.ndim == 2 and right.shape == (x.shape[1], dy.shape[1]):
+    if x is not None and dy is not None and x.ndim == dy.ndim == 2:
         lost = _lost_examples(missing, x, dy)
         if lost:
             return lost
@@ -249,6 +249,8 @@ def _explained(missing: np.ndarray, basis: list[np.ndarray]) -> bool:
 
 def _lost_examples(missing: np.ndarray, x: np.ndarray, dy: np.ndarray) -> str:
     """dW = x' dy is a sum over examples; which of them are missing?"""
+    if len(x) != len(dy) or missing.shape != (x.shape[1], dy.shape[1]):
+        return ""
     shares = np.stack([np.outer(a, b).ravel() for a, b in zip(x, dy, strict=True)], axis=1)
     if shares.shape[0] < shares.shape[1] + 2:
         return ""

@@ -36,6 +36,11 @@ def test_constant_factors(factor, said):
     assert found == f"it is wrong by a constant factor: {said}"
 
 
+def test_one_position_is_no_number_to_divide_by():
+    said = diagnose((1 + 5e-6) * RIGHT, RIGHT, batch=3, context={"y": np.zeros((3, 1, 1, 7))})
+    assert "1.00001 times the right one" in said and "divided" not in said
+
+
 def test_factors_that_images_suggest():
     context = {"y": np.zeros((3, 4, 5, 7))}
     for factor, said in (
@@ -244,7 +249,8 @@ def test_lost_examples():
     for right in (dy.sum(axis=0), normal(3, 3, seed=3), normal(4, 2, seed=3)):
         assert diagnose(right + normal(*right.shape, seed=4), right, context={"x": x, "dy": dy}) == ""
     right = x.T @ dy
-    assert diagnose(right + normal(4, 3, seed=4), right, context={"x": normal(10, 4, 2), "dy": dy}) == ""
+    for other in (normal(10, 4, 2), normal(20, 4)):  # places, and a layer that makes one row of two
+        assert diagnose(right + normal(4, 3, seed=4), right, context={"x": other, "dy": dy}) == ""
 
 
 def test_errors_that_are_the_same_within_channels_or_examples():
