@@ -268,6 +268,8 @@ def test_errors_that_are_the_same_within_channels_or_examples():
         assert said.startswith("within each channel the error is the same")
     said = diagnose((right + offset + slope * x)[:4], right[:4], context={"x": x[:4]})
     assert said.startswith("within each channel the error is a constant plus a multiple of x")
+    longer = normal(8, 5, seed=9)  # a gradient of something else than x
+    assert diagnose(longer + offset, longer, context={"x": x}) == ""
     # with as many numbers as unknowns, or one more, everything can be explained
     x, right = x[:3], right[:3]
     assert diagnose(right + offset + slope * x, right, context={"x": x}) == ""
