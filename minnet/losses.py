@@ -19,7 +19,8 @@ class Loss(Layer):
     `denominator` of the whole batch, so that the pieces' losses and gradients simply add up.
     """
 
-    def __init_subclass__(cls) -> None:
+    def __init_subclass__(cls, **rest: Any) -> None:
+        super().__init_subclass__(**rest)
         try:
             inspect.signature(cls.forward).bind(*[None] * 5)
         except TypeError:

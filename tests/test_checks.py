@@ -64,6 +64,11 @@ def test_a_loss_whose_gradient_is_of_another_type_or_shape_is_told_of():
     fit(model, Distance(lambda gradient: gradient.astype(np.float32)))
 
 
+def test_names_of_a_losss_parameters_that_are_no_tuple_are_told_when_the_class_is_made():
+    with pytest.raises(ValueError, match=r"Loud\.parameters is a tuple of names"):
+        type("Loud", (Distance,), {"parameters": "W"})
+
+
 def test_where_nothing_can_learn_nothing_is_done():
     model = Sequential(Linear(4, 3, rng=0))
     model.freeze()

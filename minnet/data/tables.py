@@ -153,9 +153,9 @@ def records(content: str, delimiter: str) -> list[tuple[int, list[str]]]:
 
 
 def header_of(path: Path, encoding: str | None) -> list[str]:
-    """The names of a table's columns, as they stand in its first line."""
+    """The names of a table's columns."""
     content, _ = decoded(path, encoding)
-    return table_of(path, content.lstrip("\r\n").split("\n")[0], ("", ""))[0]
+    return table_of(path, content, ("", ""))[0]
 
 
 def cleaned(header: list[str]) -> list[str]:

@@ -218,7 +218,8 @@ def test_a_lone_quote_that_swallows_rows_is_named(tmp_path):
 
 
 def test_the_columns_of_a_table(tmp_path):
-    assert header_of(written(tmp_path, "\n id ;Text;\u00e9\n1;2;3\n", "cp1252"), "cp1252") == ["id", "Text", "\u00e9"]
+    for content in ("\n id ;Text;\u00e9\n1;2;3\n", "sep=;\r\nid;Text;\u00e9\r\n1;2;3\r\n", "id;Text;\u00e9\r1;2;3\r"):
+        assert header_of(written(tmp_path, content, "cp1252"), "cp1252") == ["id", "Text", "\u00e9"]
 
 
 @pytest.mark.parametrize(
