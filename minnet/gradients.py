@@ -33,9 +33,8 @@ def _squares(values: np.ndarray) -> float:
     whole = values.size // RUN * RUN
     runs, rest = values[:whole].reshape(-1, 1, RUN), values[whole:]
     with np.errstate(over="ignore", invalid="ignore"):
-        sums = np.append(runs @ runs.transpose(0, 2, 1), rest @ rest)
-        unsure = np.flatnonzero(~((sums > 1e-20) & (sums < 1e30)))
-        sums = sums.astype(np.float64)
-        for run in unsure.tolist():
-            sums[run] = np.square(values[run * RUN : (run + 1) * RUN], dtype=np.float64).sum()
-    return float(sums.sum())
+        sums = [*(runs @ runs.transpose(0, 2, 1)).ravel().tolist(), float(rest @ rest)]
+        for run, found in enumerate(sums):
+            if not 1e-20 < found < 1e30:
+                sums[run] = float(np.square(values[run * RUN : (run + 1) * RUN], dtype=np.float64).sum())
+    return sum(sums)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+from functools import cache
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -73,6 +74,7 @@ def _sizes(model: Layer, example: Any) -> tuple[int, int, int]:
     return known[key]
 
 
+@cache
 def shares(size: int, plan: Plan) -> list[list[slice]]:
     """For each worker the slices of the batch that are its pieces: equal to within one example, in order.
 

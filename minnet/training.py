@@ -239,8 +239,7 @@ class Trainer:
         weight = self.loss.denominator(batch.y, batch.weights)
         if weight == 0:
             return None
-        buffers = [*self.model.named_buffers().values(), *self.loss.named_buffers().values()]
-        before = [array.copy() for array in buffers]  # batch norm's statistics; weights only change in the update
+        before = [array.copy() for array in crew.buffers]  # batch norm's statistics; weights only change in the update
         rate = self._rate(progress)
         try:
             outcome = crew.step(batch, key)
@@ -248,7 +247,7 @@ class Trainer:
         except NoDistribution:  # every score is -inf
             outcome, norm = Outcome(math.nan, 0, 0), math.nan
         if not (math.isfinite(outcome.loss) and math.isfinite(norm)):
-            for array, old in zip(buffers, before, strict=True):
+            for array, old in zip(crew.buffers, before, strict=True):
                 array[...] = old
             where = find_nonfinite(self.model, self.loss, batch, key)
             raise NonFiniteError(

@@ -268,6 +268,8 @@ def _split(w: np.ndarray, g: Any, state: tuple[np.ndarray, ...], how: How) -> li
     if isinstance(g, RowGradient):
         starts, size = _starts(g.values)
         return [Piece(w, g.values[i : i + size], state, g.rows[i : i + size], how) for i in starts]
+    if w.size <= CHUNK:
+        return [Piece(w, g, state, None, how)]
     if w.flags.c_contiguous:  # otherwise reshape would copy, and the update be lost
         w, g, state = w.reshape(-1), g.reshape(-1), tuple(array.reshape(-1) for array in state)
     starts, size = _starts(w)

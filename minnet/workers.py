@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextvars
 import functools
+import itertools
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -82,6 +83,14 @@ class Replica:
                 layer.training = False
                 if isinstance(layer, Conv2d):
                     layer.kept = [None] * layer.groups
+        self.learners = [] if loss is None else learners(self.model, self.loss)
+        self.buffers = [] if loss is None else _buffers(self.model, self.loss)
+
+
+def _buffers(model: Layer, loss: Layer) -> list[tuple[str, Layer, str, Any]]:
+    """(place, layer, name, array) of each buffer, those of the loss as "loss.…"."""
+    layers = [*model.walk(), *loss.walk("loss.")]
+    return [(place + name, layer, name, getattr(layer, name)) for place, layer in layers for name in layer.buffers]
 
 
 class _Meeting:
@@ -113,13 +122,16 @@ class Crew:
         self.loss: Any = loss  # None: it is there to predict
         source = folded(model) if loss is None and plan.piece > 1 else model  # folding costs one image's worth
         self.replicas = [Replica(source, loss) for _ in range(plan.workers)]
-        self._buffers = model.named_buffers()
+        self._failed = False
+        if loss is not None:  # found once, not in every step: walking a small network takes as long as a pass through it
+            self._learners = learners(model, loss)
+            self._noting: list[Any] = [layer for _, layer in model.walk() if hasattr(layer, "notes")]
+            self.buffers = [array for _, _, _, array in _buffers(model, loss)]
         self.meeting = _Meeting() if exact_batch_norm else None
         if self.meeting is not None:
             for seat, replica in enumerate(self.replicas):
                 for layer in replica.noting:
                     layer.exchange = functools.partial(self.meeting.share, seat)
-        self._failed = False
 
     def __enter__(self) -> Crew:
         self._stack = ExitStack()
@@ -180,17 +192,15 @@ class Crew:
         total = results[0][1]
         for _, gradients in results[1:]:
             total = {place: add_gradients(total[place], gradients[place]) for place in total}
-        for place, layer, name in learners(self.model, self.loss):
+        for place, layer, name in self._learners:
             setattr(layer, "d" + name, total[place])
-        for replica in self.replicas if self._buffers else ():
-            for place, array in replica.model.named_buffers().items():
-                if array is not self._buffers[place]:
-                    raise ValueError(
-                        f"forward assigns the buffer '{place}' anew, and the model never sees it: write into it, "
-                        f"self.{place.rpartition('.')[2]}[...] = ..."
-                    )
-        masters: list[Any] = [layer for _, layer in self.model.walk() if hasattr(layer, "notes")]
-        for index, master in enumerate(masters):
+        for place, layer, name, array in itertools.chain(*(replica.buffers for replica in self.replicas)):
+            if getattr(layer, name) is not array:
+                raise ValueError(
+                    f"forward assigns the buffer '{place}' anew, and the model never sees it: write into it, "
+                    f"self.{name}[...] = ..."
+                )
+        for index, master in enumerate(self._noting):
             notes = [note for replica in self.replicas for note in replica.noting[index].notes]
             for replica in self.replicas:
                 replica.noting[index].notes = []
@@ -219,7 +229,7 @@ class Crew:
             replica.model.backward(replica.loss.backward())
             hits = replica.loss.hits(scores, y)
             correct, counted = correct + hits[0], counted + hits[1]
-            for place, layer, name in learners(replica.model, replica.loss):
+            for place, layer, name in replica.learners:
                 gradient = getattr(layer, "d" + name)
                 total[place] = add_gradients(total[place], gradient) if place in total else gradient
         return Outcome(value, correct, counted), total
@@ -231,6 +241,9 @@ class Crew:
                 if place in places:
                     layer.frozen = (*layer.frozen, name)
             model.need_dx(model.needs_dx)  # a frozen front need not be walked back to
+        self._learners = learners(self.model, self.loss)
+        for replica in self.replicas:
+            replica.learners = learners(replica.model, replica.loss)
 
     def predict(self, x: Any) -> np.ndarray:
         """The network's outputs for all of `x`, (N, K), with the replicas as they are (in evaluation mode)."""

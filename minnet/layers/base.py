@@ -14,6 +14,9 @@ from minnet.layers.description import named
 from minnet.summary import summary
 
 
+_PLAIN = {type(None), bool, int, float, str, np.ndarray}  # what most attributes are, and no layer is in: a shortcut
+
+
 class RowGradient(NamedTuple):
     """The gradient of a table of which one batch touches only a few rows; every other row's gradient is zero."""
 
@@ -102,6 +105,8 @@ class Layer:
         """The layers directly inside this one, by name: attributes, and items of attributes as "blocks.0"."""
         found: dict[str, Layer] = {}
         for name, value in vars(self).items():
+            if type(value) in _PLAIN:
+                continue
             if isinstance(value, Layer):
                 found[name] = value
             elif isinstance(value, (list, tuple, dict)) and name != "_cache":
