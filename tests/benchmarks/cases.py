@@ -69,6 +69,7 @@ class Case:
     exact: bool = False  # batch norm over the whole batch, for which workers wait for each other; else per piece
     text: bool = False
     side: int = 32
+    widths: tuple[int, ...] = ()  # an MLP's hidden layers
 
     def data(self, batches: int = BATCHES) -> tuple[np.ndarray, np.ndarray]:
         """Inputs as minnet takes them, and labels."""
@@ -90,6 +91,13 @@ def _images(build: Callable[..., Any], side: int = 32, **settings: Any) -> Calla
     return partial(build, (side, side, 3), CLASSES, MEAN, STD, **settings)
 
 
+def _mlp(name: str, widths: tuple[int, ...], side: int = 32, batch_size: int = 128) -> Case:
+    model = _images(models.mlp, side, widths=widths)
+    return Case(
+        name, "mlp", model, partial(_sgd, rate=0.05), 0.05, batch_size=batch_size, side=side, widths=widths
+    )  # fmt: skip
+
+
 def speedrun() -> Any:
     """The speedrun's network; its first layer is frozen at filters that whiten the random images."""
     model = models.speedrun((32, 32, 3), CLASSES, MEAN, STD)
@@ -100,7 +108,8 @@ def speedrun() -> Any:
 def all_cases() -> dict[str, Case]:
     """By name. "exact" is batch norm over the whole batch, the others' is per piece (ghost batch norm)."""
     cnn6 = Case("cnn6", "cnn6", _images(models.cnn6), partial(_sgd, rate=0.1), 0.1)
-    mlp = Case("mlp", "mlp", _images(models.mlp), partial(_sgd, rate=0.05), 0.05)
+    mlp = _mlp("mlp", (512, 256))
+    adam: dict[str, Any] = {"optimizer": partial(Adam, learning_rate=1e-3), "rate": 1e-3, "rule": "adam"}
     bag = partial(models.embedding_bag, BUCKETS + 1, 3)
     found = [
         cnn6,
@@ -108,7 +117,8 @@ def all_cases() -> dict[str, Case]:
         Case("speedrun", "speedrun", speedrun, partial(_sgd, rate=0.01), 0.01, batch_size=1024, label_smoothing=0.2),
         Case("resnet", "resnet", _images(models.resnet), partial(_sgd, rate=0.1), 0.1),
         mlp,
-        Case("mlp-adam", "mlp", mlp.model, partial(Adam, learning_rate=1e-3), 1e-3, "adam"),
+        replace(mlp, name="mlp-adam", **adam),
+        replace(_mlp("small", (64, 32), side=8, batch_size=32), **adam),
         Case("bag", "bag", bag, partial(Adam, learning_rate=3e-3), 3e-3, "adam", batch_size=64, text=True),
     ]
     return {case.name: case for case in found}

@@ -52,7 +52,7 @@ def sides_of(case: Case, threads: int) -> dict[str, Callable[[], common.Opened]]
     sides: dict[str, Callable[[], common.Opened]] = {"minnet": partial(asked_of_minnet, case, threads)}
     if common.torch_if_there(threads):
         sides["torch"] = partial(asked_of_torch, case)
-        if not case.text and case.twin != "mlp":
+        if not case.text and not case.widths:
             sides["torch channels-last"] = partial(asked_of_torch, case, channels_last=True)
             sides["torch, folded"] = partial(asked_of_torch, case, folded=True)
             sides["torch channels-last, folded"] = partial(asked_of_torch, case, channels_last=True, folded=True)

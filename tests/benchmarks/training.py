@@ -31,7 +31,7 @@ def trained_by_sklearn(case: Case) -> common.Opened:
     x, y = case.data()
     rows = (x.reshape(len(x), -1) / np.float32(127.5) - 1).astype(np.float32)
     settings: dict[str, Any] = {"solver": case.rule, "learning_rate_init": case.rate, "batch_size": case.batch_size}
-    network = MLPClassifier((512, 256), alpha=5e-4, momentum=0.9, shuffle=False, **settings)
+    network = MLPClassifier(case.widths, alpha=5e-4, momentum=0.9, shuffle=False, **settings)
     if case.rule == "sgd":
         network.set_params(nesterovs_momentum=True, learning_rate_init=0.01)
 
@@ -52,7 +52,7 @@ def sides_of(case: Case, threads: int) -> dict[str, Callable[[], common.Opened]]
 
         for name, settings in twins.variants(case).items():
             sides[name] = partial(twins.trained_by_torch, case, **settings)
-    if case.twin == "mlp":
+    if case.widths:
         sides["MLPClassifier"] = partial(trained_by_sklearn, case)
     return sides
 

@@ -53,9 +53,13 @@ def resnet() -> nn.Module:
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(inner * 16, CLASSES))
 
 
-def mlp() -> nn.Module:
-    hidden = [nn.Linear(3072, 512), nn.ReLU(inplace=True), nn.Linear(512, 256), nn.ReLU(inplace=True)]
-    return nn.Sequential(nn.Flatten(), *hidden, nn.Linear(256, CLASSES))
+def mlp(side: int, widths: tuple[int, ...]) -> nn.Module:
+    layers: list[nn.Module] = [nn.Flatten()]
+    features = side * side * 3
+    for width in widths:
+        layers += [nn.Linear(features, width), nn.ReLU(inplace=True)]
+        features = width
+    return nn.Sequential(*layers, nn.Linear(features, CLASSES))
 
 
 class _Scale(nn.Module):
@@ -90,7 +94,7 @@ class Bag(nn.Module):
         return self.head(self.table(*x))
 
 
-NETWORKS: dict[str, Callable[..., nn.Module]] = {"cnn6": cnn6, "resnet": resnet, "mlp": mlp, "speedrun": speedrun}
+NETWORKS: dict[str, Callable[..., nn.Module]] = {"cnn6": cnn6, "resnet": resnet, "speedrun": speedrun}
 
 
 def inputs(case: Case, x: np.ndarray, channels_last: bool = False) -> Any:
@@ -108,7 +112,7 @@ def variants(case: Case) -> dict[str, dict[str, bool]]:
     """The ways to run the twin, by the name of the side: the best one counts."""
     if case.text:
         return {"torch sparse": {"sparse": True}, "torch dense": {}, "torch dense, fused Adam": {"fused": True}}
-    if case.twin == "mlp":
+    if case.widths:
         return {"torch": {}, "torch, fused optimizer": {"fused": True}}
     return {"torch": {}, "torch channels-last": {"channels_last": True},
             "torch channels-last, fused": {"channels_last": True, "fused": True}}  # fmt: skip
@@ -116,7 +120,10 @@ def variants(case: Case) -> dict[str, dict[str, bool]]:
 
 def make(case: Case, sparse: bool = False, channels_last: bool = False, **settings: Any) -> nn.Module:
     torch.manual_seed(0)
-    network = Bag(sparse) if case.text else NETWORKS[case.twin](**settings)
+    if case.text:
+        network: nn.Module = Bag(sparse)
+    else:
+        network = mlp(case.side, case.widths) if case.widths else NETWORKS[case.twin](**settings)
     return network.to(memory_format=torch.channels_last) if channels_last else network  # type: ignore[call-overload]
 
 
