@@ -41,7 +41,7 @@ def check_parts(model: Layer, loss: Loss, optimizer: Optimizer | Lookahead) -> N
     updates = optimizer.optimizer if isinstance(optimizer, Lookahead) else optimizer
     if all(updates.model is not layer for _, layer in model.walk()):
         raise ValueError("the optimizer was made for another model, which it would go on updating: make it anew")
-    if next(loss.trainable(), None) is not None and updates.loss is not loss:
+    if loss.learns() and updates.loss is not loss:
         raise ValueError(f"{loss!r} has parameters that nobody would update: pass loss=... to the optimizer")
 
 
@@ -98,7 +98,7 @@ def check_run(
     if not isinstance(freeze_at, dict):
         raise ValueError(f'freeze_at is a dictionary such as {{"1.b": 0.3}}, got {freeze_at!r}')
     learning = [place for place, _, _ in model.trainable()]
-    if not learning and next(loss.trainable(), None) is None:
+    if not learning and not loss.learns():
         frozen = any(layer.frozen for _, layer in model.walk())
         raise ValueError("nothing would learn: " + (
             "every parameter is frozen, see model.unfreeze()" if frozen else "the model has no parameters"

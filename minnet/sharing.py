@@ -66,7 +66,7 @@ def _sizes(model: Layer, example: Any) -> tuple[int, int, int]:
     if key in known:
         return known[key]
     _, steps = model.replica().eval().trace(example)
-    learning = [next(step.layer.trainable(), None) is not None for step in steps]
+    learning = [step.layer.learns() for step in steps]
     activations = sum(step.y.nbytes for step in steps[learning.index(True) if True in learning else 0 :])
     tables = [step.layer.named_parameters() for step in steps if step.layer.in_rows]
     stored -= sum(array.nbytes for table in tables for array in table.values())

@@ -160,6 +160,10 @@ class Layer:
         """The gradients that the last `backward` left, by the place of their parameter."""
         return {place: getattr(layer, "d" + name) for place, layer, name in self.trainable()}
 
+    def learns(self) -> bool:
+        """Whether any parameter of this layer, or of those in it, learns."""
+        return any(map(self._learns, self.parameters)) or any(layer.learns() for layer in self.children().values())
+
     def _learns(self, name: str) -> bool:
         return getattr(self, name) is not None and name not in self.frozen
 

@@ -50,8 +50,7 @@ class Sequential(Layer):
         return x, steps
 
     def backward(self, dy: np.ndarray) -> Any:
-        self.need_dx(self.needs_dx)  # what learns may have changed since it was said
-        learner = self._first_learner()
+        learner = self._tell(self.needs_dx)  # what learns may have changed since need_dx
         for index in reversed(range(0 if self.needs_dx else learner, len(self.layers))):
             layer = self.layers[index]
             dy = layer.backward(dy)
@@ -61,18 +60,17 @@ class Sequential(Layer):
                 raise ValueError(f"{named(layer)}: backward set no gradient of {missing[0]}: set self.d{missing[0]}")
         return dy if self.needs_dx else None
 
-    def _first_learner(self) -> int:
-        """The walk back may end at the first layer that learns: before it, no gradient is read by anybody."""
-        for index, layer in enumerate(self.layers):
-            if next(layer.trainable(), None) is not None:
-                return index
-        return len(self.layers)
-
     def need_dx(self, needed: bool) -> None:
         self.needs_dx = needed
-        first = self._first_learner()
+        self._tell(needed)
+
+    def _tell(self, needed: bool) -> int:
+        """Tells each layer whether its dx is read. The walk back may end at the first layer that learns, whose index
+        this returns: before it, no gradient is read by anybody."""
+        learner = next((index for index, layer in enumerate(self.layers) if layer.learns()), len(self.layers))
         for index, layer in enumerate(self.layers):
-            layer.need_dx(needed or index > first)
+            layer.need_dx(needed or index > learner)
+        return learner
 
     def __repr__(self) -> str:
         inner = "\n".join(f"  ({index}) {layer!r}".replace("\n", "\n  ") for index, layer in enumerate(self.layers))

@@ -161,7 +161,7 @@ def products(model: Layer, x: np.ndarray) -> Iterator[tuple[Any, int]]:
     where it learns, and as many for dx behind the first layer that does."""
     first = True
     for step in model.replica().eval().trace(x[:1])[1]:
-        learns = next(step.layer.trainable(), None) is not None
+        learns = step.layer.learns()
         yield step, step.layer.multiply_adds(step.x_shape, step.y.shape) * (1 + learns + (not first))
         first = first and not learns
 
