@@ -83,8 +83,9 @@ class Replica:
                 layer.training = False
                 if isinstance(layer, Conv2d):
                     layer.kept = [None] * layer.groups
-        self.learners = [] if loss is None else learners(self.model, self.loss)
-        self.buffers = [] if loss is None else _buffers(self.model, self.loss)
+        if self.loss is not None:
+            self.learners = learners(self.model, self.loss)
+            self.buffers = _buffers(self.model, self.loss)
 
 
 def _buffers(model: Layer, loss: Layer) -> list[tuple[str, Layer, str, Any]]:
@@ -123,7 +124,7 @@ class Crew:
         source = folded(model) if loss is None and plan.piece > 1 else model  # folding costs one image's worth
         self.replicas = [Replica(source, loss) for _ in range(plan.workers)]
         self._failed = False
-        if loss is not None:  # found once, not in every step: walking a small network takes as long as a pass through it
+        if loss is not None:  # found once: walking a small network takes as long as a pass through it
             self._learners = learners(model, loss)
             self._noting: list[Any] = [layer for _, layer in model.walk() if hasattr(layer, "notes")]
             self.buffers = [array for _, _, _, array in _buffers(model, loss)]

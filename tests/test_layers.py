@@ -810,6 +810,8 @@ def test_linear_names_what_is_wrong():
     for column in (np.zeros(1, np.float32), np.zeros(7, np.float32)):
         with pytest.raises(ValueError, match=r"one feature a row is x\[:, None\]$"):
             Linear(1, 2).forward(column)
+    with pytest.raises(ValueError, match=r"expects \(N, 1\), got \(\): 1 features a row are needed$"):
+        Linear(1, 2).forward(np.float32(1)[...])
     with pytest.raises(ValueError, match=r"grey images have one channel: x\[\.\.\., None\]"):
         Conv2d(1, 2, 3).forward(np.zeros((1, 8, 8), np.float32))
     with pytest.raises(ValueError, match=r"channels-last, \(N, H, W, 1\)$"):
@@ -1094,6 +1096,8 @@ def test_nobody_reads_what_the_first_learner_would_give_back():
 def test_a_summary_is_of_one_example_unless_told_otherwise():
     model = Sequential(Linear(4, 3))
     assert model.summary((4,)) == model.summary((4,), batch_size=1) != model.summary((4,), batch_size=2)
+    wide = Linear(100, 100)  # 10,100 parameters, as many gradients, 100 numbers in and 100 out, of 4 bytes each
+    assert "at least 81.6 kB, of it 0.8 kB for activations" in wide.summary((100,))
 
 
 def test_a_layer_that_learns_again_gets_its_gradient():

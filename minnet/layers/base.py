@@ -13,7 +13,6 @@ from minnet.layers import description
 from minnet.layers.description import named
 from minnet.summary import summary
 
-
 _PLAIN = {type(None), bool, int, float, str, np.ndarray}  # what most attributes are, and no layer is in: a shortcut
 
 
