@@ -14,7 +14,8 @@ RUN = 8192  # numbers a BLAS sums by itself: of longer vectors it gives each of 
 def gradient_norm(model: Layer, loss: Layer | None = None) -> float:
     """The length of all gradients together as one vector: sqrt of the sum of all squares. NaN or inf if one is."""
     gradients = [*model.named_gradients().values(), *(loss.named_gradients().values() if loss is not None else ())]
-    return sqrt(sum(_squares((g.values if isinstance(g, RowGradient) else g).reshape(-1)) for g in gradients))
+    with np.errstate(over="ignore", invalid="ignore"):
+        return sqrt(sum(_squares((g.values if isinstance(g, RowGradient) else g).reshape(-1)) for g in gradients))
 
 
 def clip_factor(norm: float, limit: float) -> float:
@@ -32,9 +33,10 @@ def clip_factor(norm: float, limit: float) -> float:
 def _squares(values: np.ndarray) -> float:
     whole = values.size // RUN * RUN
     runs, rest = values[:whole].reshape(-1, 1, RUN), values[whole:]
-    with np.errstate(over="ignore", invalid="ignore"):
-        sums = [*(runs @ runs.transpose(0, 2, 1)).ravel().tolist(), float(rest @ rest)]
-        for run, found in enumerate(sums):
-            if not 1e-20 < found < 1e30:
-                sums[run] = float(np.square(values[run * RUN : (run + 1) * RUN], dtype=np.float64).sum())
+    sums = [float(rest @ rest)]
+    if whole:
+        sums = (runs @ runs.transpose(0, 2, 1)).ravel().tolist() + sums
+    for run, found in enumerate(sums):
+        if not 1e-20 < found < 1e30:
+            sums[run] = float(np.square(values[run * RUN : (run + 1) * RUN], dtype=np.float64).sum())
     return sum(sums)

@@ -153,7 +153,7 @@ class Optimizer:
                 state = tuple(gathered)
                 for table, part in zip(tables, (w, *state), strict=True):
                     np.take(table, rows, axis=0, out=part, mode="clip")  # rows are checked; "raise" would copy
-            free, copy = (workspace.array(name, g.shape, g.dtype) for name in ("free", "copy"))
+            free, copy = workspace.array("free", g.shape, g.dtype), workspace.array("copy", g.shape, g.dtype)
             if how.decay and self.decoupled:
                 w *= 1 - how.rate * how.decay
             if scale != 1:

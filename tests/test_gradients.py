@@ -50,6 +50,7 @@ def test_squares_are_summed_in_float32_where_it_is_safe(size, single):
     assert (float(np.float32(total)) == total) == single
 
 
+@np.errstate(over="ignore")
 def test_each_run_is_summed_again_by_itself(monkeypatch):
     monkeypatch.setattr(gradients, "RUN", 4)
     values = np.array([1e-25] * 4 + [1.1] * 4 + [1e25, 0, 0, 0] + [1e-30, 1e-30], np.float32)
