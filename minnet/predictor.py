@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import copy
 import math
+import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -18,22 +19,24 @@ from minnet.layers.containers import chains
 from minnet.layers.conv import Conv2d
 from minnet.layers.normalization import folded
 from minnet.memory import BLOCK_BYTES, Geometry, images, keep_freed_memory
-from minnet.training import predict
-from minnet.workers import Replica
+from minnet.sharing import Plan
+from minnet.training import prediction_plan
+from minnet.workers import Crew, Replica
 
-FEW = 4  # examples that are answered by the prepared network; more are worth what `predict` sets up for them
+FEW = 4  # examples that are answered by the prepared network; more are worth a piece a worker
 
 
 class Predictor:
-    """`training.predict` for many calls on few examples each.
+    """`training.predict` for whoever asks again and again.
 
         ask = Predictor(model)
         scores = ask(x)  # (N, K) for x (N, ...)
 
     It answers as the model would that it was made from, up to rounding: it keeps a copy in evaluation mode, batch
     norms folded into the layers before them and, where an image fits into one block, filters transformed and memory
-    laid out for the next call. What the model learns afterwards it does not know: make a new one. Several threads may
-    ask; up to FEW examples are answered by one thread at a time, more of them by `workers` threads as in `predict`.
+    laid out for the next call. What the model learns afterwards it does not know: make a new one. Up to FEW examples
+    are answered by one thread, more of them by `workers` threads as in `predict`, which wait for the next question
+    with their memory at hand. Several threads may ask; they take turns.
     """
 
     def __init__(self, model: Layer, workers: int | None = None) -> None:
@@ -45,6 +48,8 @@ class Predictor:
         self._for_few = Replica(self._model, None).model
         self._layers = [layer for _, layer in self._for_few.walk()]
         self._turn = threading.Lock()
+        self._crew: Crew | None = None  # made with the first question that asks for more than FEW
+        self._process = os.getpid()
         for layer in self._layers:
             if type(layer) is Conv2d and "forward" not in vars(layer):  # else it may compute something else
                 vars(layer)["forward"] = _Forward(layer)
@@ -52,13 +57,34 @@ class Predictor:
             chain.layers = _with_relus_inside(chain.layers)
 
     def __call__(self, x: Any) -> np.ndarray:
-        if not hasattr(x, "shape") or not 0 < x.shape[0] <= FEW:  # what is wrong, `predict` says
-            return predict(self._model, x, self._workers)
+        if not hasattr(x, "shape") or not 0 < x.shape[0] <= FEW:
+            return self._answer_many(x, prediction_plan(self._model, x, self._workers))
         with self._turn:
             y = self._for_few.forward(x[:])  # a slice, as `predict` takes
-            for layer in self._layers:
-                layer._cache = None  # nobody goes back
+            _forget(self._layers)
         return y.copy() if isinstance(x, np.ndarray) and np.may_share_memory(x, y) else y
+
+    def _answer_many(self, x: Any, chosen: Plan) -> np.ndarray:
+        with self._turn:
+            crew, self._crew = self._crew, None  # gone, if the answer fails or is interrupted
+            if crew is None or len(crew.replicas) < chosen.workers or self._process != os.getpid():
+                crew, self._process = Crew(self._model, None, chosen), os.getpid()  # threads do not follow into a fork
+            crew.plan = chosen
+            try:
+                y = crew.predict(x)
+            except BaseException:
+                crew.close()
+                raise
+            for replica in crew.replicas:
+                _forget(layer for _, layer in replica.model.walk())
+            self._crew = crew
+        return y
+
+
+def _forget(layers: Iterable[Layer]) -> None:
+    """Nobody goes back: what was kept for that is let go."""
+    for layer in layers:
+        layer._cache = None
 
 
 def _with_relus_inside(layers: tuple[Any, ...]) -> tuple[Any, ...]:

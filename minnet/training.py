@@ -286,17 +286,21 @@ class Trainer:
 def predict(model: Layer, x: Any, workers: int | None = None, batch_size: int = 512) -> np.ndarray:
     """The model's outputs (N, K) for all of `x` in evaluation mode, by all workers.
 
-    Nothing is written into the model: several threads may ask it at once. Whoever asks again and again for a few
-    examples is answered faster by a `predictor.Predictor`.
+    Nothing is written into the model: several threads may ask it at once. Whoever asks again and again is answered
+    faster by a `predictor.Predictor`.
     """
+    with Crew(model, None, prediction_plan(model, x, workers, batch_size)) as crew:
+        return crew.predict(x)
+
+
+def prediction_plan(model: Layer, x: Any, workers: int | None = None, batch_size: int = 512) -> Plan:
+    """How `x` is shared out for a prediction; raises ValueError where it is no input at all."""
     if not hasattr(x, "shape"):
         raise ValueError(f"predict expects an array or a CSR matrix, got {type(x).__name__}: use np.asarray")
     if x.shape[0] == 0:
         raise ValueError("nothing to predict: the input is empty")
     alone = x.shape[0] == 1  # then there is nothing to plan, and planning costs as much as predicting
-    chosen = Plan(1, 1) if alone else plan(model, x[:1], min(batch_size, x.shape[0]), workers)
-    with Crew(model, None, chosen) as crew:
-        return crew.predict(x)
+    return Plan(1, 1) if alone else plan(model, x[:1], min(batch_size, x.shape[0]), workers)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import itertools
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -116,7 +116,11 @@ class _Meeting:
 
 
 class Crew:
-    """The replicas and their threads. Use it in a `with` block: leaving it ends the threads and frees the workspace."""
+    """The replicas and their threads. Use it in a `with` block: leaving it ends the threads and frees the workspace.
+
+    A crew that is there to predict (`loss` None) may do without the block: its threads wait for the next question, and
+    end with it.
+    """
 
     def __init__(self, model: Layer, loss: Loss | None, plan: Plan, exact_batch_norm: bool = False) -> None:
         self.model, self.plan = model, plan
@@ -133,23 +137,26 @@ class Crew:
             for seat, replica in enumerate(self.replicas):
                 for layer in replica.noting:
                     layer.exchange = functools.partial(self.meeting.share, seat)
+        keep_freed_memory()
+        threads = plan.workers
+        if threads == 1 and loss is not None:
+            threads = available_cores()  # for the optimizer
+        self.pool = (
+            ThreadPoolExecutor(threads, "minnet") if threads > 1 else None
+        )  # a thread begins with its first task
 
     def __enter__(self) -> Crew:
-        self._stack = ExitStack()
-        keep_freed_memory()
-        threads = self.plan.workers
-        if threads == 1 and self.loss is not None:
-            threads = available_cores()  # for the optimizer
-        self.pool = self._stack.enter_context(ThreadPoolExecutor(threads, "minnet")) if threads > 1 else None
-        if self.plan.workers > 1:
-            self._stack.enter_context(one_blas_thread())
         return self
 
     def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         self._failed = True  # a worker that is still at it stops at its next piece
         if self.meeting is not None:
             self.meeting.abandon()
-        self._stack.close()
+        if self.pool is not None:
+            self.pool.shutdown()
         self.replicas = []
         if self.loss is not None:  # a prediction holds little, and the next one is spared asking the system for it
             release_freed_memory()
@@ -162,6 +169,12 @@ class Crew:
             first += len(pieces)
         if self.meeting is not None:
             self.meeting.open(len(work))
+        if self.plan.workers == 1:
+            return [task(*item) for item in work]
+        with one_blas_thread():
+            return self._together(task, work)
+
+    def _together(self, task: Callable[[Replica, list[slice], int], Any], work: list[Any]) -> list[Any]:
         if self.pool is None or len(work) == 1:
             return [task(*item) for item in work]
 

@@ -1,6 +1,10 @@
 """Predictor: the answers of the model it was made from, on every path, and nothing of the model touched."""
 
 import copy
+import gc
+import os
+import subprocess
+import sys
 import threading
 from unittest import mock
 
@@ -10,7 +14,7 @@ import scipy.sparse
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minnet import models, predictor, reference, winograd
+from minnet import models, predictor, reference, sharing, winograd
 from minnet.layers import (
     BatchNorm,
     Conv2d,
@@ -24,7 +28,7 @@ from minnet.layers import (
     Sequential,
 )
 from minnet.predictor import FEW, Predictor
-from minnet.training import predict
+from minnet.training import predict, prediction_plan
 from tests.conftest import FEW_TILES
 from tests.drawing import SEEDS, both, convolutions, normal, steady
 
@@ -204,7 +208,7 @@ def test_up_to_four_are_few():
     ask = Predictor(Sequential(Linear(3, 2, rng=0)), workers=1)
     assert Predictor(ask._model, workers=2)(np.ones((5, 3), np.float32)).shape == (5, 2)
     for n, asked in ((1, 0), (4, 0), (5, 1), (9, 1)):
-        with mock.patch.object(predictor, "predict", wraps=predict) as usual:
+        with mock.patch.object(predictor, "prediction_plan", wraps=prediction_plan) as usual:
             assert ask(normal(n, 3).astype(np.float32)).shape == (n, 2)
         assert usual.call_count == asked
         assert not asked or usual.call_args.args[2] == 1  # worker
@@ -268,8 +272,9 @@ def test_networks_that_only_look_give_no_view_of_the_question():
 
 def test_nothing_of_a_question_is_kept():
     ask = Predictor(models.cnn6((8, 8, 3), 5, (125, 123, 114), (63, 62, 67)))
-    ask(np.zeros((2, 8, 8, 3), np.uint8))
-    assert all(layer._cache is None for _, layer in ask._for_few.walk())
+    for n, asked in ((2, lambda: [ask._for_few]), (9, lambda: [replica.model for replica in ask._crew.replicas])):
+        ask(np.zeros((n, 8, 8, 3), np.uint8))
+        assert all(layer._cache is None for model in asked() for _, layer in model.walk())
 
 
 def test_what_predict_takes_it_takes():
@@ -308,6 +313,72 @@ def test_several_threads_may_ask():
         assert len(answers) == 25
         for answer in answers:
             np.testing.assert_array_equal(answer, right)
+
+
+class Nervous(Linear):
+    """Raises when it meets a 13; notes the threads that call it."""
+
+    threads: list
+
+    def forward(self, x):
+        self.threads.append(threading.current_thread())
+        if (x == 13).any():
+            raise ZeroDivisionError("thirteen")
+        return super().forward(x)
+
+
+def test_its_threads_wait_for_the_next_question():
+    """Between two questions nothing is made anew, whatever their sizes; and they end with the Predictor."""
+    model = Sequential(Nervous(3, 2, rng=0)).astype(np.float64)
+    ask = Predictor(model, workers=2)
+    seen = ask._model[0].threads = []
+    model[0].threads = []
+    with mock.patch.object(sharing, "PIECE_BYTES", 8):  # so small a network is shared out
+        for n in (9, 30, 5, 9):
+            x = normal(n, 3, seed=n)
+            near(ask(x), predict(model, x, workers=2))
+    workers = set(seen) - {threading.current_thread()}  # which measures the sizes
+    names = {thread.name for thread in workers}
+    assert len(workers) == len(names) and names <= {"minnet_0", "minnet_1"}  # one may do both
+    replicas = [replica.model[0] for replica in ask._crew.replicas]
+    del ask
+    gc.collect()
+    for thread in workers:
+        thread.join(10)
+        assert not thread.is_alive()
+    assert all(layer._cache is None for layer in replicas)
+
+
+def test_an_error_spoils_no_later_answer():
+    model = Sequential(Nervous(3, 2, rng=0)).astype(np.float64)
+    model[0].threads = []
+    for workers in (1, 2):
+        ask, x = Predictor(model, workers), normal(9, 3)
+        with mock.patch.object(sharing, "PIECE_BYTES", 8):
+            before = ask(x)
+            with pytest.raises(ZeroDivisionError, match="thirteen"):
+                ask(np.full((9, 3), 13.0))
+            np.testing.assert_array_equal(ask(x), before)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows does not fork")
+def test_it_answers_in_a_forked_process():
+    """A fork takes the memory along and leaves the threads behind: waiting for them would be forever."""
+    code = """
+import os, sys, warnings
+import numpy as np
+from minnet import models
+from minnet.predictor import Predictor
+warnings.simplefilter("ignore")  # Python 3.12 warns of forks beside threads
+ask = Predictor(models.cnn6((16, 16, 3), 5, (125, 123, 114), (63, 62, 67)), workers=2)
+x = np.random.default_rng(0).integers(0, 256, (32, 16, 16, 3), np.uint8)
+before = ask(x)
+child = os.fork()
+if child == 0:
+    os._exit(0 if np.array_equal(ask(x), before) else 7)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
 
 
 def test_what_is_broken_stays_visible_and_what_does_not_fit_is_refused():
