@@ -110,8 +110,9 @@ def check_run(
     parts = [("training", x, y, weights), *([] if validation is None else [("validation", *validation, None)])]
     for name, inputs, targets, _ in parts:
         _check_sizes(name, inputs, targets)
-    _check_units(model, x)
     for name, inputs, targets, w in parts:
+        if reason := unsuited(model, inputs[:128]):
+            raise ValueError(f"the {name} {reason}")
         scores = model.replica().eval().forward(inputs[:1])  # raises for a wrong shape or dtype
         if learning and scores.dtype != model_dtype(model):
             raise ValueError(
@@ -135,17 +136,20 @@ def _check_sizes(name: str, inputs: Any, targets: Any) -> None:
         raise ValueError(f"the {name} data is empty")
 
 
-def _check_units(model: Layer, inputs: Any) -> None:
-    """Images in 0..1 and statistics of 0..255 would train, badly, and nobody would know why."""
+def unsuited(model: Layer, images: Any) -> str:
+    """What is wrong with images in 0..1 where the network's statistics are of 0..255, or the other way round; else "".
+
+    They would train, or be answered, badly, and nobody would know why.
+    """
     first = next(layer for _, layer in model.walk() if not layer.children())
     if isinstance(first, Normalize):
-        few = inputs[:128]
-        spread = float(first.replica().forward(few).std())  # 1 where the statistics are these images' own
-        if few.min() < few.max() and (spread < 0.02 or spread > 50):
-            raise ValueError(
-                f"the training images run from {few.min():.4g} to {few.max():.4g}, which {first!r} does not suit: "
+        spread = float(first.replica().forward(images).std())  # 1 where the statistics are these images' own
+        if images.min() < images.max() and (spread < 0.02 or spread > 50):
+            return (
+                f"images run from {images.min():.4g} to {images.max():.4g}, which {first!r} does not suit: "
                 "images and statistics must both be of 0..255, or both of 0..1"
             )
+    return ""
 
 
 def _check_labels(name: str, scores: np.ndarray, targets: np.ndarray, loss: Loss) -> None:

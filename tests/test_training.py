@@ -6,6 +6,7 @@ import json
 import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import pytest
@@ -32,6 +33,7 @@ from minnet.learning_rate import find_learning_rate
 from minnet.losses import CrossEntropy, Loss, MeanSquaredError, SigmoidCrossEntropy, SoftmaxCrossEntropy
 from minnet.nonfinite import NonFiniteError
 from minnet.optimizers import SGD, Adam, Lookahead
+from minnet.predictor import Predictor
 from minnet.schedules import OneCycle
 from minnet.training import Trainer, predict
 
@@ -670,8 +672,15 @@ def test_images_and_statistics_in_different_units_are_refused():
 
     with pytest.raises(ValueError, match=r"run from 0 to 1, which Normalize.*125.* must both be of 0\.\.255, or both"):
         of(125.0, 63.0).fit((unit, LABELS), epochs=1)
-    with pytest.raises(ValueError, match=r"run from 0 to 255, which Normalize"):
+    with pytest.raises(ValueError, match=r"the training images run from 0 to 255, which Normalize"):
         of(0.5, 0.25).fit((bright, LABELS), epochs=1)
+    trainer = of(125.0, 63.0)
+    with pytest.raises(ValueError, match=r"the validation images run from 0 to 1, which Normalize"):
+        trainer.fit((bright, LABELS), validation=(unit, LABELS), epochs=1)
+    for ask in (trainer.predict, partial(predict, trainer.model), Predictor(trainer.model)):
+        with pytest.warns(UserWarning, match=r"the images run from 0 to 0\.9.*, which Normalize"):
+            ask(unit[:8])
+        ask(bright)
     dark = np.zeros_like(unit)  # no unit can be told
     for images, mean, std in (
         (bright, 125.0, 63.0),
