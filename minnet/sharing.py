@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from functools import cache
+from functools import lru_cache
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -74,7 +74,7 @@ def _sizes(model: Layer, example: Any) -> tuple[int, int, int]:
     return known[key]
 
 
-@cache
+@lru_cache(maxsize=16)  # an epoch asks for two sizes, thousands of times
 def shares(size: int, plan: Plan) -> list[list[slice]]:
     """For each worker the slices of the batch that are its pieces: equal to within one example, in order.
 

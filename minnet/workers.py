@@ -131,7 +131,7 @@ class Crew:
         if loss is not None:  # found once: walking a small network takes as long as a pass through it
             self._learners = learners(model, loss)
             self._noting: list[Any] = [layer for _, layer in model.walk() if hasattr(layer, "notes")]
-            self.buffers = [array for _, _, _, array in _buffers(model, loss)]
+            self.buffers = [array for _, _, _, array in _buffers(model, loss) if array is not None]
         self.meeting = _Meeting() if exact_batch_norm else None
         if self.meeting is not None:
             for seat, replica in enumerate(self.replicas):

@@ -30,7 +30,9 @@ from minnet.layers import (
 )
 from minnet.losses import SoftmaxCrossEntropy
 from minnet.models import cnn6
+from minnet.optimizers import SGD
 from minnet.sharing import Plan
+from minnet.training import Trainer
 from minnet.workers import Batch, Crew, add_gradients, blas_controller, one_blas_thread, seed_layers
 from tests.drawing import normal
 
@@ -155,6 +157,43 @@ def test_a_buffer_that_the_model_never_sees_is_told_of(chosen):
     said = r"assigns the buffer '1\.seen' anew.* self\.seen\[\.\.\.\] ="
     with Crew(model, SoftmaxCrossEntropy(), chosen) as crew, pytest.raises(ValueError, match=said):
         crew.step(batch, (0, 0, 0))
+    model[1].seen = None  # nothing yet, and then something: the model would not see that either
+    with Crew(model, SoftmaxCrossEntropy(), chosen) as crew, pytest.raises(ValueError, match=said):
+        for replica in crew.replicas:
+            replica.model[1].seen = 0
+        crew.step(batch, (0, 0, 0))
+
+
+def test_a_loss_assigns_no_buffer_anew_either():
+    class Counting(SoftmaxCrossEntropy):
+        buffers = ("seen",)
+
+        def __init__(self):
+            super().__init__()
+            self.seen = np.zeros(1, np.float32)
+
+        def forward(self, scores, targets, weights=None, denominator=None):
+            self.seen = self.seen + len(scores)
+            return super().forward(scores, targets, weights, denominator)
+
+    batch = Batch(np.eye(2, dtype=np.float32), np.arange(2), np.array([0, 1]))
+    with Crew(Sequential(Linear(2, 2, rng=0)), Counting(), Plan(1, 2)) as crew:
+        with pytest.raises(ValueError, match=r"assigns the buffer 'loss\.seen' anew"):
+            crew.step(batch, (0, 0, 0))
+
+
+def test_a_buffer_may_be_absent():
+    class Absent(Counts):
+        def __init__(self):
+            self.seen = None
+
+        def forward(self, x):
+            return x
+
+    x, y = np.eye(2, dtype=np.float32)[[0, 1, 0, 1]], np.array([0, 1, 1, 0])
+    model = Sequential(Linear(2, 2, rng=0), Absent())
+    Trainer(model, SoftmaxCrossEntropy(), SGD(model, 0.1), workers=2).fit((x, y), epochs=1, progress=False)
+    assert model[1].seen is None
 
 
 def test_frozen_parameters_get_no_gradient():
