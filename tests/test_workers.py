@@ -177,9 +177,9 @@ def test_a_loss_assigns_no_buffer_anew_either():
             return super().forward(scores, targets, weights, denominator)
 
     batch = Batch(np.eye(2, dtype=np.float32), np.arange(2), np.array([0, 1]))
-    with Crew(Sequential(Linear(2, 2, rng=0)), Counting(), Plan(1, 2)) as crew:
-        with pytest.raises(ValueError, match=r"assigns the buffer 'loss\.seen' anew"):
-            crew.step(batch, (0, 0, 0))
+    said = r"assigns the buffer 'loss\.seen' anew"
+    with Crew(Sequential(Linear(2, 2, rng=0)), Counting(), Plan(1, 2)) as crew, pytest.raises(ValueError, match=said):
+        crew.step(batch, (0, 0, 0))
 
 
 def test_a_buffer_may_be_absent():
