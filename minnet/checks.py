@@ -1,7 +1,8 @@
-"""What a training run is refused for, before any work is done."""
+"""What a training run or a question is refused for, before any work is done."""
 
 from __future__ import annotations
 
+import warnings
 from math import inf
 from numbers import Real
 from typing import Any
@@ -111,7 +112,7 @@ def check_run(
     for name, inputs, targets, _ in parts:
         _check_sizes(name, inputs, targets)
     for name, inputs, targets, w in parts:
-        if reason := unsuited(model, inputs[:128]):
+        if reason := _unsuited(model, inputs[:128]):
             raise ValueError(f"the {name} {reason}")
         scores = model.replica().eval().forward(inputs[:1])  # raises for a wrong shape or dtype
         if learning and scores.dtype != model_dtype(model):
@@ -136,7 +137,17 @@ def _check_sizes(name: str, inputs: Any, targets: Any) -> None:
         raise ValueError(f"the {name} data is empty")
 
 
-def unsuited(model: Layer, images: Any) -> str:
+def check_question(model: Layer, x: Any) -> None:
+    """Raises ValueError where `x` is nothing to predict from, and warns of images in other units."""
+    if not hasattr(x, "shape"):
+        raise ValueError(f"predict expects an array or a CSR matrix, got {type(x).__name__}: use np.asarray")
+    if x.shape[0] == 0:
+        raise ValueError("nothing to predict: the input is empty")
+    if reason := _unsuited(model, x[:8]):  # one who asks may show any picture: hence no error
+        warnings.warn(f"the {reason}", stacklevel=3)
+
+
+def _unsuited(model: Layer, images: Any) -> str:
     """What is wrong with images in 0..1 where the network's statistics are of 0..255, or the other way round; else "".
 
     They would train, or be answered, badly, and nobody would know why.

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from minnet import winograd
+from minnet.checks import check_question
 from minnet.kernels import extent, windows
 from minnet.layers.activations import ReLU
 from minnet.layers.base import Layer
@@ -19,8 +20,7 @@ from minnet.layers.containers import chains
 from minnet.layers.conv import Conv2d
 from minnet.layers.normalization import folded
 from minnet.memory import BLOCK_BYTES, Geometry, images, keep_freed_memory
-from minnet.sharing import Plan
-from minnet.training import prediction_plan
+from minnet.sharing import Plan, prediction_plan
 from minnet.workers import Crew, Replica
 
 FEW = 4  # examples that are answered by the prepared network; more are worth a piece a worker
@@ -58,6 +58,7 @@ class Predictor:
 
     def __call__(self, x: Any) -> np.ndarray:
         if not hasattr(x, "shape") or not 0 < x.shape[0] <= FEW:
+            check_question(self._model, x)
             return self._answer_many(x, prediction_plan(self._model, x, self._workers))
         with self._turn:
             y = self._for_few.forward(x[:])  # a slice, as `predict` takes

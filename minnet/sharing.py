@@ -41,6 +41,8 @@ def plan(model: Layer, example: Any, batch_size: int, workers: int | None = None
     for name, value in (("batch_size", batch_size), ("workers", workers), ("piece", piece)):
         if value is not None and not (isinstance(value, (int, np.integer)) and value >= 1):
             raise ValueError(f"{name} must be at least 1, got {value!r}: give a whole number")
+    if batch_size == 1:
+        return Plan(1, 1)  # nothing to share, and measuring would take as long as a prediction
     activations, largest, parameters = _sizes(model, example)
     whole = activations * batch_size < max(parameters, PIECE_BYTES // 4)
     if workers is None:
@@ -49,6 +51,11 @@ def plan(model: Layer, example: Any, batch_size: int, workers: int | None = None
         fitting, worth = PIECE_BYTES // largest, 8 * parameters // max(1, activations)
         piece = batch_size if whole else max(16, 1 << max(fitting, worth, 1).bit_length() - 1)
     return Plan(min(workers, batch_size), min(piece, batch_size))
+
+
+def prediction_plan(model: Layer, x: Any, workers: int | None = None, batch_size: int = 512) -> Plan:
+    """How all of `x` is shared out to be predicted: as in batches of up to `batch_size`."""
+    return plan(model, x[:1], min(batch_size, x.shape[0]), workers)
 
 
 _measured: WeakKeyDictionary[Layer, dict[Any, tuple[int, int, int]]] = WeakKeyDictionary()

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from minnet.checks import check_parts, check_run, check_settings, unpacked, unsuited
+from minnet.checks import check_parts, check_question, check_run, check_settings, unpacked
 from minnet.formatting import count
 from minnet.functional import NoDistribution
 from minnet.gradients import clip_factor, gradient_norm
@@ -24,7 +24,7 @@ from minnet.losses import Loss
 from minnet.nonfinite import NonFiniteError, find_nonfinite, first_infinite
 from minnet.optimizers import Lookahead, Optimizer
 from minnet.progress import Progress, as_json, data_digests, runs_on
-from minnet.sharing import Plan, plan
+from minnet.sharing import Plan, plan, prediction_plan
 from minnet.workers import SHUFFLE, Batch, Crew, Outcome
 
 
@@ -289,20 +289,9 @@ def predict(model: Layer, x: Any, workers: int | None = None, batch_size: int = 
     Nothing is written into the model: several threads may ask it at once. Whoever asks again and again is answered
     faster by a `predictor.Predictor`.
     """
+    check_question(model, x)
     with Crew(model, None, prediction_plan(model, x, workers, batch_size)) as crew:
         return crew.predict(x)
-
-
-def prediction_plan(model: Layer, x: Any, workers: int | None = None, batch_size: int = 512) -> Plan:
-    """How `x` is shared out for a prediction; raises ValueError where it is no input at all, warns of other units."""
-    if not hasattr(x, "shape"):
-        raise ValueError(f"predict expects an array or a CSR matrix, got {type(x).__name__}: use np.asarray")
-    if x.shape[0] == 0:
-        raise ValueError("nothing to predict: the input is empty")
-    if reason := unsuited(model, x[:8]):  # as the pictures of one who asks may be: hence no error
-        warnings.warn(f"the {reason}", stacklevel=3)
-    alone = x.shape[0] == 1  # then there is nothing to plan, and planning costs as much as predicting
-    return Plan(1, 1) if alone else plan(model, x[:1], min(batch_size, x.shape[0]), workers)
 
 
 @contextmanager

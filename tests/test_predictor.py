@@ -28,7 +28,8 @@ from minnet.layers import (
     Sequential,
 )
 from minnet.predictor import FEW, Predictor
-from minnet.training import predict, prediction_plan
+from minnet.sharing import prediction_plan
+from minnet.training import predict
 from tests.conftest import FEW_TILES
 from tests.drawing import SEEDS, both, convolutions, normal, steady
 
