@@ -141,9 +141,8 @@ class Crew:
         threads = plan.workers
         if threads == 1 and loss is not None:
             threads = available_cores()  # for the optimizer
-        self.pool = (
-            ThreadPoolExecutor(threads, "minnet") if threads > 1 else None
-        )  # a thread begins with its first task
+        # a thread begins with its first task
+        self.pool = ThreadPoolExecutor(threads, "minnet") if threads > 1 else None
 
     def __enter__(self) -> Crew:
         return self
@@ -152,6 +151,7 @@ class Crew:
         self.close()
 
     def close(self) -> None:
+        """Ends the threads, after the pieces that they are at, and lets the replicas go."""
         self._failed = True  # a worker that is still at it stops at its next piece
         if self.meeting is not None:
             self.meeting.abandon()
