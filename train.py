@@ -37,7 +37,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--learning-rate", type=float, help="the highest of the schedule")
     parser.add_argument("--optimizer", choices=OPTIMIZERS, help="another than the recipe's, with its default settings")
     parser.add_argument("--seed", type=seed, default=0, help="of all that is random, splits included (default 0)")
-    parser.add_argument("--workers", type=int, help="threads that share a batch (default: up to 8, where it helps)")
+    parser.add_argument("--workers", type=int, help="threads in all (default: as many as help, up to 8)")
     parser.add_argument(
         "--data", help="the data folder (default: $MINNET_DATA, else datasets/ of the checkout, else the user's cache)"
     )

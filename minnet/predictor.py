@@ -7,6 +7,7 @@ import math
 import os
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from minnet.layers.conv import Conv2d
 from minnet.layers.normalization import folded
 from minnet.memory import BLOCK_BYTES, Geometry, images, keep_freed_memory
 from minnet.sharing import Plan, prediction_plan
-from minnet.workers import Crew, Replica
+from minnet.workers import Crew, Replica, one_blas_thread
 
 FEW = 4  # examples that are answered by the prepared network; more are worth a piece a worker
 
@@ -60,7 +61,7 @@ class Predictor:
         if not hasattr(x, "shape") or not 0 < x.shape[0] <= FEW:
             check_question(self._model, x)
             return self._answer_many(x, prediction_plan(self._model, x, self._workers))
-        with self._turn:
+        with self._turn, one_blas_thread() if self._workers else nullcontext():
             y = self._for_few.forward(x[:])  # a slice, as `predict` takes
             _forget(self._layers)
         return y.copy() if isinstance(x, np.ndarray) and np.may_share_memory(x, y) else y

@@ -22,10 +22,14 @@ def available_cores() -> int:
 
 
 class Plan(NamedTuple):
-    """How a batch is spread: `workers` threads, about `piece` examples at a time each (two at least, see `shares`)."""
+    """How a batch is spread: `workers` threads, about `piece` examples at a time each (two at least, see `shares`).
+
+    Each computes with a BLAS of one thread; a single worker may let it take all cores instead (`threaded_blas`).
+    """
 
     workers: int
     piece: int
+    threaded_blas: bool = False
 
 
 def plan(model: Layer, example: Any, batch_size: int, workers: int | None = None, piece: int | None = None) -> Plan:
@@ -37,12 +41,14 @@ def plan(model: Layer, example: Any, batch_size: int, workers: int | None = None
     it out would: such a network runs as one piece with a threaded BLAS. Any other gets a worker for each core, up to
     MOST_WORKERS, and pieces whose largest activation stays near PIECE_BYTES, or larger ones where the activations would
     not outweigh the parameters by far: each piece transforms filters and adds gradients as often as it has parameters.
+    A number of workers asked for is that of the threads in all.
     """
     for name, value in (("batch_size", batch_size), ("workers", workers), ("piece", piece)):
         if value is not None and not (isinstance(value, (int, np.integer)) and value >= 1):
             raise ValueError(f"{name} must be at least 1, got {value!r}: give a whole number")
+    by_rule = workers is None
     if batch_size == 1:
-        return Plan(1, 1)  # nothing to share, and measuring would take as long as a prediction
+        return Plan(1, 1, by_rule)  # nothing to share, and measuring would take as long as a prediction
     activations, largest, parameters = _sizes(model, example)
     whole = activations * batch_size < max(parameters, PIECE_BYTES // 4)
     if workers is None:
@@ -50,7 +56,7 @@ def plan(model: Layer, example: Any, batch_size: int, workers: int | None = None
     if piece is None:
         fitting, worth = PIECE_BYTES // largest, 8 * parameters // max(1, activations)
         piece = batch_size if whole else max(16, 1 << max(fitting, worth, 1).bit_length() - 1)
-    return Plan(min(workers, batch_size), min(piece, batch_size))
+    return Plan(min(workers, batch_size), min(piece, batch_size), by_rule and whole)
 
 
 def prediction_plan(model: Layer, x: Any, workers: int | None = None, batch_size: int = 512) -> Plan:

@@ -42,7 +42,8 @@ class Trainer:
     """Fits a model: `Trainer(model, loss, optimizer).fit((x, y), validation=(x, y), epochs=10)`.
 
     `schedule` maps progress in [0, 1] to a factor on the optimizer's learning rate. `workers` threads share each
-    batch, in pieces of about `piece` examples (None: chosen by a fixed rule on sizes, see sharing.plan).
+    batch, in pieces of about `piece` examples (None: chosen by a fixed rule on sizes, see sharing.plan):
+    a number asked for is that of the threads in all, so that several runs can divide a machine among them.
     `augment(x, rng, epoch, indices)` changes training inputs. `freeze_at` {"1.b": 0.3} stops a parameter's learning
     at the first epoch that begins after that part of the run. Batch norm uses the statistics of each piece, or with
     `exact_batch_norm` those of the whole batch, for which the workers wait for each other.
@@ -111,7 +112,7 @@ class Trainer:
         chosen = plan(self.model, x[:1], min(batch_size, examples), self.workers, self.piece)
         self.run = {
             "examples": examples, "epochs": epochs, "batch_size": batch_size, "steps": self.steps, "seed": self.seed,
-            "workers": chosen.workers, "piece": chosen.piece, "exact_batch_norm": self.exact_batch_norm,
+            **chosen._asdict(), "exact_batch_norm": self.exact_batch_norm,
         }  # fmt: skip
         settings = {} if folder is None else as_json(
             self.run | {

@@ -139,7 +139,7 @@ class Crew:
                     layer.exchange = functools.partial(self.meeting.share, seat)
         keep_freed_memory()
         threads = plan.workers
-        if threads == 1 and loss is not None:
+        if plan.threaded_blas and loss is not None:
             threads = available_cores()  # for the optimizer
         # a thread begins with its first task
         self.pool = ThreadPoolExecutor(threads, "minnet") if threads > 1 else None
@@ -169,7 +169,7 @@ class Crew:
             first += len(pieces)
         if self.meeting is not None:
             self.meeting.open(len(work))
-        if self.plan.workers == 1:
+        if self.plan.threaded_blas:
             return [task(*item) for item in work]
         with one_blas_thread():
             return self._together(task, work)

@@ -49,20 +49,22 @@ def test_plan(monkeypatch):
     monkeypatch.setattr(sharing, "PIECE_BYTES", 1 << 21)
     # largest activation 8 * 16 * 16 * 4 bytes = 8 KiB: 256 of them are 2 MiB
     assert plan(image_model(), image, 512) == Plan(6, 256)
-    assert plan(image_model(), image, 5) == Plan(1, 5)  # 5 * 24 KiB: not worth handing out
+    assert plan(image_model(), image, 5) == Plan(1, 5, True)  # 5 * 24 KiB: not worth handing out
     assert plan(image_model(), image, 512, workers=2) == Plan(2, 256)
     assert plan(image_model(), image, 512, piece=9) == Plan(6, 9)
-    # 100 * 1000 parameters outweigh 32 * 1010 activations: one piece, one worker
+    # 100 * 1000 parameters outweigh 32 * 1010 activations: one piece, one worker with a threaded BLAS
     heavy = Sequential(Linear(100, 1000), Linear(1000, 10))
-    assert plan(heavy, rows, 32) == Plan(1, 32)
+    assert plan(heavy, rows, 32) == Plan(1, 32, True)
+    assert plan(heavy, rows, 32, workers=1) == Plan(1, 32, False)  # one thread was asked for
     assert plan(heavy, rows, 32, workers=3, piece=4) == Plan(3, 4)
+    assert plan(heavy, rows, 1) == Plan(1, 1, True) and plan(heavy, rows, 1, workers=2) == Plan(1, 1)
     assert plan(heavy, rows, 4000).workers == 6
     # what stands before the first layer that learns, and tables of which few rows are touched, do not count
     wide = Sequential(Dropout(), Dropout(), Linear(100, 1000), Linear(1000, 10))
-    assert plan(wide, rows, 100) == Plan(1, 100)
+    assert plan(wide, rows, 100) == Plan(1, 100, True)
     bag = Sequential(Embedding(10_000, 64), Flatten(), Linear(64 * 4, 3))
     assert plan(bag, np.ones((1, 4), int), 4000).workers == 6
-    assert plan(bag, np.ones((1, 4), int), 64) == Plan(1, 64)
+    assert plan(bag, np.ones((1, 4), int), 64) == Plan(1, 64, True)
 
     class Own(Linear):  # whose gradient comes in rows too
         in_rows = True

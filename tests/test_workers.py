@@ -31,6 +31,7 @@ from minnet.layers import (
 from minnet.losses import SoftmaxCrossEntropy
 from minnet.models import cnn6
 from minnet.optimizers import SGD
+from minnet.predictor import Predictor
 from minnet.sharing import Plan
 from minnet.training import Trainer
 from minnet.workers import Batch, Crew, add_gradients, blas_controller, one_blas_thread, seed_layers
@@ -440,7 +441,7 @@ def test_limits_of_the_blas_may_overlap(all_libraries):
     assert blas_threads() == before
 
 
-def test_the_blas_takes_one_thread_while_workers_share_a_batch(all_libraries):
+def test_each_worker_has_a_blas_of_one_thread_unless_the_plan_says_otherwise(all_libraries):
     class Watching(Linear):
         def forward(self, x):
             self.seen.append(blas_threads())
@@ -448,13 +449,45 @@ def test_the_blas_takes_one_thread_while_workers_share_a_batch(all_libraries):
 
     model, x, y = Sequential(Watching(2, 2)), np.zeros((8, 2), np.float32), np.zeros(8, int)
     with threadpool_limits(3, user_api="blas"):
-        for workers, expected in ((2, {1}), (1, {3})):
+        for chosen, expected in ((Plan(2, 4), {1}), (Plan(1, 4), {1}), (Plan(1, 4, True), {3})):
             model[0].seen = []
-            with Crew(model, SoftmaxCrossEntropy(), Plan(workers, 4)) as crew:
+            with Crew(model, SoftmaxCrossEntropy(), chosen) as crew:
                 crew.step(Batch(x, np.arange(8), y), (0, 0, 0))
                 crew.predict(x)
                 assert blas_threads() == {3}
             assert model[0].seen == [expected] * 4
+
+
+@pytest.mark.parametrize(
+    ("workers", "expected"), [(None, {"BLAS": {3}, "pool": True}), (1, {"BLAS": {1}, "pool": False})]
+)
+def test_workers_asked_for_are_the_threads_in_all(workers, expected, all_libraries, monkeypatch):
+    """So that runs side by side leave each other their cores: the BLAS, the optimizer and predictions keep to it."""
+    monkeypatch.setattr("minnet.workers.available_cores", lambda: 3)
+    blas, pools = set(), []
+
+    class Watching(Linear):
+        def forward(self, x):
+            if len(x) > 1:  # a look at one example beforehand does not count
+                blas.update(blas_threads())
+            return super().forward(x)
+
+    class Noting(SGD):
+        def step(self, *settings):
+            pools.append(self.pool is not None)
+            return super().step(*settings)
+
+    model, x, y = Sequential(Watching(2, 2, rng=0)), np.ones((8, 2), np.float32), np.arange(8) % 2
+    with threadpool_limits(3, user_api="blas"):
+        trainer = Trainer(model, SoftmaxCrossEntropy(), Noting(model, 0.1), workers=workers)
+        trainer.fit((x, y), validation=(x, y), epochs=1, batch_size=4, progress=False)
+        assert blas == expected["BLAS"] and pools == [expected["pool"]] * 2
+        ask = Predictor(model, workers=workers)
+        for few_or_many in (2, 8):
+            blas.clear()
+            ask(x[:few_or_many])
+            assert blas == expected["BLAS"]
+        assert blas_threads() == {3}
 
 
 def test_what_the_caller_says_of_overflows_holds_for_all_workers():

@@ -77,10 +77,11 @@ class Case:
         return tweets(8192)[:2] if self.text else images(count, self.side)
 
     def plan(self, model: Layer, x: np.ndarray, threads: int) -> Plan:
-        """minnet's rule, but for what the case fixes; no more workers than `threads`."""
+        """minnet's rule, but for what the case fixes; no more workers than `threads`, to which the BLAS is held."""
         chosen = plan(model, x[:1], self.batch_size, self.workers, self.piece)
         workers = min(chosen.workers, threads)
-        return Plan(workers, -(-self.batch_size // workers) if self.exact else chosen.piece)
+        piece = -(-self.batch_size // workers) if self.exact else chosen.piece
+        return Plan(workers, piece, threaded_blas=workers == 1)
 
 
 def _sgd(model: Layer, rate: float) -> Optimizer:
