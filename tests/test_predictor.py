@@ -13,6 +13,7 @@ import pytest
 import scipy.sparse
 from hypothesis import given
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from minnet import models, predictor, reference, sharing, winograd
 from minnet.layers import (
@@ -30,6 +31,7 @@ from minnet.layers import (
 from minnet.predictor import FEW, Predictor
 from minnet.sharing import prediction_plan
 from minnet.training import predict
+from minnet.workers import blas_controller
 from tests.conftest import FEW_TILES
 from tests.drawing import SEEDS, both, convolutions, normal, steady
 
@@ -348,6 +350,37 @@ def test_its_threads_wait_for_the_next_question():
         thread.join(10)
         assert not thread.is_alive()
     assert all(layer._cache is None for layer in replicas)
+
+
+def test_a_question_for_more_workers_gets_them(monkeypatch):
+    """And so does one in another process, into which threads do not follow."""
+    monkeypatch.setattr(sharing, "available_cores", lambda: 2)
+    ask, x = Predictor(Sequential(Linear(3, 2, rng=0)).astype(np.float64)), normal(9, 3)
+    alone = ask(x)
+    assert len(ask._crew.replicas) == 1
+    monkeypatch.setattr(sharing, "PIECE_BYTES", 8)  # so small a network is shared out
+    near(ask(x), alone)
+    assert len(ask._crew.replicas) == 2
+    for process in (os.getpid() - 1, os.getpid() + 1):
+        crew = ask._crew
+        monkeypatch.setattr("os.getpid", lambda process=process: process)
+        near(ask(x), alone)
+        assert ask._crew is not crew
+
+
+@pytest.mark.parametrize(("workers", "threads"), [(None, 3), (1, 1), (2, 1)])
+def test_workers_asked_for_are_the_threads_in_all(workers, threads):
+    class Watching(Linear):
+        def forward(self, x):
+            self.seen.add(max(info["num_threads"] for info in threadpool_info() if info["user_api"] == "blas"))
+            return super().forward(x)
+
+    blas_controller.cache_clear()  # it shall know the libraries that other tests have loaded since
+    ask = Predictor(Sequential(Watching(3, 2, rng=0)), workers)
+    seen = ask._model[0].seen = ask._for_few[0].seen = set()
+    with threadpool_limits(3, user_api="blas"):
+        ask(np.ones((FEW, 3), np.float32))
+    assert seen == {threads}
 
 
 def test_an_error_spoils_no_later_answer():

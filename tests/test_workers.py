@@ -31,7 +31,6 @@ from minnet.layers import (
 from minnet.losses import SoftmaxCrossEntropy
 from minnet.models import cnn6
 from minnet.optimizers import SGD
-from minnet.predictor import Predictor
 from minnet.sharing import Plan
 from minnet.training import Trainer
 from minnet.workers import Batch, Crew, add_gradients, blas_controller, one_blas_thread, seed_layers
@@ -462,7 +461,7 @@ def test_each_worker_has_a_blas_of_one_thread_unless_the_plan_says_otherwise(all
     ("workers", "expected"), [(None, {"BLAS": {3}, "pool": True}), (1, {"BLAS": {1}, "pool": False})]
 )
 def test_workers_asked_for_are_the_threads_in_all(workers, expected, all_libraries, monkeypatch):
-    """So that runs side by side leave each other their cores: the BLAS, the optimizer and predictions keep to it."""
+    """So that runs side by side leave each other their cores: the BLAS, the optimizer and evaluation keep to it."""
     monkeypatch.setattr("minnet.workers.available_cores", lambda: 3)
     blas, pools = set(), []
 
@@ -482,11 +481,6 @@ def test_workers_asked_for_are_the_threads_in_all(workers, expected, all_librari
         trainer = Trainer(model, SoftmaxCrossEntropy(), Noting(model, 0.1), workers=workers)
         trainer.fit((x, y), validation=(x, y), epochs=1, batch_size=4, progress=False)
         assert blas == expected["BLAS"] and pools == [expected["pool"]] * 2
-        ask = Predictor(model, workers=workers)
-        for few_or_many in (2, 8):
-            blas.clear()
-            ask(x[:few_or_many])
-            assert blas == expected["BLAS"]
         assert blas_threads() == {3}
 
 
