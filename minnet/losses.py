@@ -67,7 +67,9 @@ class Loss(Layer):
             raise ValueError(f"{self!r}: no example counts (an empty batch, or all weights are zero)")
         return counted / total
 
-    def _expect_scores(self, scores: np.ndarray, targets: np.ndarray) -> None:
+    def _expect_scores(self, scores: Any, targets: np.ndarray) -> None:
+        if not isinstance(scores, np.ndarray):
+            raise ValueError(f"{self!r} expects an array of scores (N, K), got {type(scores).__name__}")
         if scores.ndim != 2 or scores.dtype.kind != "f":
             raise ValueError(f"{self!r} expects floating-point scores (N, K), got {scores.dtype} {scores.shape}")
         if targets.ndim == 0:

@@ -785,7 +785,7 @@ def test_linear_names_what_is_wrong():
     for x, said in (
         (np.zeros((2, 2, 2), np.float32), r"Linear\(4, 2\) expects \(N, 4\), got \(2, 2, 2\): put Flatten\(\) in"),
         (np.zeros(4, np.float32), r"one example is a batch of one: x\[None\]"),
-        (np.zeros(1, np.float32), r"expects \(N, 4\), got \(1,\): 4 features a row are needed$"),
+        (np.zeros(1, np.float32), r"expects \(N, 4\), got \(1,\): 4 features a row are needed; one example is"),
         (np.zeros((2, 5, 4), np.float32), r"pool over the places first, as GlobalAvgPool\(\) does"),
         (np.zeros((2, 5, 3), np.float32), r"4 features a row are needed, Flatten\(\) would give 15$"),
         (np.zeros((2, 3, 5), np.float32), r"4 features a row are needed, Flatten\(\) would give 15$"),

@@ -40,6 +40,7 @@ from minnet.layers import (
     Softmax,
     Tanh,
 )
+from minnet.losses import SoftmaxCrossEntropy
 from tests.drawing import SEEDS, SMALL, convolutions, images, normal, poolings, rows, sparse_rows, steady, texts
 
 VOCABULARY = 9
@@ -279,3 +280,13 @@ def test_contract(name):
         check_layer(layer, x)
 
     check()
+
+
+@pytest.mark.parametrize("wrong", [None, 0.5, np.float32(0.5), [[1.0, 1.0]], SoftmaxCrossEntropy()], ids=repr)
+def test_what_is_no_gradient_is_refused(wrong):
+    """The loss's value, the loss itself, a list: what a beginner hands to backward."""
+    x = np.ones((1, 2), np.float32)
+    for layer in (Linear(2, 2, rng=0), ReLU(), Softmax(), Sequential(Linear(2, 2, rng=0), Tanh())):
+        layer.forward(x)
+        with pytest.raises(ValueError, match=rf"output's shape \(1, 2\), got {type(wrong).__name__}: model.backward"):
+            layer.backward(wrong)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from minnet import reference
 from minnet.functional import softmax
 from minnet.gradcheck import gradcheck_loss
-from minnet.layers import Softmax, rebuild
+from minnet.layers import Sequential, Softmax, rebuild
 from minnet.losses import CrossEntropy, Loss, MeanSquaredError, SigmoidCrossEntropy, SoftmaxCrossEntropy
 from tests.drawing import SEEDS, normal, steady
 
@@ -331,6 +331,8 @@ ZEROS = np.zeros((2, 3))
         (SoftmaxCrossEntropy(), (ZEROS.astype(int), np.array([0, 0])), r"floating-point scores \(N, K\), got int64"),
         (SoftmaxCrossEntropy(), (ZEROS > 0, np.array([0, 0])), r"floating-point scores \(N, K\), got bool"),
         (SoftmaxCrossEntropy(), (ZEROS + 1j, np.array([0, 0])), r"floating-point scores \(N, K\), got complex"),
+        (SoftmaxCrossEntropy(), (ZEROS.tolist(), np.array([0, 0])), r"an array of scores \(N, K\), got list"),
+        (SoftmaxCrossEntropy(), (Sequential(), np.array([0, 0])), r"an array of scores \(N, K\), got Sequential"),
         (SoftmaxCrossEntropy(), (ZEROS, 1), r"one target a row of scores, got the number 1"),
         (MeanSquaredError(), (ZEROS, 0.5), r"one target a row of scores, got the number 0\.5"),
         (SoftmaxCrossEntropy(), (ZEROS, np.ones((2, 3))), "must be >= 0 and sum to 1"),

@@ -254,6 +254,8 @@ class Layer:
             hint, flat = f"{features} features a row are needed", math.prod(x.shape[1:])
             if x.ndim == 1 and features in (1, len(x)):
                 hint = "one feature a row is x[:, None]" if features == 1 else "one example is a batch of one: x[None]"
+            elif x.ndim == 1:
+                hint += "; one example is a batch of one, x[None]"
             elif x.ndim > 2 and flat == features:
                 hint = "put Flatten() in front"
             elif x.ndim > 2:
@@ -284,13 +286,14 @@ class Layer:
         """What `forward` kept for `backward`; raises when there is nothing, or when a `dy` is not of `shape`."""
         if self._cache is None:
             raise RuntimeError(f"{self!r}: backward before forward, so there is nothing to differentiate")
-        if dy is not None and shape is not None:
+        if shape is not None:
             self._expect_dy(dy, shape)
         return self._cache
 
-    def _expect_dy(self, dy: np.ndarray, shape: tuple[int, ...]) -> None:
-        if dy.shape != shape:
-            raise ValueError(f"{self!r}: backward expects dy of the output's shape {shape}, got {dy.shape}")
+    def _expect_dy(self, dy: Any, shape: tuple[int, ...]) -> None:
+        got = dy.shape if isinstance(dy, np.ndarray) else f"{type(dy).__name__}: model.backward(loss.backward())"
+        if got != shape:
+            raise ValueError(f"{self!r}: backward expects dy of the output's shape {shape}, got {got}")
 
     # -- description ---------------------------------------------------------------------------------------
 
