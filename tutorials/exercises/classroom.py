@@ -18,6 +18,7 @@ from tutorials.exercises.pages import class_page, is_unwritten, student_page
 from tutorials.exercises.roster import match_roster, read_roster
 from tutorials.exercises.runner import SECONDS, Process
 from tutorials.exercises.sheet import VERSION, Result, Sheet
+from tutorials.exercises.specs import chosen, sheet_of
 from tutorials.exercises.submissions import Submission, as_handed_out, read_submissions
 from tutorials.exercises.tables import check_writable, read_comments, write_tables
 from tutorials.exercises.variants import variant_in, variant_of
@@ -41,8 +42,6 @@ def grade_class(
     Seed, exercises ([]: all), roster and assignment (its name in Canvas) are by default those of an earlier run into
     `out`. With `only`, everybody graded before stays, whether `place` holds their work or not.
     """
-    from tutorials.exercises.specs import chosen, sheet_of
-
     if not 0 < seconds < float("inf"):
         raise ValueError(f"{seconds:g} seconds for an exercise: a number above 0 is expected")
     kept_roster = str(roster.resolve()) if roster else None
@@ -55,15 +54,8 @@ def grade_class(
     students = out / "students"
     graded: dict[str, Any] = {}
     if only is not None:
-        if only not in found:
-            raise ValueError(f"nobody is called {only!r}: the keys are {', '.join(found)}")
         graded = _graded(students, settings, sheets)
-        found = {k: Submission(k, r["name"], r["id"], r["system"]) for k, r in graded.items()} | found
-        if lost := [key for key in settings["students"] if key not in found]:
-            raise ValueError(f"{out} has no whole grading of {', '.join(lost)}: grade everybody once more")
-        before = graded[only]["exercises"] if only in graded else []
-        if gone := [e["id"] for e in before if not is_unwritten(e) and e["id"] not in found[only].files]:
-            found[only].notes.append(f"handed in before, and not in {place.name}: {', '.join(gone)}")
+        found = _beside(only, found, graded, settings["students"], place, out)
     rows = read_roster(Path(settings["roster"])) if settings["roster"] else []
     matched, missing = match_roster(rows, found)
     if rows:
@@ -77,30 +69,14 @@ def grade_class(
     settings["students"] = sorted(found)
     (out / SETTINGS).write_text(json.dumps(settings, indent=1), encoding="utf-8")
     todo = [submission for key, submission in found.items() if key == only or key not in graded]
-    stopped = threading.Event()
-
-    def grade(submission: Submission) -> list[Result]:
-        mine = as_handed_out(submission, sheets, lambda number, variant: sheet_of(number, settings["seed"], variant))
-        mine = takewhile(lambda _: not stopped.is_set(), mine)
-        return grade_one(submission, mine, seconds, settings["seed"])
-
-    with ThreadPoolExecutor(jobs or min(os.cpu_count() or 1, 4)) as pool:
-        try:
-            for submission, results in zip(todo, pool.map(grade, todo), strict=True):
-                record = as_record(submission, results, settings["seed"])
-                (students / f"{submission.key}.json").write_text(
-                    json.dumps(record, indent=1, ensure_ascii=False), encoding="utf-8"
-                )
-        finally:
-            stopped.set()  # Ctrl-C waits for the exercises in progress, not for the rest of their students
+    _grade(todo, sheets, students, settings["seed"], seconds, jobs)
     records = {key: json.loads((students / f"{key}.json").read_text(encoding="utf-8")) for key in settings["students"]}
     for key, record in records.items():
         page = student_page(record, comments.get(key, ""), settings["seed"])
         (students / f"{key}.html").write_text(page, encoding="utf-8")
-    (out / "class.html").write_text(
-        class_page(list(records.values()), sheets, settings["seed"], len(missing) if rows else None),
-        encoding="utf-8",
-    )
+    absent = len(missing) if rows else None
+    page = class_page(list(records.values()), sheets, settings["seed"], absent)
+    (out / "class.html").write_text(page, encoding="utf-8")
     write_tables(out, records, matched, missing, comments, sheets, settings["assignment"])
     return {
         "seed": settings["seed"],
@@ -113,6 +89,40 @@ def grade_class(
         "unread": unread,
         "records": records,
     }
+
+
+def _beside(
+    only: str, found: dict[str, Submission], graded: dict[str, Any], everybody: list[str], place: Path, out: Path
+) -> dict[str, Submission]:
+    """All of the class, when `only` one is graded anew: the others as they were, whether their work is found or not."""
+    if only not in found:
+        raise ValueError(f"nobody is called {only!r}: the keys are {', '.join(found)}")
+    found = {k: Submission(k, r["name"], r["id"], r["system"]) for k, r in graded.items()} | found
+    if lost := [key for key in everybody if key not in found]:
+        raise ValueError(f"{out} has no whole grading of {', '.join(lost)}: grade everybody once more")
+    before = graded[only]["exercises"] if only in graded else []
+    if gone := [e["id"] for e in before if not is_unwritten(e) and e["id"] not in found[only].files]:
+        found[only].notes.append(f"handed in before, and not in {place.name}: {', '.join(gone)}")
+    return found
+
+
+def _grade(
+    todo: list[Submission], sheets: tuple[Sheet, ...], students: Path, seed: int, seconds: float, jobs: int | None
+) -> None:
+    """Grades these, several at a time, and writes a record of each into `students` as it is done."""
+    stopped = threading.Event()
+
+    def grade(submission: Submission) -> list[Result]:
+        mine = as_handed_out(submission, sheets, lambda number, variant: sheet_of(number, seed, variant))
+        return grade_one(submission, takewhile(lambda _: not stopped.is_set(), mine), seconds, seed)
+
+    with ThreadPoolExecutor(jobs or min(os.cpu_count() or 1, 4)) as pool:
+        try:
+            for submission, results in zip(todo, pool.map(grade, todo), strict=True):
+                record = json.dumps(as_record(submission, results, seed), indent=1, ensure_ascii=False)
+                (students / f"{submission.key}.json").write_text(record, encoding="utf-8")
+        finally:
+            stopped.set()  # Ctrl-C waits for the exercises in progress, not for the rest of their students
 
 
 def _note_variants(found: dict[str, Submission], matched: dict[str, dict[str, str]], sheets: tuple[Sheet, ...]) -> None:
