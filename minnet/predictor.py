@@ -51,6 +51,7 @@ class Predictor:
         self._turn = threading.Lock()
         self._crew: Crew | None = None  # made with the first question that asks for more than FEW
         self._process = os.getpid()
+        self._kind: Any = None  # shape and dtype of the last question about few
         for layer in self._layers:
             if type(layer) is Conv2d and "forward" not in vars(layer):  # else it may compute something else
                 vars(layer)["forward"] = _Forward(layer)
@@ -61,6 +62,10 @@ class Predictor:
         if not hasattr(x, "shape") or not 0 < x.shape[0] <= FEW:
             check_question(self._model, x)
             return self._answer_many(x, prediction_plan(self._model, x, self._workers))
+        kind = (x.shape[1:], x.dtype)
+        if kind != self._kind:  # once: looking for other units takes as long as a layer
+            check_question(self._model, x)
+            self._kind = kind
         with self._turn, one_blas_thread() if self._workers else nullcontext():
             y = self._for_few.forward(x[:])  # a slice, as `predict` takes
             _forget(self._layers)

@@ -386,6 +386,7 @@ ZEROS = np.zeros((2, 3))
         (MeanSquaredError(), (ZEROS, np.zeros(2)), r"got \(2,\)$"),
         (MeanSquaredError(), (ZEROS[:, :1], ZEROS[:, :2]), r"got \(2, 2\)$"),
         (SigmoidCrossEntropy(), (ZEROS, np.zeros(2)), r"labels must be integers, got float64: use labels\.astype"),
+        (SigmoidCrossEntropy(), (ZEROS[:, :2], np.zeros(2)), r"labels must be integers, got float64: use labels"),
         (SoftmaxCrossEntropy(), (ZEROS, np.zeros((2, 1), int)), r"int64 \(2, 1\): use y\[:, 0\]$"),
         (
             SoftmaxCrossEntropy(),
@@ -416,7 +417,7 @@ def test_settings_that_make_no_sense():
     with pytest.raises(TypeError, match=r"^Mine\.forward takes \(scores, targets, weights=None, denominator=None\)$"):
 
         class Mine(Loss):
-            def forward(self, scores, targets):
+            def forward(self, scores, targets, weights=None):
                 return 0.0
 
 

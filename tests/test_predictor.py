@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import warnings
 from unittest import mock
 
 import numpy as np
@@ -295,6 +296,20 @@ def test_what_predict_takes_it_takes():
     near(Predictor(model)(sparse[:2]), predict(model, sparse[:2]))
     with pytest.raises(ValueError, match="workers must be at least 1, got 0"):
         Predictor(model, workers=0)
+
+
+def test_a_picture_in_other_units_is_warned_of_once():
+    model = models.softmax_regression((8, 8, 3), 2, (125, 123, 114), (63, 62, 67))
+    ask, x = Predictor(model), np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), np.uint8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ask(x)
+        ask(x[:1])
+    scaled = (x / 255).astype(np.float32)
+    with pytest.warns(UserWarning, match=r"images run from .* to .*both be of 0\.\.255, or both of 0\.\.1") as caught:
+        ask(scaled)
+        ask(scaled[:1])
+    assert len(caught) == 1 and caught[0].filename == __file__
 
 
 def test_several_threads_may_ask():

@@ -664,11 +664,12 @@ def test_scores_that_are_no_row_are_explained():
 
 
 def test_images_and_statistics_in_different_units_are_refused():
-    bright = np.random.default_rng(0).integers(0, 256, (45, 4, 4, 1), np.uint8)
+    bright = np.random.default_rng(0).integers(0, 256, (45, 4, 4, 3), np.uint8)
     unit = bright.astype(np.float32) / 255
 
-    def of(mean, std):
-        return plain(Sequential(Normalize(mean, std), Flatten(), Linear(16, 3, rng=0)))
+    def of(mean, std):  # means as different as those of photographs
+        means = (mean, mean, 0.9 * mean)
+        return plain(Sequential(Normalize(means, (std,) * 3), Flatten(), Linear(48, 3, rng=0)))
 
     with pytest.raises(ValueError, match=r"run from 0 to 1, which Normalize.*125.* must both be of 0\.\.255, or both"):
         of(125.0, 63.0).fit((unit, LABELS), epochs=1)
@@ -678,7 +679,7 @@ def test_images_and_statistics_in_different_units_are_refused():
     with pytest.raises(ValueError, match=r"the validation images run from 0 to 1, which Normalize"):
         trainer.fit((bright, LABELS), validation=(unit, LABELS), epochs=1)
     for ask in (trainer.predict, partial(predict, trainer.model), Predictor(trainer.model)):
-        with pytest.warns(UserWarning, match=r"the images run from 0 to 0\.9.*, which Normalize"):
+        with pytest.warns(UserWarning, match=r"the images run from 0 to 1, which Normalize"):
             ask(unit[:8])
         ask(bright)
     dark = np.zeros_like(unit)  # no unit can be told
