@@ -155,7 +155,8 @@ def _unsuited(model: Layer, images: Any) -> str:
     first = next(layer for _, layer in model.walk() if not layer.children())
     if isinstance(first, Normalize):
         spread = first.replica().forward(images).std(axis=(0, 1, 2))  # 1s where the statistics are these images' own
-        if images.min() < images.max() and (spread.max() < 0.02 or spread.min() > 50):
+        small = images.dtype.kind == "f" and images.min() < images.max() <= 1  # a dull picture of 0..255 is in order
+        if (small and spread.max() < 0.02) or spread.min() > 50:
             return (
                 f"images run from {images.min():.4g} to {images.max():.4g}, which {first!r} does not suit: "
                 "images and statistics must both be of 0..255, or both of 0..1"

@@ -688,6 +688,8 @@ def test_images_and_statistics_in_different_units_are_refused():
         (unit, 0.5, 0.25),
         (bright // 8, 125.0, 63.0),
         (dark, 125.0, 63.0),
+        (bright // 128 + 125, 125.0, 63.0),  # a dull picture
+        (bright // 128, 125.0, 63.0),
     ):
         of(mean, std).fit((images, LABELS), epochs=1, progress=False)
 
