@@ -117,7 +117,9 @@ def add_arguments(subparsers: Any) -> None:
     parser.add_argument("folder", metavar="RUN", help="the folder of a run")
     parser.add_argument("inputs", metavar="INPUT", nargs="*", help="picture files, a folder of them, or sentences")
     parser.add_argument(
-        "--csv", metavar="FILE", help="a CSV of texts: shares of the classes, and a CSV of probabilities"
+        "--csv",
+        metavar="FILE",
+        help="a CSV of texts, or a .txt, one a line: shares of the classes, and a CSV of probabilities",
     )
     parser.add_argument("--text", metavar="COLUMN", help="the column of the CSV that holds the texts")
     parser.add_argument("--encoding", help="of the CSV, such as cp1251 (default: found out)")
@@ -219,7 +221,7 @@ def _sentences(inputs: Sequence[str], folder: str) -> list[str]:
     for item in inputs:
         if os.path.isfile(item):
             raise ValueError(
-                f"{item} is a file, but {folder} was trained on texts: give it a sentence, or a table by --csv {item}"
+                f"{item} is a file, but {folder} was trained on texts: give it a sentence, or a file by --csv {item}"
             )
         if not item.strip().count(" ") and Path(item).suffix.lower() in FILES:
             warnings.warn(f"there is no file {item}: it is taken for a sentence", stacklevel=2)
@@ -279,8 +281,10 @@ def _validation_confusion(config: dict[str, Any], classes: int) -> np.ndarray | 
 
 
 def _texts(path: Path, column: str | None, encoding: str | None) -> list[str]:
-    """One column of a CSV; in a table of one column, that one."""
+    """One column of a CSV; in a table of one column, that one. Of a .txt the lines, unless a column is named."""
     content, _ = decoded(path, encoding)
+    if path.suffix.lower() == ".txt" and column is None:
+        return [line.strip() for line in content.split("\n") if line.strip()]
     header, rows = table_of(path, content, (column or "", column or ""))
     if column is None and len(header) > 1:
         raise ValueError(f"which column of {path} holds the texts? Add --text with one of: {', '.join(header)}")

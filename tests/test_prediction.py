@@ -190,6 +190,18 @@ def test_a_csv_of_comments_gives_a_csv(runs, here):
     assert "(1 of them are empty and not counted here)" in said.out
 
 
+def test_a_text_file_holds_a_comment_a_line(runs, here):
+    Path("mine.txt").write_text('I love it, all of it\r\n\n  he said "no"\n', encoding="utf-8", newline="")
+    said = predict(runs / "comments", "--csv", "mine.txt")
+    assert said.status == 0 and said.err == "" and "2 comments: mine-predictions.csv" in said.out
+    assert [row["text"] for row in read("mine-predictions.csv")] == ["I love it, all of it", 'he said "no"']
+    Path("table.txt").write_text("id\tcomment\n1\tgreat\n")
+    assert predict(runs / "comments", "--csv", "table.txt", "--text", "comment").status == 0
+    assert [row["text"] for row in read("table-predictions.csv")] == ["great"]
+    Path("blank.txt").write_text("\n\n")
+    refused(predict(runs / "comments", "--csv", "blank.txt"), "blank.txt is empty")
+
+
 def shares_of(said):
     """The printed table of shares: {class: the percentages before the brackets}."""
     lines = said.out.splitlines()
