@@ -12,6 +12,7 @@ import numpy as np
 from minnet.checkpoint import model_dtype
 from minnet.formatting import count
 from minnet.layers.base import Layer
+from minnet.layers.containers import MaskedSequential, Sequential
 from minnet.layers.dropout import Dropout
 from minnet.layers.normalization import Normalize
 from minnet.losses import Loss, MeanSquaredError, SigmoidCrossEntropy, SoftmaxCrossEntropy
@@ -139,7 +140,7 @@ def _check_sizes(name: str, inputs: Any, targets: Any) -> None:
 
 def check_question(model: Layer, x: Any) -> None:
     """Raises ValueError where `x` is nothing to predict from, and warns of images in other units."""
-    if not hasattr(x, "shape"):
+    if not getattr(x, "shape", ()):
         raise ValueError(f"predict expects an array or a CSR matrix, got {type(x).__name__}: use np.asarray")
     if x.shape[0] == 0:
         raise ValueError("nothing to predict: the input is empty")
@@ -152,11 +153,13 @@ def _unsuited(model: Layer, images: Any) -> str:
 
     They would train, or be answered, badly, and nobody would know why.
     """
-    first = next(layer for _, layer in model.walk() if not layer.children())
+    first: Any = model
+    while type(first) in (Sequential, MaskedSequential) and first.layers:  # another layer may change what comes in
+        first = first.layers[0]
     if isinstance(first, Normalize):
         spread = first.replica().forward(images).std(axis=(0, 1, 2))  # 1s where the statistics are these images' own
-        small = images.dtype.kind == "f" and images.min() < images.max() <= 1  # a dull picture of 0..255 is in order
-        if (small and spread.max() < 0.02) or spread.min() > 50:
+        small = images.dtype.kind == "f" and images.min() < images.max() <= 1 < max(first.std)
+        if (small and spread.max() < 0.02) or np.median(spread) > 50:  # one channel may be constant
             return (
                 f"images run from {images.min():.4g} to {images.max():.4g}, which {first!r} does not suit: "
                 "images and statistics must both be of 0..255, or both of 0..1"

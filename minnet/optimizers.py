@@ -224,7 +224,8 @@ class Lookahead:
 
     def _fast(self) -> dict[str, np.ndarray]:
         buffers = self.optimizer.model.named_buffers()
-        return self.optimizer.parameters() | {place: a for place, a in buffers.items() if a.dtype.kind == "f"}
+        moving = {place: a for place, a in buffers.items() if a.dtype.kind == "f" and np.isfinite(a).all()}
+        return self.optimizer.parameters() | moving  # a mask of -inf, which no step moves, has no way to go
 
     @property
     def steps(self) -> int:

@@ -47,7 +47,8 @@ class Trainer:
     `augment(x, rng, epoch, indices)` changes training inputs. `freeze_at` {"1.b": 0.3} stops a parameter's learning
     at the first epoch that begins after that part of the run. Batch norm uses the statistics of each piece, or with
     `exact_batch_norm` those of the whole batch, for which the workers wait for each other.
-    Same seed, workers and piece: same bits, if the model begins with the same (layers made without `rng` draw anew).
+    Same seed, workers and piece: same bits, if the model begins with the same (layers made without `rng` draw anew);
+    with workers left to the rule, on as many cores, and with no other network of the process at work beside.
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class Trainer:
 
         Each call is a run of its own, with order, augmentation, schedule and history from the start:
         ask for all epochs in one call, and look in between by `validation`, or by Ctrl-C, the folder and `resume`.
+        `run` says afterwards how many epochs there were, and in which one the restored weights were found.
         Ctrl-C ends the run between two updates and sets `interrupted`, with the latest weights in the
         model, not the best; without a folder, to which it could be saved, it raises KeyboardInterrupt then, so that
         nobody takes the model for trained.
@@ -110,9 +112,9 @@ class Trainer:
         # a rest of one example joins the last batch: batch statistics need two
         self.steps = examples // batch_size + (examples % batch_size > 1 or examples < batch_size)
         chosen = plan(self.model, x[:1], min(batch_size, examples), self.workers, self.piece)
-        self.run = {
+        self.run: dict[str, Any] = {
             "examples": examples, "epochs": epochs, "batch_size": batch_size, "steps": self.steps, "seed": self.seed,
-            **chosen._asdict(), "exact_batch_norm": self.exact_batch_norm,
+            "workers": chosen.workers, "piece": chosen.piece, "exact_batch_norm": self.exact_batch_norm,
         }  # fmt: skip
         settings = {} if folder is None else as_json(
             self.run | {
@@ -139,6 +141,7 @@ class Trainer:
             raise KeyboardInterrupt
         if not self.interrupted:
             self.keeper.put_back_best()
+        self.run |= {"epochs_trained": state.epoch, "best_epoch": state.best_epoch or None}
         return self.history
 
     def _epoch(self, crew: Crew, data: tuple[Any, ...], state: Progress, interrupt: Interrupt, progress: bool) -> bool:

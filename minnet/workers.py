@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minnet.gradients import add_gradients
 from minnet.layers.base import Layer, RowGradient
 from minnet.layers.conv import Conv2d
 from minnet.layers.normalization import folded
@@ -101,14 +102,19 @@ class _Meeting:
         self.open(1)
 
     def open(self, seats: int) -> None:
-        self._barrier, self._brought = threading.Barrier(seats), [None] * seats
+        self._barrier, self._brought = threading.Barrier(seats), [("", None)] * seats
 
-    def share(self, seat: int, value: Any) -> list[Any]:
-        self._brought[seat] = value
+    def share(self, seat: int, where: str, value: Any) -> list[Any]:
+        self._brought[seat] = where, value
         self._barrier.wait()
         everything = list(self._brought)
         self._barrier.wait()  # nobody brings the next number before all have read this one
-        return everything
+        if len(places := {place for place, _ in everything}) > 1:
+            raise ValueError(
+                f"exact_batch_norm: workers stand at {' and '.join(sorted(places))}, and would wait for each other for "
+                "ever: every piece has to pass the same batch norms"
+            )
+        return [value for _, value in everything]
 
     def abandon(self) -> None:
         """Wakes those who wait for a worker that failed."""
@@ -131,12 +137,14 @@ class Crew:
         if loss is not None:  # found once: walking a small network takes as long as a pass through it
             self._learners = learners(model, loss)
             self._noting: list[Any] = [layer for _, layer in model.walk() if hasattr(layer, "notes")]
-            self.buffers = [array for _, _, _, array in _buffers(model, loss) if array is not None]
+            known = [buffer for buffer in _buffers(model, loss) if buffer[-1] is not None]
+            self.buffers = [array for _, _, _, array in known]
+            self._unnoted = [(place, array) for place, layer, _, array in known if not hasattr(layer, "notes")]
         self.meeting = _Meeting() if exact_batch_norm else None
         if self.meeting is not None:
             for seat, replica in enumerate(self.replicas):
-                for layer in replica.noting:
-                    layer.exchange = functools.partial(self.meeting.share, seat)
+                for number, layer in enumerate(replica.noting):
+                    layer.exchange = functools.partial(self.meeting.share, seat, f"batch norm {number}")
         keep_freed_memory()
         threads = plan.workers
         if plan.threaded_blas and loss is not None:
@@ -202,7 +210,15 @@ class Crew:
         denominator = self.loss.denominator(batch.y, batch.weights)
         # workers that meet take one piece each, so that all stand at the same layer at the same time
         piece = self.plan.piece if self.meeting is None else len(batch.y)
+        before = [array.copy() for _, array in self._unnoted] if self.plan.workers > 1 else []
         results = self._each(functools.partial(self._work, batch, key, denominator), len(batch.y), piece)
+        for (place, array), old in zip(self._unnoted, before, strict=False):
+            if not np.array_equal(array, old, equal_nan=array.dtype.kind == "f"):
+                array[...] = old
+                raise ValueError(
+                    f"several workers write into the buffer '{place}', in an order that chance decides: train with "
+                    "workers=1, or let the layer note what each piece shows it, as BatchNorm does"
+                )
         total = results[0][1]
         for _, gradients in results[1:]:
             total = {place: add_gradients(total[place], gradients[place]) for place in total}
@@ -244,8 +260,15 @@ class Crew:
             hits = replica.loss.hits(scores, y)
             correct, counted = correct + hits[0], counted + hits[1]
             for place, layer, name in replica.learners:
-                gradient = getattr(layer, "d" + name)
+                gradient = vars(layer).pop("d" + name, None)  # that of the piece before is no gradient of this one
+                if not isinstance(gradient, (np.ndarray, np.generic, RowGradient)):
+                    raise ValueError(
+                        f"'{place}': backward left {type(gradient).__name__} as d{name}, where an array is expected: "
+                        "zeros where a layer took no part"
+                    )
                 total[place] = add_gradients(total[place], gradient) if place in total else gradient
+        if self.meeting is not None:
+            self.meeting.share(self.replicas.index(replica), "the end", None)
         return Outcome(value, correct, counted), total
 
     def freeze(self, places: list[str]) -> None:
@@ -293,15 +316,3 @@ def seed_layers(drawing: list[Any], key: tuple[int, int, int], number: int) -> N
     seed, epoch, step = key
     for index, layer in enumerate(drawing):
         layer.rng = np.random.default_rng((seed, DROPOUT, epoch, step, number, index))
-
-
-def add_gradients(a: Any, b: Any) -> Any:
-    """The sum of two gradients of the same parameter, dense or in rows. May write into `a`."""
-    if not isinstance(a, RowGradient):
-        a += b
-        return a
-    rows = np.union1d(a.rows, b.rows)
-    values = np.zeros((len(rows), *a.values.shape[1:]), a.values.dtype)
-    values[np.searchsorted(rows, a.rows)] = a.values
-    values[np.searchsorted(rows, b.rows)] += b.values
-    return RowGradient(rows, values)

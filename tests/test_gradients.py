@@ -5,7 +5,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from minnet import gradients
-from minnet.gradients import clip_factor, gradient_norm
+from minnet.gradients import add_gradients, clip_factor, gradient_norm
 from minnet.layers.base import Layer, RowGradient
 
 
@@ -89,3 +89,17 @@ def test_clip_factor():
     for norm in (inf, nan):
         with pytest.raises(ValueError, match="no direction"):
             clip_factor(norm, 1.0)
+
+
+def test_gradients_add_up():
+    a, b = np.array([1.0, 2]), np.array([10.0, 20])
+    assert add_gradients(a, b).tolist() == [11, 22] and (a.tolist(), b.tolist()) == ([1, 2], [10, 20])
+    first = RowGradient(np.array([1, 4]), np.array([[1.0, 2], [3, 4]]))
+    second = RowGradient(np.array([0, 4, 7]), np.array([[10.0, 10], [20, 20], [30, 30]]))
+    total = add_gradients(first, second)
+    assert total.rows.tolist() == [0, 1, 4, 7]
+    assert total.values.tolist() == [[10, 10], [1, 2], [23, 24], [30, 30]]
+    assert first.values.tolist() == [[1, 2], [3, 4]] and second.values.tolist()[1] == [20, 20]
+    nothing = RowGradient(np.zeros(0, int), np.zeros((0, 2)))
+    assert add_gradients(nothing, second).values.tolist() == second.values.tolist()
+    assert add_gradients(second, nothing).rows.tolist() == [0, 4, 7]

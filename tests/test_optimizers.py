@@ -658,6 +658,21 @@ def test_lookahead_leaves_buffers_alone_that_are_no_floating_point_numbers():
     assert layer.mean.tolist() == [True, False] and layer.count == 1 and "mean" not in optimizer.slow
 
 
+def test_lookahead_leaves_a_mask_of_infinities_alone():
+    class Masked(Linear):
+        buffers = ("mask",)
+
+        def __init__(self):
+            super().__init__(2, 2, rng=0)
+            self.mask = np.array([0, -inf], np.float32)
+
+    model = Sequential(Masked())
+    ahead = Lookahead(SGD(model, 0.1), every=1)
+    model[0].dW, model[0].db = np.ones((2, 2), np.float32), np.ones(2, np.float32)
+    ahead.step()
+    assert model[0].mask.tolist() == [0, -inf] and set(ahead.slow) == {"0.W", "0.b"}
+
+
 def test_lookahead_refuses_a_state_that_does_not_fit():
     layer = Table((2, 3))
     gradients_for(layer, 0)

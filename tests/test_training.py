@@ -690,8 +690,39 @@ def test_images_and_statistics_in_different_units_are_refused():
         (dark, 125.0, 63.0),
         (bright // 128 + 125, 125.0, 63.0),  # a dull picture
         (bright // 128, 125.0, 63.0),
+        (0.96 + unit / 50, 0.5, 0.25),
     ):
         of(mean, std).fit((images, LABELS), epochs=1, progress=False)
+    bright[..., 0] = 7
+    with pytest.raises(ValueError, match=r"the training images run from 0 to 255, which Normalize"):
+        of(0.5, 0.25).fit((bright, LABELS), epochs=1)
+
+
+def test_images_that_a_network_of_ones_own_brings_into_its_units_are_in_order():
+    class Scaling(Layer):
+        def __init__(self):
+            self.norm = Normalize([0.49, 0.48, 0.45], [0.25, 0.24, 0.26])
+            self.body = Sequential(Flatten(), Linear(48, 3, rng=0))
+
+        def forward(self, x):
+            return self.body.forward(self.norm.forward(x.reshape(-1, 4, 4, 3).astype(np.float32) / 255))
+
+        def backward(self, dy):
+            return self.body.backward(dy)
+
+    x = np.random.default_rng(0).integers(0, 256, (45, 48), np.uint8)
+    it = plain(Scaling())
+    it.fit((x, LABELS), epochs=1, progress=False)
+    for ask in (it.predict, Predictor(it.model)):
+        assert ask(x).shape == (45, 3) and ask(x[:2]).shape == (2, 3)
+
+
+def test_a_run_goes_on_with_the_workers_that_its_rule_took(tmp_path):
+    model = Sequential(Linear(4, 3, rng=0))
+    for resume, workers in ((False, None), (True, 1)):
+        stop = CtrlC(0 if resume else 2)
+        it = Trainer(model, SoftmaxCrossEntropy(), SGD(model, 0.1), workers=workers, augment=stop)
+        it.fit((POINTS, LABELS), epochs=2, batch_size=9, folder=tmp_path, resume=resume, progress=False)
 
 
 def test_validation_and_inputs_of_another_form_are_named():

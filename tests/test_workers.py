@@ -33,7 +33,7 @@ from minnet.models import cnn6
 from minnet.optimizers import SGD
 from minnet.sharing import Plan
 from minnet.training import Trainer
-from minnet.workers import Batch, Crew, add_gradients, blas_controller, one_blas_thread, seed_layers
+from minnet.workers import Batch, Crew, blas_controller, one_blas_thread, seed_layers
 from tests.drawing import normal
 
 KEY = (0, 0, 0)  # seed, epoch, step
@@ -194,6 +194,95 @@ def test_a_buffer_may_be_absent():
     model = Sequential(Linear(2, 2, rng=0), Absent())
     Trainer(model, SoftmaxCrossEntropy(), SGD(model, 0.1), workers=2).fit((x, y), epochs=1, progress=False)
     assert model[1].seen is None
+
+
+class TwoBiases(Layer):
+    """Both of whose biases have the same gradient, one array: as in a recurrent layer."""
+
+    parameters = ("b1", "b2")
+
+    def __init__(self, features):
+        self.features = features
+        self.b1, self.b2 = np.zeros(features, np.float32), np.zeros(features, np.float32)
+
+    def forward(self, x):
+        self._cache = x.shape
+        return x + self.b1 + self.b2
+
+    def backward(self, dy):
+        self.db1 = self.db2 = dy.sum(axis=0)
+        return dy
+
+
+def test_two_parameters_may_have_one_gradient():
+    x = np.random.default_rng(0).standard_normal((12, 2))
+    found = []
+    for chosen in (Plan(1, 100), Plan(1, 3), Plan(2, 3), Plan(3, 2)):
+        model = Sequential(TwoBiases(2), Tanh(), Linear(2, 3, rng=0)).astype(np.float64)
+        with Crew(model, SoftmaxCrossEntropy(), chosen) as crew:
+            crew.step(Batch(x, np.arange(12), labels(12)), KEY)
+        found.append(model.named_gradients())
+    for other in found[1:]:
+        for place, gradient in found[0].items():
+            close(other[place], gradient)
+
+
+class Skipping(Layer):
+    """A body that takes part only where the piece's first number is positive, as in stochastic depth."""
+
+    def __init__(self, body):
+        self.body = body
+
+    def forward(self, x):
+        self.on, self._cache = x[0, 0] > 0, x.shape
+        return self.body.forward(x) if self.on else x
+
+    def backward(self, dy):
+        return self.body.backward(dy) if self.on else dy
+
+
+@pytest.mark.parametrize("first", [1, -1])
+def test_a_gradient_that_a_piece_does_not_set_is_asked_for(first):
+    x = np.ones((8, 2), np.float32)
+    x[:4] *= first
+    x[4:] *= -first
+    model = Sequential(Skipping(Linear(2, 2, rng=0)), Linear(2, 3, rng=1))
+    said = r"'0\.body\.W': backward left NoneType as dW, where an array is expected: zeros where a layer took no part"
+    with Crew(model, SoftmaxCrossEntropy(), Plan(1, 4)) as crew, pytest.raises(ValueError, match=said):
+        crew.step(Batch(x, np.arange(8), labels(8)), KEY)
+
+
+@pytest.mark.parametrize("behind", [(), (BatchNorm(2),)], ids=["none", "one"])
+def test_workers_that_pass_different_batch_norms_do_not_wait_for_each_other(behind):
+    x = np.random.default_rng(0).standard_normal((8, 2)).astype(np.float32)
+    x[0, 0], x[4, 0] = 1, -1
+    model = Sequential(Skipping(Sequential(Linear(2, 2, rng=0), BatchNorm(2))), *behind, Linear(2, 3, rng=1))
+    model[0].freeze()  # else it would be asked for the gradient of the piece that it skips
+    said = r"exact_batch_norm: workers stand at batch norm 0 and (the end|batch norm 1), .* the same batch norms"
+    with Crew(model, SoftmaxCrossEntropy(), Plan(2, 4), True) as crew, pytest.raises(ValueError, match=said):
+        crew.step(Batch(x, np.arange(8), labels(8)), KEY)
+
+
+def test_workers_do_not_race_for_a_buffer():
+    class Watching(Counts):
+        def forward(self, x):
+            self.seen += len(x)
+            return x
+
+    x, y = np.ones((8, 2), np.float32), labels(8)
+    for workers in (1, 2):
+        model = Sequential(Linear(2, 3, rng=0), Watching())
+        before = model[1].seen.copy()
+        with Crew(model, SoftmaxCrossEntropy(), Plan(workers, 2)) as crew:
+            if workers == 1:
+                crew.step(Batch(x, np.arange(8), y), KEY)
+                assert model[1].seen == before + 8
+            else:
+                with pytest.raises(
+                    ValueError, match=r"write into the buffer '1\.seen', .* workers=1, or let the layer"
+                ):
+                    crew.step(Batch(x, np.arange(8), y), KEY)
+                assert model[1].seen == before
 
 
 def test_frozen_parameters_get_no_gradient():
@@ -379,7 +468,7 @@ def test_leaving_wakes_those_who_wait():
 
     def wait(meeting):
         try:
-            meeting.share(0, "mine")
+            meeting.share(0, "here", "mine")
         except threading.BrokenBarrierError:
             woken.append(True)
 
@@ -499,20 +588,6 @@ def test_what_the_caller_says_of_overflows_holds_for_all_workers():
 
 
 # -- small parts ---------------------------------------------------------------------------------------------------
-
-
-def test_gradients_add_up():
-    a, b = np.array([1.0, 2]), np.array([10.0, 20])
-    assert add_gradients(a, b).tolist() == [11, 22] and b.tolist() == [10, 20]
-    first = RowGradient(np.array([1, 4]), np.array([[1.0, 2], [3, 4]]))
-    second = RowGradient(np.array([0, 4, 7]), np.array([[10.0, 10], [20, 20], [30, 30]]))
-    total = add_gradients(first, second)
-    assert total.rows.tolist() == [0, 1, 4, 7]
-    assert total.values.tolist() == [[10, 10], [1, 2], [23, 24], [30, 30]]
-    assert first.values.tolist() == [[1, 2], [3, 4]] and second.values.tolist()[1] == [20, 20]
-    nothing = RowGradient(np.zeros(0, int), np.zeros((0, 2)))
-    assert add_gradients(nothing, second).values.tolist() == second.values.tolist()
-    assert add_gradients(second, nothing).rows.tolist() == [0, 4, 7]
 
 
 @pytest.mark.parametrize("workers", [2, 3])

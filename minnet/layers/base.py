@@ -103,7 +103,7 @@ class Layer:
     def children(self) -> dict[str, Layer]:
         """The layers directly inside this one, by name: attributes, and items of attributes as "blocks.0"."""
         found: dict[str, Layer] = {}
-        for name, value in vars(self).items():
+        for name, value in list(vars(self).items()):  # another thread may be giving it a gradient
             if type(value) in _PLAIN:
                 continue
             if isinstance(value, Layer):
