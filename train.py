@@ -97,6 +97,8 @@ def train(args: argparse.Namespace) -> str:
         )
         if trainer.interrupted:
             raise SystemExit(130)
+        if how := report.ending(trainer.run):
+            print(how)
         validated = {}
         if validation is not None:
             x, y = validation

@@ -11,6 +11,7 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ import numpy as np
 
 from minnet import checkpoint, commands, metrics
 from minnet.calibration import too_little
-from minnet.data import TokenIds, read_image, vectorizer_from
+from minnet.data import TokenIds, over_views, read_image, vectorizer_from
 from minnet.data.own import files_in
 from minnet.data.tables import column_of, decoded, table_of
 from minnet.formatting import bars, count, one_line, some
@@ -59,8 +60,8 @@ class Run(NamedTuple):
         return np.asarray(numbers[:, np.flatnonzero(of_words)].sum(axis=1)).ravel() > 0
 
     def probabilities(self, inputs: Sequence[Any]) -> np.ndarray:
-        """One row of probabilities an input, (N, classes)."""
-        scores = predict(self.model, self.encode(inputs))
+        """One row of probabilities an input, (N, classes); over six views of a picture where the run was tested so."""
+        scores = over_views(partial(predict, self.model), self.encode(inputs), self.about.get("views") is True)
         if scores.shape != (len(inputs), len(self.classes)):
             raise ValueError(
                 f"the network gives scores {scores.shape} for {len(inputs)} inputs, {len(self.classes)} classes"

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from minnet import models
-from minnet.data import Augment, Dataset, Ngrams, TokenIds, channel_statistics, load_lexicon, test_views
+from minnet.data import Augment, Dataset, Ngrams, TokenIds, channel_statistics, load_lexicon, over_views
 from minnet.layers import Sequential
 from minnet.losses import SoftmaxCrossEntropy
 from minnet.optimizers import SGD, Adam, AdamW, Lookahead, Optimizer, RMSProp
@@ -105,9 +105,7 @@ class Recipe:
 
     def scores(self, trainer: Trainer, inputs: Any) -> np.ndarray:
         """What the trained network says of these inputs, averaged over six views of each picture if `views`: (N, K)."""
-        views = test_views(inputs) if self.views else [(1.0, inputs)]
-        total: Any = sum(weight * trainer.predict(view) for weight, view in views)
-        return total
+        return over_views(trainer.predict, inputs, self.views)
 
     def about(self, dataset: Dataset, vectorizer: Any, name: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """(arrays, header): what a prediction needs beside the weights, for the checkpoints."""
@@ -116,7 +114,7 @@ class Recipe:
             "classes": list(dataset.classes),
         }  # fmt: skip
         if vectorizer is None:
-            return {}, header | {"shape": list(dataset.train.x.shape[1:])}
+            return {}, header | {"shape": list(dataset.train.x.shape[1:]), "views": self.views}
         return vectorizer.arrays(), header | {"vectorizer": vectorizer.config()}
 
     def config(self) -> dict[str, Any]:

@@ -81,6 +81,18 @@ def write(
     return path
 
 
+def ending(config: Mapping[str, Any]) -> str:
+    """Where training ended and whose weights are measured, unless that is the last epoch asked for; see Trainer.run."""
+    trained, asked, best = (config.get(name) for name in ("epochs_trained", "epochs", "best_epoch"))
+    early = (
+        f"Training ended after epoch {trained} of {asked}: the validation loss fell no more."
+        if trained != asked
+        else ""
+    )
+    kept = f"Measured are the weights of epoch {best}, after which the validation loss was lowest."
+    return f"{early} {kept if best not in (None, trained) else ''}".strip()
+
+
 def _training(history: Sequence[Mapping[str, Any]], rates: np.ndarray | None) -> dict[str, Figure]:
     found = {"curves": plots.curves(history)} if history else {}
     return found if rates is None else {**found, "schedule": plots.schedule(rates)}
@@ -128,7 +140,8 @@ def _sections(
     classes = metrics["classes"]
     sections = {"Results": _results(metrics) + _per_class(metrics)}
     if "curves" in drawn or "schedule" in drawn:
-        sections["Training"] = drawn.get("curves", "") + drawn.get("schedule", "")
+        ended = page.note(how) if (how := ending(config)) else ""
+        sections["Training"] = ended + drawn.get("curves", "") + drawn.get("schedule", "")
     sections["What is taken for what"] = drawn["confusion_matrix"]
     hidden = page.note("The texts are hidden (--hide-text): lengths and labels stand for them.") if hide_text else ""
     if texts is not None:

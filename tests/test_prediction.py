@@ -14,10 +14,11 @@ from PIL import Image
 
 import train
 from minnet import __main__ as minnet_main
-from minnet import checkpoint, report
+from minnet import checkpoint, models, recipes, report
 from minnet.data import Ngrams, TokenIds, load, read_image
+from minnet.data import test_views as views_of
 from minnet.functional import softmax
-from minnet.prediction import load_run
+from minnet.prediction import Run, load_run
 from tests.running import call, refused
 
 REPOSITORY = Path(train.__file__).resolve().parent
@@ -188,6 +189,22 @@ def test_a_csv_of_comments_gives_a_csv(runs, here):
     assert predict(runs / "comments", "--csv", "mine.csv", "--text", "Comment", "--out", "there.csv").status == 0
     assert read("there.csv") == rows
     assert "(1 of them are empty and not counted here)" in said.out
+
+
+def test_pictures_are_asked_as_they_were_in_the_test():
+    """Over six views of each, where the run's page counts those."""
+    model = models.softmax_regression((8, 8, 3), 2, (125, 123, 114), (63, 62, 67))
+    for weights in model.named_parameters().values():  # it begins at zero
+        weights[...] = np.random.default_rng(1).standard_normal(weights.shape) / 10
+    x = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), np.uint8)
+    asked = [Run(model, "images", ("a", "b"), (8, 8, 3), None, about) for about in ({}, {"views": True})]
+    one, six = (run.probabilities(list(x)) for run in asked)
+    np.testing.assert_allclose(one, softmax(model.eval().forward(x)), rtol=1e-6)
+    averaged = sum(weight * model.forward(np.ascontiguousarray(view)) for weight, view in views_of(x))
+    np.testing.assert_allclose(six, softmax(averaged), rtol=1e-5)
+    assert np.abs(one - six).max() > 1e-3
+    for name, views in (("speedrun", True), ("cnn6", False)):
+        assert recipes.IMAGES[name].about(load("digits"), None, name)[1]["views"] is views
 
 
 def test_a_text_file_holds_a_comment_a_line(runs, here):

@@ -390,3 +390,13 @@ def test_a_temperature_that_was_not_fitted_is_spoken_of(tmp_path, why):
     m = metrics.evaluate(p, labels, ["cat", "dog", "owl"], bootstrap=20)
     path = report.write(tmp_path, {**CONFIG, **({"no_temperature": why} if why else {})}, HISTORY, m, p, labels)
     assert (f"No temperature is fitted: {why}." in path.read_text("utf-8")) == bool(why)
+
+
+def test_whose_weights_are_measured_is_said():
+    assert report.ending({"epochs": 9, "epochs_trained": 9, "best_epoch": 9}) == ""
+    assert report.ending({"epochs": 9, "epochs_trained": 9, "best_epoch": None}) == ""  # no validation
+    assert report.ending({}) == ""
+    whole = report.ending({"epochs": 9, "epochs_trained": 9, "best_epoch": 6})
+    assert whole == "Measured are the weights of epoch 6, after which the validation loss was lowest."
+    early = report.ending({"epochs": 40, "epochs_trained": 9, "best_epoch": 6})
+    assert early == f"Training ended after epoch 9 of 40: the validation loss fell no more. {whole}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -117,6 +117,12 @@ def test_views(x: np.ndarray) -> Iterator[tuple[float, np.ndarray]]:
         view = framed[:, corner : corner + height, corner : corner + width]
         yield weight, view
         yield weight, view[:, :, ::-1]
+
+
+def over_views(ask: Callable[[Any], np.ndarray], x: Any, views: bool) -> np.ndarray:
+    """ask(x), or with `views` the weighted mean of what it says of the six `test_views` of images x: (N, K)."""
+    total: Any = sum(weight * ask(view) for weight, view in (test_views(x) if views else [(1.0, x)]))
+    return total
 
 
 def read_image(picture: Any, size: tuple[int, int] | int | None = None, channels: int = 3) -> np.ndarray:
