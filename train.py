@@ -52,6 +52,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--resume", action="store_true", help="go on with a stopped run: that in --out, or the newest one"
     )
+    parser.add_argument("--size", type=int, help="images: height and width in pixels (default: theirs, or 32)")
     parser.add_argument("--no-flip", action="store_true", help="pictures: train on none mirrored left to right")
     parser.add_argument("--text", help="csv: the column with the text")
     parser.add_argument("--label", help="csv: the column with the class")

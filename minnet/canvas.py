@@ -113,7 +113,7 @@ def write(figure: Figure, x: float, y: float, text: str, **style: Any) -> None:
 
 
 def shown(text: str, width: int | None = None) -> str:
-    """`text` on one line, with "□" for each character that the fonts lack (emoji, often Chinese).
+    """`text` on one line; of characters that the fonts lack an emoji by its name, any other (often Chinese) as "□".
 
     Of letters (what can be mended) one warning is given, and none by matplotlib.
     """
@@ -123,7 +123,8 @@ def shown(text: str, width: int | None = None) -> str:
         if ord(character) in known:
             kept.append(character)
         elif unicodedata.category(character) not in ("Mn", "Me", "Cf", "Sk") and character not in "\ufe0f":
-            kept.append("□")
+            emoji = unicodedata.category(character) == "So"
+            kept.append(f":{unicodedata.name(character, '□').lower()}:" if emoji else "□")
             if unicodedata.category(character).startswith("L"):
                 _warn_of_boxes()
     return one_line("".join(kept), width)

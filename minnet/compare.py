@@ -133,6 +133,8 @@ def table(result: dict[str, Any], show: int = 10, stream: Any = None) -> str:
         lines.append("(–: with all answers right, or none, resampling cannot show how uncertain macro averages are)")
     for pair in result["pairs"]:
         lines += ["", *_pair(pair, show)]
+    if show and any(pair["won"] + pair["lost"] for pair in result["pairs"]):
+        lines += ["", "(examples are numbered from 0 in the order of the test split, as in predictions.npz)"]
     return encodable("\n".join(lines), stream)
 
 

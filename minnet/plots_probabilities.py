@@ -102,9 +102,13 @@ def coverage(probabilities: np.ndarray, labels: np.ndarray) -> Figure:
     whole = y[-1]
     goal = 1 - (1 - whole) / 2
     reached = np.flatnonzero(y >= goal)
-    half = int(reached[-1]) if len(reached) and whole < 1 else None
+    surer = _lower(-probabilities.max(axis=1), probabilities.argmax(axis=1) == labels)
+    half = int(reached[-1]) if len(reached) and surer else None
     said = f"Answering all examples it is right in {percent(whole, 1)}"
-    if half is None:
+    if half is None and 0 < whole < 1 and not surer:
+        title = "Accuracy when it may abstain"
+        message = f"{said}; that it is surer of its right answers than of its mistakes, so few cannot show"
+    elif half is None:
         title, message = "Accuracy when it may abstain", f"{said}; abstaining does not halve its errors"
     else:
         title = f"Its surest {percent(x[half])} have half the error, or less"
@@ -134,6 +138,15 @@ def coverage(probabilities: np.ndarray, labels: np.ndarray) -> Figure:
     return figure
 
 
+def _lower(values: np.ndarray, right: np.ndarray) -> bool:
+    """Whether `values` are lower where the model is right, beyond what chance does in one of forty (rank-sum test)."""
+    if right.all() or not right.any():
+        return False
+    from scipy.stats import mannwhitneyu
+
+    return bool(mannwhitneyu(values[right], values[~right], alternative="less").pvalue < 0.025)
+
+
 @calm
 def entropy_histogram(probabilities: np.ndarray, labels: np.ndarray) -> Figure:
     """How undecided the model is where it is right and where it is wrong: the entropy of its probabilities in nats."""
@@ -148,7 +161,8 @@ def entropy_histogram(probabilities: np.ndarray, labels: np.ndarray) -> Figure:
     means = {name: float(values.mean()) for name, values, _ in groups if len(values)}
     title = "Entropy of its predictions"
     if len(means) == 2:
-        title = f"It is {'less' if means['wrong'] > means['right'] else 'not less'} decided where it is wrong"
+        seen = "less decided" if _lower(entropy, right) else "not clearly less decided"
+        title = f"It is {seen} where it is wrong"
     figure = new(5.2, 3.15, title)
     axes = panel(figure, 0.75, 0.52, 4.1, 1.95)
     top = 0.0

@@ -27,6 +27,7 @@ from minnet.functional import softmax
 from minnet.layers import Layer
 from minnet.training import predict
 
+FEWEST = 30  # validation examples of a class that tell what share of it is mistaken to within some ten points
 FILES = frozenset([".csv", ".tsv", ".txt", ".png", ".jpg", ".jpeg"])  # what a mistyped name may end with
 
 
@@ -120,7 +121,7 @@ def add_arguments(subparsers: Any) -> None:
     parser.add_argument(
         "--csv",
         metavar="FILE",
-        help="a CSV of texts, or a .txt, one a line: shares of the classes, and a CSV of probabilities",
+        help="a CSV of texts, or a .txt, one a line: shares of the classes, and the CSV with probabilities",
     )
     parser.add_argument("--text", metavar="COLUMN", help="the column of the CSV that holds the texts")
     parser.add_argument("--encoding", help="of the CSV, such as cp1251 (default: found out)")
@@ -168,7 +169,8 @@ def _predict_inputs(run: Run, args: argparse.Namespace) -> None:
             warnings.warn(f"no word in {some(unknown)} was met in training: the percentages say little", stacklevel=2)
     if args.out is not None or len(inputs) > 20:
         out = _free(args.out, "predictions")
-        _write_csv(out, "file" if run.kind == "images" else "text", names, probabilities, run.classes)
+        header = ["file" if run.kind == "images" else "text"]
+        _write_csv(out, header, [[name] for name in names], probabilities, run.classes)
         print(f"{count(len(inputs), 'prediction')}: {out}")
     else:
         for name, row in zip(names, probabilities, strict=True):
@@ -232,20 +234,27 @@ def _sentences(inputs: Sequence[str], folder: str) -> list[str]:
 def _predict_csv(run: Run, args: argparse.Namespace) -> None:
     if run.kind != "text":
         raise ValueError(f"{args.folder} was trained on images: --csv is for texts. Give it picture files or a folder.")
-    texts = _texts(Path(args.csv), args.text, args.encoding)
-    if not any(text.strip() for text in texts):
+    header, rows, at = _table(Path(args.csv), args.text, args.encoding)
+    texts = [row[at] for row in rows]
+    said = np.array([bool(text.strip()) for text in texts])
+    if not said.any():
         raise ValueError(f"nothing to predict: every text in {args.csv} is empty. Is it the right column?")
     probabilities = run.probabilities(texts)
     out = _free(args.out, Path(args.csv).stem + "-predictions")
-    _write_csv(out, "text", texts, probabilities, run.classes)
+    _write_csv(out, header, rows, np.where(said[:, None], probabilities, np.nan), run.classes)
     print(f"{count(len(texts), 'comment')}: {out}\n")
-    said = np.array([bool(text.strip()) for text in texts])
     if not said.all():
         print(f"({np.count_nonzero(~said):,} of them are empty and not counted here)")
     confusion = _validation_confusion(_config(Path(args.folder)), len(run.classes))
     shares = metrics.class_shares(probabilities[said], confusion)
     print(metrics.shares_table(shares, run.classes, sys.stdout))
-    if confusion is not None and (why := too_little(confusion)):
+    if confusion is not None and (fewest := int(confusion.sum(axis=1).min())) < FEWEST:
+        rare = run.classes[int(confusion.sum(axis=1).argmin())]
+        print(
+            f"(the correction is a guess: it rests on {count(fewest, 'validation example')} of {rare!r}, where "
+            f"{FEWEST} of each class are needed. Take the counted shares)"
+        )
+    elif confusion is not None and (why := too_little(confusion)):
         print(f"(the corrected intervals are narrower than can be known: {why})")
     if "corrected" not in shares:
         print("(not corrected: the run's folder has no validation confusion matrix with every class in it)")
@@ -281,23 +290,28 @@ def _validation_confusion(config: dict[str, Any], classes: int) -> np.ndarray | 
     return confusion if fits else None
 
 
-def _texts(path: Path, column: str | None, encoding: str | None) -> list[str]:
-    """One column of a CSV; in a table of one column, that one. Of a .txt the lines, unless a column is named."""
+def _table(path: Path, column: str | None, encoding: str | None) -> tuple[list[str], list[list[str]], int]:
+    """(header, rows, which column holds the texts) of a CSV; without `column` its only one, or the lines of a .txt."""
     content, _ = decoded(path, encoding)
     if path.suffix.lower() == ".txt" and column is None:
-        return [line.strip() for line in content.split("\n") if line.strip()]
+        return ["text"], [[line.strip()] for line in content.split("\n") if line.strip()], 0
     header, rows = table_of(path, content, (column or "", column or ""))
     if column is None and len(header) > 1:
         raise ValueError(f"which column of {path} holds the texts? Add --text with one of: {', '.join(header)}")
     at = column_of(path, header, column or header[0])
-    return [row[at] if at < len(row) else "" for row in rows]
+    return header, [(row + [""] * len(header))[: len(header)] for row in rows], at
 
 
-def _write_csv(path: Path, what: str, inputs: Sequence[Any], probabilities: np.ndarray, classes: Sequence[str]) -> None:
+def _write_csv(
+    path: Path, header: Sequence[str], rows: Sequence[Sequence[Any]], probabilities: np.ndarray, classes: Sequence[str]
+) -> None:
+    """The rows as they came, each with its class and probabilities behind; nothing there where these are NaN."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")  # RFC 4180; then a lone \r in a text gets quotes as well
-    writer.writerow([what, "predicted", *(f"p_{name}" for name in classes)])
-    for item, row in zip(inputs, probabilities, strict=True):
-        writer.writerow([item, classes[int(row.argmax())], *(f"{p:.6f}" for p in row)])
+    writer.writerow([*header, "predicted", *(f"p_{name}" for name in classes)])
+    for row, p in zip(rows, probabilities, strict=True):
+        asked = not np.isnan(p).any()
+        said = [classes[int(p.argmax())], *(f"{value:.6f}" for value in p)] if asked else [""] * (1 + len(p))
+        writer.writerow([*row, *said])
     with checkpoint.written_whole(path) as file:
         file.write(out.getvalue().encode("utf-8", "replace"))

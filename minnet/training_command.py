@@ -32,6 +32,8 @@ def data_asked_for(args: argparse.Namespace) -> Dataset:
         raise ValueError(f"{args.task} is no data set's name; for your own data: {typed}")
     if args.task != "csv" and (args.text or args.label or args.encoding):
         raise ValueError("--text, --label and --encoding are for a file: python train.py csv FILE --text A --label B")
+    if args.task != "images" and args.size is not None:
+        raise ValueError("--size is for pictures of your own: python train.py images FOLDER --size 48")
     if args.task not in ("csv", "images"):
         if args.path is not None:
             raise ValueError(f"{args.path}? {args.task} is a data set's name and takes no path")
@@ -39,7 +41,7 @@ def data_asked_for(args: argparse.Namespace) -> Dataset:
     if args.path is None:
         raise ValueError(f"which {'file' if args.task == 'csv' else 'folder'}? python train.py {args.task} PATH")
     if args.task == "images":
-        return load_images(args.path, **common)
+        return load_images(args.path, args.size, **common)
     if not (args.text and args.label):
         there = ", ".join(header_of(Path(args.path), args.encoding))
         raise ValueError(f"which columns of {args.path}? Add --text and --label, each with one of: {there}"[:500])

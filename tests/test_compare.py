@@ -48,6 +48,8 @@ def test_a_pair_by_hand(tmp_path):
     text = module.table(result)
     assert "b against a" in text and "+25.0 points" in text and "p = 0.625: not told apart from chance" in text
     assert "only b is right: 3 examples: 4, 5, 6" in text and "only a is right: 1 example: 0" in text
+    assert text.endswith("(examples are numbered from 0 in the order of the test split, as in predictions.npz)")
+    assert "numbered" not in module.table(result, show=0)
     json.dumps(json.loads(to_json(result)), allow_nan=False)
 
 

@@ -162,7 +162,7 @@ def test_text_that_the_fonts_lack_becomes_boxes_and_dollars_stay_dollars():
 def test_letters_that_the_fonts_lack_are_spoken_of_once(monkeypatch):
     monkeypatch.setattr(canvas, "_characters", lambda: frozenset(range(128)))
     canvas._warn_of_boxes.cache_clear()
-    canvas.shown("no letter: 😀")
+    assert canvas.shown("no letter: 👍🏽") == "no letter: :thumbs up sign:"  # and not the same box as 👎
     with pytest.warns(UserWarning, match="install e.g. Noto Sans CJK") as warned:
         assert [canvas.shown("猫"), canvas.shown("狗 и пёс")] == ["□", "□ □ □□□"]
     assert len(warned) == 1 and "\n" not in str(warned[0].message)
@@ -368,8 +368,15 @@ def test_captions_state_the_numbers_of_the_data():
     figure = plots.reliability(sure, np.arange(100) % 2)
     assert "calibration error 49.0 %" in figure.get_label() and ": surer than right." in figure.get_label()
     assert "Probabilities are off by 49.0 % on average" in words_of(figure)
-    caption = plots.coverage(p, np.array([0, 0, 0, 1])).get_label()
+    many, labels = np.repeat(p, 5, axis=0), np.repeat([0, 0, 0, 1], 5)
+    caption = plots.coverage(many, labels).get_label()
     assert "all examples it is right in 75.0 %" in caption and "surest 75 %" in caption and "in 100.0 %" in caption
+    caption = plots.coverage(p, np.array([0, 0, 0, 1])).get_label()  # in one order of four this comes by chance
+    assert "than of its mistakes, so few cannot show. 4 examples." in caption
+    assert "abstaining does not halve" in plots.coverage(p, np.zeros(4, int)).get_label()
+    assert "It is less decided where it is wrong" in words_of(plots.entropy_histogram(many, labels))
+    for unsure, truth in ((p, np.array([0, 0, 0, 1])), (many, 1 - labels)):
+        assert "It is not clearly less decided where it is wrong" in words_of(plots.entropy_histogram(unsure, truth))
     caption = plots.entropy_histogram(np.array([[0.5, 0.5], [1.0, 0.0]]), np.array([1, 0])).get_label()
     assert "0.00 nats where it is right (1) and 0.69 nats where it is wrong (1)" in caption
     caption = plots.schedule(np.array([0.1, 0.4, 0.2])).get_label()

@@ -183,9 +183,9 @@ def test_a_csv_of_comments_gives_a_csv(runs, here):
     said = predict(runs / "comments", "--csv", "mine.csv", "--text", "comment")
     assert said.status == 0 and said.err == "" and "6 comments: mine-predictions.csv" in said.out
     rows = read("mine-predictions.csv")
-    assert [row["text"] for row in rows] == texts
-    assert set(rows[0]) == {"text", "predicted", "p_negative", "p_neutral", "p_positive"}
-    assert rows[0]["predicted"] == "positive"
+    assert [(row["id"], row["Comment"]) for row in rows] == [(str(i), text) for i, text in enumerate(texts)]
+    assert list(rows[0]) == ["id", "Comment", "predicted", "p_negative", "p_neutral", "p_positive"]
+    assert rows[0]["predicted"] == "positive" and list(rows[3].values()) == ["3", "", "", "", "", ""]
     assert predict(runs / "comments", "--csv", "mine.csv", "--text", "Comment", "--out", "there.csv").status == 0
     assert read("there.csv") == rows
     assert "(1 of them are empty and not counted here)" in said.out
@@ -214,7 +214,7 @@ def test_a_text_file_holds_a_comment_a_line(runs, here):
     assert [row["text"] for row in read("mine-predictions.csv")] == ["I love it, all of it", 'he said "no"']
     Path("table.txt").write_text("id\tcomment\n1\tgreat\n")
     assert predict(runs / "comments", "--csv", "table.txt", "--text", "comment").status == 0
-    assert [row["text"] for row in read("table-predictions.csv")] == ["great"]
+    assert [row["comment"] for row in read("table-predictions.csv")] == ["great"]
     Path("blank.txt").write_text("\n\n")
     refused(predict(runs / "comments", "--csv", "blank.txt"), "blank.txt is empty")
 
@@ -256,11 +256,15 @@ def test_the_shares_of_a_csv_by_hand(runs, here):
     said = predict(here, "--csv", "mine.csv", "--text", "Comment", "--out", "second.csv")
     assert "corrected by validation" in said.out and "not corrected" not in said.out
     assert [row[2] for row in shares_of(said).values()] == [50.0, 25.0, 25.0] and "narrower" not in said.out
-    Path("config.json").write_text(json.dumps({"validation_confusion": np.diag([20, 20, 20]).tolist()}))
+    Path("config.json").write_text(json.dumps({"validation_confusion": np.diag([30, 30, 30]).tolist()}))
     unshown = predict(here, "--csv", "mine.csv", "--text", "Comment", "--out", "unshown.csv")
     assert (
-        "(the corrected intervals are narrower than can be known: all 60 validation examples are right" in unshown.out
+        "(the corrected intervals are narrower than can be known: all 90 validation examples are right" in unshown.out
     )
+    Path("config.json").write_text(json.dumps({"validation_confusion": np.diag([30, 29, 30]).tolist()}))
+    few = predict(here, "--csv", "mine.csv", "--text", "Comment", "--out", "few.csv").out
+    assert "(the correction is a guess: it rests on 29 validation examples of 'neutral', where 30 of each" in few
+    assert "narrower" not in few and "a guess" not in unshown.out + said.out
     Path("config.json").write_text(json.dumps({"validation_confusion": confusion}))
     Path("here.ckpt").write_bytes(Path("best.ckpt").read_bytes())
     again = predict("here.ckpt", "--csv", "mine.csv", "--text", "Comment", "--out", "third.csv")
@@ -278,7 +282,7 @@ def test_nothing_that_is_there_is_overwritten(runs, here):
     assert Path("mine.csv").read_text() == "id,comment\n1,great\n"
     for name in ("mine-predictions.csv", "mine-predictions-2.csv", "mine-predictions-3.csv"):
         assert f"1 comment: {name}" in predict(*asked).out
-        assert read(name)[0]["text"] == "great"
+        assert read(name)[0]["comment"] == "great"
     Path("predictions.csv").write_text("mine")
     said = predict(runs / "comments", *["fine"] * 21)
     assert said.out.strip() == "21 predictions: predictions-2.csv" and Path("predictions.csv").read_text() == "mine"
@@ -289,7 +293,7 @@ def test_a_table_of_another_alphabet(runs, here):
     said = predict(runs / "comments", "--csv", "mine.csv")
     assert said.status == 0 and said.err.count("\n") == 1 and "is read as cp1252, which gives 'îòçûâ'" in said.err
     said = predict(runs / "comments", "--csv", "mine.csv", "--encoding", "cp1251", "--out", "right.csv")
-    assert said.err == "" and read("right.csv")[0]["text"] == "хорошо"
+    assert said.err == "" and read("right.csv")[0]["отзыв"] == "хорошо"
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import numpy as np
 from minnet.data.dataset import Dataset, Split, check_limit, divided_by_class, limited, with_validation
 from minnet.data.images import read_image, why_unreadable
 from minnet.data.tables import column_of, decoded, in_order, table_of
-from minnet.formatting import some
+from minnet.formatting import count, some
 
 NO_LABEL = frozenset(["", "nan", "na", "n/a", "#n/a", "null"])
 SPLIT_NAMES = frozenset(["train", "training", "test", "testing", "val", "valid", "validation", "dev"])
@@ -100,7 +100,8 @@ def load_images(
     Every picture gets the shape `size` (H, W): by default the one that all share, if its sides have 8 to 64 pixels,
     else 32 x 32. They are grey if all files are. Hidden files and the folders of runs are passed over; files that are
     no pictures are left out with one warning that lists them. Warns where most classes hold only folders of pictures,
-    and where all pictures are nearly black. The splits and warnings are those of `load_csv`.
+    and where all pictures are nearly black; `source` says where shapes differ so much that more than half of a picture
+    is cut away. The splits and warnings are those of `load_csv`.
 
     Raises ValueError in one line for a folder of another layout, or too few examples.
     """
@@ -121,6 +122,8 @@ def load_images(
         common = next(iter(found))
         size = common if len(found) == 1 and min(common) >= 8 and max(common) <= 64 else (32, 32)
     height, width = (size, size) if isinstance(size, int) else size
+    if min(height, width) < 1:
+        raise ValueError(f"pictures have at least 1 pixel a side, got {height} x {width}")
     channels = 3 if any(colour for _, _, colour in readable) else 1
     pixels, labels = [], []
     for (path, label), shape in tqdm(list(zip(files, shapes, strict=True)), desc="pictures", delay=1):
@@ -144,6 +147,8 @@ def load_images(
         )
     classes = tuple(kind.name for kind in kinds)
     resized = [] if found == {(height, width)} else [f"each picture's middle, resized to {height} x {width} pixels"]
+    cut = sum(2 * min(h * width, w * height) < max(h * width, w * height) for h, w, _ in readable)
+    resized += [f"more than half of {count(cut, 'picture')} cut away by that"] * bool(cut)
     left_out = [f"{len(broken)} of {len(files)} files left out"] if broken else []
     notes = "; ".join(resized + left_out)
     source = f"{folder} ({notes})" if notes else str(folder)

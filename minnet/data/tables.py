@@ -33,6 +33,7 @@ def decoded(path: Path, encoding: str | None) -> tuple[str, str]:
         raise ValueError(f"{path} is no text file but a spreadsheet or archive: save the table as CSV (UTF-8) first")
     if encoding is None:
         _nearly_utf8(path, content)
+    _no_stray_zeros(path, content)
     for candidate in [encoding] if encoding else candidates(content):
         try:
             text = content.decode(candidate)
@@ -67,6 +68,17 @@ def _nearly_utf8(path: Path, content: bytes) -> None:
             raise ValueError(
                 f"{path}, line {line}: byte {error.start:,} is not UTF-8, as the rest of the file is: mend it"
             ) from None
+
+
+def _no_stray_zeros(path: Path, content: bytes) -> None:
+    """Raises ValueError for a few zero bytes in UTF-8: every western letter has one in UTF-16, for which it passes."""
+    if 0 < content.count(0) < len(content) / 8 and not content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        try:
+            content.decode("utf-8")
+        except UnicodeDecodeError:
+            return
+        line = content.count(b"\n", 0, content.index(0)) + 1
+        raise ValueError(f"{path}, line {line}: a zero byte stands in the text, as in a damaged file: take it out")
 
 
 def candidates(content: bytes) -> list[str]:
