@@ -394,6 +394,33 @@ def test_what_a_teacher_reads_first(tmp_path, capsys):
     assert "<td>nothing is written yet</td>" in max_ and "NotImplementedError" not in max_
 
 
+def test_a_bug_that_nobody_looked_for_is_nothing_written(tmp_path, capsys):
+    """As an unwritten stub is: in no count of wrong answers, in no list of mistakes, and its bug is not told."""
+    bugs = [e for e in exercises() if e.planted]
+    for name, variant in {"jane": 0, "max": 0, "amy": 5}.items():
+        folder = tmp_path / "class" / name
+        folder.mkdir(parents=True)
+        for bug in bugs:
+            as_editors_do = bug.of(variant).stub.replace("\n", "\r\n") + "\r\n\r\n"
+            (folder / f"{bug.id}.py").write_bytes(as_editors_do.encode("utf-8-sig"))
+    looked_at = bugs[0].stub.replace("    z = x @ W + b\n", "    z = x @ W + b\n    assert z.ndim == 2\n")
+    (tmp_path / "class" / "max" / f"{bugs[0].id}.py").write_text(looked_at, encoding="utf-8")
+    out, numbers = tmp_path / "out", [str(bug.number) for bug in bugs]
+    assert main(["grade", str(tmp_path / "class"), "--out", str(out), "--exercises", *numbers]) == 0
+    said = capsys.readouterr().out
+    assert "nobody has written anything for 22, 23, 24: to count" in said and "handed out" not in said
+    page = (out / "class.html").read_text(encoding="utf-8")
+    unwritten = [page.partition(f"{b.number} Find the bug")[2].partition("</tr>")[0][-7:] for b in bugs]
+    assert unwritten == [">2</td>", ">3</td>", ">3</td>", ">3</td>"]
+    assert "0 wrong answers could" in page and "0 answers did not run" in page
+    (told,) = (m.sentence for m in bugs[0].mistakes if m.id == bugs[0].planted)
+    mistakes = page.partition("Mistakes that the numbers show")[2]
+    assert mistakes.count("<tr>") == 2 and told in mistakes  # max's
+    jane, max_ = ((out / "students" / f"{name}.html").read_text(encoding="utf-8") for name in ("jane", "max"))
+    assert jane.count("<td>still as it was handed out</td>") == 4 and told not in jane and told in max_
+    assert "0 of 4 exercises complete" in jane
+
+
 def test_a_file_of_an_exercise_that_is_not_graded_is_no_stranger(tmp_path):
     folder = tmp_path / "class" / "jane"
     folder.mkdir(parents=True)
@@ -498,7 +525,8 @@ def test_bugs_and_predictions_are_graded_in_the_variant_that_was_handed_out(tmp_
             mended = described[number].of(variant).solution().replace("import numpy as np\n", "import numpy as np\n\n")
             (folder / f"e{number}.py").write_text(f"VARIANT = {variant}\n{mended}", encoding="utf-8")
     amys = described[22].of(variant_of("Amy Gone"))
-    (tmp_path / "class" / "Amy Gone" / "e22.py").write_text(amys.stub, encoding="utf-8")
+    looked_at = amys.stub.replace("    h = np", "    assert a.ndim == 2\n    h = np")
+    (tmp_path / "class" / "Amy Gone" / "e22.py").write_text(looked_at, encoding="utf-8")
     (tmp_path / "roster.csv").write_text("name\nJane Doe\nMax Roe\nAmy Gone\n", encoding="utf-8")
     found = grade_class(tmp_path / "class", tmp_path / "out", tmp_path / "roster.csv", seed=3, exercises=[22, 26])
     records = {r["name"]: r for r in found["records"].values()}

@@ -156,7 +156,7 @@ def _grade(args: argparse.Namespace) -> int:
         for note in record["notes"]:
             print(f"      {note}")
         for e in record["exercises"]:
-            if e["ended"] and "handed in" not in e["ended"]:
+            if e["ended"] and not is_unwritten(e):
                 print(f"      {e['id']}: {e['ended']}")
     for name in found["missing"]:
         print(f"{name:30} nothing handed in")

@@ -18,6 +18,7 @@ def difference(got: Any, expected: Any, slack: float = 0.0) -> str:
             return f"a dictionary with {', '.join(map(str, expected))} is expected"
         return next((f"{key}: {d}" for key in expected if (d := difference(got[key], expected[key], slack))), "")
     if isinstance(expected, tuple) or (isinstance(expected, list) and _uneven(expected)):
+        got = _row(got, expected)
         if not isinstance(got, (list, tuple)) or len(got) != len(expected):
             count = f"{len(got)} results" if isinstance(got, (list, tuple)) else "one"
             return f"{len(expected)} results are expected, got {count}"
@@ -55,6 +56,7 @@ def same(a: Any, b: Any) -> bool:
     """Whether two results agree in shape and in every number, NaN and infinity included."""
     if isinstance(a, dict) or isinstance(b, dict):
         return isinstance(a, dict) and isinstance(b, dict) and a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
+    a, b = _row(a, b), _row(b, a)
     if any(isinstance(v, tuple) or (isinstance(v, list) and _uneven(v)) for v in (a, b)):
         listed = isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)) and len(a) == len(b)
         return listed and all(same(x, y) for x, y in zip(a, b, strict=True))
@@ -72,6 +74,19 @@ def same(a: Any, b: Any) -> bool:
         return False
     x, y = x[finite], y[finite]
     return y.size == 0 or bool((np.abs(x - y) <= RELATIVE * np.abs(y) + ABSOLUTE * np.abs(y).max() + TINY).all())
+
+
+def number_in(value: Any) -> Any:
+    """The one number that stands in brackets, as in (276,); any other value as it is."""
+    while isinstance(value, (list, tuple)) and len(value) == 1:
+        value = value[0]
+    return value.ravel()[0] if isinstance(value, np.ndarray) and value.size == 1 else value
+
+
+def _row(value: Any, other: Any) -> Any:
+    """An array of numbers as a list where the other is a tuple of numbers, such as a shape."""
+    numbers = isinstance(other, tuple) and all(isinstance(v, (int, float, np.number)) for v in other)
+    return [*value] if numbers and isinstance(value, np.ndarray) and value.ndim == 1 else value
 
 
 def _uneven(value: list[Any]) -> bool:

@@ -9,6 +9,7 @@ from minnet.formatting import count, percent
 from minnet.page import code, note, page, paragraph, table
 from tutorials.exercises.diagnosis import FACTS
 from tutorials.exercises.sheet import HOLDS, NO_RESULT, NOT_JUDGED, NOT_YET, Sheet
+from tutorials.exercises.submissions import UNTOUCHED
 
 MARKS = {HOLDS: "✓", NOT_YET: "✗", NO_RESULT: "✗", NOT_JUDGED: "?"}
 
@@ -57,8 +58,12 @@ def student_page(record: dict[str, Any], comment: str, seed: int) -> str:
 
 
 def is_unwritten(e: dict[str, Any]) -> bool:
-    """Whether no file was handed in, or one in which nothing was written: a whole archive has one for each exercise."""
-    return "handed in" in e["ended"] or all(p["problem"].startswith("NotImplementedError") for p in e["properties"])
+    """Whether no file was handed in, or one in which nothing was written or, where a bug is to be found, changed.
+
+    A whole archive has one for each exercise.
+    """
+    nothing = "handed in" in e["ended"] or e["ended"] == UNTOUCHED
+    return nothing or all(p["problem"].startswith("NotImplementedError") for p in e["properties"])
 
 
 def _first(e: dict[str, Any]) -> str:

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from tutorials.exercises.comparison import difference
+from tutorials.exercises.comparison import difference, number_in
 from tutorials.exercises.messages import Call, pack, unpack
 
-VERSION = "4"  # of the sheets' format and content: archives of another version are refused
+VERSION = "5"  # of the sheets' format and content: archives of another version are refused
 SLACK = 8  # executed lines by which a large batch may exceed a small one
 HOLDS, NOT_YET, NO_RESULT, NOT_JUDGED = "holds", "not yet", "no result", "not judged"
 
@@ -166,7 +166,7 @@ def problem_of(case: Case, outcome: dict[str, Any]) -> str:
         return "a result is missing"
     if case.expected is None:
         predicted, measured = (*outcome["results"], None, None)[:2]
-        found = difference(predicted, measured, case.slack)
+        found = difference(predicted, number_in(measured), case.slack)
         return f"the prediction and your own measurement differ: {found}" if found else ""
     several = len(case.expected) > 1
     for number, (got, expected) in enumerate(zip(outcome["results"], case.expected, strict=True)):

@@ -29,6 +29,7 @@ from tutorials.exercises.source import read_source
 from tutorials.exercises.variants import variant_in
 
 WORK = (".ipynb", ".rar", ".7z", ".tar", ".gz", ".tgz", ".bz2", ".xz")  # not read, but there may be answers in them
+UNTOUCHED = "still as it was handed out"  # said of code with a bug in it
 ALONE = "files here are named as in a class's export: if this is one, grade it alone"
 
 
@@ -192,6 +193,13 @@ def _written(id: str, text: str) -> tuple[int, int]:
     """The higher the more was done since the file was handed out: whether anything, how few functions are left."""
     left = re.findall(rf'"""\s+raise NotImplementedError\("exercise {int(id[1:3])}:', text)
     return text.split() != _handed_out(id, variant_in(text)).split(), -len(left)
+
+
+def is_untouched(id: str, text: str | None) -> bool:
+    """Whether code that was handed out with a bug in it came back as it was; what is to be written says so itself."""
+    handed_out = _handed_out(id, variant_in(text))
+    bug = handed_out and "NotImplementedError" not in handed_out
+    return bool(bug) and text is not None and text.split() == handed_out.split()
 
 
 @cache

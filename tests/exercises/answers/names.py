@@ -101,7 +101,8 @@ NAMES = {
         "one mask for all rows, backward not scaled": "mask-shared backward-not-scaled",
         "classic dropout": "scaled-in-evaluation",
         "p taken for the keep probability": "p-swapped",
-        "one mask for the whole training": "same-mask",
+        # its backward asks self.training too, which its writer does not say: added when that became a known mistake
+        "one mask for the whole training": "same-mask backward-by-mode",
         "in place, and unscaled backward": "in-place backward-not-scaled",
     },
     "e10_adam": {
@@ -146,7 +147,7 @@ NAMES = {
     },
     "e15_temperature": {
         "logarithms divided instead of scores": "?",
-        "log-probabilities divided, last of equals": "? ?",
+        "log-probabilities divided, last of equals": "? last-of-equals",
     },
     "e16_attention_pool": {
         "masked scores become zero": "mask-multiplies-scores",

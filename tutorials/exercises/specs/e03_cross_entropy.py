@@ -24,8 +24,10 @@ def wrong(m):
         epsilon = [small for word, small in EPSILONS.items() if word in m]
         if "softmax-twice" in m:
             z = softmax(z)
-        if "no-shift" in m:
+        if {"no-shift", "no-shift-in-loss"} & m:
             log_p = np.log(np.exp(z) / np.exp(z).sum(axis=1, keepdims=True))
+        elif {"log-sum-unshifted", "log-sum-unshifted-in-loss"} & m:
+            log_p = z - np.log(np.exp(z).sum(axis=1, keepdims=True))
         elif "log-of-zero" in m:
             log_p = np.log(softmax(z))
         elif epsilon:
@@ -50,7 +52,7 @@ def wrong(m):
     def cross_entropy_backward(z, labels):
         n, k = z.shape
         p = softmax(softmax(z)) if "softmax-twice" in m else softmax(z)
-        if "no-shift" in m:
+        if {"no-shift", "log-sum-unshifted"} & m:
             p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
         t = np.eye(k)[labels]
         d = p - t
@@ -86,7 +88,9 @@ def large(name):
     def cases(rng):
         z = normal(rng, 3, 3)
         z[0, 0], z[1, 2], z[2, 1] = 10_000, -10_000, 40
-        return [call(name, z[:1], np.array([1])), call(name, z, np.array([1, 2, 0]))]
+        found = [call(name, z[:1], np.array([1])), call(name, z, np.array([1, 2, 0]))]
+        # Exponentials that overflow spoil the last loss too, the logarithm of a probability of 0 does not.
+        return [*found, call(name, z, np.array([0, 1, 1]))] if name == "cross_entropy" else found
 
     return cases
 
@@ -179,6 +183,7 @@ EXERCISE = Exercise(
             "The exponentials overflow: subtract each row's maximum first.",
             "cs231n.github.io#277",
             "loss-large",
+            also=["no-shift-in-loss", "log-sum-unshifted", "log-sum-unshifted-in-loss"],
         ),
         Mistake(
             "softmax-twice",

@@ -50,7 +50,7 @@ def wrong(m):
                 if "draws-in-evaluation" in m:
                     self._draw(x)
                 self.scaled = (1 - self.p) if "scaled-in-evaluation" in m else 1.0
-                if "backward-old-mask" not in m:
+                if not {"backward-old-mask", "backward-by-mode-mask-kept"} & m:
                     self.mask = np.ones(x.shape)
                 return x * self.scaled
             if not ("same-mask" in m and hasattr(self, "first") and self.first.shape == x.shape):
@@ -58,6 +58,7 @@ def wrong(m):
             u = self.first
             kept = u < self.p if "p-swapped" in m or "kept-inverted" in m else u >= self.p
             scale = 1 / np.float64(self.p) if "p-swapped" in m or "divided-by-p" in m else 1 / (1 - self.p)
+            kept = u > self.p if "drops-at-p" in m else kept
             if "not-scaled" in m or "scaled-in-evaluation" in m:
                 scale = 1.0
             if "multiplied" in m:
@@ -69,7 +70,8 @@ def wrong(m):
             return self.y
 
         def backward(self, dy):
-            if "backward-identity" in m:
+            by_mode = {"backward-by-mode", "backward-by-mode-mask-kept"} & m
+            if "backward-identity" in m or (by_mode and not self.training):
                 return dy
             if "second-draw" in m and self.training:
                 self.mask = (self.rng.random(dy.shape) >= self.p) / (1 - self.p)
@@ -89,7 +91,10 @@ PS = (0.25, 0.5, 0.8)
 
 def forward(rng):
     shapes = [(2, 4), (size(rng, 3, 5), size(rng, 3, 5)), (2, 3, 3, 2)]
-    return [[made(rng, p), Call("method", "forward", (normal(rng, *s) + 3,))] for s, p in zip(shapes, PS, strict=True)]
+    cases = [[made(rng, p), Call("method", "forward", (normal(rng, *s) + 3,))] for s, p in zip(shapes, PS, strict=True)]
+    seed = size(rng, 0, 10**6)  # of draws one of which is p itself
+    p = float(np.sort(np.random.default_rng(seed).random((2, 3)), axis=None)[3])
+    return [*cases, [Call("make", "Dropout", (p, Seed(seed))), Call("method", "forward", (normal(rng, 2, 3) + 3,))]]
 
 
 def twice(rng):
@@ -121,6 +126,11 @@ def backward(rng):
         cases.append(
             [made(rng, p), Call("do", "forward", (x,)), Call("method", "backward", (normal(rng, *x.shape) + 2,))]
         )
+    # The mode changes after the forward pass: that pass counts.
+    x, off, on = normal(rng, 3, 4) + 3, *(Call("set", "training", (v,)) for v in (False, True))
+    forward, backward = Call("do", "forward", (x,)), Call("method", "backward", (normal(rng, *x.shape) + 2,))
+    cases.append([made(rng, 0.4), forward, off, backward])
+    cases.append([made(rng, 0.4), forward, off, forward, on, backward])
     return cases
 
 
@@ -174,6 +184,7 @@ EXERCISE = Exercise(
             "TensorFlow 1 called it keep_prob",
             "forward",
         ),
+        Mistake("drops-at-p", "What is drawn exactly at p is dropped: kept is where u >= p.", "> for >=", "forward"),
         Mistake("kept-inverted", "The wrong ones are dropped: kept is where u >= p.", "< for >=", "forward"),
         Mistake(
             "mask-shared",
@@ -206,6 +217,13 @@ EXERCISE = Exercise(
             "After a forward pass in evaluation, backward still uses the mask of training.",
             "the mask is not reset",
             "evaluation",
+        ),
+        Mistake(
+            "backward-by-mode",
+            "backward goes by what self.training is now: it must go by what the last forward pass did.",
+            "if self.training in backward",
+            "backward",
+            also=["backward-by-mode-mask-kept"],
         ),
         Mistake(
             "backward-identity",

@@ -49,6 +49,8 @@ def wrong(m):
             word = r"[^\W_]+(?:['-]+[^\W_]+)*"
         if "apostrophe-is-a-letter" in m:
             word = r"(?:[^\W_]|['-])+"
+        if "curly-joins" in m:
+            word = r"[^\W_]+(?:['’-][^\W_]+)*"
         if "ascii-only" in m:
             word = r"[a-zA-Z0-9]+(?:['-][a-zA-Z0-9]+)*"
         if "digits-dropped" in m:
@@ -79,6 +81,7 @@ TEXTS = [
     "Ärger über Öl: 50-60% mehr!!!",
     "snake_case, e-mail -dash- it''s",
     "Great! great? GREAT!!",
+    "She said ‘it’s fine’, don’t worry: it's fine.",
 ]
 WORDS = ["great", "it's", "not", "!", "well-made", "a", "50-60", "stop"]
 
@@ -130,6 +133,12 @@ EXERCISE = Exercise(
             "several-in-a-row",
             "Two hyphens or apostrophes in a row join two words: only a single one does.",
             "['-]+ for ['-]",
+            "tokens",
+        ),
+        Mistake(
+            "curly-joins",
+            "A curly ’ joins two words: only a straight ' and a hyphen do.",
+            "all apostrophes in one class",
             "tokens",
         ),
         Mistake("ascii-only", "Letters beyond a to z are lost.", "[a-z]", "tokens"),

@@ -28,13 +28,15 @@ def wrong(m):
         if "shift-unscaled" in m:
             scaled = z / t - z.max(axis=1, keepdims=True)
         with np.errstate(all="ignore"):
-            top = 0 if "shift-unscaled" in m or "no-shift" in m else scaled.max(axis=1, keepdims=True)
+            top = 0 if {"shift-unscaled", "no-shift", "log-sum-unshifted"} & m else scaled.max(axis=1, keepdims=True)
             e = np.exp(scaled - top)
             log_p = scaled - top - np.log(e.sum(axis=1, keepdims=True))
             if "shift-unscaled" in m:
                 log_p = np.log(e / e.sum(axis=1, keepdims=True))
             if "no-shift" in m:
                 log_p = np.log(np.exp(scaled) / np.exp(scaled).sum(axis=1, keepdims=True))
+            if "log-of-zero" in m:
+                log_p = np.log(e / e.sum(axis=1, keepdims=True))
             if "after-softmax" in m:
                 p = np.exp(z - z.max(axis=1, keepdims=True))
                 log_p = np.log(p / p.sum(axis=1, keepdims=True) / t)
@@ -49,9 +51,10 @@ def wrong(m):
             return candidates[int(np.argmax(losses))]
         if "loss-returned" in m:
             return min(losses)
-        if "by-accuracy" in m:
-            hits = [(np.argmax(z / t, axis=1) == labels).mean() for t in candidates]
-            return candidates[int(np.argmax(hits))]
+        if "first-chosen" in m:
+            return candidates[0]
+        if "last-of-equals" in m:
+            return candidates[len(losses) - 1 - int(np.argmin(losses[::-1]))]
         return candidates[int(np.argmin(losses))]
 
     return {"temperature_loss": temperature_loss, "best_temperature": best_temperature}
@@ -67,7 +70,8 @@ def losses(rng):
 def large(rng):
     z = normal(rng, 3, 3)
     z[0, 0], z[1, 2] = 10_000, -10_000
-    return [call("temperature_loss", z, np.array([1, 2, 0]), 2.0)]
+    # Exponentials that overflow spoil both, the logarithm of a probability of 0 only the first.
+    return [call("temperature_loss", z, labels, 2.0) for labels in (np.array([1, 2, 0]), np.array([0, 1, 0]))]
 
 
 def best(rng):
@@ -76,7 +80,8 @@ def best(rng):
         labels = rng.integers(0, 3, n)
         z = normal(rng, n, 3) + 1.5 * np.eye(3)[labels]
         cases.append(call("best_temperature", z * factor, labels, [0.25, 0.5, 1.0, 2.0, 4.0, 8.0]))
-    return cases
+    # All are equal: neither the least nor the largest of them is the first.
+    return [*cases, call("best_temperature", np.zeros((3, 2)), np.array([0, 1, 0]), [4.0, 2.0, 8.0, 6.0])]
 
 
 EXERCISE = Exercise(
@@ -119,16 +124,34 @@ EXERCISE = Exercise(
             "shift and scale in the wrong order",
             "large",
         ),
-        Mistake("no-shift", "The exponentials overflow: subtract each row's maximum.", "cs231n.github.io#277", "large"),
+        Mistake(
+            "no-shift",
+            "The exponentials overflow: subtract each row's maximum.",
+            "cs231n.github.io#277",
+            "large",
+            also=["log-sum-unshifted"],
+        ),
+        Mistake(
+            "log-of-zero",
+            "The logarithm is taken of a probability that has underflowed to 0: use log_softmax.",
+            "np.log(softmax(z / T))",
+            "large",
+        ),
         Mistake("not-divided", "The loss is a sum: divide by N.", "1/N lost", "losses"),
         Mistake("sign", "The loss is negative.", "sign slip", "losses"),
         Mistake("index-returned", "The place of the best candidate is returned, not the candidate.", "argmin", "best"),
         Mistake("largest-loss", "The candidate with the largest loss is chosen.", "max for min", "best"),
         Mistake("loss-returned", "The least loss is returned, not its temperature.", "min(losses)", "best"),
         Mistake(
-            "by-accuracy",
-            "The choice goes by accuracy, which no temperature changes: go by the loss.",
-            "a score that cannot tell",
+            "first-chosen",
+            "The first candidate is always chosen: is every candidate's own loss computed, and the choice made by it?",
+            "T not passed on; the choice made by accuracy, which no temperature changes",
+            "best",
+        ),
+        Mistake(
+            "last-of-equals",
+            "Of candidates with equal losses the last is chosen: the first is asked for.",
+            "<= for <",
             "best",
         ),
     ],

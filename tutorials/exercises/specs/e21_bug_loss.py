@@ -51,6 +51,12 @@ def large(rng):
     return [call("weighted_loss", x, W, np.zeros(3), np.array([0, 1, 2]), np.ones(3))]
 
 
+def unlikely(rng):
+    """The label's probability is too small for a float64, its logarithm is not."""
+    top = 10_000 * size(rng, 1, 3)
+    return [call("weighted_loss", array([1]), array([0, top]), np.zeros(2), np.array([0]), np.ones(1))]
+
+
 def example(rng):
     ln3 = math.log(3)
     return [
@@ -70,9 +76,16 @@ EXERCISE = find_the_bug(
     [
         Check("example", "the worked example comes out", 1, example),
         Check("alone", "one example alone has the right loss and gradients", 2, alone),
-        Check("even", "a batch with equal weights has the right loss and gradients", 3, even),
-        Check("weighted", "a batch with unequal weights has the right loss and gradients", 3, weighted),
+        Check("even", "a batch with equal weights has the right loss and gradients", 2, even),
+        Check("weighted", "a batch with unequal weights has the right loss and gradients", 2, weighted),
         Check("large", "loss and gradients are right for scores of 10,000 and -10,000 in one batch too", 1, large),
+        Check(
+            "unlikely",
+            "the loss is finite where the label's probability is below all floating-point numbers",
+            1,
+            unlikely,
+        ),
+        Check("untouched", "the arguments stay as they were", 1, lambda rng: weighted(rng)[1:]),
     ],
     [
         Planted(
@@ -122,6 +135,24 @@ EXERCISE = find_the_bug(
             "even",
             "log_p[rows, labels]",
             "log_p[:, labels]",
+        ),
+    ],
+    others=[
+        Planted(
+            "log-of-zero",
+            "The logarithm is taken of a probability that has underflowed to 0: use z - log(sum(exp(z))).",
+            "the literal formula",
+            "unlikely",
+            "z - np.log(np.exp(z).sum(axis=1, keepdims=True))",
+            "np.log(np.exp(z) / np.exp(z).sum(axis=1, keepdims=True))",
+        ),
+        Planted(
+            "no-shift",
+            "The exponentials overflow: subtract each row's maximum first.",
+            "the line with the maximum deleted",
+            "large",
+            "    z = z - z.max(axis=1, keepdims=True)\n",
+            "",
         ),
     ],
 )

@@ -41,6 +41,14 @@ def drawn(rng, n, active):
     return call("network_gradients", x, labels, W1, np.abs(normal(rng, h)) * active, normal(rng, h, k), normal(rng, k))
 
 
+def at_zero(rng):
+    """The last hidden unit stands at exactly 0 in every example."""
+    (active,) = drawn(rng, 3, True)
+    x, labels, W1, b1, *rest = active.args
+    W1[:, -1], b1[-1] = 0, 0
+    return [call(active.name, x, labels, W1, b1, *rest)]
+
+
 def example(rng):
     zero = np.zeros
     return [call("network_gradients", array([1]), np.array([0]), array([2]), zero(1), zero((1, 2)), zero(2))]
@@ -65,9 +73,10 @@ EXERCISE = find_the_bug(
         Check(
             "inactive",
             "gradients are right where units are below zero too: nothing passes",
-            4,
+            3,
             lambda rng: [drawn(rng, n, False) for n in (4, 6, 7)],
         ),
+        Check("zero", "nothing passes a unit at exactly 0 either", 1, at_zero),
     ],
     [
         Planted(
@@ -118,5 +127,15 @@ EXERCISE = find_the_bug(
             "dh = dz @ W2.T",
             "dh = -dz @ W2.T",
         ),
+    ],
+    others=[
+        Planted(
+            "passes-at-zero",
+            "ReLU lets the gradient pass where a is exactly 0: it is 1 only where a > 0.",
+            ">= for >",
+            "zero",
+            "(a > 0)",
+            "(a >= 0)",
+        )
     ],
 )

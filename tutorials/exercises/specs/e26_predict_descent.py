@@ -106,7 +106,8 @@ def wrong(m):
     def measured_steps(a, c, w, rate):
         start, count = abs(w - c), 0
         target = 1e-2 if "hundredth" in m else 1e-3
-        while count < 300 and abs(w - c) > (target if "absolute" in m else target * start) * (1 + 1e-9):
+        size_of = float if "no-abs" in m else abs
+        while count < 300 and size_of(w - c) > (target if "absolute" in m else target * start) * (1 + 1e-9):
             w, count = stepped(a, c, w, rate), count + 1
         return count - 1 if "one-too-few" in m else count + 1 if "one-too-many" in m else count
 
@@ -129,7 +130,8 @@ def limits(rng):
 
 
 def counts(rng):
-    return [call("measured_steps", size(rng, 1, 4), 2.0, float(size(rng, 4, 9)), rate) for rate in (0.05, 0.1)]
+    found = [call("measured_steps", size(rng, 1, 4), 2.0, float(size(rng, 4, 9)), rate) for rate in (0.05, 0.1)]
+    return [*found, call("measured_steps", 5, 3.0, float(size(rng, -4, 1)), 0.1)]  # from the left
 
 
 EXERCISE = predict(
@@ -205,6 +207,12 @@ EXERCISE = predict(
             "absolute",
             "The distance itself is compared with 1/1000, not its share of the start's.",
             "tolerance without a unit",
+            "measured steps",
+        ),
+        Mistake(
+            "no-abs",
+            "The distance to c is taken as w - c: that is negative from a start left of c.",
+            "no abs",
             "measured steps",
         ),
         Mistake("one-too-few", "The count is one too small.", "counting from zero", "measured steps"),

@@ -86,7 +86,7 @@ def wrong(m):
         return value * len(labels) if "not-divided" in m else value
 
     def measured_bias_gradient(labels, classes):
-        n = np.bincount(labels, minlength=classes) / len(labels)
+        n = np.bincount(labels, minlength=0 if "last-class-missing" in m else classes) / len(labels)
         p = 0.0 if "labels-only" in m else 1 / classes
         g = n - p if "gradient-sign" in m else p - n
         if "true-classes-only" in m:
@@ -118,10 +118,10 @@ def batches(rng):
 
 
 def labelled(rng):
-    return [
-        call("measured_bias_gradient", np.append(rng.integers(0, k, n), [0, 0]), k)
-        for n, k in ((5, 3), (size(rng, 6, 9), 4))
-    ]
+    """The last are those of the docstring's example, in which the last class does not occur."""
+    found = [np.append(rng.integers(0, k, n), [0, 0]) for n, k in ((5, 3), (size(rng, 6, 9), 4))]
+    found.append(np.array([0, 0, 1, 1, 1, 1]))
+    return [call("measured_bias_gradient", labels, k) for labels, k in zip(found, (3, 4, 3), strict=True)]
 
 
 def floors(rng):
@@ -198,6 +198,12 @@ EXERCISE = predict(
             "divided-by-classes",
             "The gradient is divided by the number of classes as well.",
             "mean() without axis",
+            "measured bias_gradient",
+        ),
+        Mistake(
+            "last-class-missing",
+            "A class that no label names is left out: it has a gradient too, 1/K.",
+            "np.bincount without minlength",
             "measured bias_gradient",
         ),
         Mistake(

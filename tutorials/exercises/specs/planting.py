@@ -43,13 +43,17 @@ def find_the_bug(
     checks: Sequence[Check],
     planted: Sequence[Planted],
     variant: int = 0,
+    others: Sequence[Planted] = (),
 ) -> Exercise:
-    """The exercise of one variant. Mistakes are planted in turn, from a different one on in every exercise."""
+    """The exercise of one variant. Mistakes are planted in turn, from a different one on in every exercise.
+
+    others: mistakes that are recognised, but planted nowhere.
+    """
     solution = (SOLUTIONS / f"{id}.py").read_text(encoding="utf-8")
 
     def wrong(mistakes: frozenset[str]) -> dict[str, Any]:
         text = solution
-        for mistake in planted:
+        for mistake in (*planted, *others):
             if mistake.id in mistakes:
                 text = text.replace(mistake.old, mistake.new)
         names: dict[str, Any] = {"np": np}
@@ -70,10 +74,10 @@ def find_the_bug(
         names,
         truth,
         checks,
-        planted,
+        [*planted, *others],
         wrong,
         variant=variant,
-        variants=lambda v: find_the_bug(id, title, minutes, difficulty, names, truth, checks, planted, v),
+        variants=lambda v: find_the_bug(id, title, minutes, difficulty, names, truth, checks, planted, v, others),
         stub=head + shown.removeprefix("import numpy as np\n").replace(bug.old, bug.new),
         planted=bug.id,
     )
