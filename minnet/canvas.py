@@ -124,7 +124,7 @@ def shown(text: str, width: int | None = None) -> str:
             kept.append(character)
         elif unicodedata.category(character) not in ("Mn", "Me", "Cf", "Sk") and character not in "\ufe0f":
             emoji = unicodedata.category(character) == "So"
-            kept.append(f":{unicodedata.name(character, '□').lower()}:" if emoji else "□")
+            kept.append(f":{unicodedata.name(character, '□').lower().removesuffix(' sign')}:" if emoji else "□")
             if unicodedata.category(character).startswith("L"):
                 _warn_of_boxes()
     return one_line("".join(kept), width)
