@@ -105,11 +105,10 @@ def coverage(probabilities: np.ndarray, labels: np.ndarray) -> Figure:
     surer = _lower(-probabilities.max(axis=1), probabilities.argmax(axis=1) == labels)
     half = int(reached[-1]) if len(reached) and surer else None
     said = f"Answering all examples it is right in {percent(whole, 1)}"
-    if half is None and 0 < whole < 1 and not surer:
+    if half is None:
+        unseen = "these examples do not show that it is surer of its right answers than of its mistakes"
+        message = f"{said}; {'abstaining does not halve its errors' if surer or whole in (0, 1) else unseen}"
         title = "Accuracy when it may abstain"
-        message = f"{said}; that it is surer of its right answers than of its mistakes, so few cannot show"
-    elif half is None:
-        title, message = "Accuracy when it may abstain", f"{said}; abstaining does not halve its errors"
     else:
         title = f"Its surest {percent(x[half])} have half the error, or less"
         message = (

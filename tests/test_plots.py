@@ -372,7 +372,7 @@ def test_captions_state_the_numbers_of_the_data():
     caption = plots.coverage(many, labels).get_label()
     assert "all examples it is right in 75.0 %" in caption and "surest 75 %" in caption and "in 100.0 %" in caption
     caption = plots.coverage(p, np.array([0, 0, 0, 1])).get_label()  # in one order of four this comes by chance
-    assert "than of its mistakes, so few cannot show. 4 examples." in caption
+    assert "do not show that it is surer of its right answers than of its mistakes. 4 examples." in caption
     assert "abstaining does not halve" in plots.coverage(p, np.zeros(4, int)).get_label()
     assert "It is less decided where it is wrong" in words_of(plots.entropy_histogram(many, labels))
     for unsure, truth in ((p, np.array([0, 0, 0, 1])), (many, 1 - labels)):

@@ -86,6 +86,18 @@ def test_a_control_character_is_no_reason_to_refuse_the_encoding_that_was_named(
             load_csv(damaged, "text", "label", encoding=encoding)
 
 
+def test_utf_16_of_other_alphabets_is_no_damaged_utf_8(tmp_path):
+    """Cyrillic letters in UTF-16 are pairs of bytes below 128, which UTF-8 would take; few of them are zero."""
+    content = "text,label\n" + "".join(
+        f"{'привет' * 5} {index},{'да' if index % 2 else 'нет'}\n" for index in range(24)
+    )
+    for encoding in ("utf-16-le", "utf-16-be"):
+        path = written(tmp_path, content, encoding)
+        assert path.read_bytes().count(0) < path.stat().st_size / 8
+        for named in (None, encoding):
+            assert load_csv(path, "text", "label", encoding=named).classes == ("да", "нет")
+
+
 def test_a_named_encoding_is_used(tmp_path):
     content = "text,label\n" + "".join(f"привет {index},{index % 2}\n" for index in range(12))
     path = written(tmp_path, content, "cp1251")
