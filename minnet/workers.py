@@ -212,24 +212,12 @@ class Crew:
         piece = self.plan.piece if self.meeting is None else len(batch.y)
         before = [array.copy() for _, array in self._unnoted] if self.plan.workers > 1 else []
         results = self._each(functools.partial(self._work, batch, key, denominator), len(batch.y), piece)
-        for (place, array), old in zip(self._unnoted, before, strict=False):
-            if not np.array_equal(array, old, equal_nan=array.dtype.kind == "f"):
-                array[...] = old
-                raise ValueError(
-                    f"several workers write into the buffer '{place}', in an order that chance decides: train with "
-                    "workers=1, or let the layer note what each piece shows it, as BatchNorm does"
-                )
+        self._check_buffers(before)
         total = results[0][1]
         for _, gradients in results[1:]:
             total = {place: add_gradients(total[place], gradients[place]) for place in total}
         for place, layer, name in self._learners:
             setattr(layer, "d" + name, total[place])
-        for place, layer, name, array in itertools.chain(*(replica.buffers for replica in self.replicas)):
-            if getattr(layer, name) is not array:
-                raise ValueError(
-                    f"forward assigns the buffer '{place}' anew, and the model never sees it: write into it, "
-                    f"self.{name}[...] = ..."
-                )
         for index, master in enumerate(self._noting):
             notes = [note for replica in self.replicas for note in replica.noting[index].notes]
             for replica in self.replicas:
@@ -237,6 +225,20 @@ class Crew:
             if notes:
                 master.update_running(notes)
         return Outcome(*(sum(numbers) for numbers in zip(*(found for found, _ in results), strict=True)))
+
+    def _check_buffers(self, before: list[np.ndarray]) -> None:
+        """Raises ValueError for a buffer that workers raced for, or that a replica alone holds now."""
+        for (place, array), old in zip(self._unnoted, before, strict=False):
+            if not np.array_equal(array, old, equal_nan=array.dtype.kind == "f"):
+                array[...] = old
+                raise ValueError(
+                    f"several workers write into the buffer '{place}', in an order that chance decides: train with "
+                    "workers=1, or let the layer note what each piece shows it, as BatchNorm does"
+                )
+        for place, layer, name, array in itertools.chain(*(replica.buffers for replica in self.replicas)):
+            if getattr(layer, name) is not array:
+                cure = f"write into it, self.{name}[...] = ..."
+                raise ValueError(f"forward assigns the buffer '{place}' anew, and the model never sees it: {cure}")
 
     def _work(
         self,
