@@ -111,7 +111,7 @@ def sums(dy: np.ndarray, x: np.ndarray, mean: np.ndarray) -> tuple[np.ndarray, n
 
 
 def combine(dy: np.ndarray, a: np.ndarray, x: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
-    """a dy + b x + c with a, b, c one number a channel, in one pass over memory; fresh."""
+    """a (dy + b x + c) with a, b, c one number a channel, in one pass over memory; fresh."""
     dx = fresh(x)
     dY, repeats = wide(dy, x)
     X, _ = wide(x, x)
@@ -120,5 +120,6 @@ def combine(dy: np.ndarray, a: np.ndarray, x: np.ndarray, b: np.ndarray, c: np.n
     for gradient, block, target in _blocks(dY, X, dX):
         np.multiply(block, b, out=target)
         target += c
-        target += gradient * a
+        target += gradient
+        target *= a
     return dx

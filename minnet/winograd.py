@@ -34,6 +34,8 @@ from minnet.memory import Geometry, Workspace, images, pad, positions
 _POINTS = (0.0, 0.75, -0.75, 1.5, -1.5)
 _TILE = 4
 FEW_TILES = 16  # a filter's transform costs as much as that many tiles save
+_UNPACKED = 10**6  # multiplications up to which OpenBLAS takes matrices as they lie: a fifth faster than copied first
+_READ_ANEW = 1 << 15  # numbers: reading more than that anew takes as long as the copies
 _BLOCK_BYTES = 1 << 22  # one block's 36 products, streamed through: fewer blocks mean fewer sums of dU
 
 
@@ -105,32 +107,53 @@ def _filters(W: np.ndarray, workspace: Workspace, U: np.ndarray) -> None:
     np.matmul(G, half.reshape(6, 3, C * K), out=U.reshape(6, 6, C * K))
 
 
+def _products(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
+    """36 products, (36, M, S) by (36, S, N): the rows of `a` in runs so short that the BLAS copies nothing first.
+
+    Each run reads `b` anew; where that would cost more than it saves, the rows stay together.
+    """
+    rows, size = a.shape[1], b[0].size
+    counts = range(1, _READ_ANEW // size + 1)
+    runs = next((count for count in counts if rows % count == 0 and rows // count * size <= _UNPACKED), 1)
+    if runs > 1:
+        each, (one, row, number) = rows // runs, a.strides
+        a = as_strided(a, (36, runs, each, a.shape[2]), (one, each * row, row, number))
+        b, out = b[:, None], out.reshape(36, runs, each, -1)
+    np.matmul(a, b, out=out)
+
+
 def forward(
     x: np.ndarray, W: np.ndarray, geometry: Geometry, workspace: Workspace, kept: Workspace | None
 ) -> np.ndarray:
-    n, _, _, C = x.shape
+    n, in_h, in_w, C = x.shape
     K = W.shape[3]
     t = _tiles(x, K, geometry)
     A, B = _A[x.dtype], _B[x.dtype]
     U = (kept or workspace).array("U", (36, C, K), x.dtype)
     _filters(W, workspace, U)
+    top, left = geometry.padding
     width = _TILE * t.tw + 2
-    xp = pad(x, _TILE * t.th + 2, width, geometry.padding, workspace).reshape(-1, width, n * C)
+    image = np.ascontiguousarray(positions(x)).reshape(in_h, in_w, n * C)
     row = 36 * t.tw * n * C
     V_all = kept.array("V", (t.th, row), x.dtype) if kept else workspace.array("V", (t.rows, row), x.dtype)
     whole = t.out == (_TILE * t.th, _TILE * t.tw)
     shape = (_TILE * t.th, _TILE * t.tw, n, K)
     y = np.empty(shape, x.dtype) if whole else workspace.array("y", shape, x.dtype)
     for start, rows in t.blocks():
-        band = xp[_TILE * start : _TILE * (start + rows) + 2]
         half = workspace.array("half", (rows, 6, width, n * C), x.dtype)
         V = (V_all[start : start + rows] if kept else V_all[:rows]).reshape(6, 6, rows, t.tw, n * C)
         M = workspace.array("M", (36, rows * t.tw * n, K), x.dtype)
-        # V = B' D B: the rows of each tile, then its columns
-        np.matmul(B.T, _windows(band, 0, rows, 6).swapaxes(1, 2), out=half.swapaxes(1, 2))
+        # V = B' D B: the rows of each tile, as far as they lie inside the image (around it are zeros), then its columns
+        half[:, :, :left] = 0
+        half[:, :, left + in_w :] = 0
+        for number, inside in enumerate(half[:, :, left : left + in_w].swapaxes(1, 2), start):
+            above = _TILE * number - top  # the image's row that is the tile's first
+            first = max(0, above)
+            last = max(first, min(in_h, above + 6))
+            np.matmul(B[first - above : last - above].T, image[first:last].swapaxes(0, 1), out=inside)
         np.matmul(B.T, _windows(half, 2, t.tw, 6), out=V.transpose(2, 0, 3, 1, 4))
         # 36 products over the channels
-        np.matmul(V.reshape(36, -1, C), U, out=M)
+        _products(V.reshape(36, -1, C), U, M)
         # Y = A' M A
         half = workspace.array("half", (rows, 4, 6, t.tw, n * K), x.dtype)
         np.matmul(A.T, M.reshape(6, 6, rows, t.tw, n * K).transpose(1, 2, 3, 0, 4), out=half.transpose(2, 0, 3, 1, 4))
@@ -166,7 +189,8 @@ def backward(
     U, dU = kept.array("U", (36, C, K), x.dtype), workspace.array("dU", (36, C, K), x.dtype)
     width = _TILE * t.tw + 2
     if needs_dx:
-        dxp = np.empty((_TILE * t.th + 2, width, n * C), x.dtype)
+        ph, pw = geometry.padding
+        dxp = np.empty((_TILE * t.th + 2, in_w, n * C), x.dtype)
         U_T = workspace.array("U'", (36, K, C), x.dtype)
         U_T[...] = U.transpose(0, 2, 1)  # the BLAS is slower on a transposed view of small matrices
     for start, rows in t.blocks():
@@ -179,20 +203,19 @@ def backward(
         if needs_dW:
             V = V_all[start : start + rows].reshape(36, -1, C)
             part = dU if start == 0 else workspace.array("dU part", (36, C, K), x.dtype)
-            np.matmul(V.transpose(0, 2, 1), dM, out=part)
+            _products(V.swapaxes(1, 2), dM, part)
             if start > 0:
                 dU += part
         if needs_dx:
             dV = workspace.array("dV", (6, 6, rows, t.tw, n * C), x.dtype)
-            np.matmul(dM, U_T, out=dV.reshape(36, -1, C))
+            _products(dM, U_T, dV.reshape(36, -1, C))
             half = workspace.array("half", (rows, 6, width, n * C), x.dtype)
             _overlap_add(B, dV.transpose(2, 0, 3, 1, 4), half, 2, workspace)
             band = dxp[_TILE * start : _TILE * (start + rows) + 2]
-            _overlap_add(B, half, band, 0, workspace, carry=start > 0)
+            _overlap_add(B, half[:, :, pw : pw + in_w], band, 0, workspace, carry=start > 0)
     dx = None
     if needs_dx:
-        ph, pw = geometry.padding
-        dx = images(dxp.reshape(-1, width, n, C)[ph : ph + in_h, pw : pw + in_w])
+        dx = images(dxp.reshape(-1, in_w, n, C)[ph : ph + in_h])
     dW = None
     if needs_dW:
         half = np.matmul(G.T, dU.reshape(6, -1), out=workspace.array("half", (3, 6 * C * K), x.dtype))

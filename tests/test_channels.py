@@ -42,8 +42,8 @@ def test_channel_sums_in_any_memory_order(layout):
         near(products, (dy * (x - mean)).sum(axis=axes))
         near(channels.sums(dy, laid, mean)[1], (dy * (x - mean)).sum(axis=axes))
         near(channels.affine(laid, a, shift), a * x + shift)
-        near(channels.combine(layout(dy), a, laid, b, shift), a * dy + b * x + shift)
-        near(channels.combine(dy, a, laid, b, shift), a * dy + b * x + shift)
+        near(channels.combine(layout(dy), a, laid, b, shift), a * (dy + b * x + shift))
+        near(channels.combine(dy, a, laid, b, shift), a * (dy + b * x + shift))
         y = channels.fresh(laid, np.float32)
         assert y.shape == x.shape and y.dtype == np.float32 and not np.shares_memory(y, laid)
 
@@ -58,7 +58,7 @@ def test_channels_of_many_blocks():
     near(variance, x.var(axis=(0, 1, 2)))
     near(channels.sums(dy, x, mean)[1], (dy * (x - mean)).sum(axis=(0, 1, 2)))
     near(channels.affine(x, mean, variance), mean * x + variance)
-    near(channels.combine(dy, mean, x, variance, -mean), mean * dy + variance * x - mean)
+    near(channels.combine(dy, mean, x, variance, -mean), mean * (dy + variance * x - mean))
 
 
 def test_variance_survives_a_large_mean():

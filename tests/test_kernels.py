@@ -151,7 +151,7 @@ def test_convolution_like_the_loops(convolve):
 def test_3x3_filters_like_the_loops(convolve, sides):
     """Image sizes around Winograd's tiles of four outputs: exact fits, rests of one to three, less than a tile."""
     x, W = normal(2, *sides, 2, seed=3), normal(3, 3, 2, 3, seed=4)
-    for padding in (1, 2, (2, 1)):
+    for padding in (1, 2, (2, 1), (4, 9), (11, 3)):  # up to tiles that see nothing but padding
         expected = PATHS["loops"](x, W, padding=padding)
         for actual, right in zip(convolve(x, W, padding=padding), expected, strict=True):
             near(actual, right, 1e-12)

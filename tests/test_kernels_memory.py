@@ -164,7 +164,6 @@ def test_winograd_copies_and_keeps_no_more_than_its_tiles(out, th, tw, budget):
     assert buffers(kept) == {"U": 36 * C * K, "V": th * tw * 36 * n * C}
     assert buffers(space) == {
         "half": max(6 * 3 * C * K, rows * 6 * width * n * C, rows * 4 * 6 * tw * n * K),
-        "padded": (4 * th + 2) * width * n * C,
         "M": 36 * rows * tw * n * K,
     } | ({} if whole else {"y": 16 * th * tw * n * K})
 
@@ -179,12 +178,49 @@ def test_winograd_copies_and_keeps_no_more_than_its_tiles(out, th, tw, budget):
         np.testing.assert_array_equal(winograd.forward(x, W, geometry, alone, None), y)
     assert buffers(alone)["U"] == 36 * C * K  # without a backward pass only one block's V is ever there
     assert buffers(alone)["V"] == rows * tw * 36 * n * C
-    assert found[0].base.size == (4 * th + 2) * width * n * C
+    assert found[0].base.size == (4 * th + 2) * (out[1] + 2) * n * C  # no more columns than the image has
     sizes = buffers(space)
     assert sizes.get("padded") == (None if whole else 16 * th * tw * n * K)
     assert (sizes["dU"], sizes["M"]) == (36 * C * K, 36 * rows * tw * n * K)
     assert sizes["dV"] == 36 * rows * tw * n * C
     assert ("dU part" in sizes) == (rows < th)
+
+
+def test_winograd_reads_the_image_where_it_lies():
+    """Only another memory order is copied; the result is the same."""
+    x, W, geometry = laid(2, 6, 7, 3), normal(3, 3, 3, 5, seed=1), Geometry((3, 3), padding=(1, 1))
+    with mock.patch.object(np, "ascontiguousarray", side_effect=lambda array: array) as copying:
+        y = winograd.forward(x, W, geometry, Workspace(), None)
+    assert copying.call_args.args[0].flags.c_contiguous
+    np.testing.assert_array_equal(winograd.forward(np.ascontiguousarray(x), W, geometry, Workspace(), None), y)
+
+
+@pytest.mark.parametrize(
+    ("rows", "unpacked", "anew", "runs"),
+    [
+        (12, 12, 1, 1),
+        (12, 11, 2, 2),
+        (12, 11, 1, 1),  # the second reading would cost too much
+        (12, 5, 9, 3),
+        (12, 3, 4, 4),
+        (12, 3, 3, 1),
+        (12, 1, 12, 12),
+        (12, 0, 99, 1),  # no run is short enough
+        (13, 12, 99, 13),
+    ],
+)
+def test_winograds_products_in_runs(rows, unpacked, anew, runs):
+    """What the BLAS takes as it lies, and what may be read anew, both in products of one row."""
+    a, b, out = normal(36, rows, 5), normal(36, 5, 7, seed=1), np.empty((36, rows, 7))
+    for given in (a, np.ascontiguousarray(a.swapaxes(1, 2)).swapaxes(1, 2)):
+        out[...] = np.nan
+        with (
+            mock.patch.multiple(winograd, _UNPACKED=35 * unpacked, _READ_ANEW=35 * anew),
+            mock.patch.object(np, "matmul", wraps=np.matmul) as product,
+        ):
+            winograd._products(given, b, out)
+        assert product.call_args.args[0].shape[1:-1] == ((rows,) if runs == 1 else (runs, rows // runs))
+        np.testing.assert_allclose(out, a @ b, rtol=0, atol=1e-13)
 
 
 def test_winograds_points_round_less_than_the_customary_ones():

@@ -133,8 +133,8 @@ class BatchNorm(Layer):
         scale = self.gamma * inverse
         if not m:  # evaluation
             return channels.affine(dy, scale, np.zeros_like(scale))
-        slope = -scale * inverse * dgamma / m  # dx = scale dy + slope (x - mean) - scale dbeta / m
-        return channels.combine(dy, scale, x, slope, -slope * mean - scale * dbeta / m)
+        slope = -inverse * dgamma / m  # dx = scale (dy + slope (x - mean) - dbeta / m)
+        return channels.combine(dy, scale, x, slope, -slope * mean - dbeta / m)
 
 
 # In evaluation batch norm is y = scale x + shift with constants. Where x = u W + b comes from a convolution or a linear
