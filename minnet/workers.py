@@ -146,11 +146,8 @@ class Crew:
                 for number, layer in enumerate(replica.noting):
                     layer.exchange = functools.partial(self.meeting.share, seat, f"batch norm {number}")
         keep_freed_memory()
-        threads = plan.workers
-        if plan.threaded_blas and loss is not None:
-            threads = available_cores()  # for the optimizer
-        # a thread begins with its first task
-        self.pool = ThreadPoolExecutor(threads, "minnet") if threads > 1 else None
+        threads = available_cores() if plan.threaded_blas and loss is not None else plan.workers  # the optimizer's, too
+        self.pool = ThreadPoolExecutor(threads, "minnet") if threads > 1 else None  # each begins with its first task
 
     def __enter__(self) -> Crew:
         return self
@@ -210,6 +207,8 @@ class Crew:
         denominator = self.loss.denominator(batch.y, batch.weights)
         # workers that meet take one piece each, so that all stand at the same layer at the same time
         piece = self.plan.piece if self.meeting is None else len(batch.y)
+        for _, layer, name in self._learners:  # the new gradient gets the old one's memory, which is still in cache
+            vars(layer).pop("d" + name, None)
         before = [array.copy() for _, array in self._unnoted] if self.plan.workers > 1 else []
         results = self._each(functools.partial(self._work, batch, key, denominator), len(batch.y), piece)
         self._check_buffers(before)
