@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from minnet import compare, doctor, prediction, worksheet
+from minnet import compare, doctor, evaluation, prediction, worksheet
 from minnet.commands import Parser, one_line_errors
 from minnet.data import commands as data
 
@@ -11,7 +11,7 @@ from minnet.data import commands as data
 def main() -> None:
     parser = Parser(prog="python -m minnet", description="Everything but training.")
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
-    for module in (prediction, data, compare, doctor, worksheet):
+    for module in (prediction, evaluation, data, compare, doctor, worksheet):
         module.add_arguments(subparsers)
     args, rest = parser.parse_known_args()
     if rest and not (hasattr(args, "listed") and all(not word.startswith("-") or " " in word for word in rest)):

@@ -150,7 +150,7 @@ def run_command(args: argparse.Namespace) -> int:
         _predict_csv(run, args)
     else:
         _predict_inputs(run, args)
-    _say_how_sure(_config(Path(args.folder)), len(run.classes))
+    _say_how_sure(told(args.folder, "config.json"), len(run.classes))
     return 0
 
 
@@ -191,7 +191,7 @@ def _pictures(run: Run, inputs: Sequence[str]) -> tuple[list[str], list[np.ndarr
     images: list[np.ndarray] = []
     for item in inputs:
         if os.path.isdir(item):
-            inside = _readable(run, files_in(Path(item)), item)
+            inside = readable(run, files_in(Path(item)), item)
             names += inside.keys()
             images += inside.values()
         elif os.path.exists(item):
@@ -204,7 +204,8 @@ def _pictures(run: Run, inputs: Sequence[str]) -> tuple[list[str], list[np.ndarr
     return names, images
 
 
-def _readable(run: Run, paths: Sequence[Path], folder: str) -> dict[str, np.ndarray]:
+def readable(run: Run, paths: Sequence[Path], folder: str) -> dict[str, np.ndarray]:
+    """The pictures among the files by name. Warns of the others; raises ValueError where there is no picture."""
     good, broken = {}, []
     for path in paths:
         try:
@@ -245,7 +246,7 @@ def _predict_csv(run: Run, args: argparse.Namespace) -> None:
     print(f"{count(len(texts), 'comment')}: {out}\n")
     if not said.all():
         print(f"({np.count_nonzero(~said):,} of them are empty and not counted here)")
-    confusion = _validation_confusion(_config(Path(args.folder)), len(run.classes))
+    confusion = _validation_confusion(told(args.folder, "config.json"), len(run.classes))
     shares = metrics.class_shares(probabilities[said], confusion)
     print(metrics.shares_table(shares, run.classes, sys.stdout))
     if confusion is not None and (fewest := int(confusion.sum(axis=1).min())) < FEWEST:
@@ -260,10 +261,11 @@ def _predict_csv(run: Run, args: argparse.Namespace) -> None:
         print("(not corrected: the run's folder has no validation confusion matrix with every class in it)")
 
 
-def _config(folder: Path) -> dict[str, Any]:
-    """What config.json says in the folder of a run (or of a checkpoint); nothing if it cannot be read."""
+def told(folder: str | os.PathLike[str], name: str) -> dict[str, Any]:
+    """What config.json or metrics.json says beside a checkpoint or in a run's folder; nothing if it cannot be read."""
+    path = Path(folder)
     try:
-        found = json.loads(((folder if folder.is_dir() else folder.parent) / "config.json").read_text("utf-8"))
+        found = json.loads(((path if path.is_dir() else path.parent) / name).read_text("utf-8"))
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -77,7 +77,7 @@ def write(
         drawn[name] = page.figure(png, str(figure.get_label()), figure.get_size_inches()[0])
     sections = _sections(config, metrics, probabilities, labels, shown, drawn, hide_text)
     path = folder / "report.html"
-    save(path, page.page(_title(config), _lead(metrics), sections))
+    save(path, page.page(_title(config), _lead(metrics, config), sections))
     return path
 
 
@@ -244,11 +244,14 @@ def _title(config: Mapping[str, Any]) -> str:
     return " on ".join(named) or "A run of minnet"
 
 
-def _lead(metrics: Mapping[str, Any]) -> list[str]:
+def _lead(metrics: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
     """The result in one sentence, and what stands beside it in a second."""
     n, macro = metrics["examples"], metrics["macro"]
+    seen = (
+        "" if config.get("evaluated") else " it had never seen"
+    )  # what is evaluated later may be what it learned from
     first = (
-        f"It is right on {percent(metrics['accuracy'], 1)} of {count(n, 'test example')} it had never seen "
+        f"It is right on {percent(metrics['accuracy'], 1)} of {count(n, 'test example')}{seen} "
         f"(95 % interval {interval(metrics['intervals']['accuracy'], 1, True)}); always naming the commonest class "
         f"would be right on {percent(metrics['majority'], 1)}."
     )

@@ -14,7 +14,6 @@ from typing import Any
 from minnet.data import Dataset, Ngrams, load
 from minnet.data.own import load_csv, load_images
 from minnet.data.sources import SOURCES, unknown
-from minnet.data.tables import header_of
 from minnet.layers import Conv2d, Layer, Linear
 from minnet.recipes import Recipe, choose
 
@@ -42,9 +41,6 @@ def data_asked_for(args: argparse.Namespace) -> Dataset:
         raise ValueError(f"which {'file' if args.task == 'csv' else 'folder'}? python train.py {args.task} PATH")
     if args.task == "images":
         return load_images(args.path, args.size, **common)
-    if not (args.text and args.label):
-        there = ", ".join(header_of(Path(args.path), args.encoding))
-        raise ValueError(f"which columns of {args.path}? Add --text and --label, each with one of: {there}"[:500])
     return load_csv(args.path, args.text, args.label, encoding=args.encoding, **common)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from minnet.data.dataset import Dataset, Split, check_limit, divided_by_class, limited, with_validation
 from minnet.data.images import read_image, why_unreadable
-from minnet.data.tables import column_of, decoded, in_order, table_of
+from minnet.data.tables import column_of, decoded, header_of, in_order, table_of
 from minnet.formatting import count, some
 
 NO_LABEL = frozenset(["", "nan", "na", "n/a", "#n/a", "null"])
@@ -46,6 +46,31 @@ def load_csv(
     """
     check_limit(limit)
     path = Path(path)
+    texts, labels, source = labelled_texts(path, text_column, label_column, encoding, delimiter)
+    classes = in_order(set(labels))
+    if len(classes) > max(20, len(labels) // 2):
+        raise ValueError(
+            f"{path}: column {label_column!r} has {len(classes):,} different values in {len(labels):,} rows, so it "
+            f"names no classes; the columns are {', '.join(header_of(path, encoding))}"
+        )
+    if alike := spelled_alike(classes):
+        warnings.warn(
+            f"{path}: labels {', '.join(map(repr, alike[:6]))} count as different classes: where they mean the same, "
+            "spell them alike",
+            stacklevel=2,
+        )
+    position = {name: index for index, name in enumerate(classes)}
+    y = np.array([position[label] for label in labels], np.int64)
+    return with_splits(path.stem, "text", classes, Split(texts, y), source, validation, test, limit, seed)
+
+
+def labelled_texts(
+    path: Path, text_column: str | None, label_column: str | None, encoding: str | None, delimiter: str | None = None
+) -> tuple[list[str], list[str], str]:
+    """The texts of a table and their labels, as `load_csv` reads them, and where they come from in words."""
+    if not (text_column and label_column):
+        there = ", ".join(header_of(path, encoding))
+        raise ValueError(f"which columns of {path}? Add --text and --label, each with one of: {there}"[:500])
     content, encoding = decoded(path, encoding)
     header, rows = table_of(path, content, (text_column, label_column), delimiter)
     text_at, label_at = (column_of(path, header, name) for name in (text_column, label_column))
@@ -64,27 +89,12 @@ def load_csv(
         warnings.warn(
             f"{path}: rows with the label {some(dropped)} are left out, for that mostly says that there is none: where "
             "it is a class, call it something else",
-            stacklevel=2,
+            stacklevel=3,
         )
     if not texts:
         raise ValueError(f"{path} has no row with both a {text_column!r} and a {label_column!r}")
-    classes = in_order(set(labels))
-    if len(classes) > max(20, len(labels) // 2):
-        raise ValueError(
-            f"{path}: column {label_column!r} has {len(classes):,} different values in {len(labels):,} rows, so it "
-            f"names no classes; the columns are {', '.join(header)}"
-        )
-    if alike := spelled_alike(classes):
-        warnings.warn(
-            f"{path}: labels {', '.join(map(repr, alike[:6]))} count as different classes: where they mean the same, "
-            "spell them alike",
-            stacklevel=2,
-        )
-    position = {name: index for index, name in enumerate(classes)}
-    y = np.array([position[label] for label in labels], np.int64)
     left_out = f", {skipped:,} of {len(rows):,} rows left out for want of text or label" if skipped else ""
-    source = f"{path} ({encoding}{left_out})"
-    return with_splits(path.stem, "text", classes, Split(texts, y), source, validation, test, limit, seed)
+    return texts, labels, f"{path} ({encoding}{left_out})"
 
 
 def load_images(

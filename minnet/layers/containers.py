@@ -133,12 +133,14 @@ class Parallel(Layer):
         return self._join([y for y, _ in traced]), [step for _, steps in traced for step in steps]
 
     def _join(self, parts: list[np.ndarray]) -> np.ndarray:
-        self._cache = [part.shape[-1] for part in parts]
-        return np.concatenate(parts, axis=-1)
+        y = np.concatenate(parts, axis=-1)
+        self._cache = y.shape, np.cumsum([part.shape[-1] for part in parts])
+        return y
 
     # Each branch gets its own slice of dy; x went into all of them, so their dx add up.
     def backward(self, dy: np.ndarray) -> Any:
-        ends = np.cumsum(self._recall(dy))
+        shape, ends = self._recall(dy)
+        self._expect_dy(dy, shape)
         parts = np.split(dy, ends[:-1], axis=-1)
         gradients = [branch.backward(part) for branch, part in zip(self.branches, parts, strict=True)]
         if any(gradient is None for gradient in gradients):

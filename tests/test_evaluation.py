@@ -1,0 +1,156 @@
+"""python -m minnet evaluate: a trained run on labelled examples that it was not made with."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import train
+from minnet import __main__ as minnet_main
+from minnet import metrics, report
+from minnet.compare import compare
+from minnet.data import load
+from minnet.evaluation import _positions
+from minnet.functional import softmax
+from minnet.prediction import load_run
+from tests.running import call, refused
+
+pytestmark = pytest.mark.filterwarnings("default")
+
+
+def evaluate(*arguments):
+    return call(minnet_main.main, "evaluate", *arguments)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """A run on digits with its page and one on comments without, quickly trained."""
+    folder = tmp_path_factory.mktemp("runs")
+    with pytest.MonkeyPatch.context() as patched:
+        for name, model in (("digits", "mlp"), ("comments", "ngrams")):
+            said = call(train.main, name, "--model", model, "--epochs", 8, "--seed", 3, "--out", folder / name)
+            assert said.status == 0, said.err
+            patched.setattr(report, "write", lambda folder, *_, **__: folder)
+    return folder
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def table(path, rows, header=("review", "stars")):
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([header, *rows])
+    return path
+
+
+ROWS = [
+    ("What a wonderful day, I love it", "positive"), ("awful, never again", "Negative"), ("bad, bad, bad", "negative"),
+    ("great, thank you", "positive"), ("the parcel came on Monday", "neutral"),
+]  # fmt: skip
+
+
+def test_a_table_of_labelled_texts(runs, here):
+    table("new.csv", [*ROWS, ("no label", ""), ("", "positive")])
+    said = evaluate(runs / "comments", "csv", "new.csv", "--text", "review", "--label", "stars")
+    run = load_run(runs / "comments")
+    p = run.probabilities([text for text, _ in ROWS])
+    y = np.array([run.classes.index(label.lower()) for _, label in ROWS])
+    assert said.status == 0 and said.err == ""
+    assert said.out == (
+        f"{runs / 'comments'} on new.csv, 5 examples:\n{metrics.table(metrics.evaluate(p, y, run.classes))}\n"
+    )
+    assert list(here.iterdir()) == [here / "new.csv"]
+
+
+def test_what_stands_behind_a_flag_is_the_path(runs, here):
+    table("new.csv", ROWS)
+    said = evaluate(runs / "comments", "csv", "--text", "review", "--label", "stars", "new.csv")
+    assert said.status == 0 and "on new.csv, 5 examples" in said.out
+
+
+def test_another_table_gives_a_page_and_a_folder_that_compare_takes(runs, here):
+    table("new.csv", ROWS)
+    columns = ("--text", "review", "--label", "stars")
+    said = evaluate(runs / "comments", "csv", "new.csv", *columns, "--out", "first")
+    assert said.status == 0 and said.out.endswith(f"\n\nThe page: {'first/report.html'}\n")
+    page = (here / "first/report.html").read_text("utf-8")
+    assert "5 test examples (95" in page and "never seen" not in page and "What a wonderful day" in page
+    config = json.loads((here / "first/config.json").read_text("utf-8"))
+    assert config["evaluated"] == str(runs / "comments") and config["dataset"] == "new.csv"
+    assert config["command"].startswith("python -m minnet evaluate ")
+    assert not (here / "first/.lock").exists()
+    refused(evaluate(runs / "comments", "csv", "new.csv", *columns, "--out", "first"), "first already holds a run")
+
+    assert evaluate(runs / "comments", "csv", "new.csv", *columns, "--out", "second", "--hide-text").status == 0
+    assert "What a wonderful day" not in (here / "second/report.html").read_text("utf-8")
+    result, _ = compare(["first", "second"])
+    assert result["examples"] == 5 and result["pairs"][0]["won"] == []
+
+
+def test_its_own_data_are_divided_as_they_were_for_training(runs, here):
+    """So its test split gives what the run's page says, and can be compared with it."""
+    said = evaluate(runs / "digits", "digits", "--out", "again")
+    first, second = (json.loads((at / "metrics.json").read_text("utf-8")) for at in (runs / "digits", here / "again"))
+    assert said.status == 0 and first == second
+    assert compare([runs / "digits", "again"])[0]["examples"] == 360
+    told = f"accuracy {100 * first['accuracy']:.1f} %, macro recall {first['macro']['recall']:.3f}"
+    assert f"(on the 360 test examples of its own data: {told}" in said.out
+
+
+def test_the_page_shows_percentages_at_the_temperature_of_the_runs_validation(runs, here, monkeypatch):
+    shown = {}
+    monkeypatch.setattr(report, "write", lambda folder, *_, **more: shown.update(more) or folder)
+    assert evaluate(runs / "digits", "digits", "--out", "again").status == 0
+    temperature = json.loads((runs / "digits/config.json").read_text("utf-8"))["temperature"]
+    p = load_run(runs / "digits").probabilities(load("digits", seed=3).test.x)
+    (name,) = shown["calibrated"]
+    assert name == f"temperature {temperature:.2f}"
+    np.testing.assert_allclose(shown["calibrated"][name], softmax(np.log(p), temperature=temperature))
+
+
+def test_a_folder_of_pictures_by_class(runs, here):
+    digits = load("digits").test
+    for index in range(12):
+        label = str(digits.y[index])
+        (here / "pictures" / label).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(digits.x[index, :, :, 0]).save(here / "pictures" / label / f"{index}.png")
+    (here / "pictures" / "7" / "broken.png").write_bytes(b"no picture")
+    said = evaluate(runs / "digits", "images", "pictures")
+    assert said.status == 0 and "1 of 13 files are left out" in said.err
+    right = load_run(runs / "digits").probabilities(digits.x[:12]).argmax(axis=1) == digits.y[:12]
+    assert "on pictures, 12 examples" in said.out and f"{100 * right.mean():.1f} %" in said.out
+
+
+def test_what_cannot_be_evaluated_is_refused_in_one_line(runs, here):
+    texts, digits, columns = runs / "comments", runs / "digits", ("--text", "review", "--label", "stars")
+    table("new.csv", ROWS)
+    table("strange.csv", [*ROWS, ("hm", "mixed"), ("hm", "angry")])
+    (here / "pictures" / "zebra").mkdir(parents=True)
+    Image.new("L", (8, 8)).save(here / "pictures" / "zebra" / "1.png")
+    refused(evaluate("nothing", "digits"), "there is no run nothing")
+    refused(evaluate(texts, "new.csv"), "unknown dataset 'new.csv'")
+    refused(evaluate(texts, "csv"), "csv takes one file: csv FILE, got none")
+    refused(evaluate(texts, "comments", "new.csv"), "comments takes no path, got new.csv")
+    refused(evaluate(texts, "csv", "new.csv", "b.csv", *columns), "csv takes one file", "new.csv b.csv")
+    refused(evaluate(texts, "csv", "new.csv", "--text", "review"), "which columns of new.csv", "review, stars")
+    refused(evaluate(texts, "csv", "none.csv", *columns), "there is no file none.csv")
+    refused(evaluate(texts, "csv", "new.csv", "--text", "review", "--label", "class"), "no column 'class'")
+    refused(evaluate(texts, "csv", "strange.csv", *columns), "knows no class 'mixed', 'angry'", "negative, neutral")
+    refused(evaluate(digits, "csv", "new.csv", *columns), "was trained on images, and csv gives text")
+    refused(evaluate(digits, "comments"), "was trained on images, and comments holds text")
+    refused(evaluate(digits, "digits", "--text", "a"), "--text, --label and --encoding are for a table")
+    refused(evaluate(digits, "images", "pictures"), "knows no class 'zebra'", "0, 1, 2")
+    refused(evaluate(texts, "digits", "--tpo"), "unrecognized arguments: --tpo")
+    assert not (here / "runs").exists()
+
+
+def test_labels_that_only_letter_case_tells_apart():
+    assert _positions(["a", "A", "b"], ("A", "a", "b"), "run").tolist() == [1, 0, 2]
+    assert _positions(["B", "a"], ("A", "b"), "run").tolist() == [1, 0]
+    with pytest.raises(ValueError, match="knows no class 'B'"):
+        _positions(["a", "B"], ("A", "a", "b"), "run")
