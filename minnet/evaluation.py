@@ -144,6 +144,6 @@ def _about(args: argparse.Namespace, run: Run, config: dict[str, Any], dataset: 
         "source": dataset.source,
         "test_fingerprint": dataset.test_fingerprint,
         "model": str(config.get("model", "a network")),
-        "evaluated": str(args.folder),
-        "trained_on": str(config.get("dataset", "")),
+        "run": str(args.folder),
+        "trained_on": str(config.get("dataset", "other data")),
     }

@@ -247,11 +247,10 @@ def _title(config: Mapping[str, Any]) -> str:
 def _lead(metrics: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
     """The result in one sentence, and what stands beside it in a second."""
     n, macro = metrics["examples"], metrics["macro"]
-    seen = (
-        "" if config.get("evaluated") else " it had never seen"
-    )  # what is evaluated later may be what it learned from
+    elsewhere = config.get("trained_on")  # an evaluation, perhaps of what it learned from
+    who, seen = (f"Trained on {elsewhere}, it", "") if elsewhere else ("It", " it had never seen")
     first = (
-        f"It is right on {percent(metrics['accuracy'], 1)} of {count(n, 'test example')}{seen} "
+        f"{who} is right on {percent(metrics['accuracy'], 1)} of {count(n, 'test example')}{seen} "
         f"(95 % interval {interval(metrics['intervals']['accuracy'], 1, True)}); always naming the commonest class "
         f"would be right on {percent(metrics['majority'], 1)}."
     )

@@ -79,9 +79,14 @@ def test_another_table_gives_a_page_and_a_folder_that_compare_takes(runs, here):
     said = evaluate(runs / "comments", "csv", "new.csv", *columns, "--out", "first")
     assert said.status == 0 and said.out.endswith(f"\n\nThe page: {'first/report.html'}\n")
     page = (here / "first/report.html").read_text("utf-8")
-    assert "5 test examples (95" in page and "never seen" not in page and "What a wonderful day" in page
+    assert (
+        "Trained on other data, it is right on" in page
+        and "5 test examples (95" in page
+        and "never seen" not in page
+        and "What a wonderful day" in page
+    )
     config = json.loads((here / "first/config.json").read_text("utf-8"))
-    assert config["evaluated"] == str(runs / "comments") and config["dataset"] == "new.csv"
+    assert config["run"] == str(runs / "comments") and config["dataset"] == "new.csv"
     assert config["command"].startswith("python -m minnet evaluate ")
     assert not (here / "first/.lock").exists()
     refused(evaluate(runs / "comments", "csv", "new.csv", *columns, "--out", "first"), "first already holds a run")
