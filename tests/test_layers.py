@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import re
 import textwrap
 
 import numpy as np
@@ -633,6 +634,9 @@ def test_parallel_by_hand():
     images = Parallel(Conv2d(1, 2, 1, rng=0), Conv2d(1, 3, 1, rng=1))  # channels side by side, places stay
     assert images.forward(np.ones((2, 4, 5, 1), np.float32)).shape == (2, 4, 5, 5)
     assert images.backward(np.ones((2, 4, 5, 5), np.float32)).shape == (2, 4, 5, 1)
+    for wrong, got in ((np.ones((2, 4, 5, 4), np.float32), "(2, 4, 5, 4)"), (None, "NoneType"), (1.0, "float")):
+        with pytest.raises(ValueError, match=re.escape(f"expects dy of the output's shape (2, 4, 5, 5), got {got}")):
+            images.backward(wrong)
     with pytest.raises(ValueError, match="at least one branch"):
         Parallel()
 
