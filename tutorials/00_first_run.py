@@ -18,8 +18,8 @@
 # ## Run it
 #
 # The smallest data set at hand is 1,797 pictures of handwritten digits, 8 by 8 pixels. The next cell trains a
-# network on 1,257 of them. It takes less than a second. You need not understand a line of it yet: by lesson 6 you
-# will have written its parts yourself.
+# network on 1,257 of them, and asks it about 360 others (180 more are kept for later). It takes less than a second. You
+# need not understand a line of it yet: by lesson 6 you will have written its parts yourself.
 #
 # Three helpers, from the small file `lesson.py`, occur everywhere: `check(claim, condition)` prints a claim that holds
 # and stops with an error at one that does not; `panels` makes the axes of a figure, `show` shows it with its caption.
@@ -241,7 +241,8 @@ show(
 #
 # <details><summary>Answer</summary>
 #
-# When there are as many rows as columns: then the shapes fit, in the wrong direction. Revise: the experiment.
+# When there are as many rows as columns, or only one column: then the shapes fit, in the wrong direction. Revise: the
+# experiment.
 #
 # </details>
 #

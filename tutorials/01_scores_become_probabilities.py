@@ -18,8 +18,8 @@
 # | truck | 1 | 2 | 2/11 = 18 % |
 # | dog | 0 | 1 | 1/11 = 9 % |
 #
-# There they are. Each point of score doubles the share; two points more, four times the share. Negative scores do
-# no harm: $2^{-1}$ is a half. With the number $e = 2.718\ldots$ in place of 2, because its derivative is itself,
+# There they are. One point of score more than another class is twice its share; two points, four times. Negative scores
+# do no harm: $2^{-1}$ is a half. With the number $e = 2.718\ldots$ in place of 2, because its derivative is itself,
 # the rule is called **softmax**, and the scores that go in are also called **logits**:
 #
 # $$p_k = \frac{e^{z_k}}{\sum_j e^{z_j}}$$
@@ -106,7 +106,7 @@ print("naive softmax of (1000, 999):", broken[0])
 # A score of 89 is enough, and a network whose learning runs away has it soon. The cure is shift invariance: subtract
 # the largest score $m$ of the row. Then the largest exponential is $e^0 = 1$, nothing overflows, and the sum is at
 # least 1. Small ones may become 0 (**underflow**): those classes are then impossible as far as float64 can tell,
-# whose smallest number is $5 \cdot 10^{-324}$.
+# whose smallest positive number is $5 \cdot 10^{-324}$.
 #
 # $$p_k = \frac{e^{z_k - m}}{\sum_j e^{z_j - m}}, \qquad m = \max_j z_j$$
 # %%
@@ -181,7 +181,7 @@ from minnet import functional
 rng = np.random.default_rng(0)  # random numbers that follow from a seed, here 0: the same in every run
 many = rng.standard_normal((1000, 10)) * np.logspace(-2, 4, 1000)[:, None]  # (1000, 10), up to tens of thousands
 theirs = functional.softmax(many)
-check("our softmax is minnet's on 1,000 rows of scores up to 20,000", np.allclose(softmax(many), theirs, atol=1e-15))
+check("our softmax is minnet's on 1,000 rows of scores up to 22,000", np.allclose(softmax(many), theirs, atol=1e-15))
 check("our log-softmax is minnet's", np.allclose(log_softmax(many), functional.log_softmax(many), rtol=1e-14))
 
 

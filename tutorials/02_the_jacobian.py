@@ -124,7 +124,7 @@ for panel, T in zip(axes, (10.0, 1.0, 0.25), strict=True):
     for i, j in np.ndindex(table.shape):
         color = legible(picture.cmap(picture.norm(table[i, j])))
         panel.text(j, i, f"{table[i, j].round(2) + 0.0:.2f}", ha="center", va="center", color=color)
-    panel.set(xlabel="score pushed", ylabel="probability moved", title=f"s = {softmax(z / T).round(3).tolist()}")
+    panel.set(xlabel="score / T pushed", ylabel="probability moved", title=f"s = {softmax(z / T).round(3).tolist()}")
     panel.set(xticks=range(3), yticks=range(3))
     panel.title.set_fontsize(8)
 show(
@@ -179,7 +179,7 @@ check("our table is minnet's", np.allclose(jacobian(s), functional.softmax_jacob
 dx = layer.backward(dy)
 ours = softmax_backward(dy, softmax(scores))
 check("our product is what minnet's layer sends back", np.allclose(dx, ours, rtol=1e-13))
-print(gradcheck(layer, scores))
+print(f"gradcheck: largest error {gradcheck(layer, scores)['x'].error:.0e}")
 # %% [markdown]
 # ## An experiment that surprises
 #

@@ -40,7 +40,8 @@
 # $v = 1, -0.1, 0.91, \dots \to \pm 1/1.9 = \pm 0.53$: the zigzag is damped.
 #
 # **RMSProp** remembers sizes: $s \leftarrow 0.9\,s + 0.1\,g^2$, step $\eta\, g / (\sqrt s + \epsilon)$. Every weight
-# gets a step of about $\eta$, whether its gradients are large or small. The tiny $\epsilon$, here $10^{-8}$, only
+# gets a step of about $\eta$, whether its gradients are large or small (the first is $\sqrt{10}$ times as long, for $s$
+# starts at 0). The tiny $\epsilon$, here $10^{-8}$, only
 # keeps $0/0$ away where a gradient has always been 0.
 #
 # **Adam** remembers both, $m \leftarrow \beta_1 m + (1 - \beta_1)\,g$ and $s \leftarrow \beta_2 s + (1 -
@@ -166,9 +167,9 @@ show(
 #
 # ## Which number? The learning-rate finder
 #
-# Now a network: 64, 32, 10, on the digits. The **learning-rate finder** (Smith, arXiv 1506.01186) is one short run:
-# start with a tiny rate, multiply it a little at each step, and watch the loss. It falls, bottoms out, explodes. Take
-# about a third to a tenth of the rate where it is lowest.
+# Now a network: 64, 32, 10, on the digits. The **learning-rate finder** (after Smith, arXiv 1506.01186, who raises the
+# rate linearly and watches the accuracy) is one short run: start with a tiny rate, multiply it a little at each step,
+# and watch the loss. It falls, bottoms out, explodes. Take about a third to a tenth of the rate where it is lowest.
 # %%
 from minnet import data
 from minnet.losses import SoftmaxCrossEntropy
@@ -233,7 +234,8 @@ show(figure, f"Loss at the best rate of each: {parts}. Runs that exploded are dr
 # %% [markdown]
 # So: **an optimizer with a tuned rate beats a better one without.** The rate of one says nothing
 # about another's: here Adam is best near 0.06 and lost at 0.8, where SGD is best. (In longer runs of larger networks,
-# Adam usually gets 0.001 to 0.01.) Whoever compares two optimizers at one rate compares rates.
+# Adam usually gets 0.0001 to 0.001.) Whoever compares two optimizers at one rate compares rates. And the finder's fifth
+# was cautious: SGD is best near the finder's lowest point itself; but one rate further, at 3, it learns nothing.
 #
 # ## Schedules
 #

@@ -157,7 +157,7 @@ check(
 # \end{pmatrix}$ remains 5, and $dy = 3$ becomes $\begin{pmatrix} 0 & 3 \\ 0 & 0 \end{pmatrix}$. If two are equally
 # large, one of them has to be chosen, in minnet the first. If windows overlap (a stride smaller than the window), a
 # pixel that wins twice gets the sum. For those, go place by place again: the slices of all $(i, j)$, stacked along a
-# new axis, have their `max` and `argmax` over it; going back, the slice of each place gets $dy$ where it is the
+# new axis, have their `max` and `argmax` over it; going back, $dy$ is added to the slice of each place where it is the
 # winner.
 #
 # ## The same in minnet
@@ -167,6 +167,7 @@ from minnet.layers import Conv2d, Flatten, GlobalMaxPool, Linear, MaxPool2d, ReL
 
 def pool(x):  # (N, H, W, C) -> (N, H/2, W/2, C)
     N, H, width, C = x.shape
+    x = x[:, : H // 2 * 2, : width // 2 * 2]  # an odd last row or column is never seen
     return x.reshape(N, H // 2, 2, width // 2, 2, C).max(axis=(2, 4))
 
 
@@ -193,12 +194,13 @@ nine = digits.test.x[38:39] / 255.0  # (1, 8, 8, 1)
 maps = conv(np.pad(nine, ((0, 0), (1, 1), (1, 1), (0, 0))), two)[0]  # (8, 8, 2)
 figure, axes = panels(3, height=2.8, title="Two filters ask two questions of a 9: each finds its own edges")
 asked = ("the picture", "brighter below?", "brighter right?")
+top = abs(maps).max()
 for panel, picture, name in zip(axes, (nine[0, :, :, 0], maps[..., 0], maps[..., 1]), asked, strict=True):
-    panel.imshow(picture, cmap="gray")
+    panel.imshow(picture, cmap="gray", clim=(0, 1) if panel is axes[0] else (-top, top))
     panel.set(xlabel=f"column ({name})", ylabel="row")
 show(
     figure,
-    f"Two feature maps, from {maps.min():.1f} (black) to {maps.max():.1f} (white). Edges answer, flat regions do not.",
+    f"Two feature maps, from {-top:.1f} (black) over 0 (grey) to {top:.1f} (white). Edges answer, flat regions do not.",
 )
 # %% [markdown]
 # ## The receptive field

@@ -82,6 +82,7 @@ def conv(x, layer):
 
 def pool(x):
     N, H, W, C = x.shape
+    x = x[:, : H // 2 * 2, : W // 2 * 2]  # an odd last row or column is never seen
     return x.reshape(N, H // 2, 2, W // 2, 2, C).max(axis=(2, 4))
 
 
@@ -247,8 +248,10 @@ check("the same steps against the network cost more than 15", accuracy - share["
 # - **Mean and spread of the test pictures used.** They belong to the training pictures, and travel with the model.
 # - **Planes instead of pixels.** CIFAR-10's files store all red, then all green, then all blue. A `reshape` without
 #   `transpose` gives coloured stripes, and the network still learns something. Look at your pictures.
-# - **Flipping digits.** A mirrored cat is a cat, a mirrored 3 is nothing.
-# - **Choosing by the test pictures**: every look at them makes them a little less a test. Hold out others.
+# - **Flipping digits.** Mirrored copies make more pictures to train on (lesson 10): a mirrored cat is a cat, a mirrored
+#   3 is nothing.
+# - **Choosing by the test pictures**: every look at them makes them a little less a test. Hold out others for that, a
+#   **validation** set.
 #
 # ## Check yourself
 #

@@ -23,7 +23,7 @@ PLANTED = [
     ),
     ("log-softmax knows that it is -20000", "shifted = z - m", "shifted = z - m / 2"),
     (
-        "our softmax is minnet's on 1,000 rows of scores up to 20,000",
+        "our softmax is minnet's on 1,000 rows of scores up to 22,000",
         "functional.softmax(many)",
         "functional.softmax(-many)",
     ),
