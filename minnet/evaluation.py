@@ -1,28 +1,39 @@
 """A trained run measured on other labelled examples than its test split: your own, or another data set's.
 
 `python -m minnet evaluate RUN csv FILE --text A --label B` prints the table that ends a training; with --out it also
-writes a page, and a folder that `compare` takes.
+writes a page, a CSV of what was said of each example, and so a folder that `compare` takes.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import sys
+import warnings
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from minnet import commands, metrics
 from minnet.data import Dataset, Split, load
-from minnet.data.own import classes_in, labelled_texts
-from minnet.data.sources import SOURCES, unknown
-from minnet.formatting import count, number, percent, some
+from minnet.data.own import classes_in, meant
+from minnet.data.sources import SOURCES, unknown_task
+from minnet.data.tables import labelled_texts
+from minnet.formatting import count, number, one_line, percent, some
 from minnet.functional import softmax
-from minnet.prediction import Run, load_run, readable, told
-from minnet.run_folder import new_folder, prepare
+from minnet.prediction import Run, load_run, readable, write_csv
+from minnet.run_folder import prepare, told
+
+
+class Examples(NamedTuple):
+    """What a run is measured on: the test split of a dataset whose classes are the run's, and a name for each."""
+
+    dataset: Dataset
+    names: Sequence[str]  # a text itself, a picture's file, or its number
 
 
 def add_arguments(subparsers: Any) -> None:
@@ -30,45 +41,38 @@ def add_arguments(subparsers: Any) -> None:
     parser = subparsers.add_parser("evaluate", help="measure a trained run on other labelled examples")
     parser.add_argument("folder", metavar="RUN", help="the folder of a run")
     parser.add_argument("task", metavar="TASK", help="csv, images, or a data set's name for its test split")
-    parser.add_argument("path", metavar="PATH", nargs="*", help="the file of csv, the folder of images")
+    parser.add_argument("path", metavar="PATH", nargs="*", default=[], help="the file of csv, the folder of images")
     parser.add_argument("--text", metavar="COLUMN", help="csv: the column with the text")
     parser.add_argument("--label", metavar="COLUMN", help="csv: the column with the class")
     parser.add_argument("--encoding", help="csv: of the file, such as cp1251 (default: found out)")
     parser.add_argument("--data", help="the data folder, as for train.py")
-    parser.add_argument("--out", type=commands.place, metavar="FOLDER", help="also write a page into this new folder")
-    parser.add_argument("--hide-text", action="store_true", help="keep texts out of the page")
+    parser.add_argument("--out", type=commands.place, metavar="FOLDER", help="write a page and more into a new folder")
+    parser.add_argument("--hide-text", action="store_true", help="keep texts out of that folder")
     parser.set_defaults(run=run_command, listed="path")
 
 
 def run_command(args: argparse.Namespace) -> int:
     """The measures as a table; with --out a page as well."""
-    run, config = load_run(args.folder), told(args.folder, "config.json")
-    if args.out is not None:
-        new_folder(args.out, "", resume=False)
-    dataset = _asked_for(args, run, int(config.get("seed") or 0))
-    probabilities = run.probabilities(dataset.test.x)
-    measured = metrics.evaluate(probabilities, dataset.test.y, run.classes)
-    print(f"{args.folder} on {dataset.name}, {count(len(dataset.test), 'example')}:\n{metrics.table(measured)}")
+    if args.out is not None and os.path.lexists(args.out):
+        raise ValueError(f"{args.out} is there already and is not overwritten: choose another --out")
+    run = load_run(args.folder)
+    dataset, names = _asked_for(args, run)
+    with nullcontext() if args.out is None else prepare(args.out):
+        probabilities = run.probabilities(dataset.test.x)
+        measured = metrics.evaluate(probabilities, dataset.test.y, run.classes)
+        page = None if args.out is None else _write(args, run, dataset, names, probabilities, measured)
+    print(f"{args.folder} on {count(len(dataset.test), 'example')} of {dataset.source}:\n{metrics.table(measured)}")
     if before := _on_its_own(told(args.folder, "metrics.json")):
         print(before)
-    if args.out is not None:
-        from minnet import report
-
-        with prepare(args.out):
-            page = report.write(
-                args.out, _about(args, run, config, dataset), [], measured, probabilities, dataset.test.y,
-                hide_text=args.hide_text, calibrated=_calibrated(probabilities, config.get("temperature")),
-                **{"texts" if run.kind == "text" else "images": dataset.test.x},
-            )  # fmt: skip
+    if page is not None:
         print(f"\nThe page: {page}")
     return 0
 
 
-def _asked_for(args: argparse.Namespace, run: Run, seed: int) -> Dataset:
-    """The examples to measure on as the test split of a dataset whose classes are the run's."""
+def _asked_for(args: argparse.Namespace, run: Run) -> Examples:
     kind = {"csv": "text", "images": "images"}.get(args.task)
     if kind is None and args.task.partition("/")[0] not in SOURCES:
-        raise unknown(args.task, "csv", "images")
+        raise unknown_task(args.task, "python", "-m", "minnet", "evaluate", args.folder)
     if args.task != "csv" and (args.text or args.label or args.encoding):
         raise ValueError("--text, --label and --encoding are for a table: evaluate RUN csv FILE --text A --label B")
     if len(args.path) != (kind is not None):
@@ -77,43 +81,66 @@ def _asked_for(args: argparse.Namespace, run: Run, seed: int) -> Dataset:
     if kind not in (None, run.kind):
         raise ValueError(f"{args.folder} was trained on {run.kind}, and {args.task} gives {kind}")
     if kind is None:
-        name, inputs, labels, source = _test_split(args, run, seed)
-    elif kind == "text":
-        inputs, labels, source = labelled_texts(Path(args.path[0]), args.text, args.label, args.encoding)
-        name = Path(args.path[0]).name
+        return _test_split(args, run)
+    path = Path(args.path[0])
+    inputs: Any
+    if kind == "text":
+        inputs, labels, _, source = labelled_texts(path, args.text, args.label, args.encoding)
+        names, called = inputs, path.stem
     else:
-        name = source = args.path[0]
-        label_of = {path: folder.name for folder, paths in classes_in(Path(name)).items() for path in paths}
-        found = readable(run, list(label_of), name)
-        inputs = np.stack(list(found.values()))
-        labels = [label for path, label in label_of.items() if str(path) in found]
-    test = Split(inputs, _positions(labels, run.classes, args.folder))
-    return Dataset(name, run.kind, run.classes, test.take(np.zeros(0, int)), None, test, source, own=True)
+        label_of = {file: folder.name for folder, files in classes_in(path).items() for file in files}
+        pictures = readable(run, list(label_of), str(path))
+        inputs, names = np.stack(list(pictures.values())), list(pictures)
+        labels = [label for file, label in label_of.items() if str(file) in pictures]
+        called, source = path.resolve().name, str(path)
+    if run.about.get("dataset") == called:
+        warnings.warn(
+            f"{args.folder} was trained on something called {called!r}, too: if it is this, it learned from most of "
+            "these examples, and the figures say nothing of new ones",
+            stacklevel=2,
+        )
+    return _examples(path.name or called, run, inputs, labels, source, args.folder, names)
 
 
-def _test_split(args: argparse.Namespace, run: Run, seed: int) -> tuple[str, Any, list[str], str]:
-    """That of a data set by name. `seed` is the run's: its own data set is then divided as it was for training."""
-    dataset = load(args.task, folder=args.data, seed=seed)
+def _test_split(args: argparse.Namespace, run: Run) -> Examples:
+    """That of a data set by name; the run's own is divided as it was for training."""
+    if run.seed is None and str(run.about.get("dataset")).partition("/")[0] == args.task.partition("/")[0]:
+        raise ValueError(
+            f"{args.folder} does not say with which seed {args.task} was divided for it, so its test examples cannot "
+            "be told from those that it learned from"
+        )
+    dataset = load(args.task, folder=args.data, seed=run.seed or 0)
+    x = dataset.test.x
     if dataset.kind != run.kind:
         raise ValueError(f"{args.folder} was trained on {run.kind}, and {dataset.name} holds {dataset.kind}")
-    if run.kind == "images" and dataset.test.x.shape[1:] != run.shape:
-        shapes = ["x".join(map(str, shape)) for shape in (run.shape, dataset.test.x.shape[1:])]
+    if run.kind == "images" and x.shape[1:] != run.shape:
+        shapes = ["x".join(map(str, shape)) for shape in (run.shape, x.shape[1:])]
         raise ValueError(
             f"{args.folder} takes pictures of {shapes[0]} numbers, those of {dataset.name} have {shapes[1]}"
         )
-    return dataset.name, dataset.test.x, [dataset.classes[label] for label in dataset.test.y], dataset.source
+    labels = [dataset.classes[label] for label in dataset.test.y]
+    source = f"{dataset.name}'s test split ({dataset.source})"
+    return _examples(dataset.name, run, x, labels, source, args.folder, x if run.kind == "text" else range(len(x)))
+
+
+def _examples(
+    name: str, run: Run, inputs: Any, labels: Sequence[str], source: str, folder: str, names: Any
+) -> Examples:
+    test = Split(inputs, _positions(labels, run.classes, folder))
+    dataset = Dataset(name, run.kind, run.classes, test.take(np.zeros(0, int)), None, test, source, own=True)
+    return Examples(dataset, names)
 
 
 def _positions(labels: Sequence[str], classes: tuple[str, ...], folder: str) -> np.ndarray:
-    """Each label's place among the run's classes, int64 (N,); letter case matters only where it tells two apart."""
+    """Each label's place among the run's classes, int64 (N,); spelling matters only where it tells two apart."""
     exact = {name: place for place, name in enumerate(classes)}
-    alike = {name.casefold(): place for name, place in exact.items()}
+    alike = {meant(name): place for name, place in exact.items()}
     alike = alike if len(alike) == len(exact) else {}
-    known = {label: exact.get(label, alike.get(label.casefold(), -1)) for label in dict.fromkeys(labels)}
-    if strange := [repr(label) for label, place in known.items() if place < 0]:
+    known = {label: exact.get(label, alike.get(meant(label), -1)) for label in dict.fromkeys(labels)}
+    if strange := [repr(one_line(label, 40)) for label, place in known.items() if place < 0]:
         raise ValueError(
             f"{folder} knows no class {some(strange)}: it tells apart {', '.join(classes)[:200]}. Rename these labels, "
-            "or leave their examples out"
+            "leave their examples out, or name the column that holds them (--label)"
         )
     return np.array([known[label] for label in labels], np.int64)
 
@@ -123,27 +150,45 @@ def _on_its_own(measured: dict[str, Any]) -> str:
     try:
         n, accuracy = count(measured["examples"], "test example"), percent(measured["accuracy"], 1)
         recall, f1 = (number(measured["macro"][name]) for name in ("recall", "f1"))
-    except (ValueError, KeyError, TypeError):
+    except (ArithmeticError, ValueError, KeyError, TypeError):
         return ""
     return f"(on the {n} of its own data: accuracy {accuracy}, macro recall {recall}, macro F1 {f1})"
 
 
-def _calibrated(p: np.ndarray, temperature: Any) -> dict[str, np.ndarray] | None:
-    """The probabilities at the temperature that fitted the run's validation examples."""
-    if not isinstance(temperature, float):
-        return None
-    with np.errstate(divide="ignore"):
-        return {f"temperature {temperature:.2f}": softmax(np.log(p), temperature=temperature)}
+def _write(
+    args: argparse.Namespace,
+    run: Run,
+    dataset: Dataset,
+    names: Sequence[Any],
+    probabilities: np.ndarray,
+    measured: dict[str, Any],
+) -> Path:
+    """The page and what stands beside it."""
+    from minnet import report
 
-
-def _about(args: argparse.Namespace, run: Run, config: dict[str, Any], dataset: Dataset) -> dict[str, Any]:
-    """config.json of an evaluation."""
-    return {
+    labels = [run.classes[label] for label in dataset.test.y]
+    shown = range(len(names)) if run.kind == "text" and args.hide_text else names
+    rows = [list(row) for row in zip(shown, labels, strict=True)]
+    write_csv(Path(args.out) / "predictions.csv", ["example", "label"], rows, probabilities, run.classes)
+    config = {
         "command": shlex.join(["python", "-m", "minnet", *sys.argv[1:]]),
         "dataset": dataset.name,
         "source": dataset.source,
         "test_fingerprint": dataset.test_fingerprint,
-        "model": str(config.get("model", "a network")),
+        "model": str(run.about.get("model", "a network")),
         "run": str(args.folder),
-        "trained_on": str(config.get("dataset", "other data")),
+        "trained_on": str(run.about.get("dataset", "other data")),
     }
+    return report.write(
+        args.out, config, [], measured, probabilities, dataset.test.y, hide_text=args.hide_text,
+        calibrated=_calibrated(probabilities, told(args.folder, "config.json").get("temperature")),
+        **{"texts" if run.kind == "text" else "images": dataset.test.x},
+    )  # fmt: skip
+
+
+def _calibrated(p: np.ndarray, temperature: Any) -> dict[str, np.ndarray] | None:
+    """The probabilities at the temperature that fitted the run's validation examples (`fit_temperature`'s range)."""
+    if not isinstance(temperature, float) or not 0.01 <= temperature <= 100:
+        return None
+    with np.errstate(divide="ignore"):
+        return {f"temperature {temperature:.2f}": softmax(np.log(p), temperature=temperature)}

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minnet.calibration import calibrated_ece, checked, coverage, fit_temperature, reliability
-from minnet.formatting import aligned, encodable, interval, number, one_line, percent, width_of
+from minnet.formatting import aligned, count, encodable, interval, number, one_line, percent, some, width_of
 from minnet.functional import entropy
 from minnet.intervals import class_shares, losses, mcnemar, middle, paired_bootstrap, resample, wilson
 
@@ -47,7 +47,7 @@ def evaluate(
     confusion = confusion_matrix(y, said, labels=np.arange(k))
     per_class = precision_recall_fscore_support(y, said, labels=np.arange(k), zero_division=0)
     measured = dict(zip((*RATES, "support"), per_class, strict=True))  # each (K,)
-    measured["predicted"] = confusion.sum(axis=0)
+    measured |= {"support": confusion.sum(axis=1), "predicted": confusion.sum(axis=0)}
     rows = [{"class": str(classes[i]), **{name: measured[name][i].item() for name in measured}} for i in range(k)]
     log_loss, brier = (float(values.mean()) for values in losses(p, y))
     uncertainty = entropy(p.astype(np.float64))
@@ -107,8 +107,22 @@ def table(metrics: dict[str, Any], stream: Any = None) -> str:
         f"macro F1 {number(metrics['macro']['f1'])} ({interval(bounds['macro_f1'])}), "
         f"log loss {number(metrics['log_loss'])}",
         *(f"({u['measure'].replace('_', ' ')}: {u['why']})" for u in metrics["undefined"] if u["measure"] in DASHES),
+        *([f"({only_some})"] if (only_some := without_examples(metrics)) else []),
     ]  # fmt: skip
     return encodable("\n".join(lines_of_text), stream)
+
+
+def without_examples(metrics: Mapping[str, Any]) -> str:
+    """Of which classes there are no examples, and the macro means over the others; nothing if there are of all."""
+    absent = [one_line(row["class"], 24) for row in metrics["per_class"] if row["support"] == 0]
+    there = [row for row in metrics["per_class"] if row["support"]]
+    if not absent:
+        return ""
+    recall, f1 = (sum(row[name] for row in there) / len(there) for name in ("recall", "f1"))
+    return (
+        f"there are no examples of {some(absent)}, which count as 0 in the macro means; over the other "
+        f"{count(len(there), 'class', 'classes')}: recall {number(recall)}, F1 {number(f1)}"
+    )
 
 
 def shares_table(shares: dict[str, dict[str, list]], classes: Sequence[str], stream: Any = None) -> str:

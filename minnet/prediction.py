@@ -6,7 +6,6 @@ import argparse
 import csv
 import io
 import itertools
-import json
 import os
 import sys
 import warnings
@@ -25,6 +24,7 @@ from minnet.data.tables import column_of, decoded, table_of
 from minnet.formatting import bars, count, one_line, some
 from minnet.functional import softmax
 from minnet.layers import Layer
+from minnet.run_folder import told
 from minnet.training import predict
 
 FEWEST = 30  # validation examples of a class that tell what share of it is mistaken to within some ten points
@@ -40,6 +40,7 @@ class Run(NamedTuple):
     shape: tuple[int, ...]  # of an image; of a text ()
     vectorizer: Any  # of texts
     about: dict[str, Any]
+    seed: int | None = None  # which divided its data; None where the checkpoint does not say
 
     def encode(self, inputs: Sequence[Any]) -> Any:
         """Pictures (paths, or what `read` gave) as uint8 images, or sentences as the numbers that the model knows."""
@@ -93,10 +94,15 @@ def load_run(folder: str | os.PathLike[str]) -> Run:
     if not isinstance(about, dict) or not about:
         raise ValueError(f"{path} holds weights but not what they are for: it was not saved by train.py")
     try:
-        return _run_of(model, about, checkpoint.below("about/", arrays))
+        return _run_of(model, about, checkpoint.below("about/", arrays))._replace(seed=_seed(header.get("settings")))
     except (KeyError, TypeError, ValueError) as error:  # the header is data: nothing in it is taken on trust
         reason = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
         raise ValueError(f"{path} does not say what its network is for: {reason}") from None
+
+
+def _seed(settings: Any) -> int | None:
+    found = settings.get("seed") if isinstance(settings, dict) else None
+    return found if type(found) is int and found >= 0 else None
 
 
 def _run_of(model: Layer, about: dict[str, Any], arrays: dict[str, np.ndarray]) -> Run:
@@ -170,7 +176,7 @@ def _predict_inputs(run: Run, args: argparse.Namespace) -> None:
     if args.out is not None or len(inputs) > 20:
         out = _free(args.out, "predictions")
         header = ["file" if run.kind == "images" else "text"]
-        _write_csv(out, header, [[name] for name in names], probabilities, run.classes)
+        write_csv(out, header, [[name] for name in names], probabilities, run.classes)
         print(f"{count(len(inputs), 'prediction')}: {out}")
     else:
         for name, row in zip(names, probabilities, strict=True):
@@ -242,7 +248,7 @@ def _predict_csv(run: Run, args: argparse.Namespace) -> None:
         raise ValueError(f"nothing to predict: every text in {args.csv} is empty. Is it the right column?")
     probabilities = run.probabilities(texts)
     out = _free(args.out, Path(args.csv).stem + "-predictions")
-    _write_csv(out, header, rows, np.where(said[:, None], probabilities, np.nan), run.classes)
+    write_csv(out, header, rows, np.where(said[:, None], probabilities, np.nan), run.classes)
     print(f"{count(len(texts), 'comment')}: {out}\n")
     if not said.all():
         print(f"({np.count_nonzero(~said):,} of them are empty and not counted here)")
@@ -259,16 +265,6 @@ def _predict_csv(run: Run, args: argparse.Namespace) -> None:
         print(f"(the corrected intervals are narrower than can be known: {why})")
     if "corrected" not in shares:
         print("(not corrected: the run's folder has no validation confusion matrix with every class in it)")
-
-
-def told(folder: str | os.PathLike[str], name: str) -> dict[str, Any]:
-    """What config.json or metrics.json says beside a checkpoint or in a run's folder; nothing if it cannot be read."""
-    path = Path(folder)
-    try:
-        found = json.loads(((path if path.is_dir() else path.parent) / name).read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _say_how_sure(config: dict[str, Any], classes: int) -> None:
@@ -304,7 +300,7 @@ def _table(path: Path, column: str | None, encoding: str | None) -> tuple[list[s
     return header, [(row + [""] * len(header))[: len(header)] for row in rows], at
 
 
-def _write_csv(
+def write_csv(
     path: Path, header: Sequence[str], rows: Sequence[Sequence[Any]], probabilities: np.ndarray, classes: Sequence[str]
 ) -> None:
     """The rows as they came, each with its class and probabilities behind; nothing there where these are NaN."""

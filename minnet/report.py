@@ -10,6 +10,7 @@ import numpy as np
 
 from minnet import canvas, doctor, page, plots
 from minnet.formatting import count, interval, listing, number, one_line, percent
+from minnet.metrics import without_examples
 from minnet.plots_examples import choose, mistakes
 from minnet.run_folder import save, to_csv, to_json, to_npz
 
@@ -260,7 +261,8 @@ def _lead(metrics: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
         f"{number(macro['f1'])}; by F1 it does best on {rated[-1]['class']} ({number(rated[-1]['f1'])}) and worst on "
         f"{rated[0]['class']} ({number(rated[0]['f1'])})."
     )
-    return [first, second]
+    third = without_examples(metrics)
+    return [first, second, *([f"{third[0].upper()}{third[1:]}."] if third else [])]
 
 
 def _card(texts: Sequence[str], labels: np.ndarray, p: np.ndarray, classes: Sequence[str], i: int) -> str:

@@ -101,6 +101,16 @@ def save(path: Path, data: bytes | str) -> None:
         file.write(data.encode() if isinstance(data, str) else data)
 
 
+def told(folder: str | os.PathLike[str], name: str) -> dict[str, Any]:
+    """What config.json or metrics.json says beside a checkpoint or in a run's folder; nothing if it cannot be read."""
+    path = Path(folder)
+    try:
+        found = json.loads(((path if path.is_dir() else path.parent) / name).read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def to_json(value: Any) -> str:
     """Strictly valid JSON: what is not finite becomes null, NumPy's numbers and arrays become plain ones."""
     return json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"

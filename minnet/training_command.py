@@ -13,7 +13,7 @@ from typing import Any
 
 from minnet.data import Dataset, Ngrams, load
 from minnet.data.own import load_csv, load_images
-from minnet.data.sources import SOURCES, unknown
+from minnet.data.sources import SOURCES, unknown_task
 from minnet.layers import Conv2d, Layer, Linear
 from minnet.recipes import Recipe, choose
 
@@ -24,11 +24,7 @@ def data_asked_for(args: argparse.Namespace) -> Dataset:
     held_out = int(args.validation) if whole or args.validation == 0 else args.validation
     common = {"validation": held_out, "limit": args.limit, "seed": args.seed}
     if args.task.partition("/")[0] not in (*SOURCES, "csv", "images"):
-        own = "images" if Path(args.task).is_dir() else "csv" if Path(args.task).suffix else None
-        if own is None:
-            raise unknown(args.task, "csv", "images")
-        typed = shlex.join(["python", "train.py", own, args.task])
-        raise ValueError(f"{args.task} is no data set's name; for your own data: {typed}")
+        raise unknown_task(args.task, "python", "train.py")
     if args.task != "csv" and (args.text or args.label or args.encoding):
         raise ValueError("--text, --label and --encoding are for a file: python train.py csv FILE --text A --label B")
     if args.task != "images" and args.size is not None:

@@ -133,7 +133,10 @@ def forward(
     _filters(W, workspace, U)
     top, left = geometry.padding
     width = _TILE * t.tw + 2
-    image = np.ascontiguousarray(positions(x)).reshape(in_h, in_w, n * C)
+    image = positions(x)
+    if not image.flags.c_contiguous:
+        image = pad(x, in_h, in_w, (0, 0), workspace)
+    image = image.reshape(in_h, in_w, n * C)
     row = 36 * t.tw * n * C
     V_all = kept.array("V", (t.th, row), x.dtype) if kept else workspace.array("V", (t.rows, row), x.dtype)
     whole = t.out == (_TILE * t.th, _TILE * t.tw)

@@ -2,14 +2,17 @@
 
 import csv
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.metrics import f1_score, recall_score
 
 import train
 from minnet import __main__ as minnet_main
-from minnet import metrics, report
+from minnet import metrics, prediction, report
 from minnet.compare import compare
 from minnet.data import load
 from minnet.evaluation import _positions
@@ -61,40 +64,44 @@ def test_a_table_of_labelled_texts(runs, here):
     p = run.probabilities([text for text, _ in ROWS])
     y = np.array([run.classes.index(label.lower()) for _, label in ROWS])
     assert said.status == 0 and said.err == ""
-    assert said.out == (
-        f"{runs / 'comments'} on new.csv, 5 examples:\n{metrics.table(metrics.evaluate(p, y, run.classes))}\n"
-    )
+    read = "5 examples of new.csv (utf-8-sig, 2 of 7 rows left out for want of text or label)"
+    measured = metrics.table(metrics.evaluate(p, y, run.classes))
+    assert said.out == f"{runs / 'comments'} on {read}:\n{measured}\n"
     assert list(here.iterdir()) == [here / "new.csv"]
 
 
 def test_what_stands_behind_a_flag_is_the_path(runs, here):
     table("new.csv", ROWS)
     said = evaluate(runs / "comments", "csv", "--text", "review", "--label", "stars", "new.csv")
-    assert said.status == 0 and "on new.csv, 5 examples" in said.out
+    assert said.status == 0 and "on 5 examples of new.csv" in said.out
 
 
-def test_another_table_gives_a_page_and_a_folder_that_compare_takes(runs, here):
+def test_a_page_and_a_folder_that_compare_takes(runs, here):
     table("new.csv", ROWS)
     columns = ("--text", "review", "--label", "stars")
     said = evaluate(runs / "comments", "csv", "new.csv", *columns, "--out", "first")
-    assert said.status == 0 and said.out.endswith(f"\n\nThe page: {'first/report.html'}\n")
+    assert said.status == 0 and said.out.endswith(f"\n\nThe page: {Path('first/report.html')}\n")
     page = (here / "first/report.html").read_text("utf-8")
-    assert (
-        "Trained on other data, it is right on" in page
-        and "5 test examples (95" in page
-        and "never seen" not in page
-        and "What a wonderful day" in page
-    )
+    assert "Trained on comments, it is right on" in page and "5 test examples (95" in page
+    assert "never seen" not in page and "What a wonderful day" in page
     config = json.loads((here / "first/config.json").read_text("utf-8"))
-    assert config["run"] == str(runs / "comments") and config["dataset"] == "new.csv"
+    assert config["run"] == str(runs / "comments") and config["dataset"] == "new.csv" and config["model"] == "ngrams"
     assert config["command"].startswith("python -m minnet evaluate ")
     assert not (here / "first/.lock").exists()
-    refused(evaluate(runs / "comments", "csv", "new.csv", *columns, "--out", "first"), "first already holds a run")
 
-    assert evaluate(runs / "comments", "csv", "new.csv", *columns, "--out", "second", "--hide-text").status == 0
-    assert "What a wonderful day" not in (here / "second/report.html").read_text("utf-8")
+    hidden = evaluate(runs / "comments", "csv", "new.csv", *columns, "--out", "second", "--hide-text")
+    assert hidden.status == 0 and "What a wonderful day" not in (here / "second/report.html").read_text("utf-8")
     result, _ = compare(["first", "second"])
     assert result["examples"] == 5 and result["pairs"][0]["won"] == []
+
+    with np.load("first/predictions.npz") as kept:
+        p = kept["probabilities"]
+    for folder, names in (("first", [text for text, _ in ROWS]), ("second", ["0", "1", "2", "3", "4"])):
+        with open(here / folder / "predictions.csv", encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert [row["example"] for row in rows] == names
+        assert [row["label"] for row in rows] == [label.lower() for _, label in ROWS]
+        np.testing.assert_allclose([float(row["p_positive"]) for row in rows], p[:, 2], atol=1e-6)
 
 
 def test_its_own_data_are_divided_as_they_were_for_training(runs, here):
@@ -105,6 +112,55 @@ def test_its_own_data_are_divided_as_they_were_for_training(runs, here):
     assert compare([runs / "digits", "again"])[0]["examples"] == 360
     told = f"accuracy {100 * first['accuracy']:.1f} %, macro recall {first['macro']['recall']:.3f}"
     assert f"(on the 360 test examples of its own data: {told}" in said.out
+
+
+@pytest.mark.parametrize("told", ["nothing", "otherwise"])
+def test_how_its_own_data_were_divided_stands_in_the_checkpoint(runs, here, told):
+    """config.json is there only at the end of a run, and anybody can edit it."""
+    (here / "run").mkdir()
+    shutil.copy(runs / "digits" / "best.ckpt", here / "run")
+    if told == "otherwise":
+        (here / "run/config.json").write_text('{"seed": [1], "temperature": 0.0}', "utf-8")
+    said = evaluate("run", "digits", "--out", "again")
+    assert said.status == 0 and "of its own data" not in said.out
+    first, second = (json.loads((at / "metrics.json").read_text("utf-8")) for at in (runs / "digits", here / "again"))
+    assert first == second and "Trained on digits" in (here / "again/report.html").read_text("utf-8")
+
+
+def test_a_checkpoint_without_a_seed_is_measured_on_other_data_only(runs, here, monkeypatch):
+    monkeypatch.setattr(prediction, "_seed", lambda settings: None)
+    refused(evaluate(runs / "comments", "comments"), "does not say with which seed comments was divided")
+    table("new.csv", ROWS)
+    assert evaluate(runs / "comments", "csv", "new.csv", "--text", "review", "--label", "stars").status == 0
+
+
+@pytest.mark.parametrize(
+    "settings", [None, {}, {"seed": "7"}, {"seed": -1}, {"seed": True}, {"seed": [1]}, {"seed": 1.0}]
+)
+def test_what_is_no_seed(settings):
+    assert prediction._seed(settings) is None and prediction._seed({"seed": 3}) == 3
+
+
+def test_the_file_that_it_learned_from_is_warned_of(runs, here):
+    table("comments.csv", ROWS)
+    said = evaluate(runs / "comments", "csv", "comments.csv", "--text", "review", "--label", "stars")
+    assert said.status == 0 and "was trained on something called 'comments', too" in said.err
+
+
+def test_a_class_without_examples_is_told_of(runs, here):
+    """It counts as 0 in the macro means, which says little: 1 of 1 right would be a macro F1 of 0.333."""
+    table("new.csv", [row for row in ROWS if row[1] != "neutral"])
+    said = evaluate(runs / "comments", "csv", "new.csv", "--text", "review", "--label", "stars", "--out", "page")
+    run = load_run(runs / "comments")
+    rows = [(text, label.lower()) for text, label in ROWS if label != "neutral"]
+    p = run.probabilities([text for text, _ in rows]).argmax(axis=1)
+    y = [run.classes.index(label) for _, label in rows]
+    recall, f1 = (f(y, p, labels=[0, 2], average="macro", zero_division=0) for f in (recall_score, f1_score))
+    line = f"over the other 2 classes: recall {recall:.3f}, F1 {f1:.3f}"
+    assert f"(there are no examples of neutral, which count as 0 in the macro means; {line})" in said.out
+    assert f"There are no examples of neutral, which count as 0 in the macro means; {line}." in (
+        here / "page/report.html"
+    ).read_text("utf-8")
 
 
 def test_the_page_shows_percentages_at_the_temperature_of_the_runs_validation(runs, here, monkeypatch):
@@ -128,7 +184,7 @@ def test_a_folder_of_pictures_by_class(runs, here):
     said = evaluate(runs / "digits", "images", "pictures")
     assert said.status == 0 and "1 of 13 files are left out" in said.err
     right = load_run(runs / "digits").probabilities(digits.x[:12]).argmax(axis=1) == digits.y[:12]
-    assert "on pictures, 12 examples" in said.out and f"{100 * right.mean():.1f} %" in said.out
+    assert "on 12 examples of pictures" in said.out and f"{100 * right.mean():.1f} %" in said.out
 
 
 def test_what_cannot_be_evaluated_is_refused_in_one_line(runs, here):
@@ -138,7 +194,11 @@ def test_what_cannot_be_evaluated_is_refused_in_one_line(runs, here):
     (here / "pictures" / "zebra").mkdir(parents=True)
     Image.new("L", (8, 8)).save(here / "pictures" / "zebra" / "1.png")
     refused(evaluate("nothing", "digits"), "there is no run nothing")
-    refused(evaluate(texts, "new.csv"), "unknown dataset 'new.csv'")
+    refused(evaluate(texts, "nothing"), "unknown dataset 'nothing'")
+    refused(evaluate(texts, "new.csv"), f"for your own data: python -m minnet evaluate {texts} csv new.csv")
+    refused(evaluate(digits, "pictures"), f"for your own data: python -m minnet evaluate {digits} images pictures")
+    refused(evaluate(texts, "csv", "new.csv", *columns, "--out", "new.csv"), "new.csv is there already")
+    refused(evaluate(texts, "csv", "new.csv", "--text", "stars", "--label", "review"), "the column that holds them")
     refused(evaluate(texts, "csv"), "csv takes one file: csv FILE, got none")
     refused(evaluate(texts, "comments", "new.csv"), "comments takes no path, got new.csv")
     refused(evaluate(texts, "csv", "new.csv", "b.csv", *columns), "csv takes one file", "new.csv b.csv")
@@ -151,11 +211,13 @@ def test_what_cannot_be_evaluated_is_refused_in_one_line(runs, here):
     refused(evaluate(digits, "digits", "--text", "a"), "--text, --label and --encoding are for a table")
     refused(evaluate(digits, "images", "pictures"), "knows no class 'zebra'", "0, 1, 2")
     refused(evaluate(texts, "digits", "--tpo"), "unrecognized arguments: --tpo")
-    assert not (here / "runs").exists()
+    refused(evaluate(texts, "csv", "strange.csv", *columns, "--out", "page"), "knows no class")
+    assert sorted(path.name for path in here.iterdir()) == ["new.csv", "pictures", "strange.csv"]
 
 
-def test_labels_that_only_letter_case_tells_apart():
+def test_labels_that_only_spelling_tells_apart():
     assert _positions(["a", "A", "b"], ("A", "a", "b"), "run").tolist() == [1, 0, 2]
     assert _positions(["B", "a"], ("A", "b"), "run").tolist() == [1, 0]
+    assert _positions(["3.0", "1", " Cafe\u0301"], ("1", "3", "caf\u00e9"), "run").tolist() == [1, 0, 2]
     with pytest.raises(ValueError, match="knows no class 'B'"):
         _positions(["a", "B"], ("A", "a", "b"), "run")

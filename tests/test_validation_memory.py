@@ -7,7 +7,8 @@ import pytest
 
 from minnet.calibration import seen_on_validation
 from minnet.functional import softmax
-from minnet.prediction import _validation_confusion, told
+from minnet.prediction import _validation_confusion
+from minnet.run_folder import told
 
 
 def test_confusion_and_temperature_of_scores():

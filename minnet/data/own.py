@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 import warnings
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,12 @@ import numpy as np
 
 from minnet.data.dataset import Dataset, Split, check_limit, divided_by_class, limited, with_validation
 from minnet.data.images import read_image, why_unreadable
-from minnet.data.tables import column_of, decoded, header_of, in_order, table_of
+from minnet.data.tables import in_order, labelled_texts
 from minnet.formatting import count, some
 
-NO_LABEL = frozenset(["", "nan", "na", "n/a", "#n/a", "null"])
 SPLIT_NAMES = frozenset(["train", "training", "test", "testing", "val", "valid", "validation", "dev"])
 GREY = frozenset(["1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "F"])  # PIL's modes without colour
+OF_RUNS = ("*.ckpt", "predictions.npz", "comparison.json")
 PICTURES = frozenset([".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff"])
 FEWEST = 3  # examples of a class: one for each split
 
@@ -46,12 +46,12 @@ def load_csv(
     """
     check_limit(limit)
     path = Path(path)
-    texts, labels, source = labelled_texts(path, text_column, label_column, encoding, delimiter)
+    texts, labels, header, source = labelled_texts(path, text_column, label_column, encoding, delimiter)
     classes = in_order(set(labels))
     if len(classes) > max(20, len(labels) // 2):
         raise ValueError(
             f"{path}: column {label_column!r} has {len(classes):,} different values in {len(labels):,} rows, so it "
-            f"names no classes; the columns are {', '.join(header_of(path, encoding))}"
+            f"names no classes; the columns are {', '.join(header)}"
         )
     if alike := spelled_alike(classes):
         warnings.warn(
@@ -62,39 +62,6 @@ def load_csv(
     position = {name: index for index, name in enumerate(classes)}
     y = np.array([position[label] for label in labels], np.int64)
     return with_splits(path.stem, "text", classes, Split(texts, y), source, validation, test, limit, seed)
-
-
-def labelled_texts(
-    path: Path, text_column: str | None, label_column: str | None, encoding: str | None, delimiter: str | None = None
-) -> tuple[list[str], list[str], str]:
-    """The texts of a table and their labels, as `load_csv` reads them, and where they come from in words."""
-    if not (text_column and label_column):
-        there = ", ".join(header_of(path, encoding))
-        raise ValueError(f"which columns of {path}? Add --text and --label, each with one of: {there}"[:500])
-    content, encoding = decoded(path, encoding)
-    header, rows = table_of(path, content, (text_column, label_column), delimiter)
-    text_at, label_at = (column_of(path, header, name) for name in (text_column, label_column))
-    if text_at == label_at:
-        raise ValueError(f"{header[text_at]!r} cannot be both the text and its label: name two columns of {path}")
-    texts, labels, skipped, unnamed = [], [], 0, Counter[str]()
-    for row in rows:
-        text, label = (row[at].strip() if at < len(row) else "" for at in (text_at, label_at))
-        if text and label.lower() not in NO_LABEL:
-            texts.append(text)
-            labels.append(label)
-        else:
-            skipped += 1
-            unnamed[label] += bool(text and label)
-    if dropped := [f"{label!r} ({rows:,})" for label, rows in unnamed.items() if rows]:
-        warnings.warn(
-            f"{path}: rows with the label {some(dropped)} are left out, for that mostly says that there is none: where "
-            "it is a class, call it something else",
-            stacklevel=3,
-        )
-    if not texts:
-        raise ValueError(f"{path} has no row with both a {text_column!r} and a {label_column!r}")
-    left_out = f", {skipped:,} of {len(rows):,} rows left out for want of text or label" if skipped else ""
-    return texts, labels, f"{path} ({encoding}{left_out})"
 
 
 def load_images(
@@ -177,7 +144,7 @@ def classes_in(folder: Path) -> dict[Path, list[Path]]:
         raise FileNotFoundError(f"there is no folder {folder}")
     kinds = sorted(path for path in folder.iterdir() if path.is_dir() and visible(path))
     inside = {kind: files_in(kind) for kind in kinds}
-    for kind in [kind for kind in kinds if not inside[kind] and any(kind.rglob("*.ckpt"))]:
+    for kind in [kind for kind in kinds if not inside[kind] and runs_in(kind)]:
         warnings.warn(f"{kind} holds runs of train.py and is not taken for a class of pictures", stacklevel=3)
         kinds.remove(kind)
     if not kinds:
@@ -215,7 +182,7 @@ def visible(path: Path) -> bool:
 def files_in(folder: Path) -> list[Path]:
     """The files in a folder and below it that are the user's: nothing hidden, and nothing of a run of train.py, whose
     page has pictures too."""
-    runs = {path.parent for path in folder.rglob("*.ckpt")}
+    runs = runs_in(folder)
     return [
         path
         for path in sorted(folder.rglob("*"))
@@ -225,14 +192,24 @@ def files_in(folder: Path) -> list[Path]:
     ]
 
 
+def runs_in(folder: Path) -> set[Path]:
+    """The folders in it that train.py, evaluate or compare made: their pages and figures are nobody's examples."""
+    return {path.parent for name in OF_RUNS for path in folder.rglob(name)}
+
+
+def meant(name: str) -> str | float:
+    """What a label says however it is spelled: alike for Yes and yes, 1 and 1.0, and both Unicode forms of an é."""
+    try:
+        return float(name)
+    except ValueError:
+        return " ".join(unicodedata.normalize("NFC", name).casefold().split())
+
+
 def spelled_alike(names: tuple[str, ...]) -> list[str]:
-    """The names that differ from another one only in letter case or as numbers are written: Yes, yes; 1, 1.0."""
+    """The names that differ from another one only in how they are spelled."""
     kinds: dict[str | float, list[str]] = {}
     for name in names:
-        try:
-            kinds.setdefault(float(name), []).append(name)
-        except ValueError:
-            kinds.setdefault(" ".join(name.casefold().split()), []).append(name)
+        kinds.setdefault(meant(name), []).append(name)
     return [name for alike in kinds.values() if len(alike) > 1 for name in alike]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import shlex
 import sys
 import sysconfig
 from dataclasses import dataclass, field
@@ -129,6 +130,14 @@ def unknown(name: object, *others: str) -> ValueError:
     near = difflib.get_close_matches(str(name), names, n=1)
     meant = f"; did you mean {near[0]}?" if near else ""
     return ValueError(f"unknown dataset {name!r}: there are {', '.join(names)}{meant}")
+
+
+def unknown_task(task: str, *command: str) -> ValueError:
+    """The same of what a command takes: such a name, csv, or images. Of a path alone, what has to stand before it."""
+    own = "images" if Path(task).is_dir() else "csv" if Path(task).suffix else None
+    if own is None:
+        return unknown(task, "csv", "images")
+    return ValueError(f"{task} is no data set's name; for your own data: {shlex.join([*command, own, task])}")
 
 
 def checkout() -> Path | None:

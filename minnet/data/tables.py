@@ -6,14 +6,16 @@ import csv
 import io
 import re
 import warnings
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 
-from minnet.formatting import one_line
+from minnet.formatting import one_line, some
 
 CONTROL = re.compile("[\0-\x08\x0e-\x1f]")  # characters that a guess at the encoding should not bring out
 DELIMITERS = (",", ";", "\t", "|")
+NO_LABEL = frozenset(["", "nan", "na", "n/a", "#n/a", "null"])
 GUESSES = ("gb18030", "cp1252", "latin-1")  # encodings that nothing in a file proves
 
 
@@ -48,7 +50,7 @@ def decoded(path: Path, encoding: str | None) -> tuple[str, str]:
                 warnings.warn(
                     f"{path} is not UTF-8 and is read as {candidate}, which gives {line[:60]!r}: if that is gibberish, "
                     "name the encoding (--encoding cp1251, shift-jis, cp949, ...), or save the table as UTF-8",
-                    stacklevel=3,
+                    stacklevel=4,
                 )
             return text, candidate
     raise ValueError(
@@ -131,7 +133,7 @@ def table_of(
                 warnings.warn(
                     f"{path}, line {number}: one text runs over {len(inner) + 2:,} lines that look like rows "
                     f"({one_line(field, 60)!r}): is a quote there by accident?",
-                    stacklevel=3,
+                    stacklevel=4,
                 )
         if len(row) > len(header) and any(field.strip() for field in row[len(header) :]):
             raise ValueError(
@@ -139,6 +141,39 @@ def table_of(
                 "delimiter needs quotes around it"
             )
     return header, [row for _, row in lines[1:]]
+
+
+def labelled_texts(
+    path: Path, text_column: str | None, label_column: str | None, encoding: str | None, delimiter: str | None = None
+) -> tuple[list[str], list[str], list[str], str]:
+    """(texts, labels, header, source) of a table, as `load_csv` takes them; `source` says in words what was read."""
+    if not (text_column and label_column):
+        there = ", ".join(header_of(path, encoding))
+        raise ValueError(f"which columns of {path}? Add --text and --label, each with one of: {there}"[:500])
+    content, encoding = decoded(path, encoding)
+    header, rows = table_of(path, content, (text_column, label_column), delimiter)
+    text_at, label_at = (column_of(path, header, name) for name in (text_column, label_column))
+    if text_at == label_at:
+        raise ValueError(f"{header[text_at]!r} cannot be both the text and its label: name two columns of {path}")
+    texts, labels, skipped, unnamed = [], [], 0, Counter[str]()
+    for row in rows:
+        text, label = (row[at].strip() if at < len(row) else "" for at in (text_at, label_at))
+        if text and label.lower() not in NO_LABEL:
+            texts.append(text)
+            labels.append(label)
+        else:
+            skipped += 1
+            unnamed[label] += bool(text and label)
+    if dropped := [f"{label!r} ({rows:,})" for label, rows in unnamed.items() if rows]:
+        warnings.warn(
+            f"{path}: rows with the label {some(dropped)} are left out, for that mostly says that there is none: where "
+            "it is a class, call it something else",
+            stacklevel=3,
+        )
+    if not texts:
+        raise ValueError(f"{path} has no row with both a {text_column!r} and a {label_column!r}")
+    left_out = f", {skipped:,} of {len(rows):,} rows left out for want of text or label" if skipped else ""
+    return texts, labels, header, f"{path} ({encoding}{left_out})"
 
 
 def likely_delimiter(content: str, wanted: tuple[str, str]) -> str:

@@ -433,6 +433,10 @@ def test_what_a_run_has_written_is_no_class_and_no_picture(tmp_path):
         figures.mkdir(parents=True)
         (figures.parent / "last.ckpt").touch()
         Image.new("RGB", (9, 9)).save(figures / "curves.png")
+    for made, by in (("predictions.npz", "evaluate"), ("comparison.json", "compare")):
+        (folder / "cat" / by).mkdir()
+        (folder / "cat" / by / made).touch()
+        Image.new("RGB", (9, 9)).save(folder / "cat" / by / "comparison.png")
     with pytest.warns(UserWarning, match="runs holds runs of train.py and is not taken for a class") as caught:
         again = load_images(folder)
     assert len(caught) == 1 and again.fingerprint == first.fingerprint
@@ -474,7 +478,12 @@ def test_copies_of_training_examples_in_the_test_split_are_counted(tmp_path, rec
 
 @pytest.mark.parametrize(
     "labels, alike",
-    [(("Yes", "no", "yes"), "'Yes', 'yes'"), (("1", "2", "1.0", "2.0"), "'1', '1.0', '2', '2.0'"), (("a", "b"), None)],
+    [
+        (("Yes", "no", "yes"), "'Yes', 'yes'"),
+        (("caf\u00e9", "tea", "cafe\u0301"), "'cafe\u0301', 'caf\u00e9'"),
+        (("1", "2", "1.0", "2.0"), "'1', '1.0', '2', '2.0'"),
+        (("a", "b"), None),
+    ],
 )
 def test_labels_that_hardly_differ_are_named_and_not_merged(tmp_path, recwarn, labels, alike):
     dataset = load_csv(written(tmp_path, table(rows=40, labels=labels)), "review", "mood")
