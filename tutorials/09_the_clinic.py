@@ -74,7 +74,9 @@ from minnet.canvas import BLUE, ORANGE
 figure, axes = panels(2, height=2.9, title="Only one size keeps the signal alive, both ways")
 for i, panel in enumerate(axes):
     for (name, both), style in zip(sizes.items(), ("o:", "s--", "o-", "^-."), strict=True):
-        panel.semilogy(range(1, 11), both[i], style, color=BLUE if name == "He" else ORANGE, label=name, markersize=3)
+        panel.semilogy(
+            range(1, len(both[i]) + 1), both[i], style, color=BLUE if name == "He" else ORANGE, label=name, markersize=3
+        )
     panel.set(xlabel=("layer", "layers walked back")[i], ylabel=("activation (RMS)", "gradient (RMS)")[i])
 axes[0].legend(frameon=False, fontsize=8, loc="lower left")
 show(
@@ -98,7 +100,7 @@ train_y, test_y = digits.train.y, digits.test.y
 
 def network(end=()):
     hidden, scores = Linear(64, 32, rng=1), Linear(32, 10, rng=2)
-    hidden.W[...] = he((64, 32), 1)
+    hidden.W[...] = he(hidden.W.shape, 1)
     return Sequential(hidden, ReLU(), scores, *end)
 
 
@@ -190,9 +192,9 @@ show(figure, f"Loss over ten epochs; dashed: log 10 = 2.30; above 90 cut off. Th
 # %% [markdown]
 # <details><summary>Which is which?</summary>
 #
-# A: no shuffling (5), saw teeth. B: rate too high (1), it jumps and never comes down. C: healthy. D: all zero (2), flat
-# from the first step, weights of size 0. E: softmax twice (6), slow, and above 1.46 for good. F: unscaled input (3), a
-# start in the millions, then flat. G: dead ReLUs (4), flat like D, but its weights are alive.
+# A: no shuffling (5), saw teeth. B: rate too high (1), it jumps and never comes down. C: healthy. D: all zero (2),
+# flat from the first step, weights of size 0. E: softmax twice (6), slow, and above 1.46 for good. F: unscaled input
+# (3), millions within ten steps, then flat. G: dead ReLUs (4), flat like D, but its weights are alive.
 #
 # </details>
 #
@@ -200,8 +202,8 @@ show(figure, f"Loss over ten epochs; dashed: log 10 = 2.30; above 90 cut off. Th
 #
 # Mend the cause in the patient itself, keep all other weights, and train it once more as the healthy one was.
 # %%
-for array, size in ((sick["all zero"][0].W, (64, 32)), (sick["all zero"][2].W, (32, 10))):
-    array[...] = he(size, 1)
+for array in (sick["all zero"][0].W, sick["all zero"][2].W):
+    array[...] = he(array.shape, 1)
 sick["dead ReLUs"][0].b[...] = 0
 sick["softmax twice"] = Sequential(*sick["softmax twice"].layers[:-1])
 cured = {}
@@ -295,8 +297,8 @@ check("step 3: 50 labels from a hat are learned by heart", right(memory, x50, ha
 #
 # <details><summary>Answer</summary>
 #
-# Zero weights or dead units (or a rate near 0). Look at $dW$ of the hidden layer and at the activations: dead units
-# are all 0 with weights that are not.
+# Zero weights or dead units (or a rate near 0, but then $dW$ of the hidden layer is not 0). Activations and $dW$ are
+# 0 in both, so look at the hidden weights themselves: 0, or not.
 #
 # </details>
 #

@@ -10,9 +10,10 @@
 #
 # ## By hand: batch normalisation
 #
-# **Batch normalisation** brings each channel to mean 0 and variance 1 over the batch, then scales by $\gamma$ and
-# shifts by $\beta$, which are learned. One channel, four examples, $x = (1, 3, 5, 7)$: mean 4, variance $(9 + 1 + 1 +
-# 9)/4 = 5$, so $\hat x = (-3, -1, 1, 3)/\sqrt5 = (-1.34, -0.45, 0.45, 1.34)$.
+# **Batch normalisation** brings each channel to mean 0 and variance 1 over the batch (of images, over all their
+# places, too), then scales by $\gamma$ and shifts by $\beta$, which are learned. One channel, four examples, $x = (1,
+# 3, 5, 7)$: mean 4, variance $(9 + 1 + 1 + 9)/4 = 5$, so $\hat x = (-3, -1, 1, 3)/\sqrt5 = (-1.34, -0.45, 0.45,
+# 1.34)$.
 #
 # In use there is no batch. So training keeps a **running mean**: after each batch, a tenth of the new mean is mixed
 # in, running mean $\leftarrow 0.9 \cdot$ running mean $+\,0.1 \cdot$ mean; and likewise a running variance (times
@@ -120,7 +121,7 @@ for kind in ("stacked", "residual"):
     layers = []
     for seed in range(20):
         body = Linear(32, 32, rng=seed)
-        body.W *= 0.5  # the default (lesson 9) passes on 1/sqrt(3) = 0.58 of the size, this 0.29
+        body.W *= 0.5  # Linear's start, PyTorch's too (lesson 9), passes on 1/sqrt(3) = 0.58 of the size, this 0.29
         layers.append(Residual(body) if kind == "residual" else body)
     model = Sequential(*layers).astype(np.float64)
     model.forward(rng.standard_normal((64, 32)))
@@ -258,7 +259,7 @@ check(
 #
 # - **`eval()` forgotten** before testing: dropout goes on dropping, batch normalisation looks at the test batch, and
 #   the answer to one picture depends on its neighbours.
-# - **A batch of one** has variance 0: all outputs of a batch normalisation are then $\beta$.
+# - **A batch of one row** has variance 0: all outputs of a batch normalisation would be $\beta$. minnet refuses it.
 # - **Weight decay on $\gamma$, $\beta$ and biases** pulls them to 0 for no reason; minnet leaves arrays of one axis
 #   alone.
 # - **A switch that needs another rate.** "It does not help" often means: it was tried with the settings of something

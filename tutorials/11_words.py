@@ -331,7 +331,8 @@ show(
 # <details><summary>Answer</summary>
 #
 # Its row of counts is all zeros, so all scores are 0 and each class gets a third; with a bias in the model, the
-# scores are the biases: its idea of the shares. With embeddings all its tokens are the same one, "unknown".
+# scores are the biases: its idea of the shares. With embeddings all its tokens are the same one, "unknown" (so only
+# their number can matter, and to a mean not even that).
 #
 # </details>
 #

@@ -161,7 +161,8 @@ check("love and awful have vectors twice as long as the and to have", min(love, 
 # comments and few of them, one can learn *words* well enough without learning where to look: the vectors of words
 # that say nothing stay short, and so weigh little in a plain mean, too.
 #
-# Here is where it looks. Darker is more weight.
+# Here is where it looks. Darker is more weight. (Words that training showed only once, such as *postcard*, are unknown:
+# to the network all one and the same token.)
 # %%
 from matplotlib import colormaps
 
@@ -239,18 +240,18 @@ show(
 )
 # %% [markdown]
 # So the weight is a clue and not a reason: in one comment of three it points to the wrong word. A weight says *how
-# much* of a vector is taken, not what the vector says: *but* can get half of the attention and push towards the other
-# class. Weight is never negative; an argument is for or against. So a heat map of attention shows where the network
-# looks, which is worth seeing when you hunt for mistakes, and it explains an answer only as far as a test like this
-# says. In large networks words have been mixed many times before they are weighed, and the map is further still from
-# a reason.
+# much* of a vector is taken, not what the vector says: one word can get half of the attention and push towards
+# another class. Weight is never negative; an argument is for or against. So a heat map of attention shows where the
+# network looks, which is worth seeing when you hunt for mistakes, and it explains an answer only as far as a test
+# like this says. In large networks words have been mixed many times before they are weighed, and the map is further
+# still from a reason.
 #
 # ## What can go wrong
 #
 # - **No mask**: short texts are diluted by padding, and results depend on what else is in the batch.
 # - **Softmax over the wrong axis**: over features or over the batch. The sum over $l$ must be 1 for each text.
-# - **A text of padding only**: all scores are $-\infty$, and $-\infty - (-\infty)$ is NaN. minnet answers zeros: where
-#   the largest score of a text is $-\infty$ it subtracts 0, and it divides by the sum only where that is not 0.
+# - **A text of padding only**: all scores are $-\infty$, and $-\infty - (-\infty)$ is NaN. minnet answers zeros: it
+#   does not mask such a text, and multiplies its weights by 0 after the softmax (the lines above give the same).
 # - **Scores too large**: one weight is 1, the others 0, and $de \approx 0$: saturated, as in lesson 2. Transformers,
 #   the networks behind today's language models, divide their scores by $\sqrt D$ for that reason: a sum of $D$ random
 #   products of unit size is about $\sqrt D$ large (lesson 8).

@@ -5,7 +5,7 @@
 # that mends it. You need: lesson 4 (accuracy, precision, recall, F1) and lesson 11. Minutes: 45.
 #
 # You change one setting and the accuracy goes from 63.3 % to 67.5 %. Better? On 120 comments that is five comments. Had
-# the dice that split the data fallen otherwise, it might be three fewer. Most "improvements" that beginners (and
+# the dice that split the data fallen otherwise, it might be three fewer. Many "improvements" that beginners (and
 # papers) report are of this kind. This lesson is about not fooling yourself, and about whether a network that says 90 %
 # is right nine times out of ten.
 #
@@ -51,7 +51,7 @@ check("A has the higher accuracy and B the higher mean recall", accuracy[0] > ac
 q, n = 0.8, 100
 standard_error = np.sqrt(q * (1 - q) / n)
 print(f"formula: {q - 1.96 * standard_error:.3f} to {q + 1.96 * standard_error:.3f}")
-right = np.arange(n) < 80  # (n,): 80 right, 20 wrong
+right = np.arange(n) < q * n  # (n,): 80 right, 20 wrong
 rng = np.random.default_rng(0)
 drawn = right[rng.integers(n, size=(4000, n))].mean(axis=1)  # (4000,): accuracies of drawn test sets
 low, high = np.quantile(drawn, [0.025, 0.975])
@@ -225,7 +225,8 @@ for axis, p, colour, name in ((left, before, ORANGE, "before"), (right_axis, aft
     confidence, accuracy, count = reliability(p, y).T
     low, high = wilson(accuracy * count, count)
     axis.plot([0.2, 1], [0.2, 1], color="grey", linestyle=":")
-    axis.errorbar(confidence, accuracy, [accuracy - low, high - accuracy], fmt="o", color=colour, capsize=3)
+    bars = np.maximum([accuracy - low, high - accuracy], 0)
+    axis.errorbar(confidence, accuracy, bars, fmt="o", color=colour, capsize=3)
     axis.set(xlabel=f"confidence {name}", ylabel="share right", xlim=(0.2, 1.04), ylim=(0, 1.04))
 show(
     figure,

@@ -185,7 +185,7 @@ at_tenth, at_half = cost[9], cost[49]
 print(
     f"cost an example at 0.1: {at_tenth:.3f}, at 0.5: {at_half:.3f}, best {cost.min():.3f} at {grid[cost.argmin()]:.2f}"
 )
-pick = rng.integers(len(s), size=(1000, len(s)))
+pick = rng.integers(len(s), size=(1000, len(s)))  # 1,000 test sets out of ours: how much does it vary? (lesson 13)
 each = np.where(eight, 9 * ((s <= 0.5).astype(float) - (s <= 0.1)), (s > 0.5).astype(float) - (s > 0.1))  # (897,)
 low, high = np.quantile(each[pick].mean(axis=1), [0.025, 0.975])
 print(f"0.5 costs {each.mean():.3f} more than 0.1, 95 % interval {low:.3f} to {high:.3f}")

@@ -17,11 +17,11 @@
 # | sum $A + B$ | $10^6$ | $12 \cdot 10^6$ | 0.08 |
 # | product $AB$ | $2 \cdot 10^9$ | $12 \cdot 10^6$ | 167 |
 #
-# A core can do tens of billions of operations a second, and fetch some ten billion bytes from main memory. So the sum
-# waits for memory nearly all of the time, and the product does not. The last column is called **arithmetic
-# intensity**. Where it is low, only one thing helps: move fewer bytes. Half the bytes with float32 instead of
-# float64; fewer passes over an array; or pieces so small that they stay in the **processor cache**, a few megabytes
-# beside the core that are ten times as quick as main memory.
+# A core can do tens to hundreds of billions of operations a second, and fetch some ten billion bytes from main
+# memory. So the sum waits for memory nearly all of the time, and the product does not. The last column is called
+# **arithmetic intensity**. Where it is low, only one thing helps: move fewer bytes. Half the bytes with float32
+# instead of float64; fewer passes over an array; or pieces so small that they stay in the **processor cache**, a few
+# megabytes beside the core that are ten times as quick as main memory.
 # %%
 import time
 
@@ -63,9 +63,9 @@ check("measured: at least 3 times as many operations a second", product > 3 * su
 # %% [markdown]
 # ## First remedy: let one call do the loops
 #
-# Python spends some fifty nanoseconds on each step of a loop; a core can do a thousand operations in that time. A
-# convolution as windows and *one* matrix product (lesson 7) is one call. Shapes: $x$ $(N, H, W, C)$, filters
-# $(3, 3, C, K)$.
+# Python spends fifty to some hundred nanoseconds on each step of a loop; a core can do a thousand operations
+# meanwhile. A convolution as windows and *one* matrix product (lesson 7) is one call. Shapes: $x$ $(N, H, W, C)$,
+# filters $(3, 3, C, K)$.
 # %%
 def loops(x, W):
     N, H, width, C = x.shape
@@ -102,7 +102,8 @@ check("the scattered million takes at least 1.5 times as long", slower > 1.5)
 # %% [markdown]
 # Memory comes in lines of 64 bytes, 16 numbers. Whoever wants one number pays for sixteen. So the *order in memory*
 # decides: minnet lays images out as $(H, W, N, C)$ behind the shape $(N, H, W, C)$, for then shifting all images by a
-# pixel moves long runs. You see the shape, the processor sees `strides`.
+# pixel moves long runs. You see the shape, the processor sees `x.strides`: how many bytes further the next number of
+# each axis lies.
 #
 # And pieces: nine steps over a large array, each over the whole, or all nine on one piece after another.
 # %%
@@ -155,8 +156,8 @@ show(
 # calculated once for all places. By hand, $d = (1, 2, 3, 4)$, $g = (1, 0, 2)$: $m = (-2, 7.5, 1.5, -4)$, $y = (7,
 # 10)$.
 #
-# Along both axes: 16 products instead of 36. minnet uses the next larger scheme, $4 \times 4$ outputs from
-# $6 \times 6$ inputs: 36 instead of 144, a quarter.
+# Along both axes: 16 products instead of 36. With 16 channels and 16 tiles or more, minnet uses a larger scheme, $4
+# \times 4$ outputs from $6 \times 6$ inputs: 36 instead of 144, a quarter.
 # %%
 d, g = np.array([1.0, 2.0, 3.0, 4.0]), np.array([1.0, 0.0, 2.0])
 m = np.array([d[0] - d[2], d[1] + d[2], d[2] - d[1], d[1] - d[3]])
@@ -181,9 +182,10 @@ check("minnet's convolution with a quarter of the products is ours to 5 decimals
 # ## Fourth remedy: all cores
 #
 # The gradient of a batch is a *sum* over its examples (lesson 3), so it may be summed in any groups: **data
-# parallelism**. Each thread has a **replica**: the same weights, but its own intermediate results and its own
-# gradients, an array as large as the weights, which have to be added to those of the others. The one trap is the
-# $1/N$: it must be the $N$ of the whole batch, or four pieces give a gradient four times as large.
+# parallelism**. Each **thread**, a part of the program that runs beside the others, on a core of its own if one is
+# free, has a **replica**: the same weights, but its own intermediate results and its own gradients, an array as large
+# as the weights, which have to be added to those of the others. The one trap is the $1/N$: it must be the $N$ of the
+# whole batch, or four pieces give a gradient four times as large.
 #
 # Does it scale? If a part $q$ of the time can be shared and the rest cannot, $c$ cores are at most $1/\big((1 - q) +
 # q/c\big)$ times as fast (**Amdahl's law**). By hand: $q = 0.9$, $c = 4$: $1/(0.1 + 0.225) = 3.1$; with a thousand
@@ -282,7 +284,8 @@ print(f"one picture: {1e3 * each_time:.1f} ms of a core, everything done each ti
 #   than one. minnet holds the matrix product to one thread a worker.
 # - **Optimising what costs nothing.** Measure first: if convolution is 90 % of the time, nothing else matters
 #   (Amdahl).
-# - **A view that is not contiguous** handed to a function that copies it each time.
+# - **A view** (another shape on the same memory, no copy) **whose numbers do not lie side by side**, handed to a
+#   function that copies it each time.
 #
 # ## Check yourself
 #

@@ -32,7 +32,7 @@ class Value:
     """A number or array that remembers how it was made: its parents, and what to hand to each of them.
 
     Each step stores small functions. `lambda dy: dy * other.data` is made now, remembers `other`, and runs later, when
-    backward knows dy.
+    backward knows dy. Both sides of a step have to be Values: `a + Value(1.0)`.
     """
 
     def __init__(self, data, parents=()):
@@ -116,7 +116,7 @@ check(
 # %%
 kept = {}
 for depth in (1, 2, 4, 8, 16):
-    h = Value(rng.standard_normal((256, 64)))
+    h = first = Value(rng.standard_normal((256, 64)))
     for _ in range(depth):
         h = (h @ Value(rng.standard_normal((64, 64)) / 8)).relu()
     numbers, queue, seen = {"results": 0, "weights": 0}, [h], set()
@@ -124,7 +124,7 @@ for depth in (1, 2, 4, 8, 16):
         value = queue.pop()
         if id(value) not in seen:
             seen.add(id(value))
-            numbers["weights" if value.data.shape == (64, 64) else "results"] += value.data.size
+            numbers["results" if value.parents or value is first else "weights"] += value.data.size
             queue += [parent for parent, _ in value.parents]
     kept[depth] = numbers
 depths = list(kept)
@@ -222,8 +222,8 @@ else:
 #   minnet's backward overwrites.
 # - **`eval()` forgotten**: batch norm and dropout behave as in training.
 # - **Softmax in the model**: PyTorch's `CrossEntropyLoss` takes scores too, as minnet's.
-# - **Different numbers in the same place**: `eps`, `momentum` of batch norm (PyTorch's is the share of the *new*
-#   value), scaling of inputs. Compare layer by layer, on one batch, in float64.
+# - **Different numbers in the same place**: `eps`, `momentum` of batch norm (PyTorch's and minnet's is the share of the
+#   *new* value, others' that of the old), scaling of inputs. Compare layer by layer, on one batch, in float64.
 #
 # ## Check yourself
 #
