@@ -88,7 +88,9 @@ def _asked_for(args: argparse.Namespace, run: Run) -> Examples:
         inputs, labels, _, source = labelled_texts(path, args.text, args.label, args.encoding)
         names, called = inputs, path.stem
     else:
-        label_of = {file: folder.name for folder, files in classes_in(path).items() for file in files}
+        inside = classes_in(path)
+        _positions([folder.name for folder in inside], run.classes, args.folder)  # before thousands are read
+        label_of = {file: folder.name for folder, files in inside.items() for file in files}
         pictures = readable(run, list(label_of), str(path))
         inputs, names = np.stack(list(pictures.values())), list(pictures)
         labels = [label for file, label in label_of.items() if str(file) in pictures]

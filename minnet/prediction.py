@@ -212,8 +212,10 @@ def _pictures(run: Run, inputs: Sequence[str]) -> tuple[list[str], list[np.ndarr
 
 def readable(run: Run, paths: Sequence[Path], folder: str) -> dict[str, np.ndarray]:
     """The pictures among the files by name. Warns of the others; raises ValueError where there is no picture."""
+    from tqdm import tqdm
+
     good, broken = {}, []
-    for path in paths:
+    for path in tqdm(paths, desc="pictures", delay=1):
         try:
             good[str(path)] = run.read(path)
         except ValueError as error:
