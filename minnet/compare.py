@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import csv
 import itertools
 import json
 import zipfile
@@ -43,6 +44,7 @@ class Run(NamedTuple):
     labels: np.ndarray  # (N,)
     indices: np.ndarray  # (N,) places in the test split
     fingerprint: str  # of the test data
+    called: dict[int, str]  # the texts or files of the examples by their numbers, where predictions.csv says them
 
     @property
     def right(self) -> np.ndarray:
@@ -76,20 +78,30 @@ def load(folder: str | Path) -> Run:
     order = np.argsort(indices, kind="stable")
     return Run(
         folder.resolve().name, folder, metrics, probabilities[order], labels[order].astype(np.int64), indices[order],
-        str(config["test_fingerprint"]),
+        str(config["test_fingerprint"]), _called(folder / "predictions.csv"),
     )  # fmt: skip
+
+
+def _called(path: Path) -> dict[int, str]:
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            return {int(row["number"]): row["example"] for row in csv.DictReader(file) if row["example"]}
+    except (OSError, ValueError, KeyError, TypeError, csv.Error):
+        return {}
 
 
 def compare(folders: Sequence[str | Path], bootstrap: int = 1000, seed: int = 0) -> tuple[dict[str, Any], Figure]:
     """The runs with their intervals, every pair of them tested, and a figure of all.
 
-    The dictionary has "runs" [{name, folder, accuracy, ...}] and "pairs" [{a, b, mcnemar, differences, won, lost}]:
-    differences are b minus a with paired bootstrap intervals; `won` are the indices of the test examples that b has
-    right and a has wrong, `lost` the other way round; mcnemar's "p_holm" is p corrected for the number of pairs.
+    The dictionary has "runs" [{name, folder, accuracy, ...}], "pairs" [{a, b, mcnemar, differences, won, lost}] and
+    "called" {index: text or file, of those examples where it is known}: differences are b minus a with paired
+    bootstrap intervals; `won` are the indices of the test examples that b has right and a has wrong, `lost` the other
+    way round; mcnemar's "p_holm" is p corrected for the number of pairs.
     Raises ValueError when the runs were not evaluated on the same examples.
     """
     runs = _same_examples([load(folder) for folder in folders])
     names = _distinct_names(runs)
+    called = next((run.called for run in runs if run.called), {})
     pairs = []
     for (name_a, a), (name_b, b) in itertools.combinations(zip(names, runs, strict=True), 2):
         pairs.append({
@@ -111,6 +123,7 @@ def compare(folders: Sequence[str | Path], bootstrap: int = 1000, seed: int = 0)
             for name, run in zip(names, runs, strict=True)
         ],
         "pairs": pairs,
+        "called": {place: called[place] for pair in pairs for place in pair["won"] + pair["lost"] if place in called},
     }
     from minnet import plots
 
@@ -132,9 +145,9 @@ def table(result: dict[str, Any], show: int = 10, stream: Any = None) -> str:
     if any(run["intervals"]["macro_f1"] is None for run in result["runs"]):
         lines.append("(–: with all answers right, or none, resampling cannot show how uncertain macro averages are)")
     for pair in result["pairs"]:
-        lines += ["", *_pair(pair, show)]
+        lines += ["", *_pair(pair, show, result["called"])]
     if show and any(pair["won"] + pair["lost"] for pair in result["pairs"]):
-        lines += ["", "(examples are numbered from 0 in the order of the test split, as in predictions.npz)"]
+        lines += ["", "(examples are numbered from 0 in the order of the test split, as in predictions.csv)"]
     return encodable("\n".join(lines), stream)
 
 
@@ -215,7 +228,7 @@ def _holm(values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def _pair(pair: dict[str, Any], show: int) -> list[str]:
+def _pair(pair: dict[str, Any], show: int, called: dict[int, str]) -> list[str]:
     test = pair["mcnemar"]
     a, b = one_line(pair["a"], 40), one_line(pair["b"], 40)
     lines = [f"{b} against {a}"]
@@ -233,11 +246,14 @@ def _pair(pair: dict[str, Any], show: int) -> list[str]:
     corrected = "" if test["p_holm"] == test["p"] else f", corrected for all pairs {p_value(test['p_holm'])}"
     lines.append(f"  McNemar's exact test of accuracy: {p_value(test['p'])}{corrected}: {verdict}")
     for kind, name in (("won", b), ("lost", a)):
-        places = ", ".join(map(str, pair[kind][:show]))
-        rest = f" and {len(pair[kind]) - show:,} more" if places and len(pair[kind]) > show else ""
-        lines.append(
-            f"  only {name} is right: {count(len(pair[kind]), 'example')}{': ' if places else ''}{places}{rest}"
-        )
+        found, shown = pair[kind], pair[kind][:show]
+        more = f"and {len(found) - show:,} more" if shown and len(found) > show else ""
+        line = f"  only {name} is right: {count(len(found), 'example')}"
+        if called:
+            named = [f"    {place}: {one_line(called.get(place, ''), 100)}" for place in shown]
+            lines += [line, *named, *([f"    {more}"] if more else [])]
+        else:
+            lines.append(f"{line}{': ' if shown else ''}{', '.join(map(str, shown))}{' ' + more if more else ''}")
     return lines
 
 

@@ -1,7 +1,7 @@
 """A trained run measured on other labelled examples than its test split: your own, or another data set's.
 
 `python -m minnet evaluate RUN csv FILE --text A --label B` prints the table that ends a training; with --out it also
-writes a page, a CSV of what was said of each example, and so a folder that `compare` takes.
+writes a page and what stands beside it, a folder that `compare` takes.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from minnet.data.sources import SOURCES, unknown_task
 from minnet.data.tables import labelled_texts
 from minnet.formatting import count, number, one_line, percent, some
 from minnet.functional import softmax
-from minnet.prediction import Run, load_run, readable, write_csv
+from minnet.prediction import Run, load_run, readable
 from minnet.run_folder import prepare, told
 
 
 class Examples(NamedTuple):
-    """What a run is measured on: the test split of a dataset whose classes are the run's, and a name for each."""
+    """What a run is measured on: the test split of a dataset whose classes are the run's."""
 
     dataset: Dataset
-    names: Sequence[str]  # a text itself, a picture's file, or its number
+    names: Sequence[str] | None = None  # the files of pictures
 
 
 def add_arguments(subparsers: Any) -> None:
@@ -86,7 +86,7 @@ def _asked_for(args: argparse.Namespace, run: Run) -> Examples:
     inputs: Any
     if kind == "text":
         inputs, labels, _, source = labelled_texts(path, args.text, args.label, args.encoding)
-        names, called = inputs, path.stem
+        names, called = None, path.stem
     else:
         inside = classes_in(path)
         _positions([folder.name for folder in inside], run.classes, args.folder)  # before thousands are read
@@ -122,11 +122,11 @@ def _test_split(args: argparse.Namespace, run: Run) -> Examples:
         )
     labels = [dataset.classes[label] for label in dataset.test.y]
     source = f"{dataset.name}'s test split ({dataset.source})"
-    return _examples(dataset.name, run, x, labels, source, args.folder, x if run.kind == "text" else range(len(x)))
+    return _examples(dataset.name, run, x, labels, source, args.folder)
 
 
 def _examples(
-    name: str, run: Run, inputs: Any, labels: Sequence[str], source: str, folder: str, names: Any
+    name: str, run: Run, inputs: Any, labels: Sequence[str], source: str, folder: str, names: Any = None
 ) -> Examples:
     test = Split(inputs, _positions(labels, run.classes, folder))
     dataset = Dataset(name, run.kind, run.classes, test.take(np.zeros(0, int)), None, test, source, own=True)
@@ -161,17 +161,13 @@ def _write(
     args: argparse.Namespace,
     run: Run,
     dataset: Dataset,
-    names: Sequence[Any],
+    names: Sequence[str] | None,
     probabilities: np.ndarray,
     measured: dict[str, Any],
 ) -> Path:
     """The page and what stands beside it."""
     from minnet import report
 
-    labels = [run.classes[label] for label in dataset.test.y]
-    shown = range(len(names)) if run.kind == "text" and args.hide_text else names
-    rows = [list(row) for row in zip(shown, labels, strict=True)]
-    write_csv(Path(args.out) / "predictions.csv", ["example", "label"], rows, probabilities, run.classes)
     config = {
         "command": shlex.join(["python", "-m", "minnet", *sys.argv[1:]]),
         "dataset": dataset.name,
@@ -183,7 +179,7 @@ def _write(
     }
     return report.write(
         args.out, config, [], measured, probabilities, dataset.test.y, hide_text=args.hide_text,
-        calibrated=_calibrated(probabilities, told(args.folder, "config.json").get("temperature")),
+        calibrated=_calibrated(probabilities, told(args.folder, "config.json").get("temperature")), names=names,
         **{"texts" if run.kind == "text" else "images": dataset.test.x},
     )  # fmt: skip
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 import itertools
 import os
 import sys
@@ -24,7 +22,7 @@ from minnet.data.tables import column_of, decoded, table_of
 from minnet.formatting import bars, count, one_line, some
 from minnet.functional import softmax
 from minnet.layers import Layer
-from minnet.run_folder import told
+from minnet.run_folder import predictions_csv, told
 from minnet.training import predict
 
 FEWEST = 30  # validation examples of a class that tell what share of it is mistaken to within some ten points
@@ -176,7 +174,8 @@ def _predict_inputs(run: Run, args: argparse.Namespace) -> None:
     if args.out is not None or len(inputs) > 20:
         out = _free(args.out, "predictions")
         header = ["file" if run.kind == "images" else "text"]
-        write_csv(out, header, [[name] for name in names], probabilities, run.classes)
+        with checkpoint.written_whole(out) as file:
+            file.write(predictions_csv(header, [[name] for name in names], probabilities, run.classes))
         print(f"{count(len(inputs), 'prediction')}: {out}")
     else:
         for name, row in zip(names, probabilities, strict=True):
@@ -250,7 +249,8 @@ def _predict_csv(run: Run, args: argparse.Namespace) -> None:
         raise ValueError(f"nothing to predict: every text in {args.csv} is empty. Is it the right column?")
     probabilities = run.probabilities(texts)
     out = _free(args.out, Path(args.csv).stem + "-predictions")
-    write_csv(out, header, rows, np.where(said[:, None], probabilities, np.nan), run.classes)
+    with checkpoint.written_whole(out) as file:
+        file.write(predictions_csv(header, rows, np.where(said[:, None], probabilities, np.nan), run.classes))
     print(f"{count(len(texts), 'comment')}: {out}\n")
     if not said.all():
         print(f"({np.count_nonzero(~said):,} of them are empty and not counted here)")
@@ -300,18 +300,3 @@ def _table(path: Path, column: str | None, encoding: str | None) -> tuple[list[s
         raise ValueError(f"which column of {path} holds the texts? Add --text with one of: {', '.join(header)}")
     at = column_of(path, header, column or header[0])
     return header, [(row + [""] * len(header))[: len(header)] for row in rows], at
-
-
-def write_csv(
-    path: Path, header: Sequence[str], rows: Sequence[Sequence[Any]], probabilities: np.ndarray, classes: Sequence[str]
-) -> None:
-    """The rows as they came, each with its class and probabilities behind; nothing there where these are NaN."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\r\n")  # RFC 4180; then a lone \r in a text gets quotes as well
-    writer.writerow([*header, "predicted", *(f"p_{name}" for name in classes)])
-    for row, p in zip(rows, probabilities, strict=True):
-        asked = not np.isnan(p).any()
-        said = [classes[int(p.argmax())], *(f"{value:.6f}" for value in p)] if asked else [""] * (1 + len(p))
-        writer.writerow([*row, *said])
-    with checkpoint.written_whole(path) as file:
-        file.write(out.getvalue().encode("utf-8", "replace"))

@@ -12,7 +12,7 @@ from minnet import canvas, doctor, page, plots
 from minnet.formatting import count, interval, listing, number, one_line, percent
 from minnet.metrics import without_examples
 from minnet.plots_examples import choose, mistakes
-from minnet.run_folder import save, to_csv, to_json, to_npz
+from minnet.run_folder import predictions_csv, save, to_csv, to_json, to_npz
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -36,6 +36,7 @@ def write(
     words: Sequence[str] | None = None,
     weights: np.ndarray | None = None,
     rates: np.ndarray | None = None,
+    names: Sequence[str] | None = None,
     hide_text: bool = False,
 ) -> Path:
     """Writes everything about a finished run into `folder` and returns the path of its report.html.
@@ -45,8 +46,8 @@ def write(
     command are named in the page; all of it is shown.
     `history` holds the Trainer's rows. Optional: `calibrated`, {"T = 1.3": probabilities} after temperature scaling;
     `filters`, the first layer's W (with `filter_shape` for a Linear); `words` and their `weights` (V, K), shown only
-    where they lead to the classes; `rates`, the learning rate of every step. `hide_text` shows lengths and labels of
-    texts that are too coarse to show.
+    where they lead to the classes; `rates`, the learning rate of every step; `names`, of images. `hide_text` shows
+    lengths and labels of texts that are too coarse to show.
     """
     folder = Path(folder)
     _check(metrics, probabilities, labels, images, texts)
@@ -59,6 +60,8 @@ def write(
     save(folder / "predictions.npz", to_npz(probabilities=probabilities, labels=labels, indices=places))
 
     classes = metrics["classes"]
+    called = None if hide_text else texts or names
+    save(folder / "predictions.csv", _for_reading(probabilities, labels, classes, called))
     shown = _hidden(texts, labels, classes) if hide_text and texts is not None else texts
     first_layer = _first_layer(filters, filter_shape, None if hide_text else words, weights, classes)
     together = probabilities if calibrated is None else {"as trained": probabilities, **calibrated}
@@ -80,6 +83,13 @@ def write(
     path = folder / "report.html"
     save(path, page.page(_title(config), _lead(metrics, config), sections))
     return path
+
+
+def _for_reading(p: np.ndarray, labels: np.ndarray, classes: Sequence[str], names: Sequence[str] | None) -> bytes:
+    """predictions.npz for people: each example's number, name if it has one, class, and what was said of it."""
+    columns = {"number": range(len(labels)), "example": names, "label": [classes[label] for label in labels]}
+    there = {name: values for name, values in columns.items() if values is not None}
+    return predictions_csv(list(there), list(zip(*there.values(), strict=True)), p, classes)
 
 
 def ending(config: Mapping[str, Any]) -> str:
@@ -235,7 +245,8 @@ def _making(config: Mapping[str, Any]) -> str:
     rows = [(name, value) for name, value in _flat(config) if name != "command"]
     beside = (
         "Beside this page: config.json, metrics.json, history.csv, predictions.npz (probabilities, labels, indices), "
-        "figures/; a trained network also leaves last.ckpt and, chosen on validation, best.ckpt."
+        "the same as predictions.csv, figures/; a trained network also leaves last.ckpt and, chosen on validation, "
+        "best.ckpt."
     )
     return typed + page.table("As in config.json.", ("Setting", "Value"), rows) + page.note(beside)
 

@@ -128,6 +128,20 @@ def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     return out.getvalue()
 
 
+def predictions_csv(
+    header: Sequence[str], rows: Sequence[Sequence[Any]], probabilities: np.ndarray, classes: Sequence[str]
+) -> bytes:
+    """The rows as they came, each with its class and probabilities behind; nothing there where these are NaN."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")  # RFC 4180; then a lone \r in a text gets quotes as well
+    writer.writerow([*header, "predicted", *(f"p_{name}" for name in classes)])
+    for row, p in zip(rows, probabilities, strict=True):
+        asked = not np.isnan(p).any()
+        said = [classes[int(p.argmax())], *(f"{value:.6f}" for value in p)] if asked else [""] * (1 + len(p))
+        writer.writerow([*row, *said])
+    return out.getvalue().encode("utf-8", "replace")
+
+
 def to_npz(**arrays: np.ndarray) -> bytes:
     """The bytes of an .npz file of these arrays; object arrays, which would need pickle, are refused."""
     for name, array in arrays.items():

@@ -9,7 +9,7 @@ import pytest
 
 from minnet import compare as module
 from minnet import metrics
-from minnet.run_folder import save, to_json, to_npz
+from minnet.run_folder import predictions_csv, save, to_json, to_npz
 
 CLASSES = ["negative", "neutral", "positive"]
 
@@ -48,9 +48,27 @@ def test_a_pair_by_hand(tmp_path):
     text = module.table(result)
     assert "b against a" in text and "+25.0 points" in text and "p = 0.625: not told apart from chance" in text
     assert "only b is right: 3 examples: 4, 5, 6" in text and "only a is right: 1 example: 0" in text
-    assert text.endswith("(examples are numbered from 0 in the order of the test split, as in predictions.npz)")
+    assert text.endswith("(examples are numbered from 0 in the order of the test split, as in predictions.csv)")
     assert "numbered" not in module.table(result, show=0)
     json.dumps(json.loads(to_json(result)), allow_nan=False)
+
+
+def test_examples_are_called_by_their_texts_where_a_run_tells_them(tmp_path):
+    a, b = run(tmp_path / "a", saying(FIRST), LABELS), run(tmp_path / "b", saying(SECOND), LABELS)
+    rows = [[number, f"text {number} " + "long, " * 50, "positive"] for number in range(7, -1, -1)]
+    save(b / "predictions.csv", predictions_csv(["number", "example", "label"], rows, saying(SECOND), CLASSES))
+    result, _ = module.compare([a, b])
+    assert sorted(result["called"]) == [0, 4, 5, 6] and result["called"][5].startswith("text 5 long")
+    lines = module.table(result, show=2).splitlines()
+    at = lines.index("  only b is right: 3 examples")
+    assert lines[at + 1].startswith("    4: text 4 long, ") and lines[at + 1].endswith("…")
+    assert len(lines[at + 1]) == 107
+    assert lines[at + 2].startswith("    5: text 5 ") and lines[at + 3] == "    and 1 more"
+    assert lines[at + 4] == "  only a is right: 1 example" and lines[at + 5].startswith("    0: text 0 ")
+    assert "text 5" not in module.table(result, show=0)
+    for broken in (b"", b"number,label\n0,a\n", b"number,example\nx,y\n", b"number,example\n1\n", b"\xff\xfe"):
+        save(b / "predictions.csv", broken)
+        assert module.compare([a, b])[0]["called"] == {}
 
 
 def test_macro_averages_of_what_is_all_right_have_no_interval_and_it_is_said(tmp_path):

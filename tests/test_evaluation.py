@@ -96,10 +96,11 @@ def test_a_page_and_a_folder_that_compare_takes(runs, here):
 
     with np.load("first/predictions.npz") as kept:
         p = kept["probabilities"]
-    for folder, names in (("first", [text for text, _ in ROWS]), ("second", ["0", "1", "2", "3", "4"])):
+    for folder, names in (("first", [text for text, _ in ROWS]), ("second", [None] * 5)):
         with open(here / folder / "predictions.csv", encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
-        assert [row["example"] for row in rows] == names
+        assert [row.get("example") for row in rows] == names
+        assert [row["number"] for row in rows] == ["0", "1", "2", "3", "4"]
         assert [row["label"] for row in rows] == [label.lower() for _, label in ROWS]
         np.testing.assert_allclose([float(row["p_positive"]) for row in rows], p[:, 2], atol=1e-6)
 
@@ -181,9 +182,12 @@ def test_a_folder_of_pictures_by_class(runs, here):
         (here / "pictures" / label).mkdir(parents=True, exist_ok=True)
         Image.fromarray(digits.x[index, :, :, 0]).save(here / "pictures" / label / f"{index}.png")
     (here / "pictures" / "7" / "broken.png").write_bytes(b"no picture")
-    said = evaluate(runs / "digits", "images", "pictures")
+    said = evaluate(runs / "digits", "images", "pictures", "--out", "page")
     assert said.status == 0 and "1 of 13 files are left out" in said.err
     right = load_run(runs / "digits").probabilities(digits.x[:12]).argmax(axis=1) == digits.y[:12]
+    with open(here / "page/predictions.csv", encoding="utf-8", newline="") as file:
+        named = {row["example"]: row["label"] for row in csv.DictReader(file)}
+    assert named == {str(Path("pictures", str(y), f"{i}.png")): str(y) for i, y in enumerate(digits.y[:12])}
     assert "on 12 examples of pictures" in said.out and f"{100 * right.mean():.1f} %" in said.out
 
 

@@ -113,7 +113,8 @@ def read(request, written):
 def test_all_files_are_there_and_json_is_strict(written):
     for kind, folder in written.items():
         names = {path.name for path in folder.iterdir()}
-        assert names == {"config.json", "metrics.json", "history.csv", "predictions.npz", "figures", "report.html"}
+        tables = {"history.csv", "predictions.csv", "predictions.npz"}
+        assert names == {"config.json", "metrics.json", "figures", "report.html"} | tables
 
         def refuse(name):
             raise AssertionError(f"{name} is no JSON")

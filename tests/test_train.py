@@ -59,7 +59,8 @@ def test_the_tour_in_a_real_terminal_of_ascii(tmp_path):
         assert f"The page: {Path('runs') / run / 'report.html'}" in ran.stdout
         names = {path.name for path in (tmp_path / "runs" / run).iterdir()}
         assert names == {
-            "best.ckpt", "config.json", "figures", "history.csv", "last.ckpt", "metrics.json", "predictions.npz",
+            "best.ckpt", "config.json", "figures", "history.csv", "last.ckpt", "metrics.json",
+                "predictions.csv", "predictions.npz",
             "report.html",
         }  # fmt: skip
         assert (tmp_path / "runs" / run / "figures" / "schedule.png").exists()
