@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import io
 import itertools
 import json
 import zipfile
@@ -19,13 +20,13 @@ import numpy as np
 from minnet import commands
 from minnet.formatting import aligned, count, encodable, interval, number, one_line, p_value, percent
 from minnet.intervals import mcnemar, paired_bootstrap
-from minnet.metrics import value_of
+from minnet.metrics import value_of, without_examples
 from minnet.run_folder import prepare, save, to_json
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-KEPT = ("accuracy", "macro", "weighted", "log_loss", "brier", "intervals", "calibration")  # of a run's metrics
+KEPT = ("accuracy", "per_class", "macro", "weighted", "log_loss", "brier", "intervals", "calibration")
 MEASURES = (
     ("accuracy", "accuracy"),
     ("macro_recall", "macro recall"),
@@ -83,11 +84,16 @@ def load(folder: str | Path) -> Run:
 
 
 def _called(path: Path) -> dict[int, str]:
+    longest = csv.field_size_limit()
     try:
-        with open(path, encoding="utf-8", newline="") as file:
-            return {int(row["number"]): row["example"] for row in csv.DictReader(file) if row["example"]}
+        content = path.read_text("utf-8-sig")  # a spreadsheet adds the mark
+        csv.field_size_limit(max(longest, len(content) + 1))
+        rows = csv.DictReader(io.StringIO(content, newline=""))
+        return {int(row["number"]): row["example"] for row in rows if row["example"]}
     except (OSError, ValueError, KeyError, TypeError, csv.Error):
         return {}
+    finally:
+        csv.field_size_limit(longest)
 
 
 def compare(folders: Sequence[str | Path], bootstrap: int = 1000, seed: int = 0) -> tuple[dict[str, Any], Figure]:
@@ -144,6 +150,7 @@ def table(result: dict[str, Any], show: int = 10, stream: Any = None) -> str:
     lines += aligned(rows)
     if any(run["intervals"]["macro_f1"] is None for run in result["runs"]):
         lines.append("(–: with all answers right, or none, resampling cannot show how uncertain macro averages are)")
+    lines += [f"({one_line(run['name'], 32)}: {some})" for run in result["runs"] if (some := without_examples(run))]
     for pair in result["pairs"]:
         lines += ["", *_pair(pair, show, result["called"])]
     if show and any(pair["won"] + pair["lost"] for pair in result["pairs"]):
@@ -250,7 +257,7 @@ def _pair(pair: dict[str, Any], show: int, called: dict[int, str]) -> list[str]:
         more = f"and {len(found) - show:,} more" if shown and len(found) > show else ""
         line = f"  only {name} is right: {count(len(found), 'example')}"
         if called:
-            named = [f"    {place}: {one_line(called.get(place, ''), 100)}" for place in shown]
+            named = [f"    {place}: {one_line(called.get(place, '(not told)'), 100)}" for place in shown]
             lines += [line, *named, *([f"    {more}"] if more else [])]
         else:
             lines.append(f"{line}{': ' if shown else ''}{', '.join(map(str, shown))}{' ' + more if more else ''}")

@@ -11,6 +11,7 @@ import os
 import shlex
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -136,8 +137,8 @@ def _examples(
 def _positions(labels: Sequence[str], classes: tuple[str, ...], folder: str) -> np.ndarray:
     """Each label's place among the run's classes, int64 (N,); spelling matters only where it tells two apart."""
     exact = {name: place for place, name in enumerate(classes)}
-    alike = {meant(name): place for name, place in exact.items()}
-    alike = alike if len(alike) == len(exact) else {}
+    spelled = Counter(map(meant, classes))
+    alike = {meant(name): place for name, place in exact.items() if spelled[meant(name)] == 1}
     known = {label: exact.get(label, alike.get(meant(label), -1)) for label in dict.fromkeys(labels)}
     if strange := [repr(one_line(label, 40)) for label, place in known.items() if place < 0]:
         raise ValueError(

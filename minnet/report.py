@@ -58,9 +58,8 @@ def write(
     save(folder / "history.csv", to_csv(history))
     places = np.arange(len(labels))  # in the test split
     save(folder / "predictions.npz", to_npz(probabilities=probabilities, labels=labels, indices=places))
-
     classes = metrics["classes"]
-    called = None if hide_text else texts or names
+    called = None if hide_text else names if texts is None else texts
     save(folder / "predictions.csv", _for_reading(probabilities, labels, classes, called))
     shown = _hidden(texts, labels, classes) if hide_text and texts is not None else texts
     first_layer = _first_layer(filters, filter_shape, None if hide_text else words, weights, classes)
@@ -267,10 +266,11 @@ def _lead(metrics: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
         f"would be right on {percent(metrics['majority'], 1)}."
     )
     rated = sorted((r for r in metrics["per_class"] if r["support"]), key=lambda r: r["f1"])
+    worst, best = ((r["f1"], f"{r['class']} ({number(r['f1'])})") for r in (rated[0], rated[-1]))
+    apart = f"; by F1 it does best on {best[1]} and worst on {worst[1]}" if best[0] > worst[0] else ""
     second = (
         f"Macro precision is {number(macro['precision'])}, recall {number(macro['recall'])} and F1 "
-        f"{number(macro['f1'])}; by F1 it does best on {rated[-1]['class']} ({number(rated[-1]['f1'])}) and worst on "
-        f"{rated[0]['class']} ({number(rated[0]['f1'])})."
+        f"{number(macro['f1'])}{apart}."
     )
     third = without_examples(metrics)
     return [first, second, *([f"{third[0].upper()}{third[1:]}."] if third else [])]

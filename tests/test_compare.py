@@ -66,6 +66,12 @@ def test_examples_are_called_by_their_texts_where_a_run_tells_them(tmp_path):
     assert lines[at + 2].startswith("    5: text 5 ") and lines[at + 3] == "    and 1 more"
     assert lines[at + 4] == "  only a is right: 1 example" and lines[at + 5].startswith("    0: text 0 ")
     assert "text 5" not in module.table(result, show=0)
+    rows[0][1] = "very " * 40_000
+    said = predictions_csv(["number", "example", "label"], rows, saying(SECOND), CLASSES)
+    save(b / "predictions.csv", b"\xef\xbb\xbf" + said)  # as a spreadsheet saves it
+    assert sorted(module.compare([a, b])[0]["called"]) == [0, 4, 5, 6]
+    save(b / "predictions.csv", said[: said.index(b"text 3")])
+    assert "    0: (not told)" in module.table(module.compare([a, b])[0]).splitlines()
     for broken in (b"", b"number,label\n0,a\n", b"number,example\nx,y\n", b"number,example\n1\n", b"\xff\xfe"):
         save(b / "predictions.csv", broken)
         assert module.compare([a, b])[0]["called"] == {}
@@ -77,6 +83,13 @@ def test_macro_averages_of_what_is_all_right_have_no_interval_and_it_is_said(tmp
     assert "1.000 (–)" in text and "\n(–: with all answers right, or none, resampling cannot" in text
     assert "100.0 % (67.6 to 100.0 %)" in text
     assert "(–" not in module.table(module.compare([runs[0], runs[2]])[0])
+
+
+def test_a_class_without_examples_is_told_of_each_run(tmp_path):
+    a, b = (run(tmp_path / name, saying(said), LABELS % 2) for name, said in (("a", FIRST), ("b", LABELS % 2)))
+    lines = module.table(module.compare([a, b])[0]).splitlines()
+    told = "there are no examples of positive, which count as 0 in the macro means; over the other 2 classes: recall"
+    assert [line for line in lines if told in line][1] == f"(b: {told} 1.000, F1 1.000)"
 
 
 def test_the_order_of_the_examples_in_a_file_does_not_matter(tmp_path):

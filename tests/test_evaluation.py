@@ -222,6 +222,10 @@ def test_what_cannot_be_evaluated_is_refused_in_one_line(runs, here):
 def test_labels_that_only_spelling_tells_apart():
     assert _positions(["a", "A", "b"], ("A", "a", "b"), "run").tolist() == [1, 0, 2]
     assert _positions(["B", "a"], ("A", "b"), "run").tolist() == [1, 0]
+    assert _positions(["No", "Yes"], ("Yes", "YES", "no"), "run").tolist() == [2, 0]
+    for other, name in (("10000000000000001", "10000000000000000"), ("1_0", "10"), ("1e999999", "inf")):
+        with pytest.raises(ValueError, match=f"knows no class '{other}'"):
+            _positions([other], (name, "b"), "run")
     assert _positions(["3.0", "1", " Cafe\u0301"], ("1", "3", "caf\u00e9"), "run").tolist() == [1, 0, 2]
-    with pytest.raises(ValueError, match="knows no class 'B'"):
-        _positions(["a", "B"], ("A", "a", "b"), "run")
+    with pytest.raises(ValueError, match="knows no class 'yes'"):
+        _positions(["No", "yes"], ("Yes", "YES", "no"), "run")

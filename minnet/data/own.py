@@ -6,6 +6,7 @@ import os
 import unicodedata
 import warnings
 from dataclasses import replace
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,10 @@ from minnet.formatting import count, some
 SPLIT_NAMES = frozenset(["train", "training", "test", "testing", "val", "valid", "validation", "dev"])
 GREY = frozenset(["1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "F"])  # PIL's modes without colour
 OF_RUNS = ("*.ckpt", "predictions.npz", "comparison.json")
+WRITTEN = frozenset([
+    "best.ckpt", "last.ckpt", "config.json", "metrics.json", "history.csv", "predictions.csv", "predictions.npz",
+    "report.html", "comparison.json", "comparison.png",
+])  # fmt: skip
 PICTURES = frozenset([".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff"])
 FEWEST = 3  # examples of a class: one for each split
 
@@ -144,7 +149,9 @@ def classes_in(folder: Path) -> dict[Path, list[Path]]:
         raise FileNotFoundError(f"there is no folder {folder}")
     kinds = sorted(path for path in folder.iterdir() if path.is_dir() and visible(path))
     inside = {kind: files_in(kind) for kind in kinds}
-    for kind in [kind for kind in kinds if not inside[kind] and runs_in(kind)]:
+    made = {folder / "figures"} if is_run(folder) else set()
+    made |= {kind for kind in kinds if any(next(kind.rglob(name), None) for name in OF_RUNS)}
+    for kind in [kind for kind in kinds if kind in made and not inside[kind]]:
         warnings.warn(f"{kind} holds runs of train.py and is not taken for a class of pictures", stacklevel=3)
         kinds.remove(kind)
     if not kinds:
@@ -180,34 +187,36 @@ def visible(path: Path) -> bool:
 
 
 def files_in(folder: Path) -> list[Path]:
-    """The files in a folder and below it that are the user's: nothing hidden, and nothing of a run of train.py, whose
-    page has pictures too."""
-    runs = runs_in(folder)
+    """The files in a folder and below it that are the user's: nothing hidden, and nothing that a command of minnet
+    wrote, whose page has pictures too."""
     return [
         path
         for path in sorted(folder.rglob("*"))
         if path.is_file()
         and all(visible(Path(part)) for part in path.relative_to(folder).parts)
-        and not runs.intersection(path.parents)
+        and not (path.name in WRITTEN and is_run(path.parent))
+        and not (path.parent.name == "figures" and is_run(path.parent.parent))
     ]
 
 
-def runs_in(folder: Path) -> set[Path]:
-    """The folders in it that train.py, evaluate or compare made: their pages and figures are nobody's examples."""
-    return {path.parent for name in OF_RUNS for path in folder.rglob(name)}
+def is_run(folder: Path) -> bool:
+    """Whether train.py, evaluate or compare wrote into this folder."""
+    return any(next(folder.glob(name), None) for name in OF_RUNS)
 
 
-def meant(name: str) -> str | float:
+def meant(name: str) -> str | Decimal:
     """What a label says however it is spelled: alike for Yes and yes, 1 and 1.0, and both Unicode forms of an é."""
+    text = " ".join(unicodedata.normalize("NFC", name).casefold().split())
     try:
-        return float(name)
-    except ValueError:
-        return " ".join(unicodedata.normalize("NFC", name).casefold().split())
+        number = Decimal(text)
+    except InvalidOperation:
+        return text
+    return number if number.is_finite() and "_" not in text else text
 
 
 def spelled_alike(names: tuple[str, ...]) -> list[str]:
     """The names that differ from another one only in how they are spelled."""
-    kinds: dict[str | float, list[str]] = {}
+    kinds: dict[str | Decimal, list[str]] = {}
     for name in names:
         kinds.setdefault(meant(name), []).append(name)
     return [name for alike in kinds.values() if len(alike) > 1 for name in alike]

@@ -134,7 +134,7 @@ def unknown(name: object, *others: str) -> ValueError:
 
 def unknown_task(task: str, *command: str) -> ValueError:
     """The same of what a command takes: such a name, csv, or images. Of a path alone, what has to stand before it."""
-    own = "images" if Path(task).is_dir() else "csv" if Path(task).suffix else None
+    own = "images" if os.path.isdir(task) else "csv" if Path(task).suffix else None
     if own is None:
         return unknown(task, "csv", "images")
     return ValueError(f"{task} is no data set's name; for your own data: {shlex.join([*command, own, task])}")

@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+import shutil
 import sys
 import warnings
 
@@ -437,9 +438,14 @@ def test_what_a_run_has_written_is_no_class_and_no_picture(tmp_path):
         (folder / "cat" / by).mkdir()
         (folder / "cat" / by / made).touch()
         Image.new("RGB", (9, 9)).save(folder / "cat" / by / "comparison.png")
-    with pytest.warns(UserWarning, match="runs holds runs of train.py and is not taken for a class") as caught:
+    (folder / "dog" / "last.ckpt").touch()  # a stray file takes no pictures away
+    (folder / "figures").mkdir()  # and a run in the very folder is no class
+    (folder / "predictions.npz").touch()
+    Image.new("RGB", (9, 9)).save(folder / "figures" / "curves.png")
+    with pytest.warns(UserWarning, match="(runs|figures) holds runs of train.py and is not taken for a cl") as caught:
         again = load_images(folder)
-    assert len(caught) == 1 and again.fingerprint == first.fingerprint
+    assert len(caught) == 2 and again.fingerprint == first.fingerprint
+    shutil.rmtree(folder / "figures")
     Image.new("RGB", (9, 9)).save(folder / "runs" / "1.png")  # people who run
     with pytest.raises(ValueError, match=r"too few examples of 'runs' \(1\)"):
         load_images(folder)
