@@ -110,6 +110,15 @@ def test_what_is_undefined_is_said():
     assert last[1].startswith("(intervals of macro averages: no prediction is wrong, so")
 
 
+def test_names_of_classes_are_cut_at_24_characters_wherever_tables_show_them():
+    long = ["a" * 30, "b" * 30, "c" * 30]
+    m = metrics.evaluate(np.array([[0.9, 0.1, 0.0], [0.2, 0.8, 0.0]]), np.array([0, 1]), long)
+    assert m["bootstrap"]["resamples"] == 1000  # unless asked otherwise
+    shares = metrics.shares_table(metrics.class_shares(np.full((9, 3), 1 / 3), None), long, stream("utf-8"))
+    for text in (metrics.table(m, stream("utf-8")), metrics.without_examples(m), shares):
+        assert "c" * 23 + "…" in text and "c" * 24 not in text
+
+
 def test_one_mistake_more_never_raises_a_bound_of_accuracy():
     p, labels = np.tile([0.9, 0.1], (60, 1)), np.zeros(60, int)
     bounds = []
