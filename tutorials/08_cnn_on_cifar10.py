@@ -251,7 +251,7 @@ check("the same steps against the network cost more than 15", accuracy - share["
 # - **Flipping digits.** Mirrored copies make more pictures to train on (lesson 10): a mirrored cat is a cat, a mirrored
 #   3 is nothing.
 # - **Choosing by the test pictures**: every look at them makes them a little less a test. Hold out others for that, a
-#   **validation** set.
+#   **validation set**.
 #
 # ## Check yourself
 #
