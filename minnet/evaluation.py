@@ -9,13 +9,14 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+import shutil
 import sys
 import warnings
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -29,12 +30,8 @@ from minnet.functional import softmax
 from minnet.prediction import Run, load_run, readable
 from minnet.run_folder import prepare, told
 
-
-class Examples(NamedTuple):
-    """What a run is measured on: the test split of a dataset whose classes are the run's."""
-
-    dataset: Dataset
-    names: Sequence[str] | None = None  # the files of pictures
+# the data set's name, where it comes from, inputs, labels by name, and the files of pictures
+Asked: TypeAlias = tuple[str, str, Any, list[str], list[str] | None]
 
 
 def add_arguments(subparsers: Any) -> None:
@@ -57,11 +54,13 @@ def run_command(args: argparse.Namespace) -> int:
     if args.out is not None and os.path.lexists(args.out):
         raise ValueError(f"{args.out} is there already and is not overwritten: choose another --out")
     run = load_run(args.folder)
-    dataset, names = _asked_for(args, run)
-    with nullcontext() if args.out is None else prepare(args.out):
+    name, source, inputs, labels, files = _asked_for(args, run)
+    test = Split(inputs, _positions(labels, run.classes, args.folder))
+    dataset = Dataset(name, run.kind, run.classes, test.take(np.zeros(0, int)), None, test, source, own=True)
+    with _whole(args.out):
         probabilities = run.probabilities(dataset.test.x)
         measured = metrics.evaluate(probabilities, dataset.test.y, run.classes)
-        page = None if args.out is None else _write(args, run, dataset, names, probabilities, measured)
+        page = None if args.out is None else _write(args, run, dataset, files, probabilities, measured)
     print(f"{args.folder} on {count(len(dataset.test), 'example')} of {dataset.source}:\n{metrics.table(measured)}")
     if before := _on_its_own(told(args.folder, "metrics.json")):
         print(before)
@@ -70,7 +69,21 @@ def run_command(args: argparse.Namespace) -> int:
     return 0
 
 
-def _asked_for(args: argparse.Namespace, run: Run) -> Examples:
+@contextmanager
+def _whole(folder: str | None) -> Iterator[None]:
+    """Claims a new folder, which is gone again if what writes into it does not come to its end."""
+    if folder is None:
+        yield
+        return
+    with prepare(folder):
+        try:
+            yield
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+
+def _asked_for(args: argparse.Namespace, run: Run) -> Asked:
     kind = {"csv": "text", "images": "images"}.get(args.task)
     if kind is None and args.task.partition("/")[0] not in SOURCES:
         raise unknown_task(args.task, "python", "-m", "minnet", "evaluate", args.folder)
@@ -79,33 +92,35 @@ def _asked_for(args: argparse.Namespace, run: Run) -> Examples:
     if len(args.path) != (kind is not None):
         what = {"csv": "one file: csv FILE", "images": "one folder: images FOLDER"}.get(args.task, "no path")
         raise ValueError(f"{args.task} takes {what}, got {' '.join(args.path) or 'none'}")
-    if kind not in (None, run.kind):
-        raise ValueError(f"{args.folder} was trained on {run.kind}, and {args.task} gives {kind}")
     if kind is None:
         return _test_split(args, run)
+    if kind != run.kind:
+        raise ValueError(f"{args.folder} was trained on {run.kind}, and {args.task} gives {kind}")
     path = Path(args.path[0])
-    inputs: Any
-    if kind == "text":
-        inputs, labels, _, source = labelled_texts(path, args.text, args.label, args.encoding)
-        names, called = None, path.stem
-    else:
-        inside = classes_in(path)
-        _positions([folder.name for folder in inside], run.classes, args.folder)  # before thousands are read
-        label_of = {file: folder.name for folder, files in inside.items() for file in files}
-        pictures = readable(run, list(label_of), str(path))
-        inputs, names = np.stack(list(pictures.values())), list(pictures)
-        labels = [label for file, label in label_of.items() if str(file) in pictures]
-        called, source = path.resolve().name, str(path)
+    called = path.stem if kind == "text" else path.resolve().name
     if run.about.get("dataset") == called:
         warnings.warn(
             f"{args.folder} was trained on something called {called!r}, too: if it is this, it learned from most of "
             "these examples, and the figures say nothing of new ones",
             stacklevel=2,
         )
-    return _examples(path.name or called, run, inputs, labels, source, args.folder, names)
+    if kind == "text":
+        texts, labels, _, source = labelled_texts(path, args.text, args.label, args.encoding)
+        return path.name, source, texts, labels, None
+    return _pictures(path, run, args.folder)
 
 
-def _test_split(args: argparse.Namespace, run: Run) -> Examples:
+def _pictures(path: Path, run: Run, folder: str) -> Asked:
+    """Those in the sub-folders that are called as the run's classes."""
+    inside = classes_in(path)
+    _positions([kind.name for kind in inside], run.classes, folder)  # before thousands are read
+    label_of = {str(file): kind.name for kind, files in inside.items() for file in files}
+    pictures = readable(run, list(map(Path, label_of)), str(path))
+    labels = [label_of[file] for file in pictures]
+    return path.resolve().name, str(path), np.stack(list(pictures.values())), labels, list(pictures)
+
+
+def _test_split(args: argparse.Namespace, run: Run) -> Asked:
     """That of a data set by name; the run's own is divided as it was for training."""
     if run.seed is None and str(run.about.get("dataset")).partition("/")[0] == args.task.partition("/")[0]:
         raise ValueError(
@@ -122,16 +137,7 @@ def _test_split(args: argparse.Namespace, run: Run) -> Examples:
             f"{args.folder} takes pictures of {shapes[0]} numbers, those of {dataset.name} have {shapes[1]}"
         )
     labels = [dataset.classes[label] for label in dataset.test.y]
-    source = f"{dataset.name}'s test split ({dataset.source})"
-    return _examples(dataset.name, run, x, labels, source, args.folder)
-
-
-def _examples(
-    name: str, run: Run, inputs: Any, labels: Sequence[str], source: str, folder: str, names: Any = None
-) -> Examples:
-    test = Split(inputs, _positions(labels, run.classes, folder))
-    dataset = Dataset(name, run.kind, run.classes, test.take(np.zeros(0, int)), None, test, source, own=True)
-    return Examples(dataset, names)
+    return dataset.name, f"{dataset.name}'s test split ({dataset.source})", x, labels, None
 
 
 def _positions(labels: Sequence[str], classes: tuple[str, ...], folder: str) -> np.ndarray:
@@ -162,7 +168,7 @@ def _write(
     args: argparse.Namespace,
     run: Run,
     dataset: Dataset,
-    names: Sequence[str] | None,
+    files: list[str] | None,
     probabilities: np.ndarray,
     measured: dict[str, Any],
 ) -> Path:
@@ -180,7 +186,7 @@ def _write(
     }
     return report.write(
         args.out, config, [], measured, probabilities, dataset.test.y, hide_text=args.hide_text,
-        calibrated=_calibrated(probabilities, told(args.folder, "config.json").get("temperature")), names=names,
+        calibrated=_calibrated(probabilities, told(args.folder, "config.json").get("temperature")), names=files,
         **{"texts" if run.kind == "text" else "images": dataset.test.x},
     )  # fmt: skip
 

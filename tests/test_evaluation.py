@@ -4,6 +4,7 @@ import csv
 import json
 import shutil
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -103,6 +104,17 @@ def test_a_page_and_a_folder_that_compare_takes(runs, here):
         assert [row["number"] for row in rows] == ["0", "1", "2", "3", "4"]
         assert [row["label"] for row in rows] == [label.lower() for _, label in ROWS]
         np.testing.assert_allclose([float(row["p_positive"]) for row in rows], p[:, 2], atol=1e-6)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError("a broken page")])
+def test_what_is_stopped_half_way_leaves_no_folder_that_is_in_the_way(runs, here, monkeypatch, error):
+    table("new.csv", ROWS)
+    typed = (runs / "comments", "csv", "new.csv", "--text", "review", "--label", "stars", "--out", "deep/page")
+    with monkeypatch.context() as patched:
+        patched.setattr(report.page, "page", mock.Mock(side_effect=error))
+        assert evaluate(*typed).status != 0
+    assert not (here / "deep/page").exists()
+    assert evaluate(*typed).status == 0 and (here / "deep/page/report.html").exists()
 
 
 def test_its_own_data_are_divided_as_they_were_for_training(runs, here):
