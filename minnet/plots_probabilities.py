@@ -26,6 +26,8 @@ def reliability(
 
     A mapping {name: probabilities} draws up to two of them together, as before and after temperature scaling.
     """
+    from matplotlib.patheffects import withStroke
+
     given = probabilities if isinstance(probabilities, Mapping) else {"": probabilities}
     if not 1 <= len(given) <= 2:
         raise ValueError(f"reliability draws one or two sets of probabilities, got {len(given)}")
@@ -34,8 +36,10 @@ def reliability(
     figure = new(5.6, 5.05, title)
     axes, below = panel(figure, 0.75, 1.5, 3.1, 3.1), panel(figure, 0.75, 0.5, 3.1, 0.72)
     axes.plot([0, 1], [0, 1], color=RULE, linewidth=1, linestyle=(0, (1, 1.5)))
-    axes.text(0.97, 0.03, "surer than right", color=QUIET, ha="right", fontsize=8.5)
-    axes.text(0.03, 0.93, "less sure than right", color=QUIET, fontsize=8.5)
+    halo = [withStroke(linewidth=2.5, foreground="white")]  # the words stay readable where an error bar crosses them
+    said: dict[str, Any] = {"color": QUIET, "fontsize": 8.5, "zorder": 3, "path_effects": halo}
+    axes.text(0.97, 0.03, "surer than right", ha="right", **said)
+    axes.text(0.03, 0.93, "less sure than right", **said)
     styles = [("●", {**SOLID, "marker": "o"}), ("□", {**DASHED, "marker": "s", "markerfacecolor": "white"})]
     at = spread([data["accuracy"][-1] for data in found.values()], 0.07)
     width = 1 / bins

@@ -658,6 +658,8 @@ def test_places():
     assert [place for place, _ in model.walk()][:5] == ["", "0.", "1.", "2.", "2.body."]
     assert model[2].body[2] is dict(model.walk())["2.body.2."] and len(model) == 4
     assert Linear(2, 1, bias=False).named_parameters().keys() == {"W"}
+    with pytest.raises(RuntimeError, match=r"^'1\.W' has no gradient: call backward first"):
+        model.named_gradients()
     x = normal(5, 2, 2).astype(np.float32)
     y = model.forward(x)
     model.backward(np.ones_like(y))

@@ -140,13 +140,8 @@ class Layer:
         return self._named("buffers")
 
     def _named(self, kind: str) -> dict[str, np.ndarray]:
-        found = {}
-        for place, layer in self.walk():
-            for name in getattr(layer, kind):
-                array = getattr(layer, name)
-                if array is not None:
-                    found[place + name] = array
-        return found
+        arrays = ((place + name, getattr(layer, name)) for place, layer in self.walk() for name in getattr(layer, kind))
+        return {place: array for place, array in arrays if array is not None}
 
     def trainable(self) -> Iterator[tuple[str, Layer, str]]:
         """(place, layer, name) of every parameter that is neither None nor frozen, in a fixed order."""
@@ -156,8 +151,12 @@ class Layer:
                     yield place + name, layer, name
 
     def named_gradients(self) -> dict[str, np.ndarray | RowGradient]:
-        """The gradients that the last `backward` left, by the place of their parameter."""
-        return {place: getattr(layer, "d" + name) for place, layer, name in self.trainable()}
+        """The gradients that the last `backward` left, by the place of their parameter; RuntimeError where none is."""
+        found = {place: getattr(layer, "d" + name, None) for place, layer, name in self.trainable()}
+        for place, gradient in found.items():
+            if gradient is None:
+                raise RuntimeError(f"'{place}' has no gradient: call backward first, or freeze what does not learn")
+        return found
 
     def learns(self) -> bool:
         """Whether any parameter of this layer, or of those in it, learns."""
