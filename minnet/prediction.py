@@ -182,6 +182,12 @@ def _predict_inputs(run: Run, args: argparse.Namespace) -> None:
             print(f"\n{one_line(name)}\n{bars(row, run.classes, top=args.top)}")
 
 
+def unmet(run: Run, texts: Sequence[str]) -> str:
+    """One line where some texts of a file hold no word that was met in training; else nothing."""
+    strange = np.count_nonzero(~run.knows(texts))
+    return f"(in {strange:,} of the {len(texts):,} texts no word was met in training)" if strange else ""
+
+
 def _free(wanted: str | None, name: str) -> Path:
     """The file that was asked for, else NAME.csv, NAME-2.csv, ... , the first that is not there."""
     if wanted is not None:
@@ -254,6 +260,8 @@ def _predict_csv(run: Run, args: argparse.Namespace) -> None:
     print(f"{count(len(texts), 'comment')}: {out}\n")
     if not said.all():
         print(f"({np.count_nonzero(~said):,} of them are empty and not counted here)")
+    if note := unmet(run, [text for text, there in zip(texts, said, strict=True) if there]):
+        print(note)
     confusion = _validation_confusion(told(args.folder, "config.json"), len(run.classes))
     shares = metrics.class_shares(probabilities[said], confusion)
     print(metrics.shares_table(shares, run.classes, sys.stdout))

@@ -71,6 +71,12 @@ def test_a_table_of_labelled_texts(runs, here):
     assert list(here.iterdir()) == [here / "new.csv"]
 
 
+def test_texts_without_a_word_that_was_met_are_counted(runs, here):
+    table("new.csv", [*ROWS, ("qzxv", "negative"), ("xxqqy zzkw", "positive")])
+    said = evaluate(runs / "comments", "csv", "new.csv", "--text", "review", "--label", "stars")
+    assert said.status == 0 and "(in 2 of the 7 texts no word was met in training)\n" in said.out
+
+
 def test_what_stands_behind_a_flag_is_the_path(runs, here):
     table("new.csv", ROWS)
     said = evaluate(runs / "comments", "csv", "--text", "review", "--label", "stars", "new.csv")

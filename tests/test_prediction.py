@@ -189,6 +189,11 @@ def test_a_csv_of_comments_gives_a_csv(runs, here):
     assert predict(runs / "comments", "--csv", "mine.csv", "--text", "Comment", "--out", "there.csv").status == 0
     assert read("there.csv") == rows
     assert "(1 of them are empty and not counted here)" in said.out
+    assert "(in 1 of the 5 texts no word was met in training)\n" in said.out  # naïve ☺
+    with open("strange.txt", "w", encoding="utf-8") as file:
+        file.write("great, I love it\nqzxv\n\n")
+    said = predict(runs / "comments", "--csv", "strange.txt")
+    assert said.status == 0 and "(in 1 of the 2 texts no word was met in training)\n" in said.out
 
 
 def test_pictures_are_asked_as_they_were_in_the_test():

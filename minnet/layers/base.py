@@ -152,7 +152,7 @@ class Layer:
 
     def named_gradients(self) -> dict[str, np.ndarray | RowGradient]:
         """The gradients that the last `backward` left, by the place of their parameter; RuntimeError where none is."""
-        found = {place: getattr(layer, "d" + name, None) for place, layer, name in self.trainable()}
+        found: dict[str, Any] = {place: getattr(layer, "d" + name, None) for place, layer, name in self.trainable()}
         for place, gradient in found.items():
             if gradient is None:
                 raise RuntimeError(f"'{place}' has no gradient: call backward first, or freeze what does not learn")
