@@ -31,7 +31,7 @@ from minnet.prediction import Run, load_run, readable, unmet
 from minnet.run_folder import prepare, told
 
 # the data set's name, where it comes from, inputs, labels by name, and the files of pictures
-Asked: TypeAlias = tuple[str, str, Any, list[str], list[str] | None]
+Asked: TypeAlias = tuple[str, str, Any, list[str], np.ndarray | None]
 
 
 def add_arguments(subparsers: Any) -> None:
@@ -55,12 +55,12 @@ def run_command(args: argparse.Namespace) -> int:
         raise ValueError(f"{args.out} is there already and is not overwritten: choose another --out")
     run = load_run(args.folder)
     name, source, inputs, labels, files = _asked_for(args, run)
-    test = Split(inputs, _positions(labels, run.classes, args.folder))
+    test = Split(inputs, _positions(labels, run.classes, args.folder), files=files)
     dataset = Dataset(name, run.kind, run.classes, test.take(np.zeros(0, int)), None, test, source, own=True)
     with _whole(args.out):
         probabilities = run.probabilities(dataset.test.x)
         measured = metrics.evaluate(probabilities, dataset.test.y, run.classes)
-        page = None if args.out is None else _write(args, run, dataset, files, probabilities, measured)
+        page = None if args.out is None else _write(args, run, dataset, probabilities, measured)
     print(f"{args.folder} on {count(len(dataset.test), 'example')} of {dataset.source}:\n{metrics.table(measured)}")
     if run.kind == "text" and (note := unmet(run, dataset.test.x)):
         print(note)
@@ -119,7 +119,8 @@ def _pictures(path: Path, run: Run, folder: str) -> Asked:
     label_of = {str(file): kind.name for kind, files in inside.items() for file in files}
     pictures = readable(run, list(map(Path, label_of)), str(path))
     labels = [label_of[file] for file in pictures]
-    return path.resolve().name, str(path), np.stack(list(pictures.values())), labels, list(pictures)
+    files = np.array([Path(file).relative_to(path).as_posix() for file in pictures])
+    return path.resolve().name, str(path), np.stack(list(pictures.values())), labels, files
 
 
 def _test_split(args: argparse.Namespace, run: Run) -> Asked:
@@ -170,7 +171,6 @@ def _write(
     args: argparse.Namespace,
     run: Run,
     dataset: Dataset,
-    files: list[str] | None,
     probabilities: np.ndarray,
     measured: dict[str, Any],
 ) -> Path:
@@ -187,8 +187,9 @@ def _write(
         "trained_on": str(run.about.get("dataset", "other data")),
     }
     return report.write(
-        args.out, config, [], measured, probabilities, dataset.test.y, hide_text=args.hide_text,
-        calibrated=_calibrated(probabilities, told(args.folder, "config.json").get("temperature")), names=files,
+        args.out, config, [], measured, probabilities, dataset.test.y,
+        calibrated=_calibrated(probabilities, told(args.folder, "config.json").get("temperature")),
+        names=dataset.test.files, hide_text=args.hide_text,
         **{"texts" if run.kind == "text" else "images": dataset.test.x},
     )  # fmt: skip
 

@@ -36,7 +36,7 @@ def write(
     words: Sequence[str] | None = None,
     weights: np.ndarray | None = None,
     rates: np.ndarray | None = None,
-    names: Sequence[str] | None = None,
+    names: Any = None,
     hide_text: bool = False,
 ) -> Path:
     """Writes everything about a finished run into `folder` and returns the path of its report.html.

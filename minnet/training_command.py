@@ -64,7 +64,7 @@ def pictures_of_learning(dataset: Dataset, model: Layer, vectorizer: Any) -> dic
         if isinstance(vectorizer, Ngrams) and isinstance(first, Linear):
             shown.update(words=vectorizer.features, weights=first.W)
         return shown
-    shown = {"images": dataset.test.x}
+    shown = {"images": dataset.test.x, "names": dataset.test.files}
     if isinstance(first, Conv2d) and first.W.shape[0] > 1:
         shown["filters"] = first.W
     elif isinstance(first, Linear):

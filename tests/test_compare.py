@@ -77,6 +77,26 @@ def test_examples_are_called_by_their_texts_where_a_run_tells_them(tmp_path):
         assert module.compare([a, b])[0]["called"] == {}
 
 
+def test_the_same_files_are_the_same_examples_at_whatever_size_they_were_read(tmp_path):
+    a, b = (run(tmp_path / c, saying(FIRST), LABELS, test_fingerprint=c) for c in "ab")
+
+    def name(folder, files):
+        rows = [[number, file, "positive"] for number, file in enumerate(files)]
+        save(folder / "predictions.csv", predictions_csv(["number", "example", "label"], rows, saying(FIRST), CLASSES))
+
+    files = [f"{number}.png" for number in range(8)]
+    for folder in (a, b):
+        name(folder, files)
+    assert module.compare([a, b])[0]["examples"] == 8
+    for others in ([*files[:7], "8.png"], [*files[:7], ""]):
+        name(b, others)
+        with pytest.raises(ValueError, match="test data differ"):
+            module.compare([a, b])
+    name(a, others)
+    with pytest.raises(ValueError, match="test data differ"):
+        module.compare([a, b])
+
+
 def test_macro_averages_of_what_is_all_right_have_no_interval_and_it_is_said(tmp_path):
     runs = [run(tmp_path / name, saying(said), LABELS) for name, said in (("a", FIRST), ("b", LABELS), ("c", SECOND))]
     text = module.table(module.compare(runs)[0])

@@ -16,11 +16,13 @@ class Split:
     """Examples and their labels: `x` is uint8 (N, H, W, C) or a list of N strings, `y` is int64 (N,).
 
     `groups`, where there are any, says for each example which of the dataset's `groups` it belongs to: int64 (N,).
+    `files` says in which file of a folder each picture lies: (N,) texts.
     """
 
     x: Any
     y: np.ndarray
     groups: np.ndarray | None = None
+    files: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if len(self.x) != len(self.y):
@@ -32,7 +34,8 @@ class Split:
     def take(self, indices: np.ndarray) -> Split:
         """The examples at `indices`, in that order."""
         x = self.x[indices] if isinstance(self.x, np.ndarray) else [self.x[index] for index in indices]
-        return Split(x, self.y[indices], None if self.groups is None else self.groups[indices])
+        groups, files = (None if a is None else a[indices] for a in (self.groups, self.files))
+        return Split(x, self.y[indices], groups, files)
 
     def __repr__(self) -> str:
         what = f"uint8 {self.x.shape}" if isinstance(self.x, np.ndarray) else f"{len(self.x):,} texts"
@@ -163,10 +166,9 @@ def whole(value: object) -> bool:
 def joined(first: Split, second: Split) -> Split:
     """Two splits as one."""
     x = np.concatenate((first.x, second.x)) if isinstance(first.x, np.ndarray) else first.x + second.x
-    y = np.concatenate((first.y, second.y))
-    if first.groups is None or second.groups is None:
-        return Split(x, y)
-    return Split(x, y, np.concatenate((first.groups, second.groups)))
+    told = (first.groups, second.groups), (first.files, second.files)
+    groups, files = (None if a is None or b is None else np.concatenate((a, b)) for a, b in told)
+    return Split(x, np.concatenate((first.y, second.y)), groups, files)
 
 
 def check_limit(limit: object) -> None:

@@ -107,20 +107,21 @@ def load_images(
     if min(height, width) < 1:
         raise ValueError(f"pictures have at least 1 pixel a side, got {height} x {width}")
     channels = 3 if any(colour for _, _, colour in readable) else 1
-    pixels, labels = [], []
+    pixels, labels, names = [], [], []
     for (path, label), shape in tqdm(list(zip(files, shapes, strict=True)), desc="pictures", delay=1):
         if shape is None:
             continue
         try:
             pixels.append(read_image(path, size, channels))
             labels.append(label)
+            names.append(path.relative_to(folder).as_posix())
         except ValueError as error:
             broken.append(str(error))
     if broken:
         warnings.warn(f"{len(broken)} of {len(files)} files are left out: {some(broken, '; ')}", stacklevel=2)
     if not pixels:
         raise ValueError(f"{folder} has no picture that can be read: {broken[0]}")
-    everything = Split(np.stack(pixels), np.array(labels, np.int64))
+    everything = Split(np.stack(pixels), np.array(labels, np.int64), files=np.array(names))
     if everything.x.max() <= 20:  # of 12 bits in files of 16, the brightest is 16
         warnings.warn(
             f"{folder}: nothing in any picture is brighter than {everything.x.max()} of 255: where its files have 16 "

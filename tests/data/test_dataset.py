@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minnet.data import Dataset, Split
-from minnet.data.dataset import divided, limited, stratified, with_validation
+from minnet.data.dataset import divided, joined, limited, stratified, with_validation
 from tests.drawing import steady
 
 
@@ -44,6 +44,9 @@ def test_divided_parts_are_disjoint_and_keep_their_order():
     np.testing.assert_array_equal(rest.x.ravel(), rest.groups)
     np.testing.assert_array_equal(part.y, part.groups % 5)
     assert np.bincount(part.y).tolist() == [2] * 5
+    together = joined(rest, part)
+    np.testing.assert_array_equal(together.x.ravel(), together.groups)
+    assert together.files is None and joined(rest, Split(part.x, part.y)).groups is None
 
 
 def test_a_split_needs_a_label_for_each_example():

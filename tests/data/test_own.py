@@ -316,6 +316,14 @@ def test_a_folder_of_pictures_by_class(tmp_path):
     for split in dataset.splits().values():
         assert np.all((split.x.mean(axis=(1, 2, 3)) > 128) == (split.y == 1))
         assert np.all(np.bincount(split.y) == len(split) // 2)
+        for picture, label, file in zip(split.x, split.y, split.files, strict=True):
+            kind, number = file.split("/")
+            assert (
+                kind == dataset.classes[label] and np.abs(picture - (40.0 + 160 * label + int(number[:-4]))).max() < 2
+            )
+    whole = load_images(tmp_path / "pets", validation=0)
+    names = sorted([*whole.train.files, *whole.test.files])
+    assert names == sorted(f"{kind}/{index}.png" for kind in ("cat", "dog") for index in range(10))
 
 
 def test_the_common_size_is_kept_and_otherwise_it_is_32(tmp_path):
