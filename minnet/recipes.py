@@ -19,6 +19,7 @@ from minnet.schedules import Constant, OneCycle, Schedule, Triangular
 from minnet.training import Trainer
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {"sgd": SGD, "rmsprop": RMSProp, "adam": Adam, "adamw": AdamW}
+HEAVIEST = 5.0  # class weight: above it one validation example of a rare class would decide which epoch is the best
 USUAL_RATES = {"sgd": 0.1, "rmsprop": 1e-3, "adam": 1e-3, "adamw": 1e-3}
 
 
@@ -96,11 +97,11 @@ class Recipe:
         return self.model(size, classes, seed=seed)
 
     def loss(self, dataset: Dataset) -> SoftmaxCrossEntropy:
-        """Softmax cross-entropy, with class weights N / (K n_k) when `balanced`."""
+        """Softmax cross-entropy, with class weights N / (K n_k) when `balanced`, none above HEAVIEST."""
         weights = None
         if self.balanced:
             counts = np.bincount(dataset.train.y, minlength=len(dataset.classes))
-            weights = len(dataset.train.y) / (len(counts) * np.maximum(counts, 1))
+            weights = np.minimum(len(dataset.train.y) / (len(counts) * np.maximum(counts, 1)), HEAVIEST)
         return SoftmaxCrossEntropy(self.label_smoothing, weights)
 
     def scores(self, trainer: Trainer, inputs: Any) -> np.ndarray:

@@ -197,6 +197,8 @@ def test_balanced_weights_make_every_class_count_alike():
     shares = np.bincount(y) * np.asarray(loss.class_weights)
     assert np.allclose(shares, 100 / 3)
     assert replace(TEXT["ngrams"], balanced=False).loss(dataset).class_weights is None
+    rare = replace(dataset, train=Split(["word"] * 100, np.r_[np.zeros(98, np.int64), [1, 2]]))  # 33 would be alike
+    assert np.allclose(replace(TEXT["ngrams"], balanced=True).loss(rare).class_weights, [100 / 3 / 98, 5, 5])
 
 
 def test_a_class_without_training_examples_weighs_no_more_than_one_example_would():
