@@ -148,8 +148,12 @@ def class_shares(
     "counted": the share of predictions. "mean_probability": the mean of the probabilities. "corrected": the adjusted
     count (Forman, Quantifying counts and costs via classification, 2008), left out where there is no validation
     matrix (None). Each has "shares" (K,) and "intervals" (K, 2); the examples count as a sample of a larger source,
-    and the validation matrix as measured, not exact: drawn anew from what was seen, so that mistakes that few
-    validation examples did not show leave the intervals too narrow.
+    and the validation matrix as measured, not exact.
+
+    The intervals are those of the Bayesian bootstrap (Rubin, The Bayesian bootstrap, 1981): examples are not drawn
+    anew but weighed anew, with weights from an exponential distribution. Examples that were not seen weigh in as well,
+    as one more that may be of any class, here and in each row of the matrix: three of three comments do not make 100 %
+    certain, nor does one validation example of a class show that it is never mistaken.
 
     With R_ij = P(predicted j | true i), estimated from the rows of the validation confusion matrix, and true shares
     s, the predictions come out as c = R' s. So s is what brings R' s closest to the counted c, by least squares
@@ -159,27 +163,40 @@ def class_shares(
     n, k = probabilities.shape
     if n == 0:
         raise ValueError("class_shares needs at least one example")
+    if bootstrap < 1:
+        raise ValueError(f"bootstrap must be at least 1 resample, got {bootstrap}")
     p = probabilities.astype(np.float64)
     said = np.eye(k)[p.argmax(axis=1)]
     both = np.hstack([said, p])  # (N, 2K)
+    unseen = np.hstack([np.eye(k), np.eye(k)])  # (K, 2K) one example of each class
+    rng = np.random.default_rng(seed)
+    rows = max(1, WORK // n)  # resamples at a time
     means = []
-    for indices in _draws(n, bootstrap, seed, wide=n):  # (R, N)
-        times = np.stack([np.bincount(row, minlength=n) for row in indices])  # how often each example was drawn
-        means.append(times @ both / n)
+    for start in range(0, bootstrap, rows):
+        weights = rng.standard_exponential((min(rows, bootstrap - start), n))
+        doubt = rng.standard_gamma(1 / k, (len(weights), k))  # together as much as one example
+        total = weights.sum(axis=1, keepdims=True) + doubt.sum(axis=1, keepdims=True)
+        means.append((weights @ both + doubt @ unseen) / total)
     drawn = np.concatenate(means)  # (bootstrap, 2K)
     estimates = {"counted": (said.mean(axis=0), drawn[:, :k]), "mean_probability": (p.mean(axis=0), drawn[:, k:])}
     if confusion_validation is not None:
         estimates["corrected"] = _corrected(confusion_validation, said.mean(axis=0), drawn[:, :k], seed)
     return {
-        name: {"shares": shares.tolist(), "intervals": middle(resampled) or []}
+        name: {"shares": shares.tolist(), "intervals": _around(shares, resampled)}
         for name, (shares, resampled) in estimates.items()
     }
+
+
+def _around(shares: np.ndarray, resampled: np.ndarray) -> list[list[float]]:
+    """The middle of the resampled shares (R, K) of each class, with the estimate in it: a share of 0 is possible."""
+    low, high = np.quantile(resampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+    return np.stack([np.minimum(low, shares), np.maximum(high, shares)], axis=1).tolist()
 
 
 def _corrected(
     confusion_validation: np.ndarray, counted: np.ndarray, drawn: np.ndarray, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The corrected shares (K,) and their resamples (bootstrap, K), in which the matrix is drawn anew as well."""
+    """The corrected shares (K,) and their resamples (bootstrap, K), in which the matrix is weighed anew as well."""
     k = len(counted)
     confusion = np.asarray(confusion_validation, dtype=np.int64)
     if confusion.shape != (k, k):
@@ -188,8 +205,7 @@ def _corrected(
     if (totals == 0).any():
         raise ValueError(f"class {int(totals.argmin())} has no validation example: its error rates are unknown")
     rng = np.random.default_rng((seed, 1))
-    redrawn = [rng.multinomial(n_i, row / n_i, len(drawn)) / n_i for row, n_i in zip(confusion, totals, strict=True)]
-    tables = np.stack(redrawn, axis=1)  # (bootstrap, K, K)
+    tables = np.stack([rng.dirichlet(row + 1 / k, len(drawn)) for row in confusion], axis=1)  # (bootstrap, K, K)
     resampled = np.array([_least_squares_shares(table, c) for table, c in zip(tables, drawn, strict=True)])
     return _least_squares_shares(confusion / totals[:, None], counted), resampled
 

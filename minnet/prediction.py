@@ -268,11 +268,10 @@ def _predict_csv(run: Run, args: argparse.Namespace) -> None:
     if confusion is not None and (fewest := int(confusion.sum(axis=1).min())) < FEWEST:
         rare = run.classes[int(confusion.sum(axis=1).argmin())]
         print(
-            f"(the correction is a guess: it rests on {count(fewest, 'validation example')} of {rare!r}, where "
-            f"{FEWEST} of each class are needed. Take the counted shares)"
+            f"(the corrected shares are guesses: they rest on {count(fewest, 'validation example')} of {rare!r}, where "
+            f"{FEWEST} of each class are needed, and only their intervals say what can be known. Counted shares hold "
+            "where the classes are mixed as they were in training)"
         )
-    elif confusion is not None and (why := too_little(confusion)):
-        print(f"(the corrected intervals are narrower than can be known: {why})")
     if "corrected" not in shares:
         print("(not corrected: the run's folder has no validation confusion matrix with every class in it)")
 
