@@ -19,7 +19,7 @@ import numpy as np
 
 from minnet import commands
 from minnet.formatting import aligned, count, encodable, interval, number, one_line, p_value, percent
-from minnet.intervals import mcnemar, paired_bootstrap
+from minnet.intervals import TOLD, mcnemar, paired_bootstrap
 from minnet.metrics import value_of, without_examples
 from minnet.run_folder import prepare, save, to_json
 
@@ -149,7 +149,7 @@ def table(result: dict[str, Any], show: int = 10, stream: Any = None) -> str:
     lines = [f"{count(result['examples'], 'test example')}, the same for all; in brackets: 95 % intervals", ""]
     lines += aligned(rows)
     if any(run["intervals"]["macro_f1"] is None for run in result["runs"]):
-        lines.append("(–: with all answers right, or none, resampling cannot show how uncertain macro averages are)")
+        lines.append("(–: with all answers right, or none, resampling cannot show how uncertain it is)")
     lines += [f"({one_line(run['name'], 32)}: {some})" for run in result["runs"] if (some := without_examples(run))]
     for pair in result["pairs"]:
         lines += ["", *_pair(pair, show, result["called"])]
@@ -254,6 +254,9 @@ def _pair(pair: dict[str, Any], show: int, called: dict[int, str]) -> list[str]:
         bounds = interval([factor * bound for bound in found["interval"]], digits) if found["interval"] else "–"
         rows.append((f"  {title}", f"{factor * found['difference']:+.{digits}f}{unit}", f"({bounds})"))
     lines += aligned(rows)
+    told = test["only_a"] + test["only_b"]
+    if told < TOLD:
+        lines.append(f"  (–: {count(told, 'example')} right in one run alone, too few to tell them apart)")
     verdict = "more than chance" if test["p_holm"] < 0.05 else "not told apart from chance"
     corrected = "" if test["p_holm"] == test["p"] else f", corrected for all pairs {p_value(test['p_holm'])}"
     lines.append(f"  McNemar's exact test of accuracy: {p_value(test['p'])}{corrected}: {verdict}")

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 
 LEVEL = 0.95
+Z = 1.959963984540054  # as many standard deviations about the middle hold 95 % of a normal distribution
+TOLD = 6  # examples right in one model alone: all six for the same one have p = 2 / 2^6 = 0.03, five 0.06
 WORK = 1 << 20  # numbers drawn at a time: some megabytes, whatever the number of resamples
 
 
@@ -88,10 +90,9 @@ def middle(values: np.ndarray) -> list[float] | None:
 
 def wilson(hits: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The 95 % interval of a proportion (E. B. Wilson, 1927): good for small n and for proportions near 0 and 1."""
-    z = 1.959963984540054
     p = hits / n
-    centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+    centre = (p + Z**2 / (2 * n)) / (1 + Z**2 / n)
+    half = Z / (1 + Z**2 / n) * np.sqrt(p * (1 - p) / n + Z**2 / (4 * n**2))
     return np.maximum(centre - half, 0.0), np.minimum(centre + half, 1.0)
 
 
@@ -119,6 +120,10 @@ def paired_bootstrap(
 
     Both models are measured on the same resamples, so that what makes examples easy or hard for both cancels.
     `share_above` is the share of resamples in which b's value is the larger. A value that is not finite is None.
+
+    Accuracy has the interval of `paired_shares`. Where fewer than `TOLD` examples are right in one of the two alone, no
+    test tells these from chance, and resamples are too much alike to say more of macro averages: None. So it is with
+    the losses where all examples are right in both.
     """
     if probabilities_a.shape != probabilities_b.shape or len(labels) != len(probabilities_a):
         raise ValueError(
@@ -127,17 +132,38 @@ def paired_bootstrap(
         )
     compared, labels = {}, labels.astype(np.int64)  # small integers would overflow in the confusion matrix
     a, b = (resample(p, labels, bootstrap, seed) for p in (probabilities_a, probabilities_b))
-    all_of_them = np.arange(len(labels))[None]
+    n = len(labels)
+    all_of_them = np.arange(n)[None]
     whole_a, whole_b = (_measures(p, labels)(all_of_them) for p in (probabilities_a, probabilities_b))
+    right_a, right_b = (p.argmax(axis=1) == labels for p in (probabilities_a, probabilities_b))
     for name in a:
         with np.errstate(invalid="ignore"):  # infinity minus infinity
             differences, (difference,) = b[name] - a[name], whole_b[name] - whole_a[name]
+        too_few = (right_a != right_b).sum() < TOLD if name.startswith("macro_") else (right_a & right_b).all()
         compared[name] = {
             "difference": float(difference) if np.isfinite(difference) else None,
-            "interval": middle(differences),
+            "interval": None if too_few else middle(differences),
             "share_above": float((differences > 0).mean()),
         }
+    compared["accuracy"]["interval"] = paired_shares(
+        int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum()), n
+    )
     return compared
+
+
+def paired_shares(only_a: int, only_b: int, n: int) -> list[float]:
+    """The 95 % interval of the difference of two accuracies, b minus a, on the same n examples, of which `only_a` and
+    `only_b` are right in one alone.
+
+    Each of these is a share of all, and the difference of two shares p of one sample has the variance
+    (p_a + p_b - (p_b - p_a)^2) / n. As if one more example stood on either side, so that it is right for few as well
+    (Bonett and Price, Adjusted Wald confidence interval for a difference of binomial proportions based on paired data,
+    2012).
+    """
+    share_a, share_b = (only_a + 1) / (n + 2), (only_b + 1) / (n + 2)
+    difference = share_b - share_a
+    half = Z * np.sqrt((share_a + share_b - difference**2) / (n + 2))
+    return [float(max(difference - half, -1)), float(min(difference + half, 1))]
 
 
 def class_shares(

@@ -18,7 +18,9 @@ __all__ = [
 ]  # fmt: skip
 
 RATES = ("precision", "recall", "f1")
-DASHES = ("log_loss", "intervals of macro averages")  # where one stands in `table`, the reason stands below
+# where one of these has no value in `table`, or a doubtful one, the reason stands below
+DASHES = ("log_loss", "intervals of all but accuracy", "intervals of macro averages")
+FEW = 30  # examples of a class: if fewer are all right, one that is not may still come
 
 
 def evaluate(
@@ -138,9 +140,9 @@ def shares_table(shares: dict[str, dict[str, list]], classes: Sequence[str], str
 def _intervals(p: np.ndarray, y: np.ndarray, right: np.ndarray, bootstrap: int, seed: int) -> dict[str, Any]:
     found = {name: middle(values) for name, values in resample(p, y, bootstrap, seed).items()}
     # Resamples of 60 right answers of 60 are all the same, and many of 59 are as good: certainty that nobody has.
-    # Accuracy is a proportion, whose interval is known; the macro averages of answers all right, or none, have none.
+    # Accuracy is a proportion, whose interval is known; the others have none where all answers are right, or none is.
     found["accuracy"] = [float(bound) for (bound,) in wilson(right.sum(), np.array([len(y)]))]
-    return {**found, **({} if len(set(right)) == 2 else {f"macro_{name}": None for name in RATES})}
+    return found if len(set(right)) == 2 else {**dict.fromkeys(found), "accuracy": found["accuracy"]}
 
 
 def _undefined(rows: list[dict[str, Any]], right: np.ndarray, impossible: int) -> list[dict[str, Any]]:
@@ -162,5 +164,8 @@ def _undefined(rows: list[dict[str, Any]], right: np.ndarray, impossible: int) -
         kind = "wrong" if right.all() else "right"
         found.append({"measure": f"entropy of {kind} predictions", "class": None, "why": f"no prediction is {kind}"})
         why = f"no prediction is {kind}, so resampling cannot show how uncertain they are"
+        found.append({"measure": "intervals of all but accuracy", "class": None, "why": why})
+    elif few := [row["class"] for row in rows if 0 < row["support"] < FEW and row["recall"] in (0, 1)]:
+        why = f"too narrow: the few examples of {some(few)} are all right, or all wrong"
         found.append({"measure": "intervals of macro averages", "class": None, "why": why})
     return found
