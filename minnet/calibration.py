@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from minnet.functional import check_labels
+from minnet.functional import check_labels, log_softmax
 from minnet.intervals import middle, wilson
 
 BINS = 15
@@ -166,12 +166,20 @@ def _bin(confidence: np.ndarray, bins: int) -> np.ndarray:
 def seen_on_validation(scores: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
     """What the validation examples tell about later predictions, from their scores (N, K): which classes are taken for
     which (`validation_confusion`, truth in the rows), and the `temperature` at which the probabilities fit best, or
-    why there is `no_temperature`."""
+    why there is `no_temperature`: also where they fit so little better that it may be chance (5 %)."""
     from sklearn.metrics import confusion_matrix
 
     confusion = confusion_matrix(labels, scores.argmax(axis=1), labels=range(scores.shape[1]))
-    why = too_little(confusion)
-    fitted = {"no_temperature": why} if why else {"temperature": round(fit_temperature(scores, labels), 4)}
+    fitted: dict[str, Any] = {"no_temperature": too_little(confusion)}
+    if not fitted["no_temperature"]:
+        temperature, z = fit_temperature(scores, labels), scores.astype(np.float64)
+        as_is, best = (log_softmax(z, temperature=t)[np.arange(len(z)), labels].sum() for t in (1, temperature))
+        # Wilks 1938: were T = 1 right, twice the log likelihood that the fit gains would follow chi-square, one degree
+        # of freedom, and be above 3.84 in one of twenty
+        if 2 * (best - as_is) < 3.84:
+            fitted = {"no_temperature": f"{len(z):,} validation examples do not tell its percentages from right ones"}
+        else:
+            fitted = {"temperature": round(temperature, 4)}
     return {"validation_confusion": confusion.tolist(), **fitted}
 
 

@@ -185,8 +185,11 @@ def test_a_class_without_examples_is_told_of(runs, here):
 def test_the_page_shows_percentages_at_the_temperature_of_the_runs_validation(runs, here, monkeypatch):
     shown = {}
     monkeypatch.setattr(report, "write", lambda folder, *_, **more: shown.update(more) or folder)
-    assert evaluate(runs / "digits", "digits", "--out", "again").status == 0
-    temperature = json.loads((runs / "digits/config.json").read_text("utf-8"))["temperature"]
+    shutil.copytree(runs / "digits", here / "digits")
+    config = json.loads((here / "digits/config.json").read_text("utf-8"))
+    temperature = 1.4321
+    (here / "digits/config.json").write_text(json.dumps({**config, "temperature": temperature}))
+    assert evaluate("digits", "digits", "--out", "again").status == 0
     p = load_run(runs / "digits").probabilities(load("digits", seed=3).test.x)
     (name,) = shown["calibrated"]
     assert name == f"temperature {temperature:.2f}"

@@ -24,6 +24,18 @@ def test_confusion_and_temperature_of_scores():
     ]
 
 
+def test_a_temperature_that_chance_may_have_made_is_none():
+    """Labels drawn from the probabilities: a fit to 60 of them is far from 1 in a third of all runs."""
+    rng = np.random.default_rng(1)
+    found = []
+    for _ in range(200):
+        z = 2 * rng.standard_normal((60, 3))
+        found.append(seen_on_validation(z, np.array([rng.choice(3, p=row) for row in softmax(z)])))
+    assert 2 <= sum("temperature" in each for each in found) <= 20
+    (why,) = {each["no_temperature"] for each in found if "no_temperature" in each}
+    assert why == "60 validation examples do not tell its percentages from right ones"
+
+
 @pytest.mark.parametrize(
     "right, wrong, why",
     [
@@ -33,7 +45,7 @@ def test_confusion_and_temperature_of_scores():
     ],
 )
 def test_no_temperature_is_fitted_to_too_little(right, wrong, why):
-    scores = np.tile([2.0, 0.0], (right + wrong, 1))
+    scores = np.tile([4.0, 0.0], (right + wrong, 1))
     found = seen_on_validation(scores, np.repeat([0, 1], [right, wrong]))
     assert found.get("no_temperature") == why and ("temperature" in found) == (why is None)
     assert found["validation_confusion"] == [[right, 0], [wrong, 0]]
