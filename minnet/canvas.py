@@ -97,6 +97,13 @@ def panel(figure: Figure, left: float, bottom: float, width: float, height: floa
     return figure.add_axes((left / w, bottom / h, width / w, height / h))
 
 
+def framed(x: float, top: float, side: float, shape: tuple[int, ...]) -> tuple[float, float, float, float]:
+    """The extent (left, right, bottom, top) of a picture (H, W, ...) in the middle of a square, in its proportions."""
+    height, width = (side * length / max(shape[:2]) for length in shape[:2])
+    left, upper = x + (side - width) / 2, top - (side - height) / 2
+    return left, left + width, upper - height, upper
+
+
 def sheet(figure: Figure) -> Axes:
     """Axes without frame over the whole figure, whose units are inches from the lower left corner."""
     w, h = figure.get_size_inches()

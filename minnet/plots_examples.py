@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minnet.canvas import BLUE, PALE, QUIET, RULE, WIDTH, calm, names, new, sheet, wrapped
+from minnet.canvas import BLUE, PALE, QUIET, RULE, WIDTH, calm, framed, names, new, sheet, wrapped
 from minnet.formatting import one_line, percent, some
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def examples(
             top = y - 0.26
             axes.imshow(
                 image,
-                extent=(x, x + picture, top - picture, top),
+                extent=framed(x, top, picture, image.shape),
                 cmap="gray",
                 vmin=0,
                 vmax=255,

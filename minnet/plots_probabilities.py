@@ -76,7 +76,7 @@ def _reliability_words(
         _, (low, high) = calibration.calibrated_ece(p, bins)
         confidence = float(p.max(axis=1).astype(np.float64).mean())
         right = float((p.argmax(axis=1) == labels).mean())
-        within = error <= high
+        within = error <= high + 1e-9  # of one answer many times over both are one number, summed in another order
         verdict = "no fault is seen" if within else "surer than right" if confidence > right else "less sure than right"
         parts.append(
             f"{name}{': ' if name else ''}mean confidence {percent(confidence, 1)}, accuracy {percent(right, 1)}, "

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minnet.canvas import BLUE, INK, PALE, WIDTH, calm, fitted, inches, names, new, panel, sheet
+from minnet.canvas import BLUE, INK, PALE, WIDTH, calm, fitted, framed, inches, names, new, panel, sheet
 from minnet.formatting import count
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def filters(W: np.ndarray, shape: tuple[int, int, int] | None = None, classes: S
         y = height - 0.45 - (i // columns) * (side + 0.1 + below)
         axes.imshow(
             picture if channels == 3 else picture[..., 0],
-            extent=(x, x + side, y - side, y),
+            extent=framed(x, y, side, (kh, kw)),
             cmap="gray",
             vmin=0,
             vmax=1,

@@ -353,6 +353,16 @@ def test_mistakes_are_the_surest_wrong_ones():
     assert mistakes(p, np.array([0, 1, 0, 0]), most=1).tolist() == [2]
 
 
+def test_pictures_keep_their_proportions():
+    p, labels = np.tile([0.8, 0.2], (6, 1)), np.array([0, 0, 0, 1, 1, 0])
+    wide = np.zeros((6, 16, 64, 3), np.uint8)
+    tall = np.zeros((5, 2, 1, 4))
+    for figure, ratio in ((plots.examples(wide, labels, p, ["a", "b"]), 1 / 4), (plots.filters(tall), 5 / 2)):
+        for image in figure.axes[0].images:
+            left, right, bottom, top = image.get_extent()
+            assert (top - bottom) / (right - left) == pytest.approx(ratio)
+
+
 def test_captions_state_the_numbers_of_the_data():
     caption = plots.curves(history(6)).get_label()
     assert "validation loss is lowest in epoch 3 (1.000)" in caption
@@ -364,6 +374,10 @@ def test_captions_state_the_numbers_of_the_data():
     p = np.array([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.6, 0.4]])
     caption = plots.reliability(p, np.array([0, 0, 0, 1])).get_label()
     assert "Mean confidence 75.0 %, accuracy 75.0 %" in caption and "no fault is seen" in caption
+    rng = np.random.default_rng(0)
+    for _ in range(20):  # the error and its bound are then one number, summed in two orders
+        surest = np.stack([above := 1 - 1e-4 * rng.random(84), 1 - above], axis=1)
+        assert "no fault is seen" in plots.reliability(surest, np.zeros(84, int)).get_label()
     sure = np.repeat([[0.99, 0.01]], 100, axis=0)
     figure = plots.reliability(sure, np.arange(100) % 2)
     assert "calibration error 49.0 %" in figure.get_label() and ": surer than right." in figure.get_label()
