@@ -111,6 +111,8 @@ def train(args: argparse.Namespace) -> str:
         config = {
             "command": shlex.join(["python", *sys.argv]),
             "dataset": dataset.name,
+            "source": dataset.source,
+            **({"copies": dataset.copies} if dataset.copies else {}),
             "fingerprint": dataset.fingerprint,
             "test_fingerprint": dataset.test_fingerprint,
             "model": name,

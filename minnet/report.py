@@ -258,15 +258,16 @@ def _title(config: Mapping[str, Any]) -> str:
 def _lead(metrics: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
     """The result in one sentence, and what stands beside it in a second."""
     n, macro = metrics["examples"], metrics["macro"]
-    elsewhere = config.get("trained_on")  # an evaluation, perhaps of what it learned from
-    who, seen = (f"Trained on {elsewhere}, it", "") if elsewhere else ("It", " it had never seen")
+    elsewhere, copies = config.get("trained_on"), config.get("copies")  # an evaluation, perhaps of what it learned from
+    who = f"Trained on {elsewhere}, it" if elsewhere else "It"
+    seen = f", of which {copies:,} stand in its training data as well" if copies else " it had never seen"
     first = (
-        f"{who} is right on {percent(metrics['accuracy'], 1)} of {count(n, 'test example')}{seen} "
+        f"{who} is right on {percent(metrics['accuracy'], 1)} of {count(n, 'test example')}{'' if elsewhere else seen} "
         f"(95 % interval {interval(metrics['intervals']['accuracy'], 1, True)}); always naming the commonest class "
         f"would be right on {percent(metrics['majority'], 1)}."
     )
-    rated = sorted((r for r in metrics["per_class"] if r["support"]), key=lambda r: r["f1"])
-    worst, best = ((r["f1"], f"{r['class']} ({number(r['f1'])})") for r in (rated[0], rated[-1]))
+    rated = [(r["f1"], f"{r['class']} ({number(r['f1'])})") for r in metrics["per_class"] if r["support"]]
+    worst, best = (choice(rated, key=lambda pair: pair[0]) for choice in (min, max))
     apart = f"; by F1 it does best on {best[1]} and worst on {worst[1]}" if best[0] > worst[0] else ""
     second = (
         f"Macro precision is {number(macro['precision'])}, recall {number(macro['recall'])} and F1 "
@@ -299,13 +300,7 @@ def _flat(config: Mapping[str, Any], place: str = "") -> list[tuple[str, str]]:
     return rows
 
 
-def _check(
-    metrics: Mapping[str, Any],
-    p: np.ndarray,
-    labels: np.ndarray,
-    images: np.ndarray | None,
-    texts: Sequence[str] | None,
-) -> None:
+def _check(metrics: Mapping[str, Any], p: np.ndarray, labels: np.ndarray, images: Any, texts: Any) -> None:
     n, k = metrics["examples"], len(metrics["classes"])
     if p.shape != (n, k) or labels.shape != (n,):
         raise ValueError(

@@ -393,6 +393,20 @@ def test_a_temperature_that_was_not_fitted_is_spoken_of(tmp_path, why):
     assert (f"No temperature is fitted: {why}." in path.read_text("utf-8")) == bool(why)
 
 
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ({}, "test examples it had never seen (95 %"),
+        ({"copies": 12}, "test examples, of which 12 stand in its training data as well (95 %"),
+        ({"trained_on": "tweets"}, "test examples (95 %"),
+    ],
+)
+def test_the_lead_does_not_call_new_what_is_not(told, said):
+    p, labels = predictions()
+    m = metrics.evaluate(p, labels, ["cat", "dog", "owl"], bootstrap=20)
+    assert said in report._lead(m, {**CONFIG, **told})[0]
+
+
 def test_whose_weights_are_measured_is_said():
     assert report.ending({"epochs": 9, "epochs_trained": 9, "best_epoch": 9}) == ""
     assert report.ending({"epochs": 9, "epochs_trained": 9, "best_epoch": None}) == ""  # no validation

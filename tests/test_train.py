@@ -373,6 +373,8 @@ def test_pictures_of_ones_own(elsewhere, unwritten):
     assert made["measured"]["classes"] == ["kind 0", "kind 1", "kind 2"] and made["images"].shape[1:] == (32, 32, 3)
     assert "from holiday (each picture's middle, resized to 32 x 32 pixels; more than half of 5 pictures" in said.out
     assert "cut away by that; 1 of 25 files left out))" in said.out
+    assert made["config"]["source"].endswith("cut away by that; 1 of 25 files left out)")
+    assert "copies" not in made["config"]
     assert len(made["names"]) == len(made["images"]) and set(made["names"]) < {
         path.relative_to("holiday").as_posix() for path in Path("holiday").rglob("*.*")
     }

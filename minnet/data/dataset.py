@@ -49,7 +49,7 @@ class Dataset:
     `kind` is "images" or "text"; `classes[k]` names label k; `validation` is None when nothing was held out;
     `source` says where the content came from, for the page that reports on it; `groups` names kinds of examples
     that cut across the classes, such as the domains of vader. `own`: made from files of the user's, so that `name` is
-    that of a file or folder and says nothing.
+    that of a file or folder and says nothing. `copies`: so many test examples stand in the training split as well.
     """
 
     name: str
@@ -61,6 +61,7 @@ class Dataset:
     source: str
     groups: tuple[str, ...] = ()
     own: bool = False
+    copies: int = 0
 
     @cached_property
     def fingerprint(self) -> str:

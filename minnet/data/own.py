@@ -15,7 +15,7 @@ import numpy as np
 from minnet.data.dataset import Dataset, Split, check_limit, divided_by_class, limited, with_validation
 from minnet.data.images import read_image, why_unreadable
 from minnet.data.tables import in_order, labelled_texts
-from minnet.formatting import count, some
+from minnet.formatting import count, one_line, some
 
 SPLIT_NAMES = frozenset(["train", "training", "test", "testing", "val", "valid", "validation", "dev"])
 GREY = frozenset(["1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "F"])  # PIL's modes without colour
@@ -57,12 +57,6 @@ def load_csv(
         raise ValueError(
             f"{path}: column {label_column!r} has {len(classes):,} different values in {len(labels):,} rows, so it "
             f"names no classes; the columns are {', '.join(header)}"
-        )
-    if alike := spelled_alike(classes):
-        warnings.warn(
-            f"{path}: labels {', '.join(map(repr, alike[:6]))} count as different classes: where they mean the same, "
-            "spell them alike",
-            stacklevel=2,
         )
     position = {name: index for index, name in enumerate(classes)}
     y = np.array([position[label] for label in labels], np.int64)
@@ -168,6 +162,11 @@ def classes_in(folder: Path) -> dict[Path, list[Path]]:
                 f"the folder {kind.name!a} in {folder} cannot name a class, for its own name is no valid text "
                 "(was it unpacked from another system's archive?): rename it"
             )
+    links = [path for path in folder.rglob("*") if path.is_symlink() and not path.is_file() and path not in inside]
+    if links:
+        warnings.warn(
+            f"{count(len(links), 'link')} to folders or to nothing are passed over, such as {links[0]}", stacklevel=3
+        )
     deep = [kind for kind in kinds if inside[kind] and all(path.parent != kind for path in inside[kind])]
     if 2 * len(deep) > len(kinds):
         warnings.warn(
@@ -287,6 +286,23 @@ def with_splits(
             f"no example of {classes[missing[0]]!r} is left to train on: hold out fewer for validation or test, "
             "or raise the limit"
         )
+    if alike := spelled_alike(classes):
+        warnings.warn(
+            f"{name}: {', '.join(map(repr, alike[:6]))} count as different classes: where they mean the same, spell "
+            "them alike",
+            stacklevel=3,
+        )
+    prints = [content(example) for example in everything.x]
+    labels_of: dict[int, set[int]] = {}
+    for found, label in zip(prints, everything.y.tolist(), strict=True):
+        labels_of.setdefault(found, set()).add(label)
+    names = everything.x if everything.files is None else everything.files
+    if disputed := [str(n) for n, found in zip(names, prints, strict=True) if len(labels_of[found]) > 1]:
+        warnings.warn(
+            f"{name}: {count(len(disputed), 'example')} of more than one class are the same, such as "
+            f"{some([repr(one_line(each, 40)) for each in disputed])}: which class is right?",
+            stacklevel=3,
+        )
     known = set(map(content, dataset.train.x))
     copies = sum(content(example) in known for example in dataset.test.x)
     if copies:
@@ -295,7 +311,7 @@ def with_splits(
             "network can know by heart: leave copies out for a result that holds for what is new",
             stacklevel=3,
         )
-    return dataset
+    return replace(dataset, copies=copies)
 
 
 def content(example: Any) -> int:

@@ -503,9 +503,38 @@ def test_labels_that_hardly_differ_are_named_and_not_merged(tmp_path, recwarn, l
     dataset = load_csv(written(tmp_path, table(rows=40, labels=labels)), "review", "mood")
     assert set(dataset.classes) == set(labels)
     said = [str(warning.message) for warning in recwarn]
-    assert len(said) == (alike is not None) and all(
-        f"labels {alike} count as different classes" in line for line in said
-    )
+    assert len(said) == (alike is not None) and all(f": {alike} count as different classes" in line for line in said)
+
+
+def test_what_stands_in_several_classes_is_told_of(tmp_path, recwarn):
+    rows = "text,mood\n" + "".join(f"word {n},{'good' if n % 2 else 'bad'}\n" for n in range(30))
+    load_csv(written(tmp_path, rows + "word 7,good\n"), "text", "mood")  # twice in one class: a copy at most
+    assert not [w for w in recwarn if "more than one class" in str(w.message)]
+    dataset = load_csv(written(tmp_path, rows + "word 7,bad\nword 8,good\n"), "text", "mood")
+    (said,) = [str(w.message) for w in recwarn if "more than one class" in str(w.message)]
+    assert "4 examples of more than one class are the same, such as 'word 7', 'word 8'" in said
+    assert dataset.copies == sum(text in dataset.train.x for text in dataset.test.x)
+    for kind in ("one", "One", "two"):
+        (tmp_path / "p" / kind).mkdir(parents=True)
+        for shade in range(4):
+            Image.new("L", (9, 9), 60 * shade + len(kind) + (kind == "two")).save(
+                tmp_path / "p" / kind / f"{shade}.png"
+            )
+    load_images(tmp_path / "p")
+    said = [str(w.message) for w in recwarn]
+    assert any(": 'One', 'one' count as different classes" in line for line in said)
+    assert any("8 examples of more than one class are the same, such as 'One/0.png', 'One/1.png'" in s for s in said)
+
+
+def test_links_to_folders_are_told_of(tmp_path, recwarn):
+    folder = gallery(tmp_path / "pets")
+    (folder / "cat" / "more").symlink_to(gallery(tmp_path / "others") / "cat")
+    (folder / "dog" / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    (folder / "dog" / "good.png").symlink_to(tmp_path / "others" / "dog" / "3.png")
+    dataset = load_images(folder)
+    assert sum(map(len, dataset.splits().values())) == 21
+    (said,) = [str(w.message) for w in recwarn if "link" in str(w.message)]
+    assert said.startswith("2 links to folders or to nothing are passed over, such as")
 
 
 def test_a_text_is_not_its_own_label(tmp_path):
