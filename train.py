@@ -22,7 +22,7 @@ from minnet.memory import peak_memory
 from minnet.recipes import KINDS, OPTIMIZERS
 from minnet.run_folder import new_folder, prepare
 from minnet.training import Trainer
-from minnet.training_command import data_asked_for, pictures_of_learning, recipe_asked_for, resumable
+from minnet.training_command import cut_short, data_asked_for, pictures_of_learning, recipe_asked_for, resumable
 
 
 def arguments() -> argparse.Namespace:
@@ -74,6 +74,8 @@ def train(args: argparse.Namespace) -> str:
         if recipe.augment is not None and recipe.augment.flip:
             print("training shows pictures mirrored, too; where left and right matter: --no-flip")
         vectorizer, inputs = recipe.encode(dataset, args.data)
+        if cut := cut_short(dataset, vectorizer, inputs):
+            print(cut)
         model = recipe.build(dataset, vectorizer, args.seed)
         trainer = Trainer(
             model,
@@ -119,6 +121,7 @@ def train(args: argparse.Namespace) -> str:
             "seconds": round(time.perf_counter() - started, 1),
             "training_seconds": round(history[-1]["seconds"], 1),
             "peak_mib": round(peak_memory()),
+            **({"cut": cut} if cut else {}),
             **recipe.config(),
             **trainer.run,
             **validated,

@@ -27,7 +27,7 @@ from minnet.data.sources import SOURCES, unknown_task
 from minnet.data.tables import labelled_texts
 from minnet.formatting import count, number, one_line, percent, some
 from minnet.functional import softmax
-from minnet.prediction import Run, load_run, readable, unmet
+from minnet.prediction import Run, doubts, load_run, readable
 from minnet.run_folder import prepare, told
 
 # the data set's name, where it comes from, inputs, labels by name, and the files of pictures
@@ -62,8 +62,8 @@ def run_command(args: argparse.Namespace) -> int:
         measured = metrics.evaluate(probabilities, dataset.test.y, run.classes)
         page = None if args.out is None else _write(args, run, dataset, probabilities, measured)
     print(f"{args.folder} on {count(len(dataset.test), 'example')} of {dataset.source}:\n{metrics.table(measured)}")
-    if run.kind == "text" and (note := unmet(run, dataset.test.x)):
-        print(note)
+    for line in doubts(run, dataset.test.x) if run.kind == "text" else []:
+        print(line)
     if before := _on_its_own(told(args.folder, "metrics.json")):
         print(before)
     if page is not None:

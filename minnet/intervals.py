@@ -243,6 +243,7 @@ def _least_squares_shares(table: np.ndarray, counted: np.ndarray) -> np.ndarray:
     weight = 1e4
     rows = np.vstack([table.T, np.full((1, len(counted)), weight)])
     shares, _ = nnls(rows, np.append(counted, weight))
+    shares[shares < 1e-9] = 0  # what the solver leaves of a share that is none
     return shares / shares.sum()
 
 

@@ -59,6 +59,12 @@ class Run(NamedTuple):
         of_words = [not name.startswith("|") for name in self.vectorizer.features]  # nearly any text has known letters
         return np.asarray(numbers[:, np.flatnonzero(of_words)].sum(axis=1)).ravel() > 0
 
+    def cuts(self, texts: Sequence[str]) -> np.ndarray:
+        """Which of the texts have more words than the network reads, bool (N,)."""
+        if isinstance(self.vectorizer, TokenIds):
+            return self.vectorizer.cut(texts, self.vectorizer.transform(list(texts)))
+        return np.zeros(len(texts), bool)
+
     def probabilities(self, inputs: Sequence[Any]) -> np.ndarray:
         """One row of probabilities an input, (N, classes); over six views of a picture where the run was tested so."""
         scores = over_views(partial(predict, self.model), self.encode(inputs), self.about.get("views") is True)
@@ -171,6 +177,8 @@ def _predict_inputs(run: Run, args: argparse.Namespace) -> None:
         unknown = [repr(one_line(text, 40)) for text, known in zip(names, run.knows(names), strict=True) if not known]
         if unknown:
             warnings.warn(f"no word in {some(unknown)} was met in training: the percentages say little", stacklevel=2)
+        if long := [repr(one_line(text, 40)) for text, cut in zip(names, run.cuts(names), strict=True) if cut]:
+            warnings.warn(f"only the first {run.vectorizer.max_length} tokens are read of {some(long)}", stacklevel=2)
     if args.out is not None or len(inputs) > 20:
         out = _free(args.out, "predictions")
         header = ["file" if run.kind == "images" else "text"]
@@ -182,10 +190,18 @@ def _predict_inputs(run: Run, args: argparse.Namespace) -> None:
             print(f"\n{one_line(name)}\n{bars(row, run.classes, top=args.top)}")
 
 
-def unmet(run: Run, texts: Sequence[str]) -> str:
-    """One line where some texts of a file hold no word that was met in training; else nothing."""
-    strange = np.count_nonzero(~run.knows(texts))
-    return f"(in {strange:,} of the {len(texts):,} texts no word was met in training)" if strange else ""
+def doubts(run: Run, texts: Sequence[str]) -> list[str]:
+    """A line each where some texts of a file hold no word that was met in training, or more than the network reads."""
+    strange, long = np.count_nonzero(~run.knows(texts)), np.count_nonzero(run.cuts(texts))
+    of = f"of the {len(texts):,} texts"
+    return [
+        *([f"(in {strange:,} {of} no word was met in training)"] if strange else []),
+        *(
+            [f"({long:,} {of} are longer than the {run.vectorizer.max_length} tokens that are read of each)"]
+            if long
+            else []
+        ),
+    ]
 
 
 def _free(wanted: str | None, name: str) -> Path:
@@ -260,8 +276,8 @@ def _predict_csv(run: Run, args: argparse.Namespace) -> None:
     print(f"{count(len(texts), 'comment')}: {out}\n")
     if not said.all():
         print(f"({np.count_nonzero(~said):,} of them are empty and not counted here)")
-    if note := unmet(run, [text for text, there in zip(texts, said, strict=True) if there]):
-        print(note)
+    for line in doubts(run, [text for text, there in zip(texts, said, strict=True) if there]):
+        print(line)
     confusion = _validation_confusion(told(args.folder, "config.json"), len(run.classes))
     shares = metrics.class_shares(probabilities[said], confusion)
     print(metrics.shares_table(shares, run.classes, sys.stdout))

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from minnet.data import Dataset, Ngrams, load
+from minnet.data import Dataset, Ngrams, TokenIds, load
 from minnet.data.own import load_csv, load_images
 from minnet.data.sources import SOURCES, unknown_task
 from minnet.layers import Conv2d, Layer, Linear
@@ -70,6 +70,17 @@ def pictures_of_learning(dataset: Dataset, model: Layer, vectorizer: Any) -> dic
     elif isinstance(first, Linear):
         shown.update(filters=first.W, filter_shape=dataset.train.x.shape[1:])
     return shown
+
+
+def cut_short(dataset: Dataset, vectorizer: Any, inputs: dict[str, Any]) -> str:
+    """One line where texts are longer than what the vectorizer reads of them; else nothing."""
+    if not isinstance(vectorizer, TokenIds):
+        return ""
+    splits = dataset.splits()
+    long = sum(int(vectorizer.cut(split.x, inputs[name]).sum()) for name, split in splits.items())
+    texts = sum(map(len, splits.values()))
+    told = f"{long:,} of {texts:,} texts are longer than the {vectorizer.max_length} tokens that are read of each"
+    return told if long else ""
 
 
 @contextmanager

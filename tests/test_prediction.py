@@ -212,6 +212,25 @@ def test_pictures_are_asked_as_they_were_in_the_test():
         assert recipes.IMAGES[name].about(load("digits"), None, name)[1]["views"] is views
 
 
+def test_texts_that_are_longer_than_what_is_read_are_told_of(here):
+    texts = [["nice day", "awful day"][n % 2] + " and more" * (n % 30) for n in range(60)]
+    with open("long.csv", "w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("text", "mood"), *((text, text[:4]) for text in texts)])
+    flags = ("--text", "text", "--label", "mood", "--model", "cnn", "--epochs", 1, "--out", "run")
+    said = call(train.main, "csv", "long.csv", *flags)
+    longer = sum(len(text.split()) > 48 for text in texts)
+    told = f"{longer} of 60 texts are longer than the 48 tokens that are read of each"
+    assert said.status == 0 and f"\n{told}\n" in said.out
+    assert json.loads(Path("run/config.json").read_text("utf-8"))["cut"] == told
+    said = predict("run", "day " * 48, "day " * 49)
+    assert said.err.startswith("warning: only the first 48 tokens are read of 'day day") and said.err.count("…") == 1
+    Path("two.txt").write_text("day " * 48 + "\n" + "day " * 49 + "\n")
+    said = predict("run", "--csv", "two.txt")
+    assert "(1 of the 2 texts are longer than the 48 tokens that are read of each)\n" in said.out
+    run = load_run("run")
+    assert run.cuts(["", "day", "day " * 48, "day " * 49]).tolist() == [False, False, False, True]
+
+
 def test_a_text_file_holds_a_comment_a_line(runs, here):
     Path("mine.txt").write_text('I love it, all of it\r\n\n  he said "no"\n', encoding="utf-8", newline="")
     said = predict(runs / "comments", "--csv", "mine.txt")

@@ -72,6 +72,14 @@ class TokenIds:
             ids[row, : len(found)] = found
         return ids
 
+    def cut(self, texts: Sequence[str], ids: np.ndarray) -> np.ndarray:
+        """Which of the texts are longer than the `ids` that `transform` made of them, bool (N,)."""
+        full = ids[:, -1] != 0
+        longer = [
+            filled and len(self._tokens(text)) > self.max_length for text, filled in zip(texts, full, strict=True)
+        ]
+        return np.array(longer, bool)
+
     @property
     def rows(self) -> int:
         """The largest id there can be, plus one."""
