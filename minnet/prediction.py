@@ -18,7 +18,7 @@ from minnet import checkpoint, commands, metrics
 from minnet.calibration import too_little
 from minnet.data import TokenIds, over_views, read_image, vectorizer_from
 from minnet.data.own import files_in
-from minnet.data.tables import column_of, decoded, table_of
+from minnet.data.tables import texts_of
 from minnet.formatting import bars, count, one_line, some
 from minnet.functional import softmax
 from minnet.layers import Layer
@@ -264,7 +264,7 @@ def _sentences(inputs: Sequence[str], folder: str) -> list[str]:
 def _predict_csv(run: Run, args: argparse.Namespace) -> None:
     if run.kind != "text":
         raise ValueError(f"{args.folder} was trained on images: --csv is for texts. Give it picture files or a folder.")
-    header, rows, at = _table(Path(args.csv), args.text, args.encoding)
+    header, rows, at = texts_of(Path(args.csv), args.text, args.encoding)
     texts = [row[at] for row in rows]
     said = np.array([bool(text.strip()) for text in texts])
     if not said.any():
@@ -311,15 +311,3 @@ def _validation_confusion(config: dict[str, Any], classes: int) -> np.ndarray | 
         return None
     fits = confusion.shape == (classes, classes) and (confusion >= 0).all() and confusion.sum(axis=1).all()
     return confusion if fits else None
-
-
-def _table(path: Path, column: str | None, encoding: str | None) -> tuple[list[str], list[list[str]], int]:
-    """(header, rows, which column holds the texts) of a CSV; without `column` its only one, or the lines of a .txt."""
-    content, _ = decoded(path, encoding)
-    if path.suffix.lower() == ".txt" and column is None:
-        return ["text"], [[line.strip()] for line in content.split("\n") if line.strip()], 0
-    header, rows = table_of(path, content, (column or "", column or ""))
-    if column is None and len(header) > 1:
-        raise ValueError(f"which column of {path} holds the texts? Add --text with one of: {', '.join(header)}")
-    at = column_of(path, header, column or header[0])
-    return header, [(row + [""] * len(header))[: len(header)] for row in rows], at

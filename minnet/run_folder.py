@@ -134,7 +134,12 @@ def predictions_csv(
     """The rows as they came, each with its class and probabilities behind; nothing there where these are NaN."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")  # RFC 4180; then a lone \r in a text gets quotes as well
-    writer.writerow([*header, "predicted", *(f"p_{name}" for name in classes)])
+    names = new = ["predicted", *(f"p_{name}" for name in classes)]
+    number = 1
+    while set(new) & set(header):  # the rows hold another run's answers already
+        number += 1
+        new = [f"{name}-{number}" for name in names]
+    writer.writerow([*header, *new])
     for row, p in zip(rows, probabilities, strict=True):
         asked = not np.isnan(p).any()
         said = [classes[int(p.argmax())], *(f"{value:.6f}" for value in p)] if asked else [""] * (1 + len(p))

@@ -231,6 +231,29 @@ def test_texts_that_are_longer_than_what_is_read_are_told_of(here):
     assert run.cuts(["", "day", "day " * 48, "day " * 49]).tolist() == [False, False, False, True]
 
 
+def test_another_runs_answers_in_a_table_stay_apart(runs, here):
+    Path("mine.csv").write_text("text,predicted\nI love it,awful\n")
+    for out in ("first.csv", "second.csv"):
+        assert predict(runs / "comments", "--csv", "mine.csv", "--text", "text", "--out", out).status == 0
+        Path("mine.csv").write_bytes(Path(out).read_bytes())
+    (row,) = read("second.csv")
+    kinds = ("negative", "neutral", "positive")
+    assert list(row) == [
+        "text", "predicted", *(f"{name}-{n}" for n in (2, 3) for name in ("predicted", *(f"p_{k}" for k in kinds)))
+    ]  # fmt: skip
+    assert row["predicted"] == "awful" and row["predicted-2"] == row["predicted-3"] == "positive"
+
+
+def test_a_list_without_a_header_is_told_of(runs, here):
+    Path("list.csv").write_text("I liked it a lot\nawful\n")
+    said = predict(runs / "comments", "--csv", "list.csv")
+    assert said.status == 0 and "its first line, 'I liked it a lot', is taken for the column's name" in said.err
+    Path("list.csv").write_text("My comments\nawful\n")
+    assert predict(runs / "comments", "--csv", "list.csv").err == ""
+    Path("old.txt").write_bytes(b"I liked it\rawful\r\nfine\n")
+    assert "3 comments: old-predictions.csv" in predict(runs / "comments", "--csv", "old.txt").out
+
+
 def test_a_text_file_holds_a_comment_a_line(runs, here):
     Path("mine.txt").write_text('I love it, all of it\r\n\n  he said "no"\n', encoding="utf-8", newline="")
     said = predict(runs / "comments", "--csv", "mine.txt")

@@ -176,6 +176,27 @@ def labelled_texts(
     return texts, labels, header, f"{path} ({encoding}{left_out})"
 
 
+def texts_of(path: Path, column: str | None, encoding: str | None) -> tuple[list[str], list[list[str]], int]:
+    """(header, rows, which column holds the texts) of a table; without `column` its only one, or the lines of a .txt.
+
+    Warns where the name of the only column looks like a text itself.
+    """
+    content, _ = decoded(path, encoding)
+    if path.suffix.lower() == ".txt" and column is None:
+        return ["text"], [[line.strip()] for line in re.split(r"\r\n?|\n", content) if line.strip()], 0
+    header, rows = table_of(path, content, (column or "", column or ""))
+    if column is None and len(header) > 1:
+        raise ValueError(f"which column of {path} holds the texts? Add --text with one of: {', '.join(header)}")
+    if column is None and (len(header[0].split()) > 3 or len(header[0]) > 30):
+        warnings.warn(
+            f"{path}: its first line, {one_line(header[0], 40)!r}, is taken for the column's name: a list of texts "
+            "without one is a .txt",
+            stacklevel=3,
+        )
+    at = column_of(path, header, column or header[0])
+    return header, [(row + [""] * len(header))[: len(header)] for row in rows], at
+
+
 def likely_delimiter(content: str, wanted: tuple[str, str]) -> str:
     """The delimiter that finds the wanted columns in the header, else the one that finds most columns."""
 
@@ -218,7 +239,8 @@ def column_of(path: Path, header: list[str], name: str) -> int:
     exact = [position for position, other in enumerate(header) if other == name]
     alike = exact or [position for position, other in enumerate(header) if other.casefold() == name.casefold()]
     if not alike:
-        raise ValueError(f"{path} has no column {name!r}: its first line names {', '.join(header)}"[:500])
+        names = ", ".join(map(repr, header))
+        raise ValueError(f"{path} has no column {name!r}: its first line, which names the columns, is {names}"[:500])
     if len(alike) > 1:
         raise ValueError(f"{path} has {len(alike)} columns {name!r}, so which one is meant? Rename the others")
     return alike[0]

@@ -143,7 +143,9 @@ def test_two_columns_of_one_name_are_refused(tmp_path):
 def test_columns_by_name_whatever_their_case_and_spaces(tmp_path):
     content = table(header=("ID", " Review ", "Mood"))
     assert len(load_csv(written(tmp_path, content), "review", "MOOD").test) == 6
-    with pytest.raises(ValueError, match=r"has no column 'text': its first line names ID, Review, Mood$"):
+    with pytest.raises(
+        ValueError, match=r"has no column 'text': its first line, which names the columns, is 'ID', 'Review', 'Mood'$"
+    ):
         load_csv(written(tmp_path, content), "text", "Mood")
 
 
@@ -246,7 +248,7 @@ def test_the_columns_of_a_table(tmp_path):
         (b"sep=;\n", "is empty"),
         (b"text,label\n", "has no row with both a 'text' and a 'label'"),
         (b"text,label\n,a\nb,\n", "has no row with both"),
-        (b"hello\nworld\n", "has no column 'text': its first line names hello"),
+        (b"hello\nworld\n", "has no column 'text': its first line, which names the columns, is 'hello'"),
         (b"text,label\nfine, really,a\n", "line 2: 3 fields, but the header has 2: a text that holds the delimiter"),
         (b'text,label\n"never closed,a\nb,c\n', "line 2: unexpected end of data: the quote opened there is never"),
         (b'text,label\n"two\nlines",a\n"one" two,a\n', "line 4: .*a quote inside a quoted text must be doubled"),
