@@ -153,12 +153,14 @@ def table(
 
 
 def card(text: str, label: int, probabilities: np.ndarray, classes: Sequence[str]) -> str:
-    """One text, whether it was classified rightly, and its three highest probabilities as bars with digits."""
+    """One text, whether it was classified rightly, and its three highest probabilities as bars with digits; that of
+    the true class stands behind them where it is lower."""
     said = int(probabilities.argmax())
     right = said == label
     verdict = f"✓ right: {classes[label]}" if right else f"✗ wrong: says {classes[said]}, truth is {classes[label]}"
     bars = []
-    for k in np.argsort(-probabilities, kind="stable")[:3]:
+    highest = np.argsort(-probabilities, kind="stable")[:3].tolist()
+    for k in highest if label in highest else [*highest, label]:
         p = float(probabilities[k])
         kind, true = (' class="true"', " (true)") if k == label else ("", "")
         bars.append(

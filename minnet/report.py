@@ -150,7 +150,8 @@ def _sections(
     classes = metrics["classes"]
     sections = {"Results": _results(metrics) + _per_class(metrics)}
     if "curves" in drawn or "schedule" in drawn:
-        ended = page.note(how) if (how := ending(config)) else ""
+        weighed = "In training's losses the classes weigh alike, in the log loss above the examples do."
+        ended = "".join(map(page.note, filter(None, (ending(config), weighed if config.get("balanced") else ""))))
         sections["Training"] = ended + drawn.get("curves", "") + drawn.get("schedule", "")
     sections["What is taken for what"] = drawn["confusion_matrix"]
     hidden = page.note("The texts are hidden (--hide-text): lengths and labels stand for them.") if hide_text else ""

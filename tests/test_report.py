@@ -393,6 +393,19 @@ def test_a_temperature_that_was_not_fitted_is_spoken_of(tmp_path, why):
     assert (f"No temperature is fitted: {why}." in path.read_text("utf-8")) == bool(why)
 
 
+def test_a_card_shows_the_truth_however_low_its_probability():
+    html = page.card("text", 4, np.array([0.5, 0.2, 0.15, 0.1, 0.05]), list("abcde"))
+    assert html.count("<li") == 1 + 4 and '<span class="name">e (true)</span>' in html and ">d<" not in html
+
+
+@pytest.mark.parametrize("balanced", [True, False])
+def test_losses_of_weighted_classes_are_told_from_the_plain_one(tmp_path, balanced):
+    p, labels = predictions()
+    m = metrics.evaluate(p, labels, ["cat", "dog", "owl"], bootstrap=20)
+    path = report.write(tmp_path, {**CONFIG, "balanced": balanced}, HISTORY, m, p, labels)
+    assert ("In training&#x27;s losses the classes weigh alike" in path.read_text("utf-8")) == balanced
+
+
 @pytest.mark.parametrize(
     ("told", "said"),
     [
