@@ -205,7 +205,7 @@ def _same_examples(runs: Sequence[Run]) -> Sequence[Run]:
         raise ValueError(
             f"{first.folder} and {other.folder} were not evaluated on the same examples: {one_line(reason, 200)}; "
             "compare runs with the same data set, --limit and --seed (which draws most test splits), or "
-            "evaluate both on one file"
+            "evaluate both on one file or folder"
         )
     return runs
 

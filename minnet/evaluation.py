@@ -27,7 +27,7 @@ from minnet.data.sources import SOURCES, unknown_task
 from minnet.data.tables import labelled_texts
 from minnet.formatting import count, number, one_line, percent, some
 from minnet.functional import softmax
-from minnet.prediction import Run, doubts, load_run, readable
+from minnet.prediction import Run, doubts, load_run, readable, told_of_cuts
 from minnet.run_folder import prepare, told
 
 # the data set's name, where it comes from, inputs, labels by name, and the files of pictures
@@ -118,6 +118,7 @@ def _pictures(path: Path, run: Run, folder: str) -> Asked:
     _positions([kind.name for kind in inside], run.classes, folder)  # before thousands are read
     label_of = {str(file): kind.name for kind, files in inside.items() for file in files}
     pictures = readable(run, list(map(Path, label_of)), str(path))
+    told_of_cuts(run, list(pictures))
     labels = [label_of[file] for file in pictures]
     files = np.array([Path(file).relative_to(path).as_posix() for file in pictures])
     return path.resolve().name, str(path), np.stack(list(pictures.values())), labels, files

@@ -17,6 +17,7 @@ import numpy as np
 from minnet import checkpoint, commands, metrics
 from minnet.calibration import too_little
 from minnet.data import TokenIds, over_views, read_image, vectorizer_from
+from minnet.data.images import mostly_cut, shapes_of
 from minnet.data.own import files_in
 from minnet.data.tables import texts_of
 from minnet.formatting import bars, count, one_line, some
@@ -225,10 +226,16 @@ def _pictures(run: Run, inputs: Sequence[str]) -> tuple[list[str], list[np.ndarr
             names.append(item)
             images.append(run.read(item))
         else:
-            raise FileNotFoundError(
-                f"there is no picture {item[:200]!r}: this run was trained on images and needs picture files"
-            )
+            raise FileNotFoundError(f"there is no picture {item[:200]!r}: this run was trained on images")
+    told_of_cuts(run, names)
     return names, images
+
+
+def told_of_cuts(run: Run, files: Sequence[str]) -> None:
+    """Warns of pictures of which the network sees less than half."""
+    shapes, _ = shapes_of(files)
+    if cut := [file for file, shape in zip(files, shapes, strict=True) if shape and mostly_cut(shape, run.shape[:2])]:
+        warnings.warn(f"of {some(cut)} only the middle is looked at, less than half of it", stacklevel=2)
 
 
 def readable(run: Run, paths: Sequence[Path], folder: str) -> dict[str, np.ndarray]:

@@ -254,6 +254,13 @@ def test_a_list_without_a_header_is_told_of(runs, here):
     assert "3 comments: old-predictions.csv" in predict(runs / "comments", "--csv", "old.txt").out
 
 
+def test_pictures_of_which_little_is_seen_are_told_of(runs, here):
+    for name, size in (("long.png", (80, 8)), ("half.png", (16, 8)), ("tall.png", (8, 17))):
+        Image.new("L", size).save(name)
+    said = predict(runs / "digits", "long.png", "half.png", "tall.png")
+    assert said.err == "warning: of long.png, tall.png only the middle is looked at, less than half of it\n"
+
+
 def test_a_text_file_holds_a_comment_a_line(runs, here):
     Path("mine.txt").write_text('I love it, all of it\r\n\n  he said "no"\n', encoding="utf-8", newline="")
     said = predict(runs / "comments", "--csv", "mine.txt")

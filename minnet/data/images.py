@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+GREY = frozenset(["1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "F"])  # PIL's modes without colour
 
 
 def check_images(x: Any) -> None:
@@ -156,14 +158,43 @@ def read_image(picture: Any, size: tuple[int, int] | int | None = None, channels
     return np.asarray(image, np.uint8).reshape(image.height, image.width, channels)
 
 
+def shapes_of(paths: Sequence[Any]) -> tuple[list[tuple[int, int, bool] | None], list[str]]:
+    """Height, width and whether there is colour, from each file's head; None and a line for what is no picture."""
+    from PIL import Image
+
+    shapes: list[tuple[int, int, bool] | None] = []
+    broken = []
+    for path in paths:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                with Image.open(path) as image:
+                    turned = image.getexif().get(0x0112, 1) >= 5  # the camera lay on its side
+                    height, width = image.size if turned else image.size[::-1]
+                    shapes.append((height, width, image.mode not in GREY))
+        except Exception as error:  # decoders of damaged files raise nearly anything
+            shapes.append(None)
+            broken.append(f"{path} cannot be read as a picture: {why_unreadable(error, path)}")
+    return shapes, broken
+
+
+def mostly_cut(shape: tuple[int, int, bool], size: Sequence[int]) -> bool:
+    """Whether `read_image` cuts away more than half of a picture of that shape (see `shapes_of`) for a size (H, W)."""
+    height, width, _ = shape
+    areas = height * size[1], width * size[0]  # the same for a picture of the wanted proportions
+    return 2 * min(areas) < max(areas)
+
+
 def why_unreadable(error: Exception, path: Any) -> str:
     """What Pillow's error says of a file, in one line."""
-    from PIL import UnidentifiedImageError
+    from PIL import Image, UnidentifiedImageError
 
     if isinstance(error, UnidentifiedImageError):
         if os.path.getsize(path) == 0:
             return "it is empty"
         return "it is of no kind that is known here (JPEG, PNG, GIF, BMP, TIFF and more are)"
+    if isinstance(error, (Image.DecompressionBombWarning, Image.DecompressionBombError)):
+        return f"it has more than {Image.MAX_IMAGE_PIXELS:,} pixels: scale it down first"
     return (str(error) or type(error).__name__).splitlines()[0][:200]
 
 

@@ -13,12 +13,11 @@ from typing import Any
 import numpy as np
 
 from minnet.data.dataset import Dataset, Split, check_limit, divided_by_class, limited, with_validation
-from minnet.data.images import read_image, why_unreadable
+from minnet.data.images import mostly_cut, read_image, shapes_of
 from minnet.data.tables import in_order, labelled_texts
 from minnet.formatting import count, one_line, some
 
 SPLIT_NAMES = frozenset(["train", "training", "test", "testing", "val", "valid", "validation", "dev"])
-GREY = frozenset(["1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "F"])  # PIL's modes without colour
 OF_RUNS = ("*.ckpt", "predictions.npz", "comparison.json")
 WRITTEN = frozenset([
     "best.ckpt", "last.ckpt", "config.json", "metrics.json", "history.csv", "predictions.csv", "predictions.npz",
@@ -124,7 +123,7 @@ def load_images(
         )
     classes = tuple(kind.name for kind in kinds)
     resized = [] if found == {(height, width)} else [f"each picture's middle, resized to {height} x {width} pixels"]
-    cut = sum(2 * min(h * width, w * height) < max(h * width, w * height) for h, w, _ in readable)
+    cut = sum(mostly_cut(shape, (height, width)) for shape in readable)
     resized += [f"more than half of {count(cut, 'picture')} cut away by that"] * bool(cut)
     left_out = [f"{len(broken)} of {len(files)} files left out"] if broken else []
     notes = "; ".join(resized + left_out)
@@ -220,26 +219,6 @@ def spelled_alike(names: tuple[str, ...]) -> list[str]:
     for name in names:
         kinds.setdefault(meant(name), []).append(name)
     return [name for alike in kinds.values() if len(alike) > 1 for name in alike]
-
-
-def shapes_of(paths: list[Path]) -> tuple[list[tuple[int, int, bool] | None], list[str]]:
-    """Height, width and whether there is colour, from each file's head; None and a line for what is no picture."""
-    from PIL import Image
-
-    shapes: list[tuple[int, int, bool] | None] = []
-    broken = []
-    for path in paths:
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                with Image.open(path) as image:
-                    turned = image.getexif().get(0x0112, 1) >= 5  # the camera lay on its side
-                    height, width = image.size if turned else image.size[::-1]
-                    shapes.append((height, width, image.mode not in GREY))
-        except Exception as error:  # decoders of damaged files raise nearly anything
-            shapes.append(None)
-            broken.append(f"{path} cannot be read as a picture: {why_unreadable(error, path)}")
-    return shapes, broken
 
 
 def with_splits(
