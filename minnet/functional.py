@@ -11,8 +11,15 @@ class NoDistribution(ValueError):
     """Scores that stand for no probabilities: -inf for every class."""
 
 
-def _row_maximum(z: np.ndarray, axis: int) -> np.ndarray:
-    """The maximum along `axis`, kept as an axis of length 1; raises where no score is possible."""
+def _shifted(z: np.ndarray, axis: int, temperature: float) -> tuple[np.ndarray, np.ndarray]:
+    """((z - m) / T, m), where m is the maximum along `axis`, kept as an axis of length 1. Raises as `softmax` does.
+
+    The maximum goes first: dividing large scores would round away what tells them apart, or overflow.
+    """
+    if not isinstance(z, np.ndarray) or z.dtype.kind != "f":
+        raise ValueError(f"scores must be a floating-point array, got {getattr(z, 'dtype', type(z).__name__)}")
+    if not z.dtype.type(temperature) > 0:
+        raise ValueError(f"temperature must be positive in {z.dtype}, got {temperature}: near 0 it gives the arg max")
     if z.ndim == 0 or z.shape[axis] == 0:
         raise ValueError(f"scores need at least one entry along axis {axis}, got shape {z.shape}")
     top = z.max(axis=axis, keepdims=True, initial=-np.inf)
@@ -20,15 +27,9 @@ def _row_maximum(z: np.ndarray, axis: int) -> np.ndarray:
         raise NoDistribution(
             "a row of scores is -inf throughout: every class is impossible, so there is no distribution"
         )
-    return top
-
-
-def _scale(z: np.ndarray, temperature: float) -> np.ndarray:
-    if not isinstance(z, np.ndarray) or z.dtype.kind != "f":
-        raise ValueError(f"scores must be a floating-point array, got {getattr(z, 'dtype', type(z).__name__)}")
-    if not z.dtype.type(temperature) > 0:
-        raise ValueError(f"temperature must be positive in {z.dtype}, got {temperature}: near 0 it gives the arg max")
-    return z if temperature == 1 else z / z.dtype.type(temperature)
+    with np.errstate(invalid="ignore", over="ignore"):  # +inf - inf is NaN, which the Trainer finds and names
+        shifted = z - top
+        return (shifted if temperature == 1 else shifted / z.dtype.type(temperature)), top
 
 
 # softmax(z)_i = e^(z_i) / sum_j e^(z_j). Multiplying above and below by e^(-m) changes nothing:
@@ -40,31 +41,29 @@ def softmax(z: np.ndarray, axis: int = -1, temperature: float = 1.0) -> np.ndarr
 
     `temperature` T gives softmax(z / T). Raises ValueError for a row of only -inf.
     """
-    z = _scale(z, temperature)
-    with np.errstate(invalid="ignore", over="ignore"):  # +inf - inf is NaN, which the Trainer finds and names
-        s = np.exp(z - _row_maximum(z, axis))
+    s = np.exp(_shifted(z, axis, temperature)[0])
     s /= s.sum(axis=axis, keepdims=True)
     return s
 
 
 # log sum_j e^(z_j) = m + log sum_j e^(z_j - m): the same shift, taken out of the logarithm.
 def logsumexp(z: np.ndarray, axis: int = -1, temperature: float = 1.0) -> np.ndarray:
-    """log of the sum of exp(z / T) along `axis`, which disappears from the shape: a smooth maximum."""
-    z = _scale(z, temperature)
-    top = _row_maximum(z, axis)
-    with np.errstate(invalid="ignore", over="ignore"):
-        total = np.exp(z - top).sum(axis=axis, keepdims=True)
-        return np.squeeze(top + np.log(total), axis=axis)
+    """log of the sum of exp(z / T) along `axis`, which disappears from the shape: a smooth maximum.
+
+    Of a row with +inf it is +inf. Raises ValueError for a row of only -inf.
+    """
+    shifted, top = _shifted(z, axis, temperature)
+    with np.errstate(over="ignore"):
+        total = top / z.dtype.type(temperature) + np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
+    return np.squeeze(np.where(top == np.inf, top, total), axis=axis)
 
 
 # log softmax(z)_i = z_i - log sum_j e^(z_j) = (z_i - m) - log sum_j e^(z_j - m).
 # Taking log(softmax(z)) instead would give log 0 = -inf as soon as a probability underflows.
 def log_softmax(z: np.ndarray, axis: int = -1, temperature: float = 1.0) -> np.ndarray:
     """Logarithms of the probabilities, exact where the probabilities themselves underflow; same shape as `z`."""
-    z = _scale(z, temperature)
-    with np.errstate(invalid="ignore", over="ignore"):
-        shifted = z - _row_maximum(z, axis)
-        return shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
+    shifted, _ = _shifted(z, axis, temperature)
+    return shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
 
 
 # sigmoid(z) = 1 / (1 + e^-z) is softmax's share of the first of two scores z and 0. For z < 0, multiplying above and

@@ -46,8 +46,8 @@ class Unigram:
 
     def __init__(self, counts: Any, power: float = 0.75) -> None:
         counts = np.asarray(counts, np.float64)
-        if counts.ndim != 1 or not (counts > 0).all():
-            raise ValueError("Unigram: counts are one number above 0 a class; add 1 where a class was never seen")
+        if counts.ndim != 1 or not ((counts > 0) & (counts < np.inf)).all():
+            raise ValueError("Unigram: counts are finite numbers above 0, one a class; add 1 where one was never seen")
         q = counts**power / (counts**power).sum()
         self.classes, self.power = len(counts), power
         self._log_q, self._cumulative = np.log(q), np.cumsum(q)
@@ -153,8 +153,10 @@ class HierarchicalSoftmax(Loss):
 
     def __init__(self, features: int, counts: Any, rng: Any = None) -> None:
         counts = np.asarray(counts, np.float64)
-        if counts.ndim != 1 or len(counts) < 2 or not (counts >= 0).all():
-            raise ValueError("HierarchicalSoftmax: counts are one number >= 0 a class, for at least two classes")
+        if counts.ndim != 1 or len(counts) < 2 or not ((counts >= 0) & (counts < np.inf)).all():
+            raise ValueError(
+                "HierarchicalSoftmax: counts are finite numbers >= 0, one a class, for at least two classes"
+            )
         self.features, self.classes, self.counts = features, len(counts), f"{len(counts):,} counts"
         self.tree = huffman(counts)
         self.starts, self.nodes, self.answers = paths(self.tree)

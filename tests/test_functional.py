@@ -85,7 +85,8 @@ def test_what_is_refused(function):
             function(np.zeros((1, 2)), temperature=temperature)
     z = np.zeros((2, 0))
     assert function(z.T, axis=1).shape[0] == 0  # no rows is not a row without scores
-    assert np.isnan(function(np.array([[np.inf, 0.0]]))).any()  # and no warning: the Trainer names it
+    endless = function(np.array([[np.inf, 0.0]]))  # and no warning: the Trainer names it
+    assert endless.tolist() == [np.inf] if function is logsumexp else np.isnan(endless).any()
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -97,6 +98,15 @@ def test_temperature(dtype):
     assert softmax(z, temperature=np.float64(2)).dtype == dtype
     near(softmax(z, temperature=1e9), [[0.5, 0.5]], 1e-6)
     assert softmax(z, temperature=1e-9).tolist() == [[0, 1]]
+
+
+def test_large_scores_keep_what_tells_them_apart_at_any_temperature():
+    z = np.array([10000, 9999, 9998], np.float32)  # whose differences are exact; 10000 / 0.3 is not
+    exact = np.array([0, -1, -2]) / 0.3
+    near(log_softmax(z, temperature=0.3), exact - np.log(np.exp(exact).sum()), 1e-6)
+    near(softmax(z, temperature=0.3), np.exp(exact) / np.exp(exact).sum(), 1e-6)
+    for tiny in (1e-39, 1e-45):  # 200 / 1e-39 overflows
+        assert softmax(np.array([100, 200], np.float32), temperature=tiny).tolist() == [0, 1]
 
 
 def test_arguments_stay_as_they_are():

@@ -202,6 +202,8 @@ def test_the_trainer_fits_them_reproducibly_whatever_the_threads(kind):
         (lambda: SampledSoftmaxCrossEntropy(4, 1), "2 classes"),
         (lambda: SampledSoftmaxCrossEntropy(4, 9, proposal=LogUniform(8)), "over 8 classes"),
         (lambda: Unigram([1, 0, 2]), "above 0"),
+        (lambda: Unigram([1, np.inf]), "finite numbers above 0"),
+        (lambda: HierarchicalSoftmax(2, [1, np.inf]), "finite numbers >= 0"),
         (lambda: HierarchicalSoftmax(4, [3]), "two classes"),
         (lambda: HierarchicalSoftmax(4, [3, 1]).forward(np.ones((2, 3), np.float32), [0, 1]), "expects"),
         (lambda: HierarchicalSoftmax(4, [3, 1]).forward(np.ones((2, 4), np.float32), [0, 2]), "label 2 is outside"),

@@ -257,7 +257,7 @@ def test_a_missing_file_a_folder_and_a_bomb(tmp_path, monkeypatch):
         read_image(tmp_path)
     path = saved(Image.new("L", (50, 50)), "png", tmp_path)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 2000)
-    with pytest.raises(ValueError, match="it has more than [0-9,]+ pixels: scale it down first"):
+    with pytest.raises(ValueError, match=r"it has more than [0-9,]+ pixels: scale it down first"):
         read_image(path)
     with pytest.raises(ValueError, match="1 channel or 3"):
         read_image(path, channels=4)
