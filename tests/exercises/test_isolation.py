@@ -40,6 +40,34 @@ def test_costs_only_its_own_exercise(process, title):
     assert after.earned == after.points, [v.problem for v in after.verdicts]
 
 
+FORWARD = LINEAR[: LINEAR.index("def linear_backward")]
+HEAD = "def linear_backward(dy, x, W):\n    "
+
+
+@pytest.mark.parametrize(
+    ("second", "said"),
+    [
+        ("", "NameError: it defines no linear_backward"),
+        ("def linearBackward(dy, x, W):\n    pass\n", "it defines no linear_backward: is it called linearBackward?"),
+        (HEAD + "raise NotImplementedError", "NotImplementedError (line "),
+        (HEAD + "while True: pass", "linear_backward: no answer after 1 seconds: is there an endless loop?"),
+        (HEAD + "import faulthandler; faulthandler._sigsegv()", "linear_backward: its process crashed"),
+        (HEAD + "raise SystemExit", "linear_backward: sys.exit was called"),
+    ],
+)
+def test_what_is_wrong_with_one_function_leaves_the_others_their_points(process, second, said):
+    result = grade_source(SHEETS[4], FORWARD + second, process)
+    assert result.earned == 5.5
+    assert {said in (o["error"] or said) for o in result.outcomes} == {True}
+    assert sum(bool(o["error"]) for o in result.outcomes) == sum(c.calls[0].name != "linear" for c in SHEETS[4].cases)
+
+
+def test_a_replaced_part_of_numpy_leaves_no_points_whichever_function_does_it(process):
+    result = grade_source(SHEETS[4], FORWARD + HEAD + "import numpy; numpy.allclose = print", process)
+    assert result.earned == 0 and {o["error"] for o in result.outcomes} == {result.ended}
+    assert "it replaces np.allclose" in result.ended
+
+
 def test_an_answer_that_only_waits_is_stopped_too():
     with Process(seconds=1, patience=4) as process:
         result = grade_source(SHEETS[1], CALL.format("import time; time.sleep(10**6)"), process)
@@ -133,7 +161,7 @@ def test_an_array_that_is_there_many_times_counts_as_often():
 def test_an_answer_of_many_equal_arrays_is_refused(process):
     many = "def softmax(z):\n    import numpy as np\n    return [np.zeros((1000, 1000))] * 20\n"
     result = grade_source(SHEETS[1], many, process)
-    assert result.ended == "its answer cannot be read: an answer of more than 64 MiB"
+    assert result.ended == "softmax: its answer cannot be read: an answer of more than 64 MiB"
 
 
 def test_who_stops_the_grader_is_heard(process):

@@ -54,7 +54,7 @@ def _tests(result: Result) -> list[dict[str, Any]]:
     tests = []
     for index, verdict in enumerate(result.verdicts, 1):
         first = verdict is result.broken
-        said = [result.ended or verdict.problem] if verdict.problem else []
+        said = [verdict.problem] if verdict.problem else []
         said += [result.diagnosis] if first and result.diagnosis else []
         tests.append(
             {

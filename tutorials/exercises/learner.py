@@ -151,7 +151,7 @@ def details(
         lines.append(f"   {verdict.state:10}  {verdict.property.sentence}")
     broken = result.broken
     assert broken is not None
-    if not result.ended:
+    if broken.problem != result.ended:  # which the first line says
         lines.append(f"   {broken.problem}")
     if example and broken.case is not None:
         lines += ["", shown(sheet, broken.case, result.outcomes[broken.case])]

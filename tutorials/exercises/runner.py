@@ -29,6 +29,10 @@ class Ended(Exception):
     """The student's process is gone; the message says why, in one line."""
 
 
+class Patched(Exception):
+    """The student's process has replaced a part of numpy or Python."""
+
+
 class Process:
     """One student's process. `with Process() as process: process.run(...)`; it is restarted whenever it ended."""
 
@@ -50,34 +54,59 @@ class Process:
     ) -> list[dict[str, Any]]:
         """The outcome of each play (calls, whether to count lines) on `source`, in order.
 
-        Every outcome has results, error, changed, lines. Once the process ended, the remaining ones are errors.
+        Every outcome has results, error, changed, lines. What ends the process (an endless loop, a crash) ends the
+        plays that call the same functions with it: these are errors, and the others are played in a new process.
         """
+        question = {"load": source, "id": id, "names": list(names), "given": list(given), "seconds": self.seconds}
         outcomes: list[dict[str, Any]] = []
+        answered: set[str] = set()  # functions that came to an end
+        stopped: dict[str, str] = {}  # those that did not, and why
         try:
-            self._start()
-            deadline = time.monotonic() + self.seconds * self.patience
-            question = {"load": source, "id": id, "names": list(names), "given": list(given), "seconds": self.seconds}
-            loaded = self._ask(question, LOADED, deadline)
-            problem = loaded["error"] or (f"it defines no {loaded['missing'][0]}" if loaded["missing"] else "")
-            if loaded["patched"]:
-                raise Ended(f"it replaces {loaded['patched'][0]}: leave numpy and Python as they are")
-            if problem:
-                return [failed(problem)] * len(plays)
+            problem, deadline = self._load(question)
             for calls, count in plays:
-                answer = self._ask({"play": list(calls), "count": count}, PLAYED, deadline)
-                if answer["patched"]:
-                    raise Ended(f"it replaces {answer['patched'][0]}: leave numpy and Python as they are")
-                if (answer["error"] or "").startswith("Flood"):
-                    raise Ended(f"it prints without end: {answer['error'].partition(': ')[2]}")
-                outcomes.append(answer)
-                if answer["error"] == "sys.exit was called":
-                    raise Ended("sys.exit was called")
+                called = [*dict.fromkeys(call.name for call in calls if call.how not in ("get", "set"))]
+                if why := next((stopped[name] for name in called if name in stopped), ""):
+                    outcomes.append(failed(why) | {"ended": True})
+                    continue
+                if self._child is None:
+                    problem, deadline = self._load(question)
+                if problem:
+                    outcomes.append(failed(problem))
+                    continue
+                try:
+                    outcomes.append(self._play(calls, count, deadline))
+                    answered |= set() if outcomes[-1]["error"] else {*called}
+                except Ended as end:
+                    self.stop()
+                    suspects = [name for name in called if name not in answered] or called
+                    why = f"{' or '.join(suspects)}: {end}"
+                    stopped |= dict.fromkeys(suspects, why)
+                    outcomes.append(failed(why) | {"ended": True})
+        except Patched as end:  # then nothing that was answered before can be trusted
+            self.stop()
+            return [failed(str(end)) | {"ended": True}] * len(plays)
         except Ended as end:
             self.stop()
-            ended = failed(str(end)) | {"ended": True}
-            patched = "it replaces" in str(end)  # then nothing that was answered before can be trusted
-            outcomes = [ended] * len(plays) if patched else outcomes + [ended] * (len(plays) - len(outcomes))
-        return outcomes[: len(plays)]
+            outcomes += [failed(str(end)) | {"ended": True}] * (len(plays) - len(outcomes))
+        return outcomes
+
+    def _load(self, question: dict[str, Any]) -> tuple[str, float]:
+        """Gives a process the source, starting one if there is none: (why nothing can be played, or ""; deadline)."""
+        self._start()
+        deadline = time.monotonic() + self.seconds * self.patience
+        loaded = self._ask(question, LOADED, deadline)
+        _refuse_patches(loaded)
+        missing = loaded["missing"]
+        return loaded["error"] or (missing[0] if len(missing) == len(question["names"]) else ""), deadline
+
+    def _play(self, calls: Sequence[Call], count: bool, deadline: float) -> dict[str, Any]:
+        answer: dict[str, Any] = self._ask({"play": list(calls), "count": count}, PLAYED, deadline)
+        _refuse_patches(answer)
+        if (answer["error"] or "").startswith("Flood"):
+            raise Ended(f"it prints without end: {answer['error'].partition(': ')[2]}")
+        if answer["error"] == "sys.exit was called":
+            raise Ended("sys.exit was called")
+        return answer
 
     def stop(self) -> None:
         """Ends the process, if there is one."""
@@ -156,6 +185,11 @@ class Process:
         return (
             f"its process ended by itself (exit code {code})" if code >= 0 else f"its process crashed (signal {-code})"
         )
+
+
+def _refuse_patches(answer: dict[str, Any]) -> None:
+    if answer["patched"]:
+        raise Patched(f"it replaces {answer['patched'][0]}: leave numpy and Python as they are")
 
 
 def failed(problem: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import os
 import sys
 import types
 import warnings
+from collections.abc import Callable
 from difflib import get_close_matches
 from typing import Any
 
@@ -162,12 +163,11 @@ def main() -> None:
                 exec(compile(question["load"], file, "exec"), names)
             except BaseException as problem:
                 error = _described(problem, file)
-            reply: dict[str, Any] = {
-                "error": error,
-                "missing": [
-                    _missing(n, question["names"], names) for n in question["names"] if not callable(names.get(n))
-                ],
+            missing = {
+                n: _missing(n, question["names"], names) for n in question["names"] if not callable(names.get(n))
             }
+            reply: dict[str, Any] = {"error": error, "missing": [*missing.values()]}
+            names |= {name: _absent(said) for name, said in missing.items()}
         else:
             reply = play(question["play"], names, file if question["count"] else None)
         now = numpy_now()
@@ -182,7 +182,7 @@ def main() -> None:
 
 
 def _missing(wanted: str, asked: list[str], names: dict[str, Any]) -> str:
-    """A name that is asked for and not there, with one of the answer's own that may stand for it."""
+    """That a name is not there, with one of the answer's own that may stand for it."""
     own = {
         name.lower(): name
         for name, value in names.items()
@@ -191,7 +191,16 @@ def _missing(wanted: str, asked: list[str], names: dict[str, Any]) -> str:
         and name not in asked
     }
     near = get_close_matches(wanted.lower(), own, 1, 0.8)
-    return f"{wanted}: is it called {own[near[0]]}?" if near else wanted
+    return f"it defines no {wanted}" + (f": is it called {own[near[0]]}?" if near else "")
+
+
+def _absent(said: str) -> Callable[..., None]:
+    """Takes the place of a function that is missing, and says so when it is called: the others are played."""
+
+    def absent(*_: Any) -> None:
+        raise NameError(said)
+
+    return absent
 
 
 def _given(code: str, wanted: list[str]) -> types.ModuleType:
