@@ -394,6 +394,28 @@ def test_what_a_teacher_reads_first(tmp_path, capsys):
     assert "<td>nothing is written yet</td>" in max_ and "NotImplementedError" not in max_
 
 
+def test_what_did_not_run_is_told_by_its_error_and_what_is_not_written_by_that(tmp_path, capsys):
+    """In the list of all exercises and on the student's page; the lines of two errors may differ."""
+    folder = tmp_path / "class" / "jane"
+    folder.mkdir(parents=True)
+    (folder / "e01_softmax.py").write_text("def softmax(z)\n    return z\n", encoding="utf-8")
+    (folder / "e02_softmax_backward.py").write_bytes((HERE / "e02_softmax_backward.py").read_bytes())
+    relu = "def relu(x):\n    return a\n\n\ndef relu_backward(dy, x):\n    return b\n"
+    (folder / "e05_relu.py").write_text(relu, encoding="utf-8")
+    learner.check_folder(folder, None)
+    assert [line.partition("points; ")[2] for line in capsys.readouterr().out.splitlines()] == [
+        "SyntaxError (line 1): expected ':'",
+        "nothing is written yet",
+        "NameError (line 2): name 'a' is not defined",
+    ]
+    (folder / "e01_softmax.py").write_text(CALL.format("while True: pass"), encoding="utf-8")
+    grade_class(tmp_path / "class", tmp_path / "out", seed=1, exercises=[1, 5], seconds=1)
+    overview, *sections = (tmp_path / "out" / "students" / "jane.html").read_text(encoding="utf-8").split("<h2")[1:]
+    assert "<td>NameError (line 2): name &#x27;a&#x27; is not defined</td>" in overview
+    assert "<td>softmax: no answer after 1 seconds: is there an endless loop?</td>" in overview
+    assert "tutorials.exercises check 1 --example" in sections[0]  # what was checked, and what to do next
+
+
 def test_a_bug_that_nobody_looked_for_is_nothing_written(tmp_path, capsys):
     """As an unwritten stub is: in no count of wrong answers, in no list of mistakes, and its bug is not told."""
     bugs = [e for e in exercises() if e.planted]

@@ -15,7 +15,7 @@ from tutorials.exercises.cell import Cell
 from tutorials.exercises.grading import grade_source
 from tutorials.exercises.messages import Call, Seed
 from tutorials.exercises.runner import Process
-from tutorials.exercises.sheet import NO_RESULT, Result, Sheet
+from tutorials.exercises.sheet import NO_RESULT, Result, Sheet, in_short, is_stub
 from tutorials.exercises.shelf import find, of_variant, public_sheets
 from tutorials.exercises.source import read_source
 
@@ -131,7 +131,9 @@ def line(result: Result, short: bool = False) -> str:
         return head
     if result.ended or not short:
         return f"{head}; {result.ended}" if result.ended else head
-    return f"{head}; {result.broken.state}: {result.broken.property.sentence}"
+    if is_stub(v.problem for v in result.verdicts):
+        return f"{head}; nothing is written yet"
+    return f"{head}; {in_short(result.broken.state, result.broken.property.sentence, result.broken.problem)}"
 
 
 def details(

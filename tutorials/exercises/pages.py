@@ -8,7 +8,7 @@ from typing import Any
 from minnet.formatting import count, percent
 from minnet.page import code, note, page, paragraph, table
 from tutorials.exercises.diagnosis import FACTS
-from tutorials.exercises.sheet import HOLDS, NO_RESULT, NOT_JUDGED, NOT_YET, Sheet
+from tutorials.exercises.sheet import HOLDS, NO_RESULT, NOT_JUDGED, NOT_YET, Sheet, in_short, is_stub
 from tutorials.exercises.submissions import UNTOUCHED
 
 MARKS = {HOLDS: "✓", NOT_YET: "✗", NO_RESULT: "✗", NOT_JUDGED: "?"}
@@ -29,7 +29,7 @@ def student_page(record: dict[str, Any], comment: str, seed: int) -> str:
     if comment:
         sections["Your teacher's comment"] = paragraph(comment)
     for e in exercises:
-        if e["earned"] == e["points"] or e["ended"] or is_unwritten(e):
+        if e["earned"] == e["points"] or is_unwritten(e):
             continue
         rows = [
             [
@@ -63,7 +63,7 @@ def is_unwritten(e: dict[str, Any]) -> bool:
     A whole archive has one for each exercise.
     """
     nothing = "handed in" in e["ended"] or e["ended"] == UNTOUCHED
-    return nothing or all(p["problem"].startswith("NotImplementedError") for p in e["properties"])
+    return nothing or is_stub(p["problem"] for p in e["properties"])
 
 
 def _first(e: dict[str, Any]) -> str:
@@ -74,8 +74,7 @@ def _first(e: dict[str, Any]) -> str:
     broken = sorted((p for p in e["properties"] if p["problem"]), key=lambda p: p["state"] == NOT_JUDGED)
     if e["diagnosis"] or not broken:
         return e["diagnosis"]
-    nothing_ran = len(broken) == len(e["properties"]) and len({p["problem"] for p in broken}) == 1
-    return broken[0]["problem"] if nothing_ran else f"{broken[0]['state']}: {broken[0]['sentence']}"
+    return in_short(*(broken[0][part] for part in ("state", "sentence", "problem")))
 
 
 def class_page(records: list[dict[str, Any]], sheets: tuple[Sheet, ...], seed: int, missing: int | None) -> str:

@@ -7,7 +7,7 @@ archive carry numbers and no solution.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -156,6 +156,16 @@ class Result:
     def broken(self) -> Verdict | None:
         """The first property that does not hold; one that is not judged only where there is no other."""
         return min((v for v in self.verdicts if v.problem), key=lambda v: v.state == NOT_JUDGED, default=None)
+
+
+def is_stub(problems: Iterable[str]) -> bool:
+    """Whether all that came of an answer's properties is that nothing is written yet."""
+    return all(problem.startswith("NotImplementedError") for problem in problems)
+
+
+def in_short(state: str, sentence: str, problem: str) -> str:
+    """What is said first of a broken property: where there is no result, the error is all that counts."""
+    return problem if state == NO_RESULT else f"{state}: {sentence}"
 
 
 def problem_of(case: Case, outcome: dict[str, Any]) -> str:
