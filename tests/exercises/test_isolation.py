@@ -186,6 +186,24 @@ def test_settings_of_the_interpreter_end_with_their_exercise(process):
     assert run(seen + sets) != before and run(seen) == before
 
 
+def test_graded_again_an_answer_gives_the_same(monkeypatch, tmp_path):
+    """In another process, or later in the same one; and nothing of the user's environment is in it."""
+    source = "import numpy as np, random, sys\ndef softmax(z):\n"
+    source += "    return hash('softmax') % 997, random.random(), np.random.rand(), sys.path, str(sys.flags)\n"
+    (tmp_path / "copy.py").write_text("raise ValueError", encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    found = []
+    for _ in range(2):
+        with Process() as process:
+            for _ in range(2):
+                plays = [([Call("call", "softmax", (0,))], False)]
+                found += [outcome["results"] for outcome in process.run("e01", source, ["softmax"], [], plays)]
+    ((*_, path, flags),) = found[0]
+    assert found[0] and found == found[:1] * 4
+    assert not {str(tmp_path), str(HERE), str(HERE.parents[1]), ""} & {*path} and "no_user_site=1" in flags
+
+
 @pytest.mark.parametrize(
     "loop",
     [

@@ -130,13 +130,14 @@ class Process:
             if k in ("PATH", "SYSTEMROOT", "TEMP", "LD_LIBRARY_PATH", "OPENBLAS_CORETYPE")
         }
         threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+        # Not -I, which ignores PYTHONHASHSEED: a regrading walks through sets of words in the same order again.
         self._child = subprocess.Popen(
-            [sys.executable, "-I", "-B", str(HERE / "worker.py"), self._scratch.name],
+            [sys.executable, "-s", "-B", str(HERE / "worker.py"), self._scratch.name],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             cwd=self._scratch.name,
-            env={**keep, **threads},
+            env={**keep, **threads, "PYTHONHASHSEED": "0"},
         )
         self._answers = queue.Queue()
         threading.Thread(target=_listen, args=(self._child, self._answers), daemon=True).start()
