@@ -118,7 +118,7 @@ def test_another_version_is_refused(monkeypatch):
 
 def test_gradescope_on_an_imitated_autograder(tmp_path):
     root = tmp_path / "autograder"
-    with zipfile.ZipFile(archives.gradescope(tmp_path / "autograder.zip", 5, [1, 4, 22, 29])) as archive:
+    with zipfile.ZipFile(archives.gradescope(tmp_path / "autograder.zip", 5, [1, 4, 22, 23, 24, 29])) as archive:
         archive.extractall(root / "source")
         assert {"setup.sh", "run_autograder"} <= set(archive.namelist())
         assert archive.getinfo("run_autograder").external_attr >> 16 == 0o755
@@ -130,12 +130,18 @@ def test_gradescope_on_an_imitated_autograder(tmp_path):
     network = next(e for e in exercises() if e.number == 22)
     mended = network.solution().replace("import numpy as np\n", "import numpy as np\n\nVARIANT = 7\n")
     (root / "submission" / "e22.py").write_text(mended, encoding="utf-8")
+    bug = next(e for e in exercises() if e.number == 23).of(5).stub
+    (root / "submission" / "e23.py").write_bytes(bug.replace("\n", "\r\n").encode())
+    (root / "submission" / "e24_bug_report.py").write_text("\n", encoding="utf-8")
+    for other in ("e02_softmax_backward.py", "e29_improve_digits.py", "e29_improve_digits.ckpt", "e99.py"):
+        (root / "submission" / other).write_text("", encoding="utf-8")
     command = [sys.executable, "-m", "tutorials.exercises.gradescope", str(root)]
     subprocess.run(command, cwd=root / "source", env=KEEP, check=True, timeout=120)
     results = json.loads((root / "results" / "results.json").read_text(encoding="utf-8"))
     assert set(results) == {"score", "execution_time", "output", "visibility", "stdout_visibility", "tests"}
+    assert results["output"] == "e99.py belongs to no exercise"  # the others are not graded here, and no strangers
     assert results["score"] == 8 + 10 == sum(test["score"] for test in results["tests"])
-    assert sum(test["max_score"] for test in results["tests"]) == 22 + 10
+    assert sum(test["max_score"] for test in results["tests"]) == 22 + 10 + 10 + 10
     assert not any(test["number"].startswith("29") for test in results["tests"])  # graded where minnet is
     for test in results["tests"]:
         assert set(test) == {"score", "max_score", "status", "name", "number", "output", "tags", "visibility"}
@@ -146,3 +152,5 @@ def test_gradescope_on_an_imitated_autograder(tmp_path):
         next(test for test in results["tests"] if test["number"] == "4.1")["output"]
         == "no .py file for it was handed in"
     )
+    nothing = {t["number"][:2]: t["output"] for t in results["tests"] if t["number"][:2] in ("23", "24")}
+    assert nothing == {"23": "still as it was handed out", "24": "the file is empty: was it saved?"}

@@ -416,6 +416,19 @@ def test_what_did_not_run_is_told_by_its_error_and_what_is_not_written_by_that(t
     assert "tutorials.exercises check 1 --example" in sections[0]  # what was checked, and what to do next
 
 
+def test_an_empty_file_is_nothing_written(tmp_path, capsys):
+    for name, text in {"jane": "", "max": "\n\t\n", "amy": GOOD}.items():
+        (tmp_path / "class" / name).mkdir(parents=True)
+        (tmp_path / "class" / name / "e01_softmax.py").write_text(text, encoding="utf-8")
+    out = tmp_path / "out"
+    grade_class(tmp_path / "class", out, seed=1, exercises=[1])
+    page = (out / "class.html").read_text(encoding="utf-8")
+    assert page.partition("1 Softmax")[2].partition("</tr>")[0].endswith(">2</td>") and "0 answers did not run" in page
+    for name in ("jane", "max"):
+        told = (out / "students" / f"{name}.html").read_text(encoding="utf-8")
+        assert "<td>the file is empty: was it saved?</td>" in told and "What exercise 1 checks" not in told
+
+
 def test_a_bug_that_nobody_looked_for_is_nothing_written(tmp_path, capsys):
     """As an unwritten stub is: in no count of wrong answers, in no list of mistakes, and its bug is not told."""
     bugs = [e for e in exercises() if e.planted]

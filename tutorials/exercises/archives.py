@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 import zipfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from tutorials.exercises.frame import PUBLIC
 from tutorials.exercises.naming import LEARNER
 from tutorials.exercises.roster import read_roster
 from tutorials.exercises.runner import HERE
-from tutorials.exercises.sheet import VERSION, Sheet, to_bytes
+from tutorials.exercises.sheet import VERSION, to_bytes
 from tutorials.exercises.shelf import PUBLIC_FILE
 from tutorials.exercises.specs import chosen, exercises, sheet_of
+from tutorials.exercises.submissions import HANDED_OUT, handed_out_file
 from tutorials.exercises.variants import VARIANTS, variant_of
 
 COMMON = (
@@ -78,8 +80,7 @@ def bundle(out: Path, variant: int = 0) -> Path:
         for name in (*COMMON, *LEARNER):
             _put(archive, f"tutorials/exercises/{name}", (HERE / name).read_bytes())
         for exercise in described:
-            stub = exercise.stub.encode() or (HERE / f"{exercise.id}.py").read_bytes()
-            _put(archive, f"tutorials/exercises/{exercise.id}.py", stub)
+            _put(archive, f"tutorials/exercises/{exercise.id}.py", handed_out_file(exercise.id, variant))
         _put(archive, f"tutorials/exercises/{PUBLIC_FILE}", to_bytes(sheets))
     return out
 
@@ -92,10 +93,13 @@ def gradescope(out: Path, seed: int, numbers: Sequence[int] | None = None) -> Pa
     graded = [exercise for exercise in chosen(numbers) if exercise.budget is None]
     if not graded:
         raise ValueError("these exercises hand in a trained network: they are graded where minnet is")
-    sheets: list[Sheet] = []
+    # of the exercises that are not graded there, what tells that a file is theirs
+    sheets = [replace(e.sheet(), properties=[], cases=[], records=[]) for e in chosen(None) if e not in graded]
+    files: dict[str, str] = {}
     for exercise in graded:
-        variants = range(VARIANTS + 1) if exercise.variants else range(1)
-        sheets += [exercise.of(variant).sheet(seed, pairs=True) for variant in variants]
+        for variant in range(VARIANTS + 1) if exercise.variants else range(1):
+            sheets.append(exercise.of(variant).sheet(seed, pairs=True))
+            files[f"{HANDED_OUT}/{variant}/{exercise.id}.py"] = handed_out_file(exercise.id, variant)
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         _put(archive, "setup.sh", SETUP, executable=True)
         _put(archive, "run_autograder", RUN, executable=True)
@@ -104,6 +108,8 @@ def gradescope(out: Path, seed: int, numbers: Sequence[int] | None = None) -> Pa
         for name in (*COMMON, "files.py", "naming.py", "submissions.py", "gradescope.py"):
             _put(archive, f"tutorials/exercises/{name}", (HERE / name).read_bytes())
         _put(archive, "tutorials/exercises/hidden.sheets", to_bytes(sheets))
+        for name, text in files.items():
+            _put(archive, f"tutorials/exercises/{name}", text)
     return out
 
 

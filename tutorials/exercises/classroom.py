@@ -19,7 +19,7 @@ from tutorials.exercises.roster import match_roster, read_roster
 from tutorials.exercises.runner import SECONDS, Process
 from tutorials.exercises.sheet import VERSION, Result, Sheet
 from tutorials.exercises.specs import chosen, sheet_of
-from tutorials.exercises.submissions import UNTOUCHED, Submission, as_handed_out, is_untouched, read_submissions
+from tutorials.exercises.submissions import Submission, answer_of, as_handed_out, read_submissions
 from tutorials.exercises.tables import check_writable, read_comments, write_tables
 from tutorials.exercises.variants import variant_in, variant_of
 
@@ -149,9 +149,7 @@ def grade_one(submission: Submission, sheets: Iterable[Sheet], seconds: float, s
     with Process(seconds) as process:
         results = []
         for sheet in sheets:
-            text, problem = submission.files.get(sheet.id, (None, ""))
-            if is_untouched(sheet.id, text):
-                text, problem = None, UNTOUCHED
+            text, problem = answer_of(submission, sheet.id)
             network = submission.networks.get(sheet.id)
             again = sheet.budget is not None and in_sample(f"{submission.key} {sheet.id}", seed)
             try:

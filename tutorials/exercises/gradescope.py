@@ -12,29 +12,31 @@ from tutorials.exercises.files import in_folder, in_zip
 from tutorials.exercises.grading import grade_source
 from tutorials.exercises.runner import HERE, Process
 from tutorials.exercises.sheet import Result, from_bytes
-from tutorials.exercises.submissions import Submission, add, as_handed_out, settle
+from tutorials.exercises.submissions import Submission, add, answer_of, as_handed_out, settle
 
 
 def run(root: Path, sheets_file: Path = HERE / "hidden.sheets") -> dict[str, Any]:
     """The results of the submission under `root`, as written to results/results.json."""
     start = time.perf_counter()
-    variants = {(sheet.number, sheet.variant): sheet for sheet in from_bytes(sheets_file.read_bytes())}
+    every = from_bytes(sheets_file.read_bytes())
+    others = tuple(sheet for sheet in every if not sheet.cases)  # not graded here, and no strangers
+    variants = {(sheet.number, sheet.variant): sheet for sheet in every if sheet.cases}
     sheets = tuple(sheet for (_, variant), sheet in variants.items() if variant == 0)
     submission = Submission("submission", "submission")
     for name, content in in_folder(root / "submission"):
         if name.lower().endswith(".zip"):
             try:
                 for inner, data in in_zip(content, name):
-                    add(submission, inner, data, sheets)
+                    add(submission, inner, data, sheets, others)
             except ValueError as problem:
                 submission.notes.append(str(problem))
         else:
-            add(submission, name, content, sheets)
+            add(submission, name, content, sheets, others)
     settle(submission, sheets)
     with Process() as process:
         graded = []
         for sheet in as_handed_out(submission, sheets, lambda number, variant: variants.get((number, variant))):
-            text, reason = submission.files.get(sheet.id, (None, ""))
+            text, reason = answer_of(submission, sheet.id)
             graded.append(grade_source(sheet, text, process, reason))
     results = {
         "score": round(sum(result.earned for result in graded), 2),

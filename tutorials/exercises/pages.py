@@ -9,7 +9,7 @@ from minnet.formatting import count, percent
 from minnet.page import code, note, page, paragraph, table
 from tutorials.exercises.diagnosis import FACTS
 from tutorials.exercises.sheet import HOLDS, NO_RESULT, NOT_JUDGED, NOT_YET, Sheet, in_short, is_stub
-from tutorials.exercises.submissions import UNTOUCHED
+from tutorials.exercises.submissions import EMPTY, UNTOUCHED
 
 MARKS = {HOLDS: "✓", NOT_YET: "✗", NO_RESULT: "✗", NOT_JUDGED: "?"}
 
@@ -62,7 +62,7 @@ def is_unwritten(e: dict[str, Any]) -> bool:
 
     A whole archive has one for each exercise.
     """
-    nothing = "handed in" in e["ended"] or e["ended"] == UNTOUCHED
+    nothing = "handed in" in e["ended"] or e["ended"] in (UNTOUCHED, EMPTY)
     return nothing or is_stub(p["problem"] for p in e["properties"])
 
 

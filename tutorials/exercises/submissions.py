@@ -30,6 +30,8 @@ from tutorials.exercises.variants import variant_in
 
 WORK = (".ipynb", ".rar", ".7z", ".tar", ".gz", ".tgz", ".bz2", ".xz")  # not read, but there may be answers in them
 UNTOUCHED = "still as it was handed out"  # said of code with a bug in it
+HANDED_OUT = "handed_out"  # the folder of Gradescope's archive with the files as they were, by variant
+EMPTY = "the file is empty: was it saved?"
 ALONE = "files here are named as in a class's export: if this is one, grade it alone"
 
 
@@ -192,23 +194,33 @@ def add(
 def _written(id: str, text: str) -> tuple[int, int]:
     """The higher the more was done since the file was handed out: whether anything, how few functions are left."""
     left = re.findall(rf'"""\s+raise NotImplementedError\("exercise {int(id[1:3])}:', text)
-    return text.split() != _handed_out(id, variant_in(text)).split(), -len(left)
+    return text.split() != handed_out_file(id, variant_in(text)).split(), -len(left)
 
 
-def is_untouched(id: str, text: str | None) -> bool:
-    """Whether code that was handed out with a bug in it came back as it was; what is to be written says so itself."""
-    handed_out = _handed_out(id, variant_in(text))
-    bug = handed_out and "NotImplementedError" not in handed_out
-    return bool(bug) and text is not None and text.split() == handed_out.split()
+def answer_of(submission: Submission, id: str) -> tuple[str | None, str]:
+    """(text, "") of what answers an exercise, or (None, why there is nothing to grade).
+
+    Code that was handed out with a bug in it is no answer as it was; what is to be written says so itself.
+    """
+    text, problem = submission.files.get(id, (None, ""))
+    if text is None:
+        return None, problem
+    if not text.strip():
+        return None, EMPTY
+    handed_out = handed_out_file(id, variant_in(text))
+    if "NotImplementedError" not in handed_out and text.split() == handed_out.split():
+        return None, UNTOUCHED
+    return text, ""
 
 
 @cache
-def _handed_out(id: str, variant: int) -> str:
-    """The file of an exercise as students get it; "" on Gradescope, where it is not."""
+def handed_out_file(id: str, variant: int) -> str:
+    """The file of an exercise as students get it."""
     try:
         from tutorials.exercises.specs import exercises
-    except ImportError:
-        return ""
+    except ImportError:  # on Gradescope
+        path = HERE / HANDED_OUT / str(variant) / f"{id}.py"
+        return path.read_text(encoding="utf-8") if path.exists() else ""
     exercise = next(exercise for exercise in exercises() if exercise.id == id).of(variant)
     return exercise.stub or (HERE / f"{id}.py").read_text(encoding="utf-8")
 
