@@ -416,7 +416,7 @@ def test_what_did_not_run_is_told_by_its_error_and_what_is_not_written_by_that(t
     assert "tutorials.exercises check 1 --example" in sections[0]  # what was checked, and what to do next
 
 
-def test_an_empty_file_is_nothing_written(tmp_path, capsys):
+def test_an_empty_file_is_nothing_written(tmp_path):
     for name, text in {"jane": "", "max": "\n\t\n", "amy": GOOD}.items():
         (tmp_path / "class" / name).mkdir(parents=True)
         (tmp_path / "class" / name / "e01_softmax.py").write_text(text, encoding="utf-8")

@@ -137,7 +137,7 @@ NAMES = {
         "apostrophes and hyphens everywhere": "apostrophe-anywhere",
         "unknown tokens dropped": "unknown-dropped",
         "ASCII letters only": "ascii-only",
-        "\\w with underscore, padding in front": "? padded-at-the-start",
+        "\\w with underscore, padding in front": "underscore-kept padded-at-the-start",
     },
     "e14_calibration_error": {
         "bins closed on the wrong side": "left-closed",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 from tutorials.exercises.frame import Check, Exercise, Mistake, call
+from tutorials.exercises.specs.numbers import size
 
 
 def truth_tokenize(text):
@@ -49,6 +51,8 @@ def wrong(m):
             word = r"[^\W_]+(?:['-]+[^\W_]+)*"
         if "apostrophe-is-a-letter" in m:
             word = r"(?:[^\W_]|['-])+"
+        if "underscore-kept" in m:
+            word = r"\w+(?:['-]\w+)*"
         if "curly-joins" in m:
             word = r"[^\W_]+(?:['’-][^\W_]+)*"
         if "ascii-only" in m:
@@ -74,25 +78,59 @@ def wrong(m):
     return {"tokenize": tokenize, "token_ids": token_ids}
 
 
-TEXTS = [
-    "Don't stop!? It's well-made, 3 times.",
-    "A well--kept 'secret' - or NOT?? rock'n'roll",
-    "",
-    "Ärger über Öl: 50-60% mehr!!!",
-    "snake_case, e-mail -dash- it''s",
-    "Great! great? GREAT!!",
-    "She said ‘it’s fine’, don’t worry: it's fine.",
-]
-WORDS = ["great", "it's", "not", "!", "well-made", "a", "50-60", "stop"]
+EXAMPLE = "Don't stop!? It's well-made, 3 times."
+WORDS = [
+    "great", "kept", "rock", "oil", "snow", "tale", "river", "stone", "moon", "milk", "bread", "light", "garden",
+    "letter",
+]  # fmt: skip
+ACCENTED = ["öl", "über", "năm", "café", "niño"]
+
+
+def texts(rng):
+    """Texts in which every rule is met, of words, numbers and marks that are drawn; the last one is empty."""
+    words = iter([str(word) for word in rng.permutation(WORDS)] * 3)
+
+    def marks():
+        return "".join(rng.choice(["!", "?"], size(rng, 2, 4)))
+
+    def number():
+        return size(rng, 2, 99)
+
+    a, b, c = (next(words) for _ in range(3))
+    pieces = [
+        f"{a.capitalize()}'{b}",
+        f"{b}-{c}-{a}",
+        f"{next(words)}--{next(words)}",
+        f"'{next(words)}'",
+        f"-{next(words)}- {next(words)}",
+        f"{next(words)}_{next(words)}",
+        f"{next(words)}''{next(words)}",
+        f"‘{next(words)}’{next(words)}’",
+        f"{number()}-{number()}%",
+        f"{number()} {next(words)}{number()}",
+        f"Ä{next(words)} {rng.choice(ACCENTED)}",
+        f"{a.upper()}{marks()} {b}{marks()}",
+        f"{marks()}{next(words)}: {a}",
+        f"{c}{marks()}",
+    ]
+    pieces = [str(piece) for piece in rng.permutation(pieces)]
+    cuts = [0, *sorted(int(cut) for cut in rng.choice(range(1, len(pieces)), 5, replace=False)), len(pieces)]
+    rows = [pieces[start:end] for start, end in pairwise(cuts)]
+    return [str(rng.choice([" ", ", ", " (", "; "])).join(row) for row in rows] + [""]
 
 
 def some(rng):
-    return [call("tokenize", text) for text in TEXTS] + [call("tokenize", " ".join(rng.permutation(TEXTS)))]
+    return [call("tokenize", text) for text in [*texts(rng)[:-1], *texts(rng)]]
 
 
 def ids(rng):
-    words = [str(w) for w in rng.permutation(WORDS)]
-    return [call("token_ids", TEXTS, words, 4), call("token_ids", TEXTS[:2], words, 12)]
+    """Half of the tokens are in the vocabulary, and some that no text has."""
+    drawn = texts(rng)
+    tokens = sorted({token for text in drawn for token in truth_tokenize(text)})
+    known = rng.permutation([*rng.permutation(tokens)[: len(tokens) // 2], "good", "zebra", "?!?!?"])
+    vocabulary = [str(token) for token in known]
+    parts = [(drawn[:2], 3), (drawn[2:4], 8), (drawn[4:], 4), (drawn, 6)]
+    return [call("token_ids", part, vocabulary, length) for part, length in parts]
 
 
 EXERCISE = Exercise(
@@ -108,7 +146,7 @@ EXERCISE = Exercise(
             "example",
             "the worked examples come out",
             2,
-            lambda rng: [call("tokenize", TEXTS[0]), call("token_ids", ["good, very good!", ""], ["good", "bad"], 3)],
+            lambda rng: [call("tokenize", EXAMPLE), call("token_ids", ["good, very good!", ""], ["good", "bad"], 3)],
         ),
         Check("tokens", "the tokens of any text are its words, numbers and marks", 4, some),
         Check("ids", "ids are right: cut or filled to the length, and 1 for unknown tokens", 4, ids),
@@ -139,6 +177,12 @@ EXERCISE = Exercise(
             "curly-joins",
             "A curly ’ joins two words: only a straight ' and a hyphen do.",
             "all apostrophes in one class",
+            "tokens",
+        ),
+        Mistake(
+            "underscore-kept",
+            "Underscores stay in the words: they separate, and \\w takes them for letters.",
+            r"\w for [^\W_]",
             "tokens",
         ),
         Mistake("ascii-only", "Letters beyond a to z are lost.", "[a-z]", "tokens"),

@@ -65,8 +65,10 @@ def draws(rng):
 
 
 def edges(rng):
+    """Each row a few times, in any order, the gaps below and above 0.5 of opposite sign."""
     p = array([0.5, 0.5], [0.75, 0.25], [1, 0], [0.25, 0.75], [0, 1], [0.5, 0.5], [0.625, 0.375])
-    return [call("calibration_error", p, np.array([0, 1, 0, 1, 1, 1, 0]), 4)]
+    order = rng.permutation(np.repeat(np.arange(len(p)), rng.integers([1, 1, 1, 3, 1, 2, 1], [2, 2, 4, 6, 4, 4, 4])))
+    return [call("calibration_error", p[order], np.array([0, 1, 0, 1, 1, 1, 0])[order], 4)]
 
 
 EXERCISE = Exercise(
