@@ -184,7 +184,7 @@ check("measured slopes are the derived ones, 12 and 9, to 6 decimals", abs(dL_du
 step = 0.01
 u, v = u - step * dL_du, v - step * dL_dv
 print(f"before: L = 18; after one small step against the gradient: L = {L(u, v):.2f}")
-check("one step of 0.01 against the gradient lowers L from 18 to below 16", L(u, v) < 16)
+check("one small step against the gradient lowers L from 18 to below 16", L(u, v) < 16)
 # %%
 steps = np.logspace(-13, 0, 40)
 slopes = ((1 + steps) ** 4 - (1 - steps) ** 4) / (2 * steps)  # (40,): of x^4 at x = 1, where the true slope is 4

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -17,7 +18,25 @@ from minnet import canvas
 
 
 class ClaimError(AssertionError):
-    """A claim of the text that the numbers do not bear out."""
+    """A claim of the text that the numbers do not bear out; shown in one line, without the calls that led to it."""
+
+    def __init__(self, claim: str) -> None:
+        super().__init__(
+            f"{claim}: this claim of the text does not hold with these numbers. If you changed one, that is your result"
+        )
+
+    def _render_traceback_(self) -> list[str]:  # what Jupyter shows
+        return [f"{type(self).__name__}: {self}"]
+
+
+def _shown_at_the_end(kind: type[BaseException], problem: BaseException, trace: TracebackType | None) -> None:
+    if isinstance(problem, ClaimError):
+        print(*problem._render_traceback_(), file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, problem, trace)
+
+
+sys.excepthook = _shown_at_the_end  # in a script
 
 
 def check(claim: str, condition: Any) -> None:

@@ -45,9 +45,30 @@ def test_every_claim_has_a_planted_change(lesson):
 
 @pytest.mark.parametrize(("lesson", "claim", "old", "new"), sample())
 def test_a_planted_change_turns_the_claim_red(lesson, claim, old, new, tmp_path):
-    changed = tmp_path / lesson.name
+    result = run(lesson, old, new, tmp_path)
+    assert result.returncode != 0, "the change went unnoticed"
+    assert f"ClaimError: {claim}: this claim of the text does not hold" in result.stderr, result.stderr[-2000:]
+    assert "Traceback" not in result.stderr
+
+
+def run(lesson, old, new, folder):
+    """The lesson with a change, run as a script."""
+    changed = folder / lesson.name
     changed.write_text(lesson.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(FOLDER), str(FOLDER.parent)])}
-    result = subprocess.run([sys.executable, str(changed)], capture_output=True, text=True, env=environment)
-    assert result.returncode != 0, "the change went unnoticed"
-    assert f"ClaimError: {claim}" in result.stderr, result.stderr[-2000:]
+    return subprocess.run([sys.executable, str(changed)], capture_output=True, text=True, env=environment)
+
+
+@pytest.mark.parametrize(
+    ("number", "old", "new", "said"),
+    [
+        (0, "step = 0.01", "step = 0.02", "checked: one small step against the gradient"),
+        (4, "= 0.5, 20, 32", "= 0.5, 40, 16", "79 steps of 16 pictures"),
+        (5, "default_rng(1), 16", "default_rng(1), 12", "right, 12 units"),
+        (5, "standard_normal((12, 5)), rng.integers(4, size=12)", "standard_normal((10, 5)), rng.integers(4, size=10)",
+         "checked: gradcheck says that there is one division by the batch size too many"),
+    ],
+)  # fmt: skip
+def test_a_number_that_a_reader_changes_is_changed_everywhere(number, old, new, said, tmp_path):
+    result = run(LESSONS[number], old, new, tmp_path)
+    assert result.returncode == 0 and said in result.stdout, result.stderr[-2000:]

@@ -109,7 +109,8 @@ def test_a_figure_in_jupyter_is_shown_as_a_picture(monkeypatch, capsys):
 def test_check_wants_one_true_or_false(capsys):
     helper.check("two is two", np.bool_(True))
     assert capsys.readouterr().out == "checked: two is two\n"
-    with pytest.raises(helper.ClaimError, match="two is three"):
+    with pytest.raises(helper.ClaimError, match="two is three: this claim of the text does not hold") as raised:
         helper.check("two is three", np.bool_(False))
+    assert raised.value._render_traceback_() == [f"ClaimError: {raised.value}"]  # what Jupyter shows
     with pytest.raises(ValueError, match="shape"):
         helper.check("many", np.array([True, True]))

@@ -24,5 +24,5 @@ PLANTED = [
         "dL_du = (L(u + h, v) - L(u - h, v)) / (2 * h)",
         "dL_du = (L(u + h, v) - L(u - h, v)) / h",
     ),
-    ("one step of 0.01 against the gradient lowers L from 18 to below 16", "u, v = u - step", "u, v = u + step"),
+    ("one small step against the gradient lowers L from 18 to below 16", "u, v = u - step", "u, v = u + step"),
 ]

@@ -8,15 +8,15 @@ PLANTED = [
         "W, b = np.ones((x.shape[1], 10)), np.arange(10) / 10",
     ),
     (
-        "after 20 epochs more than 95 % of the test pictures are right",
+        "after training more than 95 % of the test pictures are right",
         "order = rng.permutation(len(x))",
         "order = np.argsort(y)",
     ),
-    ("forty rough steps lower the loss further than one exact step", "batch_size=len(train_x)", "batch_size=16"),
+    ("an epoch of rough steps lowers the loss further than one exact step", "batch_size=len(train_x)", "batch_size=16"),
     (
-        "after 800 steps minnet's weights are ours to 10 decimals",
-        "SGD(model, learning_rate=0.5)",
-        "SGD(model, learning_rate=0.4)",
+        "minnet's weights are ours to 10 decimals",
+        "SGD(model, learning_rate)",
+        "SGD(model, 0.8 * learning_rate)",
     ),
     (
         "with shuffled pixels exactly as many test pictures are right",
