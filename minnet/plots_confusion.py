@@ -39,6 +39,8 @@ def confusion_matrix(matrix: Any, classes: Sequence[str]) -> Figure:
     off = counts * (1 - np.eye(k, dtype=np.int64))
     commonest = np.argwhere((off == off.max()) & (off > 0))  # rows (truth, prediction)
     head = f"Each row is a true class, each column a prediction; the {'framed ' if k <= 40 else ''}diagonal is right."
+    if k > 24:  # too many for digits
+        head += " The darker a cell, the larger its share of its row: half as dark is a quarter of it."
     caption, title = _confusion_caption(counts, shares, classes, commonest)
     width = max(left + cell * k + 0.4, inches(title, 10.5, "bold") + 0.2)
     figure = new(width, below + cell * k + 0.5, title)

@@ -87,7 +87,8 @@ def examples(
     height = 0.45 + card * len(lines) + heading * headings + foot
     figure = new(WIDTH, height, title)
     axes = sheet(figure)
-    short, named = names(classes, 1.32, 7.5), names(classes, 1.12, 8.5, "bold")
+    short = names(classes, 1.32, 7.5)
+    if_wrong, if_right = names(classes, 1.12, 8.5, "bold"), names(classes, 1.65, 8.5)
     smooth = "nearest" if max(images.shape[1:3]) <= 16 else "bicubic"
     y = height - 0.45
     for group, part in lines:
@@ -96,6 +97,7 @@ def examples(
             _heading(axes, group, y)
         for column, index in enumerate(part):
             x = 0.08 + column * 2.55
+            named = if_right if probabilities[index].argmax() == labels[index] else if_wrong
             _verdict(axes, x, y - 0.13, probabilities[index], labels[index], named)
             image = images[index].squeeze(-1) if images.shape[3] == 1 else images[index]
             top = y - 0.26
