@@ -83,6 +83,8 @@ def load(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str,
     try:
         with open(path, "rb") as file:
             return _parse(file)
+    except MemoryError:  # that of this machine, now: the file may be sound
+        raise
     except Exception as error:  # a broken file makes parsers raise nearly anything, an offset of -1 this OSError:
         if isinstance(error, OSError) and error.errno != errno.EINVAL:
             raise os_error(error, f"cannot read {path}: {error.strerror or error}") from None
@@ -125,7 +127,10 @@ def _parse(file: BinaryIO) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
 def _read_array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
     with archive.open(member) as stream:
         read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-        shape, fortran, dtype = read[np.lib.format.read_magic(stream)](stream)
+        try:
+            shape, fortran, dtype = read[np.lib.format.read_magic(stream)](stream)
+        except MemoryError:  # Python's parser says so, too, of what is nested too deeply
+            raise ValueError(f"array {member.filename[:80]!r} has a header that cannot be parsed") from None
         if dtype.kind not in KINDS or dtype.itemsize == 0 or any(length < 0 for length in shape):
             raise ValueError(f"array {member.filename[:80]!r} is {dtype} {shape}: not numbers, booleans or text")
         held = member.file_size - stream.tell()
@@ -157,8 +162,9 @@ def _safe(name: str) -> bool:
 def _remove_leftovers(path: Path) -> None:
     """Removes what killed runs left behind: a partial file that nobody has written to for an hour."""
     for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
-        if time.time() - leftover.stat().st_mtime > 3600:
-            leftover.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):  # another writer's, which has come to its end
+            if time.time() - leftover.stat().st_mtime > 3600:
+                leftover.unlink()
 
 
 def _sync_folder(folder: Path) -> None:
@@ -203,7 +209,7 @@ def model_from(
         model = rebuild(header["model"], known | (classes or {}))
         if header["dtype"] != str(model_dtype(model)):
             model.astype(np.dtype(header["dtype"]))
-    except ValueError:
+    except (ValueError, MemoryError):
         raise
     except Exception as error:  # the description is data: whatever it makes a constructor raise is its own fault
         raise ValueError(f"no model can be built from the description: {type(error).__name__} {error}") from None

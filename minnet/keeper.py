@@ -78,11 +78,14 @@ class Keeper:
             (self.folder / "best.ckpt").unlink(missing_ok=True)
 
     def begin(self) -> Progress:
-        """The start of a new run. Raises ValueError where it would replace one that could still go on."""
+        """The start of a new run. Raises ValueError where it would replace one that could, or might, still go on."""
         if self.folder is None or not (self.folder / "last.ckpt").exists():
             return Progress()
         try:
             header = checkpoint.load(self.folder / "last.ckpt")[1]
+        except ValueError as error:  # perhaps a later minnet could go on from it
+            raise ValueError(f"{error}. Choose another folder, or remove that file.") from None
+        try:
             state, settings = progress_from(header.get("progress")), header["settings"]
             unfinished = runs_on(state, settings["epochs"], settings["patience"])
         except (ValueError, KeyError, TypeError):  # nothing could go on from this

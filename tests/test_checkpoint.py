@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -162,6 +163,7 @@ class Shout:
         ({"a.npy": claimed("{'descr': '|b1', 'fortran_order': False, 'shape': (2,)}", b"\1\2")}, "what is no bool"),
         ({"a.npy": claimed("__import__('os').getcwd()")}, "not a sound checkpoint"),
         ({"a.npy": claimed("{" * 5000)}, "not a sound checkpoint"),
+        ({"a.npy": claimed("-" * 9000 + "1")}, "not a sound checkpoint"),
         (
             {"a.npy": claimed("{'descr': '<f8', 'fortran_order': False, 'shape': ()}" + " " * 20000, b"8" * 8)},
             "not a sound",
@@ -396,6 +398,31 @@ def test_leftovers_of_killed_runs_are_removed_in_time(tmp_path):
     os.utime(bracketed, (time.time() - 4000,) * 2)
     save(tmp_path / "[y]", {}, {})  # a name, and no pattern
     assert {file.name for file in tmp_path.iterdir()} == {"x", "[y]", ".x.12.partial", ".y.56.partial"}
+
+
+def test_a_file_that_another_writer_has_just_finished_is_no_leftover(tmp_path, monkeypatch):
+    (tmp_path / ".x.12.partial").write_bytes(b"")
+    found = pathlib.Path.glob
+
+    def late(folder, pattern):
+        for path in list(found(folder, pattern)):
+            path.unlink()
+            yield path
+
+    monkeypatch.setattr(pathlib.Path, "glob", late)
+    save(tmp_path / "x", {}, {"epoch": 1})
+    assert load(tmp_path / "x")[1] == {"epoch": 1}
+
+
+def test_want_of_memory_does_not_say_that_a_checkpoint_is_broken(tmp_path, monkeypatch):
+    save(tmp_path / "x", {"a": np.zeros(3)}, {})
+    arrays, header = model_to(Sequential(Linear(2, 1)))
+    monkeypatch.setattr(np, "frombuffer", mock.Mock(side_effect=MemoryError))
+    with pytest.raises(MemoryError):
+        load(tmp_path / "x")
+    monkeypatch.setattr(checkpoint, "rebuild", mock.Mock(side_effect=MemoryError))
+    with pytest.raises(MemoryError):
+        model_from(arrays, header)
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, MemoryError])

@@ -279,6 +279,23 @@ def test_a_run_that_could_go_on_is_not_replaced(tmp_path):
         assert saved_bits(tmp_path / "last.ckpt")[1]["progress"]["epoch"] == 1
 
 
+@pytest.mark.parametrize("what", ["cut off", "of another version"])
+def test_a_run_that_cannot_be_read_is_not_replaced(tmp_path, monkeypatch, what):
+    plain(augment=CtrlC(1)).fit((POINTS, LABELS), epochs=3, batch_size=9, folder=tmp_path, progress=False)
+    path = tmp_path / "last.ckpt"
+    if what == "cut off":
+        path.write_bytes(path.read_bytes()[:-99])
+    else:
+        monkeypatch.setattr(checkpoint, "VERSION", 0)
+    files = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(ValueError, match=r"not a sound checkpoint: .*Choose another folder, or remove") as said:
+        plain().fit((POINTS, LABELS), epochs=3, folder=tmp_path, progress=False)
+    assert "\n" not in str(said.value)
+    assert files == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    path.unlink()
+    assert len(plain().fit((POINTS, LABELS), epochs=3, folder=tmp_path, progress=False)) == 3
+
+
 def test_a_run_that_patience_ended_is_finished(tmp_path):
     for epochs in (6, 1):
         it = plain(rate=0.0)
