@@ -73,11 +73,11 @@ def run_command(args: argparse.Namespace) -> int:
 
 @contextmanager
 def _whole(folder: str | None) -> Iterator[None]:
-    """Claims a new folder, which is gone again if what writes into it does not come to its end."""
+    """Makes and claims a folder, which is gone again if what writes into it does not come to its end."""
     if folder is None:
         yield
         return
-    with prepare(folder):
+    with prepare(folder, new=True):  # one that appeared since the command began is not ours to remove
         try:
             yield
         except BaseException:

@@ -66,18 +66,18 @@ class Lock:
         return f"Lock({str(self.folder)!r}, {'held' if self._handle is not None else 'released'})"
 
 
-def prepare(folder: str | Path) -> Lock:
+def prepare(folder: str | Path, new: bool = False) -> Lock:
     """Creates the folder, makes sure that files can be written there, and claims it. Call it before training.
 
     Raises OSError in one line when the folder cannot be created or written, or when another running process holds
-    it. A folder that this process holds already is returned as it is.
+    it, and with `new` when it is there already. A folder that this process holds already is returned as it is.
     """
-    folder = Path(folder).absolute()
+    folder = Path(folder).resolve()
     if str(folder) in _held:
         return _held[str(folder)]
     probe = folder / f".probe-{os.getpid()}"
     try:
-        probe.parent.mkdir(parents=True, exist_ok=True)
+        probe.parent.mkdir(parents=True, exist_ok=not new)
         probe.write_bytes(b"0" * 4096)
         probe.unlink()
         lock = _claim(folder)

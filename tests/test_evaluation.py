@@ -13,7 +13,7 @@ from sklearn.metrics import f1_score, recall_score
 
 import train
 from minnet import __main__ as minnet_main
-from minnet import metrics, prediction, report
+from minnet import evaluation, metrics, prediction, report
 from minnet.compare import compare
 from minnet.data import load
 from minnet.evaluation import _positions
@@ -121,6 +121,21 @@ def test_what_is_stopped_half_way_leaves_no_folder_that_is_in_the_way(runs, here
         assert evaluate(*typed).status != 0
     assert not (here / "deep/page").exists()
     assert evaluate(*typed).status == 0 and (here / "deep/page/report.html").exists()
+
+
+def test_a_folder_that_appears_meanwhile_is_neither_used_nor_removed(runs, here, monkeypatch):
+    table("new.csv", ROWS)
+    read = evaluation.labelled_texts
+
+    def slowly(*arguments):
+        (here / "page").mkdir()
+        (here / "page/mine.txt").write_text("mine")
+        return read(*arguments)
+
+    monkeypatch.setattr(evaluation, "labelled_texts", slowly)
+    typed = (runs / "comments", "csv", "new.csv", "--text", "review", "--label", "stars", "--out", "page")
+    refused(evaluate(*typed), f"cannot write into {here / 'page'} (File exists): choose another folder")
+    assert [path.name for path in (here / "page").iterdir()] == ["mine.txt"]
 
 
 def test_its_own_data_are_divided_as_they_were_for_training(runs, here):

@@ -354,6 +354,7 @@ def test_a_folder_is_free_after_release_and_held_once_by_one_process(tmp_path):
     with run_folder.prepare(tmp_path / "run") as lock:
         with run_folder.prepare(tmp_path / "run") as inner:
             assert inner is lock
+        assert run_folder.prepare(tmp_path / "other" / ".." / "run") is lock
         assert "held" in repr(lock) and (tmp_path / "run" / ".lock").exists()  # until the outer block ends
         assert f"process {os.getpid()}" in (tmp_path / "run" / ".lock").read_text() and lock.note == ""
         assert "held" in repr(lock)
