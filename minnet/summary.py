@@ -48,20 +48,25 @@ def summary(model: Any, input_shape: Any, batch_size: int = 1) -> str:
 
 
 def traced(model: Any, example: Any) -> tuple[Any, tuple[np.ndarray, list[Any]]]:
-    """(the example as a batch of one, what model.trace gives). A shape is filled with the first type that fits."""
+    """(the example as a batch of one, what model.trace gives). A shape is filled with the first type that fits.
+
+    `model` is a fresh replica: its caches show how far an input came.
+    """
     if getattr(example, "ndim", 0):
         if example.shape[0] != 1:
             raise ValueError(f"summary expects one example as a batch of one, got {example.shape}: use x[:1]")
         return example, model.trace(example)
     shape = (1, *example) if isinstance(example, (tuple, list)) else (1, example)
-    first: ValueError | None = None
+    furthest, reason = -1, ""
     for kind in (np.float32, np.float64, np.uint8, np.int64):  # features, images, token ids
         x = np.ones(shape, kind)
         try:
             return x, model.trace(x)
         except ValueError as error:
-            first = first or error
-    raise ValueError(f"no input of shape {shape} suits the model: {first}") from None
+            passed = sum(layer._cache is not None for _, layer in model.walk())
+            if passed > furthest:  # the type that comes furthest into the network is the one that was meant
+                furthest, reason = passed, str(error)
+    raise ValueError(f"no input of shape {shape} suits the model: {reason}")
 
 
 def _shape(y: np.ndarray) -> str:

@@ -7,7 +7,7 @@ import pytest
 import scipy.sparse
 
 from minnet import models
-from minnet.layers import Conv2d, Dropout, Flatten, Layer, Linear, ReLU, Residual, Sequential
+from minnet.layers import Conv2d, Dropout, Embedding, Flatten, Layer, Linear, ReLU, Residual, Sequential
 from minnet.losses import SoftmaxCrossEntropy
 from minnet.optimizers import SGD
 from minnet.summary import multiply_adds
@@ -116,5 +116,10 @@ def test_shapes_that_do_not_suit():
     model = Sequential(Linear(4, 3, rng=0))
     with pytest.raises(ValueError, match=r"no input of shape \(1, 5\) suits the model.*\(N, 4\)"):
         model.summary((5,))
+    words = Sequential(Embedding(10, 4), Flatten(), Linear(100, 2))
+    with pytest.raises(ValueError, match=r"Linear\(.*expects \(N, 100\), got \(1, 20\)"):
+        words.summary((5,))
+    with pytest.raises(ValueError, match=r"Linear\(.*expects \(N, 3\), got \(1, 2\)"):
+        Sequential(Linear(4, 2), Linear(3, 2)).astype(np.float64).summary(4)
     with pytest.raises(ValueError, match="batch of one"):
         model.summary(POINTS)
