@@ -197,6 +197,19 @@ def test_which_algorithm_runs():
 
 
 @pytest.mark.parametrize("exact", [True, False])
+def test_backward_goes_the_way_that_forward_went(exact):
+    x, dy = normal(1, 8, 8, 16), normal(1, 6, 6, 16)
+    layer = Conv2d(16, 16, 3, rng=0).astype(np.float64)
+    layer.exact = exact
+    layer.forward(x)
+    dx, dW = layer.backward(dy), layer.dW
+    layer.kept = [Workspace()]  # holds nothing but what a forward pass keeps
+    layer.forward(x)
+    layer.exact = not exact
+    assert np.array_equal(layer.backward(dy), dx) and np.array_equal(layer.dW, dW)
+
+
+@pytest.mark.parametrize("exact", [True, False])
 def test_only_what_is_needed_is_computed(exact):
     x, W, dy = normal(2, 6, 5, 16), normal(3, 3, 16, 16, seed=1), normal(2, 4, 3, 16, seed=2)
     kept, geometry = Workspace(), Geometry((3, 3))

@@ -67,7 +67,7 @@ class Conv2d(Layer):
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         self._expect(x, channels=self.in_channels)
-        self._cache = x
+        self._cache = x, self.exact
         parts = [
             kernels.convolve(x[..., i], self.W[..., k], self.geometry, self.workspace, kept, self.exact)
             for i, k, kept in self._groups()
@@ -83,9 +83,9 @@ class Conv2d(Layer):
     #   dx_nuvc = sum over all i, j, k, h, w with s h + d i - p = u, s w + d j - p = v of dy_nhwk W_ijck:
     # a place of x gets back from every output that looked at it, through the weight it looked with.
     def backward(self, dy: np.ndarray) -> np.ndarray | None:
-        x = self._recall(dy)
+        x, exact = self._recall(dy)  # as forward went: what it kept is that way's
         self._expect_dy(dy, (len(x), *self.geometry.output(*x.shape[1:3]), self.out_channels))
-        flags = {"exact": self.exact, "needs_dx": self.needs_dx, "needs_dW": self._learns("W")}
+        flags = {"exact": exact, "needs_dx": self.needs_dx, "needs_dW": self._learns("W")}
         parts = [
             kernels.convolve_backward(
                 dy[..., k], x[..., i], self.W[..., k], self.geometry, self.workspace, kept, **flags
