@@ -16,7 +16,7 @@ from minnet.formatting import some
 from minnet.layers.base import Layer
 from minnet.losses import Loss
 from minnet.optimizers import Lookahead, Optimizer
-from minnet.progress import Progress, differences, progress_from, runs_on
+from minnet.progress import Progress, as_json, differences, progress_from, runs_on
 
 
 class Keeper:
@@ -113,8 +113,11 @@ class Keeper:
         except ValueError as error:
             raise ValueError(f"cannot resume {path}: {error}. Was it saved by a run of this version?") from None
         if changed := differences(header.get("settings"), self.settings):
+            # Most settings follow from the model's name, the inputs' shape and the classes, where these have changed.
+            about = differences(header.get("about"), as_json(self.about[1]))
+            causes = [line for line in about if not line.startswith("fingerprint ")]  # which itself follows from others
             raise ValueError(
-                f"cannot resume {self.folder}: {some(changed, '; ')}. Use the data and settings of that run."
+                f"cannot resume {self.folder}: {some(causes or changed, '; ')}. Use the data and settings of that run."
             )
         best = checkpoint.load(self.folder / "best.ckpt")[0] if state.best_epoch else None
         self.optimizer.load_state_arrays(checkpoint.below("optimizer/", arrays))

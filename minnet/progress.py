@@ -101,7 +101,7 @@ def differences(then: Any, now: dict[str, Any]) -> list[str]:
 def _leaves(value: Any, place: str = "") -> dict[str, Any]:
     """{"a": {"b": [1, 2]}} as {"a.b.0": 1, "a.b.1": 2}."""
     if not isinstance(value, (dict, list)) or not value:
-        return {place: value}
+        return {place: value} if place else {}
     pairs = value.items() if isinstance(value, dict) else enumerate(value)
     return {
         deep: leaf

@@ -110,22 +110,26 @@ class Trainer:
         )  # fmt: skip
         epochs, batch_size, examples = int(epochs), int(batch_size), len(y)
         # a rest of one example joins the last batch: batch statistics need two
-        self.steps = examples // batch_size + (examples % batch_size > 1 or examples < batch_size)
+        steps = examples // batch_size + (examples % batch_size > 1 or examples < batch_size)
         chosen = plan(self.model, x[:1], min(batch_size, examples), self.workers, self.piece)
-        self.run: dict[str, Any] = {
-            "examples": examples, "epochs": epochs, "batch_size": batch_size, "steps": self.steps, "seed": self.seed,
+        run: dict[str, Any] = {
+            "examples": examples, "epochs": epochs, "batch_size": batch_size, "steps": steps, "seed": self.seed,
             "workers": chosen.workers, "piece": chosen.piece, "exact_batch_norm": self.exact_batch_norm,
         }  # fmt: skip
+        # What others follow from comes first: a refusal to resume names the first that changed.
         settings = {} if folder is None else as_json(
-            self.run | {
-                "model": self.model, "loss": self.loss, "optimizer": self.optimizer, "schedule": self.schedule,
-                "augment": self.augment, "clip_norm": self.clip_norm, "freeze_at": self.freeze_at, "patience": patience,
+            run | {
+                "patience": patience, "clip_norm": self.clip_norm, "freeze_at": self.freeze_at,
                 "data": about[1].get("fingerprint"), "validation": None if validation is None else len(validation[1]),
-            } | data_digests((x, y, weights), validation)
+            } | data_digests((x, y, weights), validation) | {
+                "model": self.model, "loss": self.loss, "optimizer": self.optimizer, "schedule": self.schedule,
+                "augment": self.augment,
+            }
         )  # fmt: skip
-        self.keeper = Keeper(self.model, self.loss, self.optimizer, folder, about, settings)
-        self.history, self.save_every, self.interrupted = self.keeper.history, save_every, False
-        state = self.keeper.restore() if resume else self.keeper.begin()
+        keeper = Keeper(self.model, self.loss, self.optimizer, folder, about, settings)
+        state = keeper.restore() if resume else keeper.begin()
+        self.run, self.steps, self.keeper, self.history = run, steps, keeper, keeper.history
+        self.save_every, self.interrupted = save_every, False
         self._started = time.perf_counter() - state.seconds
 
         def more() -> bool:

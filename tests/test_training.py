@@ -4,6 +4,7 @@ import csv
 import itertools
 import json
 import os
+import re
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -898,6 +899,42 @@ def test_other_ways_to_fit_are_not_resumed(tmp_path, settings, said):
     fit(trainer(), tmp_path, epochs=1)
     with pytest.raises(ValueError, match=said):
         fit(trainer(), tmp_path, **{"epochs": 1, **settings}, resume=True)
+
+
+def test_what_the_other_settings_follow_from_is_named_first(tmp_path):
+    def about(**changes):
+        return {}, {"fingerprint": "aaa", "model": "cnn", "classes": ("a", "b", "c"), "shape": (6, 6, 1)} | changes
+
+    fit(trainer(), tmp_path, epochs=1, about=about())
+    smaller = Sequential(Normalize([99.0], [60.0]), Flatten(), Linear(36, 3))
+    for named, settings, said in (
+        ({"model": "mlp", "fingerprint": "bbb"}, {"model": smaller, "piece": 3}, "model was cnn, now mlp. Use"),
+        ({"shape": (6, 4, 1)}, {"piece": 3}, "shape.1 was 6, now 4. Use"),
+        (
+            {"fingerprint": "bbb"},
+            {"model": smaller},
+            "data was aaa, now bbb; model.layers.0.mean.0 was 127.0, now 99.0",
+        ),
+        ({"fingerprint": "bbb"}, {"seed": 3}, "seed was 0, now 3; data was aaa, now bbb. Use"),
+    ):
+        with pytest.raises(ValueError, match=re.escape(f"cannot resume {tmp_path}: {said}")):
+            fit(trainer(**settings), tmp_path, epochs=1, about=about(**named), resume=True)
+    with pytest.raises(ValueError, match=r"classes\.0 was a, now None"):
+        fit(trainer(piece=3), tmp_path, epochs=1, resume=True)
+    assert fit(trainer(), tmp_path, epochs=1, about=about(model="other"), resume=True)  # the settings are those
+
+
+def test_a_refused_fit_leaves_what_the_last_one_found(tmp_path):
+    it = plain()
+    history = it.fit((POINTS, LABELS), epochs=3, folder=tmp_path, progress=False)
+    rates = it.rates()
+    for resume, folder in ((True, tmp_path), (True, None), (False, tmp_path)):
+        if not resume:
+            (tmp_path / "last.ckpt").write_bytes(b"")
+        with pytest.raises(ValueError):
+            it.fit((POINTS, LABELS), epochs=9, batch_size=5, folder=folder, resume=resume, progress=False)
+        assert it.history is history and len(history) == 3 and it.run["epochs"] == 3
+        assert it.rates().tolist() == rates.tolist()
 
 
 def test_what_validation_chose_is_not_resumed_without_it(tmp_path):
