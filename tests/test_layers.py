@@ -182,8 +182,8 @@ def test_embedding_settings():
         EmbeddingBag(3, 2, mode="max")
     with pytest.raises(ValueError, match=r"expects padded token ids \(N, L\), got \(3,\)"):
         EmbeddingBag(3, 2).forward(np.zeros(3, int))
-    for wrong in (-1, 3):
-        with pytest.raises(ValueError, match=rf"padding_idx {wrong} is outside 0\.\.2"):
+    for wrong in (-1, 3, 1.0, "1"):
+        with pytest.raises(ValueError, match=rf"padding_idx {wrong!r} is outside 0\.\.2"):
             Embedding(3, 2, padding_idx=wrong)
 
 
@@ -319,9 +319,12 @@ def test_normalize_by_hand():
         with pytest.raises(ValueError, match=said):
             layer.forward(wrong)
     assert Normalize(127, 64).forward(np.full((1, 1, 1, 1), 191, np.uint8)) == 1  # one channel, without brackets
-    for mean, std in (([1], [1, 2]), ([1, 2], [1]), ([1, 2], [1, 0]), ([1], [-1]), ([], [])):
+    for mean, std in (([1], [1, 2]), ([1, 2], [1]), ([1, 2], [1, 0]), ([1], [-1]), ([], []), ([0], [np.nan]),
+                      ([0], [np.inf])):  # fmt: skip
         with pytest.raises(ValueError, match="one mean and one std > 0"):
             Normalize(mean, std)
+    with pytest.raises(ValueError, match="mean must be finite numbers"):
+        Normalize([np.nan], [1])
 
 
 # -- dropout -------------------------------------------------------------------------------------------------------
@@ -338,7 +341,7 @@ def test_dropout_keeps_the_expectation():
     for off in (layer.eval(), Dropout(0.0)):
         y, dx = run(off, x, 2 * x)
         assert (y == x).all() and (dx == 2 * x).all() and y is not x
-    for p in (-0.1, 1.0, np.nan):
+    for p in (-0.1, 1.0, np.nan, "0.5", None):
         with pytest.raises(ValueError, match=r"in \[0, 1\), got"):
             Dropout(p)
 
@@ -373,8 +376,19 @@ def test_windows_name_the_setting_that_is_wrong(wrong):
                     cls(**channels | {"kernel_size": 3, name: value})
         with pytest.raises(ValueError, match="padding must be a whole number of at least 0"):
             cls(**channels, kernel_size=3, padding=wrong)
-    with pytest.raises(ValueError, match="groups=0 must divide"):
-        Conv2d(2, 2, 3, groups=0)
+
+
+@pytest.mark.parametrize("wrong", [3.0, -2, 0, "3", None, (3,)], ids=str)
+def test_sizes_are_whole_numbers(wrong):
+    for name, make in (
+        ("in_features", lambda: Linear(wrong, 2)), ("out_features", lambda: Linear(2, wrong)),
+        ("in_channels", lambda: Conv2d(wrong, 8, 3)), ("out_channels", lambda: Conv2d(3, wrong, 3)),
+        ("groups", lambda: Conv2d(3, 3, 3, groups=wrong)), ("features", lambda: AttentionPool(wrong)),
+        ("num_features", lambda: BatchNorm(wrong)), ("num_features", lambda: LayerNorm(wrong)),
+        ("num_embeddings", lambda: Embedding(wrong, 4)), ("embedding_dim", lambda: EmbeddingBag(4, wrong)),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=f"^{name} must be a whole number of at least 1, got"):
+            make()
 
 
 def test_convolution_names_what_is_wrong_with_x():
@@ -570,7 +584,7 @@ def test_sparse_input_is_told_what_to_do():
         Flatten().forward(sparse)
 
 
-@pytest.mark.parametrize("momentum", [None, -0.1, 1.1])
+@pytest.mark.parametrize("momentum", [None, -0.1, 1.1, "0.1"])
 def test_a_momentum_that_is_no_part_is_refused(momentum):
     with pytest.raises(ValueError, match="momentum is the part"):
         BatchNorm(3, momentum=momentum)

@@ -8,6 +8,7 @@ import numpy as np
 
 from minnet.functional import softmax
 from minnet.initializers import uniform_fan_in
+from minnet.layers.arguments import whole
 from minnet.layers.base import Layer
 from minnet.layers.pooling import expect_mask
 
@@ -23,8 +24,8 @@ class AttentionPool(Layer):
     mask: np.ndarray | None = None
 
     def __init__(self, features: int, rng: Any = None) -> None:
-        self.features = features
-        self.W = uniform_fan_in((features, 1), np.random.default_rng(rng))[:, 0].copy()
+        self.features = whole("features", features)
+        self.W = uniform_fan_in((self.features, 1), np.random.default_rng(rng))[:, 0].copy()
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         self._expect(x)

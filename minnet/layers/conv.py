@@ -8,16 +8,9 @@ import numpy as np
 
 from minnet import channels, kernels
 from minnet.initializers import uniform_fan_in
+from minnet.layers.arguments import pair, whole
 from minnet.layers.base import Layer
 from minnet.memory import Geometry, Workspace
-
-
-def pair(name: str, value: Any, least: int = 1) -> tuple[int, int]:
-    """One number for both axes, or (height, width)."""
-    both = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
-    if len(both) != 2 or any(not isinstance(n, (int, np.integer)) or n < least for n in both):
-        raise ValueError(f"{name} must be a whole number of at least {least}, or two of them; got {value!r}")
-    return int(both[0]), int(both[1])
 
 
 class Conv2d(Layer):
@@ -46,7 +39,9 @@ class Conv2d(Layer):
         bias: bool = True,
         rng: Any = None,
     ) -> None:
-        if groups < 1 or in_channels % groups or out_channels % groups:
+        in_channels, out_channels = whole("in_channels", in_channels), whole("out_channels", out_channels)
+        groups = whole("groups", groups)
+        if in_channels % groups or out_channels % groups:
             raise ValueError(f"groups={groups} must divide in_channels={in_channels} and out_channels={out_channels}")
         self.in_channels, self.out_channels, self.kernel_size = in_channels, out_channels, kernel_size
         self.stride, self.padding, self.dilation, self.groups, self.bias = stride, padding, dilation, groups, bias

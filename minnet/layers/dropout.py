@@ -17,8 +17,8 @@ class Dropout(Layer):
     """
 
     def __init__(self, p: float = 0.5, rng: Any = None) -> None:
-        if not 0 <= p < 1:
-            raise ValueError(f"Dropout's p is the probability of switching off, in [0, 1), got {p}")
+        if not isinstance(p, (int, float, np.number)) or not 0 <= p < 1:
+            raise ValueError(f"Dropout's p is the probability of switching off, in [0, 1), got {p!r}")
         self.p = p
         self.rng = np.random.default_rng(rng)
 

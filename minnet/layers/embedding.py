@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from minnet.initializers import normal
+from minnet.layers.arguments import whole
 from minnet.layers.base import Layer
 from minnet.layers.linear import row_gradient
 
@@ -23,11 +24,12 @@ class Embedding(Layer):
     def __init__(
         self, num_embeddings: int, embedding_dim: int, padding_idx: int | None = None, rng: Any = None
     ) -> None:
-        self.num_embeddings, self.embedding_dim, self.padding_idx = num_embeddings, embedding_dim, padding_idx
-        self.W = normal((num_embeddings, embedding_dim), np.random.default_rng(rng))
+        self.num_embeddings = whole("num_embeddings", num_embeddings)
+        self.embedding_dim, self.padding_idx = whole("embedding_dim", embedding_dim), padding_idx
+        self.W = normal((self.num_embeddings, self.embedding_dim), np.random.default_rng(rng))
         if padding_idx is not None:
-            if not 0 <= padding_idx < num_embeddings:
-                raise ValueError(f"padding_idx {padding_idx} is outside 0..{num_embeddings - 1}")
+            if not isinstance(padding_idx, (int, np.integer)) or not 0 <= padding_idx < num_embeddings:
+                raise ValueError(f"padding_idx {padding_idx!r} is outside 0..{num_embeddings - 1}")
             self.W[padding_idx] = 0
 
     def forward(self, x: np.ndarray) -> np.ndarray:

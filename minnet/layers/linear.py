@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from minnet.initializers import uniform_fan_in
+from minnet.layers.arguments import whole
 from minnet.layers.base import Layer, RowGradient
 
 
@@ -35,9 +36,10 @@ class Linear(Layer):
 
     def __init__(self, in_features: int, out_features: int, bias: bool = True, rng: Any = None) -> None:
         rng = np.random.default_rng(rng)
-        self.in_features, self.out_features, self.bias = in_features, out_features, bias
-        self.W = uniform_fan_in((in_features, out_features), rng)
-        self.b = np.zeros(out_features, np.float32) if bias else None
+        self.in_features, self.out_features = whole("in_features", in_features), whole("out_features", out_features)
+        self.bias = bias
+        self.W = uniform_fan_in((self.in_features, self.out_features), rng)
+        self.b = np.zeros(self.out_features, np.float32) if bias else None
 
     def forward(self, x: Any) -> np.ndarray:
         if hasattr(x, "tocsr"):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from minnet import channels
+from minnet.layers.arguments import whole
 from minnet.layers.base import Layer
 from minnet.layers.containers import chains
 from minnet.layers.conv import Conv2d
@@ -25,8 +27,10 @@ class Normalize(Layer):
 
     def __init__(self, mean: Any, std: Any) -> None:
         self.mean, self.std = [float(m) for m in np.ravel(mean)], [float(s) for s in np.ravel(std)]
-        if len(self.mean) != len(self.std) or min(self.std, default=0) <= 0:
+        if not self.std or len(self.mean) != len(self.std) or not all(0 < s < math.inf for s in self.std):
             raise ValueError("Normalize needs one mean and one std > 0 a channel: is a channel constant?")
+        if not all(map(math.isfinite, self.mean)):
+            raise ValueError(f"Normalize's mean must be finite numbers, got {self.mean}")
         self.scale = (1 / np.array(self.std)).astype(np.float32)
         self.shift = (-np.array(self.mean) / np.array(self.std)).astype(np.float32)
 
@@ -61,9 +65,10 @@ class BatchNorm(Layer):
     exchange: Callable[[Any], list[Any]] | None = None  # brings one worker's numbers, returns everybody's
 
     def __init__(self, num_features: int, eps: float = 1e-5, momentum: float = 0.1) -> None:
-        if momentum is None or not 0 <= momentum <= 1:
+        if not isinstance(momentum, (int, float, np.number)) or not 0 <= momentum <= 1:
             raise ValueError(f"momentum is the part by which running statistics move, from 0 to 1; got {momentum!r}")
-        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        self.num_features = num_features = whole("num_features", num_features)
+        self.eps, self.momentum = eps, momentum
         self.gamma, self.beta = np.ones(num_features, np.float32), np.zeros(num_features, np.float32)
         self.running_mean, self.running_var = np.zeros(num_features, np.float32), np.ones(num_features, np.float32)
         self.notes: list[tuple[int, np.ndarray, np.ndarray]] | None = None  # a list in replicas
@@ -183,7 +188,8 @@ class LayerNorm(Layer):
     parameters = ("gamma", "beta")
 
     def __init__(self, num_features: int, eps: float = 1e-5) -> None:
-        self.num_features, self.eps = num_features, eps
+        self.num_features = num_features = whole("num_features", num_features)
+        self.eps = eps
         self.gamma, self.beta = np.ones(num_features, np.float32), np.zeros(num_features, np.float32)
 
     def forward(self, x: np.ndarray) -> np.ndarray:

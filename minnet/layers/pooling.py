@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from minnet import kernels
+from minnet.layers.arguments import pair
 from minnet.layers.base import Layer
-from minnet.layers.conv import pair
 from minnet.memory import Geometry, Workspace
 
 

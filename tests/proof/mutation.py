@@ -59,6 +59,7 @@ TARGETS = {
     "memory": ["tests/test_kernels_memory.py", "tests/test_kernels.py", "tests/test_workers.py"],
     "losses": ["tests/test_losses.py", "tests/test_losses_contract.py"],
     "layers/activations": ["tests/test_layers.py", *contract("ReLU", "LeakyReLU", "Sigmoid", "Tanh", "GELU", "Scale")],
+    "layers/arguments": ["tests/test_layers.py"],
     "layers/attention": ["tests/test_layers.py", *contract("AttentionPool", "MaskedSequential")],
     "layers/base": ["tests/test_layers.py", *contract("Sequential", "Linear", "Linear on CSR")],
     "layers/description": [
