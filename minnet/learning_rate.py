@@ -56,12 +56,13 @@ def find_learning_rate(
     if not 0 <= smoothing < 1:
         raise ValueError(f"smoothing is the share of the past, from 0 to below 1, got {smoothing}")
     model, loss, optimizer = copy.deepcopy((trainer.model, trainer.loss, trainer.optimizer))  # they know each other
+    model.train().need_dx(False)
     size = min(batch_size, len(y))
     chosen = plan(model, x[:1], size, trainer.workers, trainer.piece)
     rates, mean = np.geomspace(lowest, highest, steps), 0.0
     losses: list[float] = []
     early = round(smoothing / (1 - smoothing))  # steps before the average is over 1 / (1 - smoothing) batches
-    with Crew(model.train(), loss, chosen, trainer.exact_batch_norm) as crew, np.errstate(all="ignore"):
+    with Crew(model, loss, chosen, trainer.exact_batch_norm) as crew, np.errstate(all="ignore"):
         batches = (
             rows for rows in _batches(len(y), size, trainer.seed)
             if loss.denominator(y[rows], None if weights is None else weights[rows]) > 0

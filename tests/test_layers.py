@@ -1113,6 +1113,28 @@ def test_nobody_reads_what_the_first_learner_would_give_back():
     assert all(layer.needs_dx for layer in model.layers)
 
 
+@pytest.mark.parametrize("fork", [Parallel, Residual])
+def test_what_forks_passes_on_that_nobody_reads_its_dx(fork):
+    model = Sequential(fork(Sequential(Linear(2, 2, rng=0), ReLU(), Linear(2, 2, rng=1)), Linear(2, 2, rng=2)), ReLU())
+    x, dy = normal(3, 2).astype(np.float32), np.ones_like(model.forward(np.ones((3, 2), np.float32)))
+    model.forward(x)
+    assert model.backward(dy).shape == (3, 2)
+    gradients = model.named_gradients()
+    model.need_dx(False)
+    first, second = model[0].children().values()
+    assert [layer.needs_dx for layer in (first, first[0], first[1], first[2], second)] == [
+        False,
+        False,
+        True,
+        True,
+        False,
+    ]
+    assert model.backward(dy) is None
+    assert all(np.array_equal(gradients[place], found) for place, found in model.named_gradients().items())
+    model.need_dx(True)
+    assert first[0].needs_dx and second.needs_dx and model.backward(dy) is not None
+
+
 def test_a_summary_is_of_one_example_unless_told_otherwise():
     model = Sequential(Linear(4, 3))
     assert model.summary((4,)) == model.summary((4,), batch_size=1) != model.summary((4,), batch_size=2)

@@ -49,6 +49,18 @@ def test_nothing_is_changed(kind):
     assert bits(looked.model) == bits(plain.model)
 
 
+def test_nobody_reads_the_first_layers_dx(monkeypatch):
+    given, backward = [], Linear.backward
+
+    def watched(layer, dy):
+        given.append((layer.in_features, backward(layer, dy) is None))
+        return backward(layer, dy)
+
+    monkeypatch.setattr(Linear, "backward", watched)
+    find_learning_rate(trainer("adam"), (POINTS, LABELS), steps=2)
+    assert set(given) == {(4, True), (16, False)}
+
+
 def test_what_it_suggests_is_worth_taking():
     y = np.random.default_rng(0).integers(0, 3, 300)
     x = (np.random.default_rng(1).standard_normal((300, 8)) + 2 * np.eye(8)[y]).astype(np.float32)

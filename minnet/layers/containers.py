@@ -77,7 +77,16 @@ class Sequential(Layer):
         return f"Sequential(\n{inner}\n)"
 
 
-class Residual(Layer):
+class _Fork(Layer):
+    """Layers that all see the same x: its dx is the sum of theirs, and nobody reads theirs where nobody reads it."""
+
+    def need_dx(self, needed: bool) -> None:
+        self.needs_dx = needed
+        for layer in self.children().values():
+            layer.need_dx(needed)
+
+
+class Residual(_Fork):
     """y = shortcut(x) + body(x): the body learns what to change (arXiv 1512.03385). Without shortcut, x itself.
 
     Shapes: body and shortcut must give the same shape.
@@ -112,7 +121,7 @@ class Residual(Layer):
         return None if straight is None or change is None else straight + change
 
 
-class Parallel(Layer):
+class Parallel(_Fork):
     """Every branch sees the same x; their outputs stand side by side along the last axis."""
 
     def __init__(self, *branches: Layer) -> None:
