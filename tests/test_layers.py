@@ -856,6 +856,7 @@ def test_repr():
     assert repr(Conv2d(3, 2, (1, 3), padding=(0, 1))) == "Conv2d(3, 2, (1, 3), padding=(0, 1))"
     assert repr(Reshape(-1, 2)) == "Reshape(-1, 2)" and repr(GELU()) == "GELU()" and repr(Dropout(0.5)) == "Dropout()"
     assert repr(Residual(Linear(2, 2))) == "Residual(Linear(2, 2))"
+    assert repr(MaskedSequential(ReLU())) == "MaskedSequential(\n  (0) ReLU()\n)"
     assert repr(Sequential(ReLU(), Sequential(Tanh()))) == (
         "Sequential(\n  (0) ReLU()\n  (1) Sequential(\n    (0) Tanh()\n  )\n)"
     )
@@ -1023,6 +1024,13 @@ def test_layers_that_a_replica_would_share_are_refused():
     beside.gate, beside.late = Linear(2, 2), Linear(2, 2)
     with pytest.raises(ValueError, match="Beside holds gate beside its chain: derive from Layer instead"):
         beside.named_parameters()
+    for held in ([Linear(2, 2)], (Linear(2, 2),), {"0": Linear(2, 2)}):
+        beside = Beside()
+        beside.heads = held
+        with pytest.raises(ValueError, match=r"Beside holds heads\.0 beside its chain"):
+            beside.named_parameters()
+    beside.heads, beside.width = [beside[0]], 2
+    assert beside.named_parameters().keys() == {"0.W", "0.b"}
 
 
 def test_a_pass_that_forgets_something_is_named():

@@ -11,6 +11,8 @@ import numpy as np
 from minnet.layers.base import Layer, Step
 from minnet.layers.description import named
 
+_USUAL = {"layers", "training", "frozen", "needs_dx", "_cache"}  # what a chain has and nothing else: a shortcut
+
 
 class Sequential(Layer):
     """Layers one after another: the output of each is the input of the next.
@@ -24,8 +26,10 @@ class Sequential(Layer):
         list(self.walk())  # raises when a layer stands here twice
 
     def children(self) -> dict[str, Layer]:
-        if beside := [name for name, it in vars(self).items() if isinstance(it, Layer) and it not in self.layers]:
-            raise ValueError(f"{type(self).__name__} holds {beside[0]} beside its chain: derive from Layer instead")
+        if vars(self).keys() - _USUAL:
+            beside = [name for name, layer in super().children().items() if layer not in self.layers]
+            if beside:
+                raise ValueError(f"{type(self).__name__} holds {beside[0]} beside its chain: derive from Layer instead")
         return {str(index): layer for index, layer in enumerate(self.layers)}
 
     def __getitem__(self, index: int | slice) -> Any:
@@ -74,7 +78,7 @@ class Sequential(Layer):
 
     def __repr__(self) -> str:
         inner = "\n".join(f"  ({index}) {layer!r}".replace("\n", "\n  ") for index, layer in enumerate(self.layers))
-        return f"Sequential(\n{inner}\n)"
+        return f"{type(self).__name__}(\n{inner}\n)"
 
 
 class _Fork(Layer):
