@@ -10,7 +10,7 @@ from minnet.functional import softmax
 from minnet.initializers import uniform_fan_in
 from minnet.layers.arguments import whole
 from minnet.layers.base import Layer
-from minnet.layers.pooling import expect_mask
+from minnet.layers.pooling import expect_places
 
 
 class AttentionPool(Layer):
@@ -29,9 +29,9 @@ class AttentionPool(Layer):
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         self._expect(x)
-        if x.ndim != 3 or x.shape[2] != self.features or x.shape[1] == 0:
-            raise ValueError(f"{self!r} expects (N, L, {self.features}) with L >= 1, got {x.shape}")
-        expect_mask(self, self.mask, x)
+        if x.ndim != 3 or x.shape[2] != self.features:
+            raise ValueError(f"{self!r} expects (N, L, {self.features}), got {x.shape}")
+        expect_places(self, x)
         scores = x @ self.W  # (N, L)
         if self.mask is not None:
             empty = ~self.mask.any(axis=1, keepdims=True)

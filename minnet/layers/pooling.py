@@ -93,17 +93,15 @@ class AvgPool2d(_Pool2d):
         return np.multiply.outer(*sides)[..., None].astype(x.dtype)
 
 
-def _expect_places(layer: GlobalAvgPool | GlobalMaxPool, x: np.ndarray) -> None:
+def expect_places(layer: Any, x: np.ndarray) -> None:
+    """Raises ValueError unless x has places to pool over, and one for each token that the layer's mask speaks of."""
     if x.ndim not in (3, 4):
         raise ValueError(f"{layer!r} expects (N, H, W, C) or (N, L, C), got {x.shape}: was it flattened before?")
-    expect_mask(layer, layer.mask, x)
-
-
-def expect_mask(layer: Layer, mask: np.ndarray | None, x: np.ndarray) -> None:
-    """Raises ValueError unless x (N, L, ...) has the place for each token that a mask (N, L) speaks of."""
-    if mask is not None and mask.shape != x.shape[:2]:
+    if 0 in x.shape[1:-1]:
+        raise ValueError(f"{layer!r} expects at least one place, got {x.shape}")
+    if layer.mask is not None and layer.mask.shape != x.shape[:2]:
         raise ValueError(
-            f"{layer!r}: {mask.shape[1]} tokens became {x.shape[1]} places, and which are padding is not known: "
+            f"{layer!r}: {layer.mask.shape[1]} tokens became {x.shape[1]} places, and which are padding is not known: "
             "convolve with an odd kernel and padding k // 2, and pool nothing before"
         )
 
@@ -118,7 +116,7 @@ class GlobalAvgPool(Layer):
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         self._expect(x)
-        _expect_places(self, x)
+        expect_places(self, x)
         places = tuple(range(1, x.ndim - 1))
         if self.mask is None:
             weights = np.full((1,) * x.ndim, 1 / np.prod(x.shape[1:-1]), x.dtype)
@@ -146,7 +144,7 @@ class GlobalMaxPool(Layer):
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         self._expect(x)
-        _expect_places(self, x)
+        expect_places(self, x)
         flat = x.reshape(len(x), math.prod(x.shape[1:-1]), x.shape[-1])  # (N, L, C)
         if self.mask is not None:
             there = np.repeat(self.mask, flat.shape[1] // self.mask.shape[1], axis=1)  # a token may have several places
