@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minnet import commands
+from minnet.checkpoint import written_whole
 from minnet.functional import one_hot, softmax
 from minnet.layers import Layer, Linear, ReLU, Sequential
 from minnet.losses import SoftmaxCrossEntropy
@@ -190,7 +192,9 @@ def add_arguments(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--examples", type=int, default=1, help="rows of the batch (default 1)")
     parser.add_argument("--learning-rate", type=float, default=0.1, help="of the update (default 0.1)")
     parser.add_argument("--solved", action="store_true", help="with the results filled in")
-    parser.add_argument("--out", help="the file (default: worksheet-2-3-2-seed0.html, named for what is asked)")
+    parser.add_argument(
+        "--out", type=commands.place, help="a new file (default: worksheet-2-3-2-seed0.html, named for what is asked)"
+    )
     parser.set_defaults(run=run)
 
 
@@ -199,6 +203,8 @@ def run(args: argparse.Namespace) -> int:
         layers = [int(width) for width in args.layers.split(",")]
     except ValueError:
         raise ValueError(f"--layers wants widths such as 2,3,2, got {args.layers!r}") from None
+    if args.out is not None and os.path.lexists(args.out):
+        raise ValueError(f"{args.out} is there already and is not overwritten: choose another --out")
     items = calculate(layers, args.seed, args.examples, args.learning_rate)
     told = {f"seed{args.seed}": f"sheet {args.seed}"}  # in the file's name: in the title
     if args.examples != 1:
@@ -209,6 +215,7 @@ def run(args: argparse.Namespace) -> int:
         told["solved"] = "solved"
     path = Path(args.out or "-".join(["worksheet", *map(str, layers), *told]) + ".html")
     title = f"A network by hand: {' → '.join(map(str, layers))}, {', '.join(told.values())}"
-    path.write_text(render(items, title, args.solved), encoding="utf-8")
+    with written_whole(path) as file:
+        file.write(render(items, title, args.solved).encode())
     print(f"{path}: open it in a browser and print it")
     return 0

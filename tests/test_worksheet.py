@@ -168,6 +168,17 @@ def test_the_command_writes_the_page(tmp_path, monkeypatch, capsys):
     assert page.startswith("<!DOCTYPE html>") and "softmax(z2)" in page and "&nbsp;" not in page
 
 
+def test_a_file_that_was_named_is_not_overwritten(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "notes.html").write_text("mine")
+    with pytest.raises(ValueError, match=r"notes\.html is there already and is not overwritten"):
+        command("--out", "notes.html")
+    assert (tmp_path / "notes.html").read_text() == "mine"
+    with pytest.raises(SystemExit):
+        command("--out", "")
+    assert command("--out", "other.html") == 0 and len(list(tmp_path.iterdir())) == 2
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
