@@ -66,7 +66,7 @@ class Ngrams:
         if labels is not None and len(np.unique(labels)) < 2:
             raise ValueError("Ngrams.fit got labels of one class, which nothing tells apart: leave the labels out")
         normalised = [normalise(text) for text in texts]
-        self._parts, counts = {}, []
+        parts, counts = {}, []
         for kind in self._kinds():
             counter = self._counter(kind, min_df=min(self.min_count, len(texts)), max_features=self.max_features)
             try:
@@ -77,13 +77,14 @@ class Ngrams:
             weights = (1 + np.log((1 + len(texts)) / (1 + frequency))).astype(np.float32)
             if labels is not None:
                 weights *= np.sqrt(contrast(count, labels))
-            self._parts[kind] = self._part(kind, list(counter.get_feature_names_out()), weights)
-            counts.append(self._parts[kind].weigh(count))
+            parts[kind] = self._part(kind, list(counter.get_feature_names_out()), weights)
+            counts.append(parts[kind].weigh(count))
         if not counts:
             raise ValueError(
                 f"Ngrams.fit found no n-gram that {self.min_count} of the {len(texts):,} texts share: "
                 "give it more text, or a smaller min_count"
             )
+        self._parts = parts
         return self._joined(counts, normalised)
 
     def transform(self, texts: Sequence[str]) -> Any:

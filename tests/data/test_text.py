@@ -51,6 +51,14 @@ def test_ngram_values_by_hand():
     np.testing.assert_allclose(row, expected / np.linalg.norm(expected), rtol=1e-6)
 
 
+def test_a_failed_fit_forgets_nothing():
+    ngrams = Ngrams(min_count=2).fit(["good good day", "good day"])
+    known = ngrams.features
+    with pytest.raises(ValueError, match="found no n-gram"):
+        ngrams.fit(["one", "two"])
+    assert ngrams.features == known and ngrams.transform(["good day"]).nnz
+
+
 def test_ngrams_fit_transform_is_fit_then_transform():
     both = Ngrams().fit_transform(TEXTS)
     np.testing.assert_array_equal(both.toarray(), Ngrams().fit(TEXTS).transform(TEXTS).toarray())
