@@ -59,7 +59,7 @@ class Predictor:
             chain.layers = _with_relus_inside(chain.layers)
 
     def __call__(self, x: Any) -> np.ndarray:
-        if not hasattr(x, "shape") or not 0 < x.shape[0] <= FEW:
+        if not getattr(x, "shape", ()) or not 0 < x.shape[0] <= FEW:
             check_question(self._model, x)
             return self._answer_many(x, prediction_plan(self._model, x, self._workers))
         kind = (x.shape[1:], x.dtype)

@@ -83,7 +83,7 @@ def _sizes(model: Layer, example: Any) -> tuple[int, int, int]:
     activations = sum(step.y.nbytes for step in steps[learning.index(True) if True in learning else 0 :])
     tables = [step.layer.named_parameters() for step in steps if step.layer.in_rows]
     stored -= sum(array.nbytes for table in tables for array in table.values())
-    known[key] = activations, max(step.y.nbytes for step in steps), stored
+    known[key] = activations, max([1, *(step.y.nbytes for step in steps)]), stored
     return known[key]
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import warnings
+from functools import partial
 from unittest import mock
 
 import numpy as np
@@ -296,6 +297,9 @@ def test_what_predict_takes_it_takes():
     near(Predictor(model)(sparse[:2]), predict(model, sparse[:2]))
     with pytest.raises(ValueError, match="workers must be at least 1, got 0"):
         Predictor(model, workers=0)
+    for ask in (Predictor(model), partial(predict, model)):
+        with pytest.raises(ValueError, match="predict expects an array or a CSR matrix, got ndarray"):
+            ask(np.array(1.0))
 
 
 def test_a_picture_in_other_units_is_warned_of_once():

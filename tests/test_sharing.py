@@ -57,6 +57,8 @@ def test_plan(monkeypatch):
     assert plan(heavy, rows, 32) == Plan(1, 32, True)
     assert plan(heavy, rows, 32, workers=1) == Plan(1, 32, False)  # one thread was asked for
     assert plan(heavy, rows, 32, workers=3, piece=4) == Plan(3, 4)
+    nothing = plan(Sequential(), rows, 32)
+    assert nothing == Plan(1, 32, True) and plan(Sequential(), np.zeros((1, 0)), 32) == nothing
     assert plan(heavy, rows, 1) == Plan(1, 1, True) and plan(heavy, rows, 1, workers=2) == Plan(1, 1)
     assert plan(heavy, rows, 4000).workers == 6
     # what stands before the first layer that learns, and tables of which few rows are touched, do not count
