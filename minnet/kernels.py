@@ -51,7 +51,7 @@ def _window_blocks(x: np.ndarray, geometry: Geometry, workspace: Workspace) -> I
     n, height, width, channels = x.shape
     kh, kw = geometry.kernel
     out_h, out_w = geometry.output(height, width)
-    span = extent(geometry, out_h, out_w)
+    span = geometry.extent(out_h, out_w)
     xp = pad(x, *span, geometry.padding, workspace)  # (H, W, N, C)
     few = channels < 8  # runs of 3 numbers are slow to copy: put the channels first and copy runs of W*N
     if few:
@@ -131,19 +131,11 @@ def _taps(xp: np.ndarray, geometry: Geometry, out_h: int, out_w: int) -> Iterato
             yield xp[i * dh :: sh, j * dw :: sw][:out_h, :out_w]
 
 
-def extent(geometry: Geometry, out_h: int, out_w: int) -> tuple[int, int]:
-    """The padded height and width that the windows of this many outputs reach over."""
-    return tuple(  # type: ignore[return-value]
-        d * (k - 1) + s * (n - 1) + 1
-        for k, s, d, n in zip(geometry.kernel, geometry.stride, geometry.dilation, (out_h, out_w), strict=True)
-    )
-
-
 def _pool_input(
     x: np.ndarray, geometry: Geometry, out: tuple[int, int], fill: float, workspace: Workspace
 ) -> np.ndarray:
     """`x` as (H, W, N, C); only where windows reach over the border, a copy with `fill` around it."""
-    reach = extent(geometry, *out)
+    reach = geometry.extent(*out)
     if geometry.padding == (0, 0) and reach[0] <= x.shape[1] and reach[1] <= x.shape[2]:
         return positions(x)
     return pad(x, *reach, geometry.padding, workspace, fill)
@@ -172,9 +164,10 @@ def _largest(taps: list[np.ndarray]) -> np.ndarray:
 
 
 def max_pool_backward(
-    dy: np.ndarray, x: np.ndarray, y: np.ndarray, geometry: Geometry, out: tuple[int, int], workspace: Workspace
+    dy: np.ndarray, x: np.ndarray, y: np.ndarray, geometry: Geometry, workspace: Workspace
 ) -> np.ndarray:
     """dy goes to the place in the window where the maximum stood, the first in reading order if there are several."""
+    out = y.shape[1:3]
     xp = _pool_input(x, geometry, out, np.nan, workspace)  # equal to nothing, an image's own -inf included
     dy, y = positions(dy), positions(y)
     dxp = np.zeros(xp.shape, dy.dtype)
@@ -191,7 +184,7 @@ def max_pool_backward(
     return _unpad(dxp, x, geometry)
 
 
-def average_pool(x: np.ndarray, geometry: Geometry, out: tuple[int, int], workspace: Workspace) -> np.ndarray:
+def sum_pool(x: np.ndarray, geometry: Geometry, out: tuple[int, int], workspace: Workspace) -> np.ndarray:
     """The sum of each window's numbers (padding counts as 0): x (N, H, W, C) -> (N, *out, C)."""
     taps = _taps(_pool_input(x, geometry, out, 0, workspace), geometry, *out)
     y = next(taps).copy()
@@ -200,9 +193,10 @@ def average_pool(x: np.ndarray, geometry: Geometry, out: tuple[int, int], worksp
     return images(y)
 
 
-def average_pool_backward(dy: np.ndarray, x: np.ndarray, geometry: Geometry, out: tuple[int, int]) -> np.ndarray:
+def sum_pool_backward(dy: np.ndarray, x: np.ndarray, geometry: Geometry) -> np.ndarray:
     """Every number of a window gets the window's dy; where windows overlap, these add up."""
-    dxp = np.zeros((*extent(geometry, *out), len(x), x.shape[3]), dy.dtype)
+    out = dy.shape[1:3]
+    dxp = np.zeros((*geometry.extent(*out), len(x), x.shape[3]), dy.dtype)
     for dtap in _taps(dxp, geometry, *out):
         dtap += positions(dy)
     return _unpad(dxp, x, geometry)

@@ -70,6 +70,13 @@ class Geometry(NamedTuple):
             )
         return size  # type: ignore[return-value]
 
+    def extent(self, out_h: int, out_w: int) -> tuple[int, int]:
+        """The padded height and width that the windows of this many outputs reach over."""
+        return tuple(  # type: ignore[return-value]
+            d * (k - 1) + s * (n - 1) + 1
+            for k, s, d, n in zip(self.kernel, self.stride, self.dilation, (out_h, out_w), strict=True)
+        )
+
 
 def pad(
     x: np.ndarray, bottom: int, right: int, padding: tuple[int, int], workspace: Workspace, fill: float = 0

@@ -14,7 +14,7 @@ import numpy as np
 
 from minnet import winograd
 from minnet.checks import check_question
-from minnet.kernels import extent, windows
+from minnet.kernels import windows
 from minnet.layers.activations import ReLU
 from minnet.layers.base import Layer
 from minnet.layers.containers import chains
@@ -143,7 +143,7 @@ class _Columns:
     def __init__(self, x_shape: tuple[int, ...], W: np.ndarray, b: np.ndarray | None, geometry: Geometry) -> None:
         n, height, width, C = x_shape
         out = geometry.output(height, width)
-        rows, columns = extent(geometry, *out)
+        rows, columns = geometry.extent(*out)
         top, left = geometry.padding
         padded = np.zeros((rows, columns, n, C), W.dtype)  # what lies around the image stays zero
         self._seen = (slice(None), slice(max(0, rows - top)), slice(max(0, columns - left)))  # a rest may stay unseen

@@ -43,7 +43,7 @@ def laid(*shape, seed=0):
 )
 def test_pooling_copies_only_where_windows_reach_over_the_border(kernel, stride, padding, dilation, out, extent):
     geometry, x, space = Geometry(kernel, stride, padding, dilation), normal(1, 5, 7, 2), Workspace()
-    assert kernels.extent(geometry, *out) == extent
+    assert geometry.extent(*out) == extent
     xp = kernels._pool_input(x, geometry, out, -7.0, space)
     (top, left), (bottom, right) = padding, extent
     if padding == (0, 0) and bottom <= 5 and right <= 7:
@@ -68,11 +68,11 @@ def test_pooling_with_dilation_by_hand():
     geometry, out = Geometry((2, 2), dilation=(2, 3)), (1, 2)
     y = kernels.max_pool(x, geometry, out, space)
     assert y[0, :, :, 0].tolist() == [[13, 14]]
-    assert kernels.average_pool(x, geometry, out, space)[0, :, :, 0].tolist() == [[0 + 3 + 10 + 13, 1 + 4 + 11 + 14]]
+    assert kernels.sum_pool(x, geometry, out, space)[0, :, :, 0].tolist() == [[0 + 3 + 10 + 13, 1 + 4 + 11 + 14]]
     dy = np.array([1.0, 2.0]).reshape(1, 1, 2, 1)
-    dx = kernels.max_pool_backward(dy, x, y, geometry, out, space)
+    dx = kernels.max_pool_backward(dy, x, y, geometry, space)
     assert dx[0, :, :, 0].tolist() == [[0, 0, 0, 0, 0], [0, 0, 0, 0, 0], [0, 0, 0, 1, 2]]
-    dx = kernels.average_pool_backward(dy, x, geometry, out)
+    dx = kernels.sum_pool_backward(dy, x, geometry)
     assert dx[0, :, :, 0].tolist() == [[1, 2, 0, 1, 2], [0, 0, 0, 0, 0], [1, 2, 0, 1, 2]]
 
 

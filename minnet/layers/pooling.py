@@ -53,15 +53,15 @@ class MaxPool2d(_Pool2d):
         self._expect(x)
         out = self._out(x)
         y = kernels.max_pool(x, self.geometry, out, self.workspace)
-        self._cache = x, y, out
+        self._cache = x, y
         return y
 
     # y = max over the window = the x that won: dy/dx is 1 there and 0 elsewhere. dy travels to the winner
     # (of several equal ones to the first in reading order), added up where windows overlap.
     def backward(self, dy: np.ndarray) -> np.ndarray:
-        x, y, out = self._recall(dy)
+        x, y = self._recall(dy)
         self._expect_dy(dy, y.shape)
-        return kernels.max_pool_backward(dy, x, y, self.geometry, out, self.workspace)
+        return kernels.max_pool_backward(dy, x, y, self.geometry, self.workspace)
 
 
 class AvgPool2d(_Pool2d):
@@ -73,7 +73,7 @@ class AvgPool2d(_Pool2d):
     def forward(self, x: np.ndarray) -> np.ndarray:
         self._expect(x)
         out = self._out(x)
-        y = kernels.average_pool(x, self.geometry, out, self.workspace)
+        y = kernels.sum_pool(x, self.geometry, out, self.workspace)
         y /= self._counts(x, out)
         self._cache = x, out
         return y
@@ -82,7 +82,7 @@ class AvgPool2d(_Pool2d):
     def backward(self, dy: np.ndarray) -> np.ndarray:
         x, out = self._recall(dy)
         self._expect_dy(dy, (len(x), *out, x.shape[3]))
-        return kernels.average_pool_backward(dy / self._counts(x, out), x, self.geometry, out)
+        return kernels.sum_pool_backward(dy / self._counts(x, out), x, self.geometry)
 
     def _counts(self, x: np.ndarray, out: tuple[int, int]) -> np.ndarray:
         """How many places each window averages over, (H', W', 1)."""
