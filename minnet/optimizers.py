@@ -177,8 +177,8 @@ class Lookahead:
     """Every few steps of `optimizer`, slow weights move a part `alpha` towards its fast ones, which restart there.
 
     Zhang et al., arXiv 1907.08610, algorithm 1. Buffers of floating-point numbers follow too (airbench94 does the
-    same, arXiv 2404.00498): running statistics belong to the weights that they were seen under. Offers what an
-    optimizer offers; its state holds the slow arrays as "0.W/slow".
+    same, arXiv 2404.00498): running statistics belong to the weights that they were seen under. Offers what a Trainer
+    needs of an optimizer; its state holds the slow arrays as "0.W/slow".
 
     With `slowing`, alpha = 1 - slowing^every progress^3 instead: at first the slow weights simply follow, towards the
     end of the run they average ever more steps (airbench94: 0.95). The Trainer sets `progress`.
@@ -240,6 +240,10 @@ class Lookahead:
     def learning_rate(self) -> float:
         """The optimizer's own rate."""
         return self.optimizer.learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, learning_rate: float) -> None:
+        self.optimizer.learning_rate = learning_rate
 
     @property
     def pool(self) -> Executor | None:

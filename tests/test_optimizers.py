@@ -469,6 +469,12 @@ def test_lookahead_goes_around_an_optimizer():
         Lookahead(Table((5, 2)))
 
 
+def test_a_rate_set_on_lookahead_is_its_optimizers():
+    ahead = Lookahead(SGD(Table((5, 2)), 0.1))
+    ahead.learning_rate = 0.01
+    assert ahead.optimizer.learning_rate == ahead.learning_rate == 0.01
+
+
 def test_gradients_that_do_not_fit_change_nothing():
     layer = Table((5, 2))
     optimizer = Adam(layer, 0.1)
