@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from minnet.functional import check_labels, log_softmax
+from minnet.functional import check_labels, log_softmax, logsumexp
 from minnet.intervals import middle, wilson
 
 BINS = 15
@@ -106,7 +106,6 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     if not np.isfinite(of_truth).all():
         raise ValueError("fit_temperature: a true class has the logit -inf: its loss is infinite at any temperature")
     from scipy.optimize import minimize_scalar
-    from scipy.special import logsumexp
 
     # With B = 1/T, one example's loss is L(B) = log sum_k exp(B z_k) - B z_y, and
     #   dL/dB = sum_k p_k z_k - z_y       the mean of the logits under the model, minus the logit of the truth
@@ -116,8 +115,8 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     # every example right there is no bottom: the colder, the better, until the loss is 0 in floating point.) No second
     # valley in B is none in u = log T, and u is searched: halving T and doubling it are equally long steps.
     def loss(u: float) -> float:
-        inverse = np.exp(-u)
-        return float((logsumexp(z * inverse, axis=1) - of_truth * inverse).mean())
+        T = np.exp(u)
+        return float((logsumexp(z, temperature=T) - of_truth / T).mean())
 
     bounds = np.log(TEMPERATURES)
     found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-7})

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from minnet.functional import check_labels, log_softmax
+from minnet.functional import check_labels, log_softmax, sigmoid
 from minnet.initializers import normal
 from minnet.layers.base import RowGradient
 from minnet.layers.embedding import csr
@@ -186,7 +186,7 @@ class HierarchicalSoftmax(Loss):
     # and over the steps of example n:   dx_n = sum_m dz_m W_j(m)
     def backward(self) -> np.ndarray:  # type: ignore[override]
         x, w, nodes, a, z, example, starts = self._recall()
-        dz = weighted(-a * np.exp(-np.logaddexp(0, a * z)), w[example]).astype(x.dtype)
+        dz = weighted(-a * sigmoid(-a * z), w[example]).astype(x.dtype)
         rows, place = np.unique(nodes, return_inverse=True)
         asked = csr(dz, place, starts, len(rows))  # (N, rows)
         if self._learns("W"):
