@@ -129,7 +129,7 @@ def shown(text: str, width: int | None = None) -> str:
     for character in one_line(text):
         if ord(character) in known:
             kept.append(character)
-        elif unicodedata.category(character) not in ("Mn", "Me", "Cf", "Sk") and character not in "\ufe0f":
+        elif unicodedata.category(character) not in ("Mn", "Me", "Cf", "Sk"):
             emoji = unicodedata.category(character) == "So"
             kept.append(f":{unicodedata.name(character, '□').lower().removesuffix(' sign')}:" if emoji else "□")
             if unicodedata.category(character).startswith("L"):

@@ -22,19 +22,12 @@ def fans(shape: Shape) -> tuple[int, int]:
     """(fan_in, fan_out): how many inputs each output sums, and how many outputs each input reaches.
 
     Linear W (in, out) and Conv2d W (kh, kw, in/groups, out) both hold their outputs in the last axis and what
-    each output sums in all others. Raises ValueError below two axes.
+    each output sums in all others. With groups, an input reaches only its own group's part of fan_out. Raises
+    ValueError below two axes.
     """
     if len(shape) < 2:
         raise ValueError(f"fans need a shape of at least two axes, (..., in, out), got {shape}: biases start at zeros")
     return prod(shape[:-1]), prod(shape[:-2]) * shape[-1]
-
-
-def zeros(shape: Shape, rng: Source = None) -> np.ndarray:
-    """All zeros: for biases, and for a last layer that should start by calling all classes equally likely.
-
-    Not for the weights of a hidden layer: units that start equal get equal gradients and stay equal for ever.
-    """
-    return np.zeros(shape, np.float32)
 
 
 def normal(shape: Shape, rng: Source, standard_deviation: float = 1.0) -> np.ndarray:

@@ -37,7 +37,7 @@ class Loss(Layer):
         raise NotImplementedError
 
     def denominator(self, targets: Any, weights: Any = None) -> float:
-        """D: the sum of the weights that count (class weights and ignored examples included)."""
+        """D: the sum of the weights that count (class weights included, ignored examples left out)."""
         return float(self._weights(np.asarray(targets), weights).sum(dtype=np.float64))
 
     def hits(self, scores: np.ndarray, targets: Any) -> tuple[int, int]:

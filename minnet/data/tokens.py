@@ -48,7 +48,7 @@ NEGATOR = frozenset(NEGATORS.split())
 
 def normalise(text: str) -> str:
     """The text in one spelling: Unicode compatibility form, lower case, straight quotes, `@user` for any name,
-    `http` for any link, runs of a letter, ! or ? cut to three ("sooooo" and "soooooooo" are the same cry)."""
+    `http` for any link, runs of a letter, full stop, ! or ? cut to three ("sooooo" and "soooooooo": the same cry)."""
     if "&" in text:
         text = html.unescape(text)
     if "\\u" in text:
