@@ -35,7 +35,7 @@ MEASURES = (
 )
 
 
-class Run(NamedTuple):
+class Measured(NamedTuple):
     """What a run's folder says about its test examples; examples are in the order of their indices."""
 
     name: str
@@ -52,7 +52,7 @@ class Run(NamedTuple):
         return self.probabilities.argmax(axis=1) == self.labels
 
 
-def load(folder: str | Path) -> Run:
+def load(folder: str | Path) -> Measured:
     """Reads config.json, metrics.json and predictions.npz of a run; raises in one line when they are not there."""
     folder = Path(folder)
     if not folder.is_dir():
@@ -77,7 +77,7 @@ def load(folder: str | Path) -> Run:
     if not config.get("test_fingerprint"):
         raise ValueError(f"{folder / 'config.json'} does not say on which test data the run was measured: repeat it")
     order = np.argsort(indices, kind="stable")
-    return Run(
+    return Measured(
         folder.resolve().name, folder, metrics, probabilities[order], labels[order].astype(np.int64), indices[order],
         str(config["test_fingerprint"]), _called(folder / "predictions.csv"),
     )  # fmt: skip
@@ -187,7 +187,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _same_examples(runs: Sequence[Run]) -> Sequence[Run]:
+def _same_examples(runs: Sequence[Measured]) -> Sequence[Measured]:
     if len(runs) < 2:
         raise ValueError("compare needs at least two runs, got one: name two or more folders")
     first = runs[0]
@@ -210,12 +210,12 @@ def _same_examples(runs: Sequence[Run]) -> Sequence[Run]:
     return runs
 
 
-def _called_alike(a: Run, b: Run) -> bool:
+def _called_alike(a: Measured, b: Measured) -> bool:
     """Whether every example is the same text or file: the same pictures read at another --size have other pixels."""
     return len(a.called) == len(a.labels) and a.called == b.called
 
 
-def _distinct_names(runs: Sequence[Run]) -> list[str]:
+def _distinct_names(runs: Sequence[Measured]) -> list[str]:
     names = [run.name for run in runs]
     if len(set(names)) < len(names):
         names = ["/".join(run.folder.resolve().parts[-2:]) for run in runs]
