@@ -58,7 +58,55 @@ def test_what_is_right_speaks_against_a_mistake():
 
 
 SOFTMAX = "def softmax(z):\n    e = np.exp(z - z.max(axis=1{}))\n    return e / e.sum({})\n"
+CROSS_ENTROPY = (
+    "from given import log_softmax, softmax\n"
+    "def cross_entropy(z, labels):\n"
+    "    return -log_softmax(z)[{}].mean()\n"
+    "def cross_entropy_backward(z, labels):\n"
+    "    g, n = softmax(z), len(z)\n"
+    "    g[{}] -= 1\n"
+    "    return {}\n"
+)
+ROWS = "np.arange(len(z)), labels"
 NAMED = {
+    "the columns of the labels": (3, "columns", CROSS_ENTROPY.format(":, labels", ":, labels", "g / n")),
+    "the columns in the gradient": (3, "columns", CROSS_ENTROPY.format(ROWS, ":, labels", "g / n")),
+    "labels from one": (3, "labels-from-one", CROSS_ENTROPY.format(f"{ROWS} - 1", f"{ROWS} - 1", "g / n")),
+    "the gradient at the probabilities": (
+        3,
+        "gradient-at-the-probabilities",
+        CROSS_ENTROPY.format(ROWS, ROWS, "-np.eye(z.shape[1])[labels] / softmax(z) / n"),
+    ),
+    "no shift in the gradient": (
+        3,
+        "no-shift",
+        CROSS_ENTROPY.format(ROWS, ROWS, "(np.exp(z) / np.exp(z).sum(1)[:, None] - np.eye(z.shape[1])[labels]) / n"),
+    ),
+    "bins without examples": (
+        14,
+        "empty-bins-nan",
+        "def calibration_error(p, labels, bins):\n"
+        "    c, right, e = p.max(axis=1), p.argmax(axis=1) == labels, 0\n"
+        "    for b in range(bins):\n"
+        "        m = (c > b / bins) & (c <= (b + 1) / bins)\n"
+        "        e += m.mean() * abs(right[m].mean() - c[m].mean())\n"
+        "    return e\n",
+    ),
+    "a large number for infinity": (
+        16,
+        "empty-mean",
+        "from given import softmax\n"
+        "def attention_pool(x, w, mask):\n"
+        "    return np.einsum('nl,nld->nd', softmax(np.where(mask, x @ w, -1e9)), x)\n",
+    ),
+    "soft targets of labels from one": (
+        19,
+        "labels-from-one",
+        "def one_hot(labels, classes):\n"
+        "    return np.eye(classes)[labels - 1]\n"
+        "def smoothed(labels, classes, smoothing):\n"
+        "    return (1 - smoothing) * one_hot(labels, classes) + smoothing / classes\n",
+    ),
     "no keepdims at all": (1, "no-keepdims", SOFTMAX.format("", "axis=1")),
     "no keepdims in the sum": (1, "no-keepdims", SOFTMAX.format(", keepdims=True", "axis=1")),
     "the sum alone along axis 0": (1, "wrong-axis", SOFTMAX.format(", keepdims=True", "axis=0")),

@@ -21,6 +21,7 @@ def wrong(m):
     def cross_entropy(z, labels):
         n, k = z.shape
         rows = np.arange(n)
+        labels = labels - 1 if "labels-from-one" in m else labels
         epsilon = [small for word, small in EPSILONS.items() if word in m]
         if "softmax-twice" in m:
             z = softmax(z)
@@ -42,6 +43,8 @@ def wrong(m):
             picked = np.exp(picked) - 1
         if "all-classes" in m:
             picked = log_p.sum(axis=1)
+        if {"columns", "columns-in-loss"} & m:
+            picked = log_p[:, labels].mean(axis=1)
         total = -picked.sum()
         if "loss-sign" in m:
             total = -total
@@ -52,19 +55,23 @@ def wrong(m):
     def cross_entropy_backward(z, labels):
         n, k = z.shape
         p = softmax(softmax(z)) if "softmax-twice" in m else softmax(z)
-        if {"no-shift", "log-sum-unshifted"} & m:
+        if {"no-shift", "no-shift-in-gradient", "log-sum-unshifted"} & m:
             p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
-        t = np.eye(k)[labels]
+        t = np.eye(k)[labels - 1 if "labels-from-one" in m else labels]
         d = p - t
+        if {"columns", "columns-in-gradient"} & m:
+            d = p - t.any(axis=0)
         if "only-the-label" in m:
             d = d * t
         if "one-not-subtracted" in m:
             d = p
         if "gradient-sign" in m:
             d = -d
-        if "gradient-through-jacobian-again" in m:
+        if {"gradient-at-the-probabilities", "gradient-at-the-probabilities-summed"} & m:
+            d = -t / p
+        elif "gradient-through-jacobian-again" in m:
             d = p * (d - (d * p).sum(axis=1, keepdims=True))
-        if "gradient-not-divided" in m:
+        if {"gradient-not-divided", "gradient-at-the-probabilities-summed"} & m:
             return d
         if "gradient-divided-twice" in m:
             return d / n**2
@@ -183,7 +190,7 @@ EXERCISE = Exercise(
             "The exponentials overflow: subtract each row's maximum first.",
             "cs231n.github.io#277",
             "loss-large",
-            also=["no-shift-in-loss", "log-sum-unshifted", "log-sum-unshifted-in-loss"],
+            also=["no-shift-in-loss", "no-shift-in-gradient", "log-sum-unshifted", "log-sum-unshifted-in-loss"],
         ),
         Mistake(
             "softmax-twice",
@@ -191,6 +198,14 @@ EXERCISE = Exercise(
             "a softmax layer in front of a loss that has its own",
             "loss",
         ),
+        Mistake(
+            "columns",
+            "[:, labels] takes the columns of all labels in every row: one entry a row is [np.arange(N), labels].",
+            "a colon for 'every n'",
+            "loss",
+            also=["columns-in-loss", "columns-in-gradient"],
+        ),
+        Mistake("labels-from-one", "The labels are taken to count from 1: they count from 0.", "off by one", "loss"),
         Mistake(
             "gradient-not-divided",
             "The gradient is N times too large: the mean's 1/N is missing.",
@@ -221,6 +236,13 @@ EXERCISE = Exercise(
             "These are the probabilities over N: the 1 at each label is not subtracted.",
             "the line that subtracts forgotten",
             "gradient",
+        ),
+        Mistake(
+            "gradient-at-the-probabilities",
+            "-t/p is the gradient at the probabilities: at the scores, through softmax, it is p - t.",
+            "the loss derived without softmax",
+            "gradient",
+            also=["gradient-at-the-probabilities-summed"],
         ),
         Mistake(
             "only-the-label",

@@ -36,6 +36,9 @@ def wrong(m):
                 conf = (b + 0.5) / bins if "middle-of-bin" in m else confidence[here].mean()
                 gaps.append(right[here].mean() - conf)
                 sizes.append(here.sum())
+            elif "empty-bins-nan" in m:
+                gaps.append(np.nan)
+                sizes.append(0)
         gaps, sizes = np.array(gaps), np.array(sizes)
         if "signed" not in m:
             gaps = gaps**2 if "squared" in m else np.abs(gaps)
@@ -125,6 +128,12 @@ EXERCISE = Exercise(
             "draws",
         ),
         Mistake("middle-of-bin", "The middle of a bin stands for its mean confidence.", "histogram habits", "draws"),
+        Mistake(
+            "empty-bins-nan",
+            "A bin without examples gives NaN (the mean of nothing): it counts nothing, so leave it out.",
+            "0/0 left alone",
+            "draws",
+        ),
         Mistake(
             "left-closed",
             "A confidence on an edge is put into the bin above: bins are (b/B, (b+1)/B].",

@@ -31,6 +31,8 @@ def wrong(m):
             mask = ~mask
         if "mask-multiplies-scores" in m:
             e, mask = e * mask, np.ones(mask.shape, bool)
+        if "empty-mean" in m:
+            e, mask = np.where(mask, e, -1e9), np.ones(mask.shape, bool)
         everywhere = e
         if "mask-multiplies-both" not in m:
             e = np.where(mask, e, -np.inf)
@@ -154,6 +156,13 @@ EXERCISE = Exercise(
         ),
         Mistake(
             "empty-nan", "A text without open positions gives NaN (0/0): it gives zeros.", "0/0 left alone", "empty"
+        ),
+        Mistake(
+            "empty-mean",
+            "A text without open positions gives the mean of the closed ones, as all their scores are equal: zeros are "
+            "asked for.",
+            "-1e9 for -inf",
+            "empty",
         ),
         Mistake(
             "scaled", "The scores are divided by the root of D: here they are not.", "dot-product attention", "draws"

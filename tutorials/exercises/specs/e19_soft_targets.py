@@ -23,6 +23,7 @@ def wrong(m):
     def one_hot(labels, classes):
         width = int(labels.max()) + 1 if "width-from-labels" in m else classes
         labels = np.maximum(labels - 1, 0) if "labels-from-one" in m else labels
+        labels = labels - 1 if "labels-from-one-wrapped" in m else labels  # -1 is the last class
         t = np.eye(width)[np.minimum(labels, width - 1)]
         return t.T if "transposed" in m else 1 - t if "inverted" in m else t
 
@@ -87,7 +88,13 @@ EXERCISE = Exercise(
         Mistake(
             "width-from-labels", "The number of columns comes from the labels: `classes` says it.", "max + 1", "one-hot"
         ),
-        Mistake("labels-from-one", "The labels are taken to count from 1: they count from 0.", "off by one", "one-hot"),
+        Mistake(
+            "labels-from-one",
+            "The labels are taken to count from 1: they count from 0.",
+            "off by one",
+            "one-hot",
+            also=["labels-from-one-wrapped"],
+        ),
         Mistake("transposed", "Rows and columns are exchanged: one row an example.", "column vectors", "one-hot"),
         Mistake("inverted", "The labels are 0 and the others 1.", "!= for ==", "one-hot"),
         Mistake(
