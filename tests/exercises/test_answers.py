@@ -175,6 +175,27 @@ def test_numbers_that_never_came_are_no_evidence():
     assert not diagnosis._agrees(sheet, record.outcomes, [failed("ValueError")] * len(sheet.cases))
 
 
+@pytest.mark.parametrize(
+    ("got", "expected", "said"),
+    [
+        ((np.ones((2, 3)), np.ones(3), np.ones(3)), np.ones((2, 3)), "a tuple of 3 results, one array is expected"),
+        ((np.ones((1, 2)),), np.ones((1, 2)), "a tuple of 1 result, one array is expected"),
+        ([[1.0, 1.0], [1.0]], np.ones((2, 2)), "rows of different lengths"),
+        (np.ones((1, 2)), np.ones((2, 1)), "the shape is (1, 2), expected (2, 1)"),
+        ({"dx": np.ones(2)}, np.ones(2), "a dictionary instead of numbers"),
+        ("softmax", np.ones(2), "a text instead of numbers"),
+        (None, 1.0, "None instead of numbers"),
+        (np.ones(2), 1.0, "an array of shape (2,), one number is expected"),
+        ([1.0, 1.0], 1.0, "a list, one number is expected"),
+        ({"dx": 1.0}, (1.0, 2.0), "2 results are expected, got a dictionary"),
+        (np.ones((2, 3)), (np.ones(2), np.ones((2, 2))), "2 results are expected, got an array of shape (2, 3)"),
+        (1.0, (1.0, np.ones(2)), "2 results are expected, got one number"),
+    ],
+)
+def test_a_result_of_another_kind_is_told_as_what_it_is(got, expected, said):
+    assert difference(got, expected) == said
+
+
 def test_what_rounding_leaves_of_zero_is_zero():
     for compare in (lambda a, b: not difference(a, b), same):
         assert compare(np.array([1e-16, 0.0]), np.zeros(2)) and not compare(np.array([1e-6, 0.0]), np.zeros(2))

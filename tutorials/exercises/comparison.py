@@ -20,7 +20,7 @@ def difference(got: Any, expected: Any, slack: float = 0.0) -> str:
     if isinstance(expected, tuple) or (isinstance(expected, list) and _uneven(expected)):
         got = _row(got, expected)
         if not isinstance(got, (list, tuple)) or len(got) != len(expected):
-            count = f"{len(got)} results" if isinstance(got, (list, tuple)) else "one"
+            count = f"{len(got)} results" if isinstance(got, (list, tuple)) else _kind(got)
             return f"{len(expected)} results are expected, got {count}"
         parts = (difference(g, e, slack) for g, e in zip(got, expected, strict=True))
         return next((f"result {i}: {d}" for i, d in enumerate(parts, 1) if d), "")
@@ -31,13 +31,16 @@ def difference(got: Any, expected: Any, slack: float = 0.0) -> str:
             else (f"{_short(got)} instead of {_short(expected)}")
         )
     wanted = np.asarray(expected)
+    one = "one array is expected" if wanted.ndim else "one number is expected"
     try:
         array = np.asarray(got)
     except (ValueError, TypeError):
-        return "rows of different lengths"
+        return f"{_kind(got)}, {one}" if isinstance(got, tuple) else "rows of different lengths"
     if array.dtype.kind not in "biuf" or got is None:
-        return f"{'None' if got is None else array.dtype} instead of numbers"
+        return f"{array.dtype if isinstance(got, np.ndarray) else _kind(got)} instead of numbers"
     if array.shape != wanted.shape and not (array.size == wanted.size == 1 and wanted.ndim == 0):
+        if isinstance(got, tuple) or not wanted.ndim:
+            return f"{_kind(got)}, {one}"
         return f"the shape is {array.shape}, expected {wanted.shape}"
     if wanted.size == 0:
         return ""
@@ -97,6 +100,16 @@ def _uneven(value: list[Any]) -> bool:
         return np.asarray(value).dtype.kind not in "biuf"
     except ValueError:
         return True
+
+
+def _kind(value: Any) -> str:
+    """What kind of result a value is, in words."""
+    if isinstance(value, tuple):
+        return f"a tuple of {len(value)} {'result' if len(value) == 1 else 'results'}"
+    if isinstance(value, np.ndarray) and value.ndim:
+        return f"an array of shape {value.shape}"
+    kinds = {dict: "a dictionary", list: "a list", str: "a text", type(None): "None"}
+    return next((name for kind, name in kinds.items() if isinstance(value, kind)), "one number")
 
 
 def _short(value: Any) -> str:
