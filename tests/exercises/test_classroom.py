@@ -184,6 +184,8 @@ def test_what_an_earlier_run_had_is_said_and_can_be_changed(canvas, tmp_path, ca
         (["--exercises", "1", "99"], "there is no exercise 99: they are 1, 2, "),
         (["--seconds", "0"], "0 seconds for an exercise: a number above 0 is expected"),
         (["--seconds", "nan"], "nan seconds"),
+        (["--jobs", "-1"], "-1 students at a time (--jobs): 1 or more is expected"),
+        (["--jobs", "0"], "0 students at a time"),
         (["--seed", "-1"], "a seed is 0 or more, got -1"),
         (["--roster", "/gone.csv"], "there is no roster /gone.csv: name another with --roster"),
     ],
@@ -193,6 +195,23 @@ def test_what_cannot_be_meant_is_refused(wrong, said, canvas, tmp_path, capsys):
     assert capsys.readouterr().err.startswith(said) and not (tmp_path / "out").exists()
     if "99" in wrong:
         assert main(["gradescope", "--out", str(tmp_path / "a.zip"), "--seed", "1", *wrong]) == 2
+
+
+def test_a_damaged_record_is_named_with_what_to_do(canvas, tmp_path, capsys, monkeypatch):
+    out = tmp_path / "out"
+    grade = ["grade", str(canvas), "--out", str(out), "--exercises", "1"]
+    assert main(grade) == 0 and not [*out.rglob("*.part")]
+    whole, record = (out / "grading.json").read_bytes(), out / "students" / "doejane-101.json"
+    monkeypatch.setattr(classroom.os, "replace", lambda *_: 1 / 0)  # the run ends while it writes
+    assert main([*grade, "--seed", "5"]) == 2 and (out / "grading.json").read_bytes() == whole
+    monkeypatch.undo()
+    capsys.readouterr()
+    record.write_bytes(record.read_bytes()[:-9])
+    assert main([*grade, "--only", "roemax-102"]) == 2
+    assert capsys.readouterr().err == f"{record} is damaged: grade everybody once more\n"
+    (out / "grading.json").write_bytes(whole[:-9])
+    assert main(grade) == 2
+    assert capsys.readouterr().err.startswith(f"{out / 'grading.json'} is damaged: delete it, and name --seed")
 
 
 def test_a_table_that_cannot_be_written_is_told_before_anything_is_graded(canvas, tmp_path):

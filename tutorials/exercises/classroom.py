@@ -44,6 +44,8 @@ def grade_class(
     """
     if not 0 < seconds < float("inf"):
         raise ValueError(f"{seconds:g} seconds for an exercise: a number above 0 is expected")
+    if jobs is not None and jobs < 1:
+        raise ValueError(f"{jobs} students at a time (--jobs): 1 or more is expected")
     kept_roster = str(roster.resolve()) if roster else None
     settings = _settings(out, only, seed=seed, exercises=exercises, roster=kept_roster, assignment=assignment)
     every = tuple(sheet_of(exercise.number, settings["seed"]) for exercise in chosen(None))
@@ -67,10 +69,10 @@ def grade_class(
     check_writable(out)  # now, not when everybody has been graded
     left_out = sorted({*settings["students"]} - {*found})
     settings["students"] = sorted(found)
-    (out / SETTINGS).write_text(json.dumps(settings, indent=1), encoding="utf-8")
+    _write(out / SETTINGS, settings)
     todo = [submission for key, submission in found.items() if key == only or key not in graded]
     _grade(todo, sheets, students, settings["seed"], seconds, jobs)
-    records = {key: json.loads((students / f"{key}.json").read_text(encoding="utf-8")) for key in settings["students"]}
+    records = {key: _read(students / f"{key}.json") for key in settings["students"]}
     for key, record in records.items():
         page = student_page(record, comments.get(key, ""), settings["seed"])
         (students / f"{key}.html").write_text(page, encoding="utf-8")
@@ -119,8 +121,7 @@ def _grade(
     with ThreadPoolExecutor(jobs or min(os.cpu_count() or 1, 4)) as pool:
         try:
             for submission, results in zip(todo, pool.map(grade, todo), strict=True):
-                record = json.dumps(as_record(submission, results, seed), indent=1, ensure_ascii=False)
-                (students / f"{submission.key}.json").write_text(record, encoding="utf-8")
+                _write(students / f"{submission.key}.json", as_record(submission, results, seed))
         finally:
             stopped.set()  # Ctrl-C waits for the exercises in progress, not for the rest of their students
 
@@ -200,13 +201,29 @@ def as_record(submission: Submission, results: list[Result], seed: int) -> dict[
     }
 
 
+def _read(path: Path, again: str = "grade everybody once more") -> Any:
+    """What a run has written; ValueError says what to do when it is damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        raise ValueError(f"{path} is damaged: {again}") from None
+
+
+def _write(path: Path, value: Any) -> None:
+    """Whole or not at all: a run that is stopped, or a full disk, leaves the file as it was."""
+    partial = path.with_name(f"{path.name}.part")
+    partial.write_text(json.dumps(value, indent=1, ensure_ascii=False), encoding="utf-8")
+    os.replace(partial, path)
+
+
 def _settings(out: Path, only: str | None, **asked: Any) -> dict[str, Any]:
     """What is asked for, else what an earlier run into the same folder had, else the default; the seed is drawn.
 
     ValueError when `only` one is to be graded with others than the rest of the folder.
     """
     path = out / SETTINGS
-    kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    again = "delete it, and name --seed (it stands on every student's page), --exercises and --roster again"
+    kept = _read(path, again) if path.exists() else {}
     default = {"exercises": [], "roster": None, "assignment": "Exercises", "students": []}
     asked = {name: value for name, value in asked.items() if value is not None}
     found = {"seed": secrets.randbelow(10**6)} | default | kept | asked | {"version": VERSION}
@@ -223,7 +240,7 @@ def _graded(students: Path, settings: dict[str, Any], sheets: tuple[Sheet, ...])
     found = {}
     for key in settings["students"]:
         path = students / f"{key}.json"
-        record = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"exercises": []}
+        record = _read(path) if path.exists() else {"exercises": []}
         same = [e["id"] for e in record["exercises"]] == ids
         if same and (record["seed"], record["version"]) == (settings["seed"], settings["version"]):
             found[key] = record
