@@ -986,6 +986,96 @@ def test_layers_among_the_attributes_are_trained_and_saved(tmp_path):
     np.testing.assert_array_equal(predict(read, x), predict(model, x))
 
 
+class Stages(Layer):
+    """Layers in lists of lists, in a dictionary of tuples, and as a nested argument."""
+
+    def __init__(self, ends):
+        self.ends = ends
+        self.stages = [[Linear(3, 3, rng=1), BatchNorm(3)], [Linear(3, 3, rng=2)]]
+        self.heads = {"out": (Linear(3, 3, rng=3), {"scale": 2.0})}
+
+    def line(self):
+        return [layer for stage in self.stages for layer in stage] + [self.heads["out"][0], *self.ends["last"][0]]
+
+    def forward(self, x):
+        for layer in self.line():
+            x = layer.forward(x)
+        self._cache = x.shape
+        return x
+
+    def backward(self, dy):
+        self._recall(dy, self._cache)
+        for layer in reversed(self.line()):
+            dy = layer.backward(dy)
+        return dy
+
+
+def test_layers_in_nested_lists_and_dictionaries_belong_to_the_layer(tmp_path):
+    model = Sequential(Stages({"last": ((Linear(3, 2, rng=4), Dropout(0.1, rng=5)),)}))
+    places = ["ends.last.0.0", "stages.0.0", "stages.0.1", "stages.1.0", "heads.out.0"]
+    assert sorted({place.rpartition(".")[0] for place in model.named_parameters()}) == sorted(f"0.{p}" for p in places)
+    assert not model.eval()[0].stages[0][1].training
+    twin = model.replica()
+    assert twin[0].stages[1][0] is not model[0].stages[1][0] and twin[0].stages[1][0].W is model[0].stages[1][0].W
+    classes = (Linear, BatchNorm, Dropout, Stages)
+    check_layer(Stages({"last": ((Linear(3, 2, rng=4),),)}), normal(4, 3), classes=classes)
+    x, before = normal(64, 3).astype(np.float32), {place: w.copy() for place, w in model.named_parameters().items()}
+    trainer = Trainer(model, SoftmaxCrossEntropy(), SGD(model, 0.1), workers=2, piece=8)
+    trainer.fit((x, np.arange(64) % 2), epochs=1, batch_size=32, progress=False)
+    moved = {place for place, w in model.named_parameters().items() if (w != before[place]).any()}
+    assert moved >= {f"0.{place}.W" for place in places if place != "stages.0.1"}
+    model[0].ends["last"][0][0].freeze("b")
+    model[0].stages[1][0].freeze()
+    checkpoint.save(tmp_path / "model.ckpt", *checkpoint.model_to(model))
+    read = checkpoint.model_from(*checkpoint.load(tmp_path / "model.ckpt"), {"Stages": Stages})
+    np.testing.assert_array_equal(predict(read, x), predict(model, x))
+    assert read.config() == model.config() and read.config()["layers"][0]["frozen"] == ["stages.1.0.W", "stages.1.0.b"]
+
+
+def test_a_subclass_that_forgets_the_arrays_of_its_base_is_refused():
+    for base, kind in ((Linear, "parameters"), (BatchNorm, "buffers")):
+        first = getattr(base, kind)[0]
+        cure = rf"write {kind} = \(\*{base.__name__}\.{kind}, \.\.\.\)"
+        said = rf"Own\.{kind} leaves out '{first}' of {base.__name__}.*{cure}"
+        with pytest.raises(ValueError, match=said):
+            type("Own", (base,), {kind: ("more",)})
+        type("Own", (base,), {kind: ("more", *getattr(base, kind))})
+
+
+class Picks(Layer):
+    """Chooses columns by an index, and scales them."""
+
+    parameters = ("scale",)
+    buffers = ("index", "mask")
+
+    def __init__(self):
+        self.index, self.mask = np.array([2, 0]), np.array([True, False])
+        self.scale = np.ones(2, np.float32)
+
+    def forward(self, x):
+        self._expect(x)
+        self._cache = x
+        return x[:, self.index] * self.scale * self.mask
+
+    def backward(self, dy):
+        x = self._recall(dy, (len(self._cache), 2) if self._cache is not None else None)
+        dy = dy * self.mask
+        if self._learns("scale"):
+            self.dscale = (dy * x[:, self.index]).sum(axis=0)
+        dx = np.zeros(x.shape, x.dtype)
+        dx[:, self.index] = dy * self.scale
+        return dx
+
+
+def test_integers_and_truth_values_are_converted_to_no_other_type_and_decide_none():
+    layer = Picks().astype(np.float64)
+    assert (layer.index.dtype, layer.mask.dtype, layer.scale.dtype) == (np.int64, bool, np.float64)
+    check_layer(Picks(), normal(4, 3))
+    without = Picks()
+    without.scale = None
+    assert without.dtype is None
+
+
 def test_what_is_frozen_inside_a_layer_of_ones_own_is_described():
     model = Sequential(Block(3), Block(3))
     model[1].body[0].freeze("b")
@@ -1002,10 +1092,10 @@ def test_layers_that_a_replica_would_share_are_refused():
             self.inner = inner
 
         def children(self):
-            return {"0": self.inner[0][0]}
+            return {"0": next(iter(self.inner))}
 
     with pytest.raises(NotImplementedError, match=r"Gate holds layers where replica\(\) does not find them"):
-        Sequential(Gate([[Linear(2, 2)]])).replica()
+        Sequential(Gate({Linear(2, 2)})).replica()
 
     class Guided(Gate):
         def children(self):

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from minnet.layers import description
+from minnet.layers import description, hints
 from minnet.layers.description import named
 from minnet.summary import summary
 
@@ -43,7 +42,8 @@ class Layer:
 
     A subclass names its arrays once in `parameters` (learned) and `buffers` (remembered, not learned), sets
     them as plain attributes, and writes `forward` and `backward`. The gradient of `W` is `dW`. Constructor
-    arguments are kept under their own names: `repr`, checkpoints and rebuilding read them there.
+    arguments are kept under their own names: `repr`, checkpoints and rebuilding read them there. Who derives from a
+    layer with arrays adds to its names: `parameters = (*Linear.parameters, "scale")`.
 
         class Stretch(Layer):
             parameters = ("a",)
@@ -64,7 +64,7 @@ class Layer:
                 return self.a * dy
 
     Whoever changes a parameter or buffer writes into it (`self.a[...] = value`), so that every replica sees it. Layers
-    that it keeps as attributes, alone or in a list, tuple or dictionary, belong to it: they are trained, saved and
+    that it keeps as attributes, alone or in lists, tuples and dictionaries, belong to it: they are trained, saved and
     copied with it, and its own passes call theirs. `minnet.layercheck.check_layer` checks all of this.
     """
 
@@ -84,6 +84,12 @@ class Layer:
                 raise ValueError(
                     f'{cls.__name__}.{kind} is a tuple of names such as ("W", "b") or ("W",), got {names!r}'
                 )
+            for base in cls.__bases__:
+                if lost := [name for name in getattr(base, kind, ()) if name not in names]:
+                    raise ValueError(
+                        f"{cls.__name__}.{kind} leaves out {lost[0]!r} of {base.__name__}, which nobody would save: "
+                        f"write {kind} = (*{base.__name__}.{kind}, ...)"
+                    )
         if "forward" in vars(cls) and "trace" not in vars(cls):  # an inherited trace would pass by the new forward
             cls.trace = Layer.trace  # type: ignore[method-assign]
 
@@ -104,13 +110,8 @@ class Layer:
         """The layers directly inside this one, by name: attributes, and items of attributes as "blocks.0"."""
         found: dict[str, Layer] = {}
         for name, value in list(vars(self).items()):  # another thread may be giving it a gradient
-            if type(value) in _PLAIN:
-                continue
-            if isinstance(value, Layer):
-                found[name] = value
-            elif isinstance(value, (list, tuple, dict)) and name != "_cache":
-                items = value.items() if isinstance(value, dict) else enumerate(value)
-                found |= {f"{name}.{key}": item for key, item in items if isinstance(item, Layer)}
+            if type(value) not in _PLAIN and name != "_cache":
+                found |= _inside(name, value)
         return found
 
     def walk(self, place: str = "") -> Iterator[tuple[str, Layer]]:
@@ -167,10 +168,10 @@ class Layer:
 
     @property
     def dtype(self) -> np.dtype | None:
-        """The dtype this layer computes in: that of its arrays; None for a layer that keeps its input's."""
+        """The dtype this layer computes in: that of its floating-point arrays; None for one that keeps its input's."""
         for name in self.parameters + self.buffers:
             array = getattr(self, name)
-            if array is not None:
+            if array is not None and array.dtype.kind == "f":
                 return array.dtype
         return None
 
@@ -209,14 +210,15 @@ class Layer:
     def astype(self, dtype: Any) -> Layer:
         """Converts every parameter and buffer in place to float32 or float64 (for gradient checks); returns itself.
 
-        Raises ValueError for another dtype: the fast routines know these two.
+        Integers and truth values (indices, masks) stay. Raises ValueError for another dtype: the fast routines know
+        these two.
         """
         if np.dtype(dtype) not in (np.float32, np.float64):
             raise ValueError(f"minnet computes in float32 or float64, not in {np.dtype(dtype)}")
         for _, layer in self.walk():
             for name in layer.parameters + layer.buffers:
                 array = getattr(layer, name)
-                if array is not None:
+                if array is not None and array.dtype.kind == "f":
                     setattr(layer, name, array.astype(dtype))
             layer._cache = None
         return self
@@ -235,7 +237,7 @@ class Layer:
             if type(self).replica is Layer.replica and any(id(layer) not in twins for layer in inside):
                 raise NotImplementedError(
                     f"{type(self).__name__} holds layers where replica() does not find them, and workers would write "
-                    "into the same ones: keep them as attributes, or in a list, tuple or dictionary"
+                    "into the same ones: keep them as attributes, or in lists, tuples and dictionaries"
                 )
             twins |= {id(layer): layer.replica() for layer in inside}
             for name in {place.partition(".")[0] for place in held}:
@@ -250,26 +252,9 @@ class Layer:
             cure = "x.toarray() makes one" if hasattr(x, "toarray") else "wrap it in np.asarray(...)"
             raise ValueError(f"{self!r} expects a NumPy array, got {type(x).__name__}: {cure}")
         if features is not None and (x.ndim != 2 or x.shape[1] != features):
-            hint, flat = f"{features} features a row are needed", math.prod(x.shape[1:])
-            if x.ndim == 1 and features in (1, len(x)):
-                hint = "one feature a row is x[:, None]" if features == 1 else "one example is a batch of one: x[None]"
-            elif x.ndim == 1:
-                hint += "; one example is a batch of one, x[None]"
-            elif x.ndim > 2 and flat == features:
-                hint = "put Flatten() in front"
-            elif x.ndim > 2:
-                hint += f", Flatten() would give {flat}"
-                if x.shape[-1] == features:
-                    hint = "pool over the places first, as GlobalAvgPool() does"
-            raise ValueError(f"{self!r} expects (N, {features}), got {x.shape}: {hint}")
+            raise ValueError(f"{self!r} expects (N, {features}), got {x.shape}: {hints.features(x.shape, features)}")
         if channels is not None and (x.ndim != 4 or x.shape[3] != channels):
-            hint = f"images are channels-last, (N, H, W, {channels})"
-            if x.ndim == 4 and x.shape[1] == channels:
-                hint = "images are channels-last: x.transpose(0, 2, 3, 1)"
-            elif x.ndim == 3 and x.shape[2] == channels:
-                hint = "one image is a batch of one: x[None]"
-            elif x.ndim == 3 and channels == 1:
-                hint = "grey images have one channel: x[..., None]"
+            hint = hints.channels(x.shape, channels)
             raise ValueError(f"{self!r} expects (N, H, W, {channels}), got {x.shape}: {hint}")
         self._expect_dtype(x)
 
@@ -317,3 +302,14 @@ class Layer:
 
     def __repr__(self) -> str:
         return description.shown(self)
+
+
+def _inside(place: str, value: Any) -> dict[str, Layer]:
+    """The layers in an attribute's value by place, as {"blocks.0.1": ...} in a list of lists."""
+    if isinstance(value, Layer):
+        return {place: value}
+    if not isinstance(value, (list, tuple, dict)):
+        return {}
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    deeper = [_inside(f"{place}.{key}", item) for key, item in items if type(item) not in _PLAIN]
+    return {name: layer for found in deeper for name, layer in found.items()}

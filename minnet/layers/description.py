@@ -33,12 +33,8 @@ def config(layer: Layer) -> dict[str, Any]:
             name = parameter.name
             raise ValueError(f"{described['layer']} cannot be described: keep its argument {name} as self.{name}")
         value = getattr(layer, parameter.name)
-        if parameter.kind is parameter.VAR_POSITIONAL or isinstance(value, (list, tuple)):
-            described[parameter.name] = [_described(item) for item in value]
-            given += value
-        else:
-            described[parameter.name] = _described(value)
-            given.append(value)
+        described[parameter.name] = _described(value)
+        given += _items(value)
     frozen = list(layer.frozen)
     for name, child in layer.children().items():
         if all(child is not item for item in given):  # an argument is described above, others the constructor makes
@@ -49,10 +45,21 @@ def config(layer: Layer) -> dict[str, Any]:
 
 
 def _described(value: Any) -> Any:
-    """One constructor argument: layers by their config, NumPy's numbers as plain ones."""
+    """One constructor argument: layers by their config, NumPy's numbers as plain ones, tuples as lists."""
+    if isinstance(value, dict):
+        return {key: _described(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_described(item) for item in value]
     if hasattr(value, "config"):
         return value.config()
     return value.item() if isinstance(value, np.generic) else value
+
+
+def _items(value: Any) -> list[Any]:
+    """An argument itself, or what stands in its lists, tuples and dictionaries."""
+    if isinstance(value, (list, tuple, dict)):
+        return [inner for item in (value.values() if isinstance(value, dict) else value) for inner in _items(item)]
+    return [value]
 
 
 def shown(layer: Layer) -> str:
@@ -92,8 +99,8 @@ def rebuild(config: dict[str, Any], classes: dict[str, type[Layer]]) -> Layer:
         raise ValueError(f"unknown layer {str(name)[:80]!r}: known are {', '.join(sorted(classes))}")
 
     def build(value: Any) -> Any:
-        if isinstance(value, dict) and "layer" in value:
-            return rebuild(value, classes)
+        if isinstance(value, dict):
+            return rebuild(value, classes) if "layer" in value else {key: build(item) for key, item in value.items()}
         return tuple(build(item) for item in value) if isinstance(value, list) else value
 
     signature = inspect.signature(classes[name].__init__)
