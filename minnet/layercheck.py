@@ -169,12 +169,11 @@ def _check_replica(run: Run, x: Any) -> None:
     first = run.results(layer, x)
     twin.forward(doubled(x))
     twin.backward(run.dy(first["y"]))
-    shared = layer.named_buffers()
-    for place, array in twin.named_buffers().items():
-        promise = (
-            f"forward assigns the buffer {place} anew, and other replicas keep the old one: write into it, [...] ="
-        )
-        run.expect(array is shared[place], promise)
+    for kind in ("parameters", "buffers"):
+        shared = layer._named(kind)
+        for place, array in twin._named(kind).items():
+            promise = f"forward assigns the {kind[:-1]} {place} anew, and other replicas keep the old one"
+            run.expect(array is shared[place], f"{promise}: write into it, [...] =")
     gradients = layer.named_gradients()
     for place, gradient in twin.named_gradients().items():
         run.expect(gradient is not gradients[place], f"a replica shares the gradient of {place}")

@@ -86,13 +86,13 @@ class Replica:
                     layer.kept = [None] * layer.groups
         if self.loss is not None:
             self.learners = learners(self.model, self.loss)
-            self.buffers = _buffers(self.model, self.loss)
+            self.shared = _arrays("parameters", self.model, self.loss) + _arrays("buffers", self.model, self.loss)
 
 
-def _buffers(model: Layer, loss: Layer) -> list[tuple[str, Layer, str, Any]]:
-    """(place, layer, name, array) of each buffer, those of the loss as "loss.…"."""
+def _arrays(kind: str, model: Layer, loss: Layer) -> list[tuple[str, Layer, str, Any]]:
+    """(place, layer, name, array) of all parameters or buffers, those of the loss as "loss.…"."""
     layers = [*model.walk(), *loss.walk("loss.")]
-    return [(place + name, layer, name, getattr(layer, name)) for place, layer in layers for name in layer.buffers]
+    return [(at + name, layer, name, getattr(layer, name)) for at, layer in layers for name in getattr(layer, kind)]
 
 
 class _Meeting:
@@ -137,7 +137,7 @@ class Crew:
         if loss is not None:  # found once: walking a small network takes as long as a pass through it
             self._learners = learners(model, loss)
             self._noting: list[Any] = [layer for _, layer in model.walk() if hasattr(layer, "notes")]
-            known = [buffer for buffer in _buffers(model, loss) if buffer[-1] is not None]
+            known = [buffer for buffer in _arrays("buffers", model, loss) if buffer[-1] is not None]
             self.buffers = [array for _, _, _, array in known]
             self._unnoted = [(place, array) for place, layer, _, array in known if not hasattr(layer, "notes")]
         self.meeting = _Meeting() if exact_batch_norm else None
@@ -211,7 +211,7 @@ class Crew:
             vars(layer).pop("d" + name, None)
         before = [array.copy() for _, array in self._unnoted] if self.plan.workers > 1 else []
         results = self._each(functools.partial(self._work, batch, key, denominator), len(batch.y), piece)
-        self._check_buffers(before)
+        self._check_shared(before)
         total = results[0][1]
         for _, gradients in results[1:]:
             total = {place: add_gradients(total[place], gradients[place]) for place in total}
@@ -225,8 +225,8 @@ class Crew:
                 master.update_running(notes)
         return Outcome(*(sum(numbers) for numbers in zip(*(found for found, _ in results), strict=True)))
 
-    def _check_buffers(self, before: list[np.ndarray]) -> None:
-        """Raises ValueError for a buffer that workers raced for, or that a replica alone holds now."""
+    def _check_shared(self, before: list[np.ndarray]) -> None:
+        """Raises ValueError for a buffer that workers raced for, or an array that a replica alone holds now."""
         for (place, array), old in zip(self._unnoted, before, strict=False):
             if not np.array_equal(array, old, equal_nan=array.dtype.kind == "f"):
                 array[...] = old
@@ -234,10 +234,11 @@ class Crew:
                     f"several workers write into the buffer '{place}', in an order that chance decides: train with "
                     "workers=1, or let the layer note what each piece shows it, as BatchNorm does"
                 )
-        for place, layer, name, array in itertools.chain(*(replica.buffers for replica in self.replicas)):
+        for place, layer, name, array in itertools.chain(*(replica.shared for replica in self.replicas)):
             if getattr(layer, name) is not array:
-                cure = f"write into it, self.{name}[...] = ..."
-                raise ValueError(f"forward assigns the buffer '{place}' anew, and the model never sees it: {cure}")
+                kind = "parameter" if name in layer.parameters else "buffer"
+                cure = "make it in __init__" if array is None else f"write into it, self.{name}[...] = ..."
+                raise ValueError(f"forward assigns the {kind} '{place}' anew, and the model never sees it: {cure}")
 
     def _work(
         self,

@@ -117,6 +117,16 @@ def test_a_buffer_assigned_anew_is_seen():
         check_layer(Forgetful(4), X, equivariant=False, gradients=False)
 
 
+def test_a_parameter_that_is_assigned_anew_is_named():
+    class Clips(Dense):
+        def forward(self, x):
+            self.W = np.clip(self.W, -10, 10)  # the same numbers: only a replica tells
+            return super().forward(x)
+
+    with pytest.raises(ContractError, match=r"assigns the parameter W anew.* write into it"):
+        check_layer(Clips(X.shape[1], 2, rng=0), X)
+
+
 class TooLong(Dense):
     def backward(self, dy):
         dx = super().backward(dy)

@@ -158,10 +158,32 @@ def test_a_buffer_that_the_model_never_sees_is_told_of(chosen):
     with Crew(model, SoftmaxCrossEntropy(), chosen) as crew, pytest.raises(ValueError, match=said):
         crew.step(batch, (0, 0, 0))
     model[1].seen = None  # nothing yet, and then something: the model would not see that either
+    said = r"assigns the buffer '1\.seen' anew.*: make it in __init__"
     with Crew(model, SoftmaxCrossEntropy(), chosen) as crew, pytest.raises(ValueError, match=said):
         for replica in crew.replicas:
             replica.model[1].seen = 0
         crew.step(batch, (0, 0, 0))
+
+
+class Clipped(Linear):
+    """Keeps its weights in [-1, 1] by assigning them anew, or makes them only when it sees an input."""
+
+    def forward(self, x):
+        self.W = np.eye(2, dtype=np.float32) if self.W is None else np.clip(self.W, -1, 1)
+        return super().forward(x)
+
+
+@pytest.mark.parametrize("chosen", [Plan(1, 4), Plan(2, 2)])
+def test_a_parameter_that_the_model_never_sees_is_told_of(chosen):
+    batch = Batch(np.eye(2, dtype=np.float32)[[0, 1, 0, 1]], np.arange(4), np.array([0, 1, 1, 0]))
+    model = Sequential(Linear(2, 2, rng=0), Clipped(2, 2, rng=0))
+    said = r"assigns the parameter '1\.W' anew.* self\.W\[\.\.\.\] ="
+    with Crew(model, SoftmaxCrossEntropy(), chosen) as crew, pytest.raises(ValueError, match=said):
+        crew.step(batch, KEY)
+    model[1].W = None
+    said = r"assigns the parameter '1\.W' anew.*: make it in __init__"
+    with Crew(model, SoftmaxCrossEntropy(), chosen) as crew, pytest.raises(ValueError, match=said):
+        crew.step(batch, KEY)
 
 
 def test_a_loss_assigns_no_buffer_anew_either():
