@@ -62,10 +62,12 @@ class Optimizer:
     A loss that owns parameters is passed as `loss`; its places start with "loss.".
 
     Row-sparse gradients move only their rows; where the formula would have to move the others too, `step` raises.
-    `pool` may hold an executor: pieces are then updated by its threads, with the same bits.
+    `pool` may hold an executor: pieces are then updated by its threads, with the same bits. What a formula needs from
+    step to step stands in `slots` only: nothing else is saved, and several threads are in `update` at once.
     """
 
     slots: tuple[str, ...] = ()  # names of the state arrays, each of the parameter's shape
+    whole = False  # True: `update` gets every parameter in one piece and shape, for formulas with its norm or axes
     decoupled = False  # True: weight decay shrinks the weights directly. False: it is part of the gradient
     pool: Executor | None = None
 
@@ -104,7 +106,10 @@ class Optimizer:
     def update(self, w: np.ndarray, g: np.ndarray, state: tuple[np.ndarray, ...], how: How, free: np.ndarray) -> None:
         """Writes new values into `w` and `state`; `g` is a copy of the gradient, which it may spoil, as it may `free`.
 
-        All have one shape. A formula that gets by with `g` alone keeps one array less in cache.
+        All have one shape. A parameter of more than CHUNK numbers comes in flat pieces, one call each, in any order:
+        a formula that looks at more than a number at a time (the norm of `w`, the mean over an axis) needs
+        `whole = True`. Of a row-sparse gradient only its rows come. A formula that gets by with `g` alone keeps one
+        array less in cache.
         """
         raise NotImplementedError(f"{type(self).__name__} has no update")
 
@@ -131,7 +136,8 @@ class Optimizer:
             state = self._state_of(place, w)
             counts.append(state["steps"])
             how = How(rate * factor, decay, int(state["steps"]) + 1, isinstance(g, RowGradient))
-            pieces += _split(w, g, tuple(state[slot] for slot in self.slots), how)
+            states = tuple(state[slot] for slot in self.slots)
+            pieces += _split(w, g, states, how, w.size if self.whole else CHUNK)
         for count in counts:
             count += 1
         if self.pool is None or sum(piece.g.size for piece in pieces) <= CHUNK:
@@ -263,24 +269,24 @@ class Optimizer:
         return f"{type(self).__name__}({', '.join(shown)})"
 
 
-def _split(w: np.ndarray, g: Any, state: tuple[np.ndarray, ...], how: How) -> list[Piece]:
-    """One parameter's update in pieces of at most CHUNK numbers, or one entry of the first axis if larger."""
+def _split(w: np.ndarray, g: Any, state: tuple[np.ndarray, ...], how: How, most: int) -> list[Piece]:
+    """One parameter's update in pieces of at most `most` numbers, or one entry of the first axis if larger."""
     if isinstance(g, RowGradient):
-        starts, size = _starts(g.values)
+        starts, size = _starts(g.values, most)
         return [Piece(w, g.values[i : i + size], state, g.rows[i : i + size], how) for i in starts]
-    if w.size <= CHUNK:
+    if w.size <= most:
         return [Piece(w, g, state, None, how)]
     if w.flags.c_contiguous:  # otherwise reshape would copy, and the update be lost
         w, g, state = w.reshape(-1), g.reshape(-1), tuple(array.reshape(-1) for array in state)
-    starts, size = _starts(w)
+    starts, size = _starts(w, most)
     return [
         Piece(w[i : i + size], g[i : i + size], tuple(array[i : i + size] for array in state), None, how)
         for i in starts
     ]
 
 
-def _starts(array: np.ndarray) -> tuple[range, int]:
-    size = max(1, CHUNK * len(array) // max(1, array.size))
+def _starts(array: np.ndarray, most: int) -> tuple[range, int]:
+    size = max(1, most * len(array) // max(1, array.size))
     return range(0, len(array), size), size
 
 

@@ -10,6 +10,8 @@ from minnet.layers.base import Layer, RowGradient
 from minnet.layers.containers import Sequential
 from minnet.layers.linear import Linear
 from minnet.optimizers import SGD, Adam, AdamW, Lookahead, RMSProp
+from minnet.updates import Optimizer
+from tests.drawing import normal
 
 
 class Table(Layer):
@@ -347,6 +349,39 @@ def test_an_array_that_is_not_contiguous_is_updated_all_the_same(monkeypatch):
         assert layer.W is w
         ends.append(w.copy())
     assert np.array_equal(*ends)
+
+
+class Larger(Optimizer):
+    """Steps by a part of the parameter's own length, as LARS does, along its rows' mean gradient."""
+
+    whole = True
+
+    def update(self, w, g, state, how, free):
+        w -= how.rate * np.sqrt(np.square(w).sum()) * g.mean(axis=0)
+
+
+@pytest.mark.parametrize("order", "CF")
+def test_a_formula_that_looks_at_the_whole_parameter_gets_it_in_one_piece(monkeypatch, order):
+    monkeypatch.setattr(updates, "CHUNK", 6)
+    layer = Table((5, 4))
+    layer.W = np.array(layer.W, order=order)
+    before = layer.W.copy()
+    gradients_for(layer, 0)
+    Larger(layer, 0.1).step()
+    expected = before - 0.1 * np.sqrt(np.square(before).sum()) * layer.dW.mean(axis=0)
+    np.testing.assert_allclose(layer.W, expected, rtol=1e-13)
+
+
+def test_rows_come_in_one_piece_too():
+    layer = Table((9, 4))
+    layer.dW, layer.db = RowGradient(np.array([1, 4, 8]), normal(3, 4)), np.zeros_like(layer.b)
+    before, optimizer = layer.W.copy(), Larger(layer, 0.1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(updates, "CHUNK", 4)
+        optimizer.step()
+    rows = before[[1, 4, 8]]
+    expected = rows - 0.1 * np.sqrt(np.square(rows).sum()) * layer.dW.values.mean(axis=0)
+    np.testing.assert_allclose(layer.W[[1, 4, 8]], expected, rtol=1e-13)
 
 
 def test_empty_and_scalar_parameters():
