@@ -15,7 +15,7 @@ from minnet.layers.base import Layer
 from minnet.layers.containers import MaskedSequential, Sequential
 from minnet.layers.dropout import Dropout
 from minnet.layers.normalization import Normalize
-from minnet.losses import Loss, MeanSquaredError, SigmoidCrossEntropy, SoftmaxCrossEntropy
+from minnet.losses import Loss, SigmoidCrossEntropy, SoftmaxCrossEntropy
 from minnet.optimizers import Lookahead, Optimizer
 
 
@@ -168,8 +168,9 @@ def _unsuited(model: Layer, images: Any) -> str:
 
 
 def _check_labels(name: str, scores: np.ndarray, targets: np.ndarray, loss: Loss) -> None:
-    """Of labels, whether the model has a score for each; targets of another form are the loss's affair."""
-    if targets.ndim != 1 or targets.dtype.kind not in "iu" or isinstance(loss, MeanSquaredError):
+    """Of labels, whether the model has a score for each; targets of another meaning are the loss's affair."""
+    over_classes = hasattr(loss, "classes") or type(loss).hits is not Loss.hits
+    if targets.ndim != 1 or targets.dtype.kind not in "iu" or not over_classes:
         return
     if scores.ndim != 2:
         raise ValueError(

@@ -44,6 +44,7 @@ class Loss(Layer):
         """(right, counted): of how many examples the largest score stands where the label says, and of how many asked.
 
         (0, 0) where that is no question: the scores are not one a class, or the targets are numbers or several labels.
+        A loss that writes its own `hits` is one over classes: integer targets (N,) have to be labels then.
         """
         return 0, 0
 

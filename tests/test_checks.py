@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 
+from minnet.large_vocabulary import HierarchicalSoftmax
 from minnet.layers import ReLU, Sequential
 from minnet.layers.base import Layer
 from minnet.layers.linear import Linear
@@ -62,6 +63,20 @@ def test_a_loss_whose_gradient_is_of_another_type_or_shape_is_told_of():
     with pytest.raises(ValueError, match=r"Distance.* backward gives float32 \(3,\) for scores of float32 \(1, 3\)"):
         fit(model, Distance(lambda gradient: gradient.sum(axis=0).astype(np.float32)))
     fit(model, Distance(lambda gradient: gradient.astype(np.float32)))
+
+
+def test_integers_that_are_no_labels_are_the_losss_affair():
+    ages = np.arange(20) + 30
+    fit(Sequential(Linear(4, 1, rng=0)), Distance(lambda gradient: gradient.astype(np.float32)), y=ages)
+
+    class Judges(Distance):
+        def hits(self, scores, targets):
+            return 0, len(scores)
+
+    with pytest.raises(ValueError, match=r"the training labels run from 30 to 49, .* labels must be 0\.\.2"):
+        fit(Sequential(Linear(4, 3, rng=0)), Judges(lambda gradient: gradient.astype(np.float32)), y=ages)
+    with pytest.raises(ValueError, match=r"the training labels run from 30 to 49, .* labels must be 0\.\.7"):
+        fit(Sequential(Linear(4, 3, rng=0)), HierarchicalSoftmax(3, np.ones(8)).freeze(), y=ages)
 
 
 def test_names_of_a_losss_parameters_that_are_no_tuple_are_told_when_the_class_is_made():
