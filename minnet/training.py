@@ -197,7 +197,7 @@ class Trainer:
             scores = self.predict(validation[0], crew)
             row["validation_loss"], row["validation_accuracy"] = self._score(scores, validation[1])
             if math.isnan(row["validation_loss"]):  # no epoch could be told from another by it
-                rows = np.flatnonzero(~np.isfinite(scores).all(axis=1))
+                rows = np.flatnonzero(~np.isfinite(scores.reshape(len(scores), -1)).all(axis=1))
                 where = (
                     f" from the scores of {count(len(rows), 'example')}, first example {rows[0]}" if len(rows) else ""
                 )

@@ -26,6 +26,7 @@ from minnet.layers import (
     Linear,
     Normalize,
     ReLU,
+    Reshape,
     Sequential,
     Sigmoid,
     Softmax,
@@ -553,6 +554,19 @@ def test_an_infinite_validation_loss_is_told_once_and_its_example_named():
         it.fit((POINTS, POINTS[:, :2]), (POINTS, y), epochs=1, progress=False)
 
 
+class Firsts(Layer):
+    """The first feature of each example, (N,)."""
+
+    def forward(self, x):
+        self._cache = x.shape
+        return x[:, 0].copy()
+
+    def backward(self, dy):
+        dx = np.zeros(self._cache, dy.dtype)
+        dx[:, 0] = dy
+        return dx
+
+
 def test_validation_that_is_no_number_ends_the_run_before_its_epoch_counts(tmp_path):
     """What is resumed, once the data is mended, is the epoch that ended well before."""
     broken = POINTS.copy()
@@ -563,6 +577,21 @@ def test_validation_that_is_no_number_ends_the_run_before_its_epoch_counts(tmp_p
     ):
         it.fit((POINTS, LABELS), (broken, LABELS), epochs=3, patience=2, folder=tmp_path, progress=False)
     assert it.history == [] and not list(tmp_path.iterdir())
+
+    class Sums(Loss):
+        """Half the sum of squares of scores of any shape."""
+
+        def forward(self, scores, targets, weights=None, denominator=None):
+            self._cache = scores / (len(scores) if denominator is None else denominator)
+            return float((self._cache * scores).sum() / 2)
+
+        def backward(self):
+            return self._cache
+
+    for shape in ((), (2, 2)):  # one number an example, or a table
+        it = plain(Sequential(Linear(4, 4, rng=0), Reshape(*shape) if shape else Firsts()), Sums())
+        with pytest.raises(NonFiniteError, match=r"NaN from .* 1 example, first example 7\."):
+            it.fit((POINTS, LABELS), (broken, LABELS), epochs=1, progress=False)
 
     losses = iter([0.5, np.nan])
     it = plain()
