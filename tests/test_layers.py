@@ -1032,6 +1032,28 @@ def test_layers_in_nested_lists_and_dictionaries_belong_to_the_layer(tmp_path):
     assert read.config() == model.config() and read.config()["layers"][0]["frozen"] == ["stages.1.0.W", "stages.1.0.b"]
 
 
+class Scaled(Linear):
+    """What Linear does, times a number; Linear's arguments pass through."""
+
+    def __init__(self, scale, **settings):
+        self.scale, self.settings = scale, settings
+        super().__init__(**settings)
+
+    def forward(self, x):
+        return self.scale * super().forward(x)
+
+    def backward(self, dy):
+        return super().backward(self.scale * dy)
+
+
+def test_arguments_that_pass_through_are_described_and_rebuilt():
+    layer = Scaled(2.0, in_features=3, out_features=2, bias=False, rng=np.random.default_rng(0))
+    check_layer(layer, normal(4, 3))
+    assert repr(layer) == "Scaled(2.0, in_features=3, out_features=2, bias=False)"
+    twin = rebuild(json.loads(json.dumps(layer.config())), {"Scaled": Scaled})
+    assert twin.settings == {"in_features": 3, "out_features": 2, "bias": False} and repr(twin) == repr(layer)
+
+
 def test_a_subclass_that_forgets_the_arrays_of_its_base_is_refused():
     for base, kind in ((Linear, "parameters"), (BatchNorm, "buffers")):
         first = getattr(base, kind)[0]

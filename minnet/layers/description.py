@@ -22,6 +22,13 @@ def _parameters(layer: Layer) -> list[inspect.Parameter]:
     return [parameter for name, parameter in parameters.items() if name not in ("self", "rng")]
 
 
+def _keywords(parameter: inspect.Parameter, value: Any) -> dict[str, Any]:
+    """What the constructor is given by name for one of its parameters: of **settings each of them."""
+    if parameter.kind is not parameter.VAR_KEYWORD:
+        return {parameter.name: value}
+    return {name: each for name, each in value.items() if name != "rng"}
+
+
 def config(layer: Layer) -> dict[str, Any]:
     """The class and its constructor arguments, as JSON can hold them."""
     described: dict[str, Any] = {"layer": type(layer).__name__}
@@ -33,7 +40,7 @@ def config(layer: Layer) -> dict[str, Any]:
             name = parameter.name
             raise ValueError(f"{described['layer']} cannot be described: keep its argument {name} as self.{name}")
         value = getattr(layer, parameter.name)
-        described[parameter.name] = _described(value)
+        described |= _described(_keywords(parameter, value))
         given += _items(value)
     frozen = list(layer.frozen)
     for name, child in layer.children().items():
@@ -71,10 +78,10 @@ def shown(layer: Layer) -> str:
         value = getattr(layer, parameter.name)
         if parameter.kind is parameter.VAR_POSITIONAL:
             parts += [repr(item) for item in value]
-        elif parameter.default is parameter.empty:
+        elif parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD:
             parts.append(repr(value))
         elif repr(value) != repr(parameter.default):
-            parts.append(f"{parameter.name}={value!r}")
+            parts += [f"{name}={each!r}" for name, each in _keywords(parameter, value).items()]
     return f"{type(layer).__name__}({', '.join(parts)})"
 
 
