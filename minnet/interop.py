@@ -24,9 +24,10 @@ from typing import Any
 import numpy as np
 
 from minnet.checkpoint import os_error, sound, written_whole
+from minnet.feature_order import feature_orders
 from minnet.formatting import some
-from minnet.layers import BatchNorm, Conv2d, Flatten, Layer, LayerNorm, Linear, Reshape, Sequential
-from minnet.summary import traced
+from minnet.layers import BatchNorm, Conv2d, Layer, Linear
+from minnet.layers.description import is_own
 
 NAMES = {"W": "weight", "b": "bias", "gamma": "weight", "beta": "bias"}
 COUNTER = "num_batches_tracked"  # of BatchNorm in PyTorch; it only matters there with momentum=None
@@ -37,6 +38,7 @@ def to_torch(model: Layer, input_shape: Any = None, names: Names | None = None) 
     """The model's parameters and buffers as a PyTorch `state_dict` of NumPy arrays (copies).
 
     `input_shape` is that of one example, (H, W, C), and is needed where a Flatten stands between images and Linear.
+    A layer of your own keeps the names of its arrays, if it has them from no layer of the library.
     `names` says what layers are called in PyTorch: {"1": "conv1", "0": None} writes "conv1.weight" for "1.W" and
     leaves layer 0 out (Normalize, say, which PyTorch keeps outside the model); others keep their place: "4.weight".
     """
@@ -89,7 +91,7 @@ def _pairs(model: Layer, input_shape: Any, names: Names) -> Iterator[tuple[str, 
 
     `orders[axis][i]` is the place among PyTorch's features of our feature i; nothing where they agree.
     """
-    orders = _orders(model, input_shape)
+    orders = feature_orders(model, input_shape)
     unused = set(names)
     used: set[str] = set()
     for place, layer in model.walk():
@@ -110,101 +112,14 @@ def _pairs(model: Layer, input_shape: Any, names: Names) -> Iterator[tuple[str, 
             moved = dict(orders.get(place, {}))
             if isinstance(layer, Linear) and name == "b":
                 moved.pop(0, None)  # one number an output
-            key = f"{prefix}.{NAMES.get(name, name)}".lstrip(".")
+            ours = any(name in getattr(kind, "parameters", ()) for kind in type(layer).__mro__ if not is_own(kind))
+            key = f"{prefix}.{NAMES.get(name, name) if ours else name}".lstrip(".")
             if key in used:
                 raise ValueError(f"names: two layers would be '{key}': give each a name of its own")
             used.add(key)
             yield key, array, axes, moved, layer
     if unused:
         raise ValueError(f"names: the model has no layer {min(unused)!r}; its layers are called by place, such as '1'")
-
-
-# A feature of a flattened image stands at h W C + w C + c here and at c H W + h W + w in PyTorch. Layers that work
-# on each feature alone keep the order, the next Linear sums it away.
-def _orders(model: Layer, input_shape: Any) -> dict[str, dict[int, np.ndarray]]:
-    """For every layer whose features come from a flattened image (axis 0 of its arrays) or become an image (axis -1),
-    by place: where PyTorch has each of them."""
-    orders: dict[str, dict[int, np.ndarray]] = {}
-    shapes: dict[str, tuple[int, ...]] | None = None
-    for number, chain in enumerate(_chains("", model)):
-        order = None
-        for place, layer in chain:
-            if isinstance(layer, Flatten) or (isinstance(layer, Reshape) and len(layer.shape) == 1):
-                shapes = _flattened_shapes(model, input_shape) if shapes is None else shapes
-                if place not in shapes:
-                    raise ValueError(
-                        f"{layer!r} at '{place}' lies in a layer of your own: its input's shape is not known here"
-                    )
-                if len(shapes[place]) == 3:
-                    order = _order(*shapes[place])
-            elif order is not None and isinstance(layer, (Linear, BatchNorm, LayerNorm)):
-                orders[place] = {0: order}
-                order = None if isinstance(layer, Linear) else order
-            elif order is not None and (
-                layer.children() or layer.parameters or layer.buffers or isinstance(layer, Reshape)
-            ):
-                raise ValueError(
-                    f"{layer!r} at '{place}' follows a Flatten: the order of its features is not known here"
-                )
-        if order is not None and number > 0:
-            raise ValueError(
-                f"the Flatten before '{chain[-1][0]}' has no Linear in its branch: put one behind it there"
-            )
-        for place, images in _becoming_images(chain, None if number == 0 else model):
-            orders.setdefault(place, {})[-1] = images
-    return orders
-
-
-def _order(h: int, w: int, c: int) -> np.ndarray:
-    return np.arange(h * w * c).reshape(c, h, w).transpose(1, 2, 0).reshape(-1)
-
-
-def _becoming_images(chain: list[tuple[str, Layer]], source: Layer | None) -> Iterator[tuple[str, np.ndarray]]:
-    """(place, order) of each Linear, and of the norms behind it, whose row of outputs a Reshape makes an image of.
-
-    `source` is what the chain's input comes from, None for the user's own.
-    """
-    row: list[str] = []
-    for place, layer in chain:
-        if isinstance(layer, Reshape) and len(layer.shape) == 3:
-            if row and isinstance(source, Linear):
-                order = _order(*np.empty(source.out_features).reshape(layer.shape).shape)
-                yield from ((name, order) for name in row)
-            # images and sequences stay in order as long as they keep their channels, which W has along its last axis
-            elif source is not None and layer.shape[2] not in (1, *getattr(source, "W", np.empty(())).shape[-1:]):
-                raise ValueError(
-                    f"{layer!r} at '{place}' makes images of features whose order is not known here: "
-                    "put a Linear before it"
-                )
-            row = []
-        elif isinstance(layer, Linear):
-            row, source = [place], layer
-        elif isinstance(layer, (BatchNorm, LayerNorm)):
-            row += [place] if row else []
-        elif layer.parameters or layer.children():
-            row, source = [], layer
-
-
-def _chains(place: str, layer: Layer) -> list[list[tuple[str, Layer]]]:
-    """The sequences in which layers follow one another: nested Sequentials joined, other containers start anew."""
-    if not isinstance(layer, Sequential):
-        inner = [chain for name, child in layer.children().items() for chain in _chains(f"{place}{name}.", child)]
-        return [[(place, layer)], *inner]
-    line: list[tuple[str, Layer]] = []
-    others: list[list[tuple[str, Layer]]] = []
-    for name, child in layer.children().items():
-        first, *rest = _chains(f"{place}{name}.", child)
-        line += first
-        others += rest
-    return [line, *others]
-
-
-def _flattened_shapes(model: Layer, input_shape: Any) -> dict[str, tuple[int, ...]]:
-    """What every layer gets, without the batch axis: found by sending an example through a copy."""
-    if input_shape is None:
-        raise ValueError("the model flattens: give input_shape, that of one example, such as (H, W, C)")
-    _, (_, steps) = traced(model.replica().eval(), input_shape)
-    return {f"{step.place}." if step.place else "": step.x_shape[1:] for step in steps}
 
 
 # -- safetensors: eight bytes with the header's length, a JSON header, then the numbers (github.com/huggingface/

@@ -444,6 +444,53 @@ def test_files_that_cannot_be_opened(tmp_path, monkeypatch):
     assert load_safetensors(tmp_path / "x")[0]["a"] == 1
 
 
+class Flattens(Layer):
+    def forward(self, x):
+        return x.reshape(len(x), -1)
+
+
+class Doubles(Layer):
+    def forward(self, x):
+        return 2 * x
+
+
+def test_a_layer_of_ones_own_that_flattens_is_refused():
+    conv = Conv2d(3, 4, 3)
+    for model, shape in (
+        (Sequential(conv, Flattens(), Linear(36, 2)), None),
+        (Sequential(Flattens(), Linear(75, 2)), (5, 5, 3)),
+        (Sequential(conv, Flattens(), ReLU(), BatchNorm(36), Linear(36, 2)), (5, 5, 3)),
+    ):
+        with pytest.raises(ValueError, match=r"Flattens\(\) before '\d\.' .* not known here: use Flatten\(\)"):
+            to_torch(model, shape)
+    for model in (
+        Sequential(conv, Doubles(), Flatten(), Doubles(), Linear(36, 2)),
+        Sequential(conv, Doubles(), GlobalAvgPool(), Doubles(), Linear(4, 2), Doubles(), Linear(2, 2)),
+        Sequential(conv, Doubles(), Conv2d(4, 8, 3), Doubles(), GlobalAvgPool(), Linear(8, 2)),
+    ):
+        to_torch(model, (5, 5, 3))
+
+
+def test_a_layer_of_ones_own_keeps_the_names_of_its_arrays():
+    class Both(Layer):
+        parameters = ("W", "b", "gamma", "beta")
+
+        def __init__(self):
+            for name in self.parameters:
+                setattr(self, name, np.zeros(2))
+
+    class Child(Linear):
+        parameters = (*Linear.parameters, "gamma")
+
+        def __init__(self):
+            super().__init__(2, 3)
+            self.gamma = np.zeros(2)
+
+    assert list(to_torch(Sequential(Both()))) == ["0.W", "0.b", "0.gamma", "0.beta"]
+    state = to_torch(Sequential(Child()))
+    assert list(state) == ["0.weight", "0.bias", "0.gamma"] and state["0.weight"].shape == (3, 2)
+
+
 def test_a_flatten_inside_a_layer_of_ones_own_is_refused():
     class Block(Layer):
         def __init__(self):

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from minnet.layers.base import Layer
 
 
-def _own(kind: type[Layer]) -> bool:
+def is_own(kind: type[Layer]) -> bool:
     """Whether the class is its user's and not the library's."""
     return not kind.__module__.startswith("minnet.")
 
@@ -32,7 +32,7 @@ def _keywords(parameter: inspect.Parameter, value: Any) -> dict[str, Any]:
 def config(layer: Layer) -> dict[str, Any]:
     """The class and its constructor arguments, as JSON can hold them."""
     described: dict[str, Any] = {"layer": type(layer).__name__}
-    if _own(type(layer)):
+    if is_own(type(layer)):
         described["own"] = True  # so that one's own ReLU is never rebuilt as the library's
     given: list[Any] = []
     for parameter in _parameters(layer):
@@ -100,7 +100,7 @@ def rebuild(config: dict[str, Any], classes: dict[str, type[Layer]]) -> Layer:
     arguments = dict(config)
     name = arguments.pop("layer")
     frozen, own = tuple(arguments.pop("frozen", ())), arguments.pop("own", False)
-    if own and name in classes and not _own(classes[name]):
+    if own and name in classes and not is_own(classes[name]):
         raise ValueError(f"{name} is not the library's but a class of its own: pass it in classes={{{name!r}: {name}}}")
     if name not in classes:
         raise ValueError(f"unknown layer {str(name)[:80]!r}: known are {', '.join(sorted(classes))}")
