@@ -13,6 +13,7 @@ from minnet.checkpoint import model_dtype
 from minnet.formatting import count
 from minnet.layers.base import Layer
 from minnet.layers.containers import MaskedSequential, Sequential
+from minnet.layers.description import named
 from minnet.layers.dropout import Dropout
 from minnet.layers.normalization import Normalize
 from minnet.losses import Loss, SigmoidCrossEntropy, SoftmaxCrossEntropy
@@ -116,6 +117,8 @@ def check_run(
         if reason := _unsuited(model, inputs[:128]):
             raise ValueError(f"the {name} {reason}")
         scores = model.replica().eval().forward(inputs[:1])  # raises for a wrong shape or dtype
+        if scores is None:
+            raise ValueError(f"{named(model)}: forward returned None: is its return missing?")
         if learning and scores.dtype != model_dtype(model):
             raise ValueError(
                 f"the model computes in {model_dtype(model)} and gives scores of {scores.dtype}: a layer of your own "
@@ -196,6 +199,9 @@ def _check_loss(loss: Loss, scores: np.ndarray, target: np.ndarray, weighted: bo
     """On one example: whether the loss takes such targets, and heeds what the Trainer tells it beside them."""
     probe = loss.replica().eval()
     whole = probe.forward(scores, target, None, 1.0)  # raises for targets of another kind
+    if whole is None or np.ndim(whole):
+        got = "None: is its return missing?" if whole is None else f"numbers {np.shape(whole)}: a loss is one number"
+        raise ValueError(f"{loss!r}: forward returned {got}")
     trials = ("denominator", None, 2.0), ("weights", np.array([0.5]), 1.0)
     for argument, weights, denominator in trials if weighted else trials[:1]:
         half = probe.forward(scores, target, weights, denominator)
@@ -205,6 +211,8 @@ def _check_loss(loss: Loss, scores: np.ndarray, target: np.ndarray, weighted: bo
         gradient = probe.backward()
     except RuntimeError:  # in evaluation some have none
         return
+    if gradient is None:
+        raise ValueError(f"{loss!r}: backward returned None: is its return missing?")
     if gradient.shape != scores.shape or gradient.dtype != scores.dtype:
         raise ValueError(
             f"{loss!r}: backward gives {gradient.dtype} {gradient.shape} for scores of {scores.dtype} {scores.shape}: "

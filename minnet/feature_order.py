@@ -61,7 +61,7 @@ def feature_orders(model: Layer, input_shape: Any) -> dict[str, dict[int, np.nda
 
 
 def _check_own_rows(chain: list[tuple[str, Layer]], input_shape: Any) -> None:
-    """Raises ValueError where a layer of one's own flattens images: the Linear behind it gets more than channels."""
+    """Raises ValueError where one's own layer flattens images: the Linear behind it gets not one number a channel."""
     images = isinstance(input_shape, (tuple, list)) and len(input_shape) == 3
     own, channels = None, input_shape[2] if images else None
     for place, layer in chain:

@@ -62,6 +62,7 @@ def _check_types_and_copies(run: Run, x: Any, dtype: Any, training: bool) -> Non
     parameters = {place: array.copy() for place, array in layer.named_parameters().items()}
     global_state = global_generator()
     y = layer.forward(x)
+    run.expect(y is not None, "forward returned None: is its return missing?")
     run.expect(isinstance(y, np.ndarray) and y.shape[:1] == x.shape[:1], f"forward turns {x.shape} into "
                f"{np.shape(y)}: the first axis is the batch")  # fmt: skip
     run.expect(y.dtype == dtype, f"forward turns {np.dtype(dtype)} into {y.dtype}")
@@ -183,10 +184,10 @@ def _check_replica(run: Run, x: Any) -> None:
 
 
 def _check_description(run: Run, x: Any, known: dict[str, type[Layer]]) -> None:
-    config = run.layer.config()
     try:
+        config = run.layer.config()
         read = json.loads(json.dumps(config))
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise run.broken(f"config() is not JSON: {error}") from None
     twin = rebuild(read, known)
     run.expect(repr(twin) == repr(run.layer), f"rebuilding turns {run.layer!r} into {twin!r}")

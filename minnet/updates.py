@@ -258,14 +258,18 @@ class Optimizer:
 
     def config(self) -> dict[str, Any]:
         """The class and its settings, as JSON can hold them."""
+        for name in inspect.signature(type(self)).parameters:
+            if not hasattr(self, name):
+                raise ValueError(f"{type(self).__name__} cannot be described: keep its argument {name} as self.{name}")
+        return {"optimizer": type(self).__name__} | self._arguments()
+
+    def _arguments(self) -> dict[str, Any]:
         names = [name for name in inspect.signature(type(self)).parameters if name not in ("model", "loss")]
-        values = {name: getattr(self, name) for name in names}
-        return {"optimizer": type(self).__name__} | {
-            name: list(value) if isinstance(value, tuple) else value for name, value in values.items()
-        }
+        values = {name: getattr(self, name) for name in names if hasattr(self, name)}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
     def __repr__(self) -> str:
-        shown = [f"{name}={value!r}" for name, value in self.config().items() if name != "optimizer"]
+        shown = [f"{name}={value!r}" for name, value in self._arguments().items()]
         return f"{type(self).__name__}({', '.join(shown)})"
 
 

@@ -12,7 +12,7 @@ from minnet.layers.base import Layer
 from minnet.layers.linear import Linear
 from minnet.losses import Loss, SigmoidCrossEntropy, SoftmaxCrossEntropy
 from minnet.optimizers import SGD
-from minnet.training import Trainer
+from minnet.training import Trainer, predict
 
 RNG = np.random.default_rng(0)
 X, LABELS = RNG.normal(size=(20, 4)).astype(np.float32), RNG.integers(3, size=20)
@@ -63,6 +63,49 @@ def test_a_loss_whose_gradient_is_of_another_type_or_shape_is_told_of():
     with pytest.raises(ValueError, match=r"Distance.* backward gives float32 \(3,\) for scores of float32 \(1, 3\)"):
         fit(model, Distance(lambda gradient: gradient.sum(axis=0).astype(np.float32)))
     fit(model, Distance(lambda gradient: gradient.astype(np.float32)))
+
+
+class Slips(Loss):
+    """The mean score; forward and backward make the slip that is asked for."""
+
+    def __init__(self, slip):
+        self.slip = slip
+
+    def forward(self, scores, targets, weights=None, denominator=None):
+        value = float(scores.sum()) / (len(scores) if denominator is None else denominator)
+        self._cache = np.full_like(scores, 1 / len(scores))
+        return {"none": None, "array": np.array([value])}.get(self.slip, value)
+
+    def backward(self):
+        return None if self.slip == "backward" else self._cache
+
+
+@pytest.mark.parametrize(
+    ("slip", "said"),
+    [
+        ("none", r"Slips\('none'\): forward returned None: is its return missing\?"),
+        ("array", r"Slips\('array'\): forward returned numbers \(1,\): a loss is one number"),
+        ("backward", r"Slips\('backward'\): backward returned None: is its return missing\?"),
+    ],
+)
+def test_slips_in_a_loss_of_ones_own_are_named(slip, said):
+    with pytest.raises(ValueError, match=said):
+        fit(Sequential(Linear(4, 3, rng=0)), Slips(slip))
+
+
+class NoReturn(Layer):
+    def __init__(self):
+        self.inner = Linear(4, 3, rng=0)
+
+    def forward(self, x):
+        self.inner.forward(x)
+
+
+def test_a_model_that_returns_nothing_is_named():
+    said = r"NoReturn\(\): forward returned None: is its return missing\?"
+    for act in (lambda: fit(NoReturn()), lambda: predict(NoReturn(), X), lambda: NoReturn().summary((4,))):
+        with pytest.raises(ValueError, match=said):
+            act()
 
 
 def test_integers_that_are_no_labels_are_the_losss_affair():

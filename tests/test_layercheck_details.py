@@ -117,6 +117,16 @@ def test_a_buffer_assigned_anew_is_seen():
         check_layer(Forgetful(4), X, equivariant=False, gradients=False)
 
 
+class Mute(Plain):
+    def forward(self, x):
+        pass
+
+
+def test_a_forward_without_return_is_named():
+    with pytest.raises(ContractError, match=r"forward returned None: is its return missing\?"):
+        check_layer(Mute(), X)
+
+
 def test_a_parameter_that_is_assigned_anew_is_named():
     class Clips(Dense):
         def forward(self, x):

@@ -540,6 +540,18 @@ def test_gradients_that_do_not_fit_change_nothing():
         optimizer.step()
 
 
+def test_an_argument_that_is_not_kept_is_named():
+    class Renames(Larger):
+        def __init__(self, model, learning_rate, beta=0.9, **others):
+            self.b = beta
+            super().__init__(model, learning_rate, **others)
+
+    optimizer = Renames(Table((2, 2)), 0.1)
+    assert repr(optimizer) == "Renames(learning_rate=0.1)"
+    with pytest.raises(ValueError, match=r"Renames cannot be described: keep its argument beta as self\.beta"):
+        optimizer.config()
+
+
 def test_a_model_is_taken_whole_and_a_layer_added_later_is_named():
     model = Sequential(Linear(3, 2))
     with pytest.raises(ValueError, match="takes the model itself, not its parameters; got dict"):

@@ -290,6 +290,8 @@ class Layer:
     def trace(self, x: Any, place: str = "") -> tuple[np.ndarray, list[Step]]:
         """A forward pass that also lists, for each plain layer passed, where it stands and what came out."""
         y = self.forward(x)
+        if y is None:
+            raise ValueError(f"{named(self)}: forward returned None: is its return missing?")
         return y, [Step(place.rstrip("."), self, x.shape, y)]
 
     def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:

@@ -40,7 +40,8 @@ def config(layer: Layer) -> dict[str, Any]:
             name = parameter.name
             raise ValueError(f"{described['layer']} cannot be described: keep its argument {name} as self.{name}")
         value = getattr(layer, parameter.name)
-        described |= _described(_keywords(parameter, value))
+        for name, argument in _keywords(parameter, value).items():
+            described[name] = _described(argument, f"{described['layer']} cannot be described: its argument {name}")
         given += _items(value)
     frozen = list(layer.frozen)
     for name, child in layer.children().items():
@@ -51,15 +52,18 @@ def config(layer: Layer) -> dict[str, Any]:
     return described
 
 
-def _described(value: Any) -> Any:
+def _described(value: Any, who: str) -> Any:
     """One constructor argument: layers by their config, NumPy's numbers as plain ones, tuples as lists."""
     if isinstance(value, dict):
-        return {key: _described(item) for key, item in value.items()}
+        return {key: _described(item, who) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_described(item) for item in value]
-    if hasattr(value, "config"):
+        return [_described(item, who) for item in value]
+    if hasattr(value, "config") and not isinstance(value, type):
         return value.config()
-    return value.item() if isinstance(value, np.generic) else value
+    value = value.item() if isinstance(value, np.generic) else value
+    if not isinstance(value, (str, int, float, type(None))):
+        raise ValueError(f"{who} is {repr(value)[:80]}: keep layers, text, numbers, or lists of them (array.tolist())")
+    return value
 
 
 def _items(value: Any) -> list[Any]:
@@ -100,10 +104,11 @@ def rebuild(config: dict[str, Any], classes: dict[str, type[Layer]]) -> Layer:
     arguments = dict(config)
     name = arguments.pop("layer")
     frozen, own = tuple(arguments.pop("frozen", ())), arguments.pop("own", False)
-    if own and name in classes and not is_own(classes[name]):
-        raise ValueError(f"{name} is not the library's but a class of its own: pass it in classes={{{name!r}: {name}}}")
+    said = str(name)[:80]
+    if own and said.isidentifier() and not (name in classes and is_own(classes[name])):
+        raise ValueError(f"{said} is not the library's but a class of its own: pass it in classes={{{said!r}: {said}}}")
     if name not in classes:
-        raise ValueError(f"unknown layer {str(name)[:80]!r}: known are {', '.join(sorted(classes))}")
+        raise ValueError(f"unknown layer {said!r}: known are {', '.join(sorted(classes))}")
 
     def build(value: Any) -> Any:
         if isinstance(value, dict):
