@@ -288,7 +288,7 @@ class Trainer:
         return self._score(self.predict(x), y)
 
     def _score(self, scores: np.ndarray, y: Any) -> tuple[float, float | None]:
-        return self.loss.replica().eval().forward(scores, y), _share(*self.loss.hits(scores, y))
+        return float(self.loss.replica().eval().forward(scores, y)), _share(*self.loss.hits(scores, y))
 
 
 def predict(model: Layer, x: Any, workers: int | None = None, batch_size: int = 512) -> np.ndarray:

@@ -257,7 +257,7 @@ class Crew:
             x, y, weights = batch.piece(piece, key, number)
             seed_layers(replica.drawing, key, number)
             scores = replica.model.forward(x)
-            value += replica.loss.forward(scores, y, weights, denominator)
+            value += float(replica.loss.forward(scores, y, weights, denominator))
             replica.model.backward(replica.loss.backward())
             hits = replica.loss.hits(scores, y)
             correct, counted = correct + hits[0], counted + hits[1]

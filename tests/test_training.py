@@ -814,6 +814,20 @@ def test_a_layer_that_cannot_be_described_trains_and_is_named_when_it_is_to_be_s
     assert "factor=array" in repr(it.model[0])
 
 
+class Narrow(SoftmaxCrossEntropy):
+    """Whose losses are NumPy's float32, as the mean of a float32 array is."""
+
+    def forward(self, scores, targets, weights=None, denominator=None):
+        return np.float32(super().forward(scores, targets, weights, denominator))
+
+
+def test_a_loss_may_be_a_number_of_numpys(tmp_path):
+    it = plain(loss=Narrow())
+    it.fit((POINTS, LABELS), (POINTS, LABELS), epochs=2, progress=False, folder=tmp_path)
+    assert {type(row[name]) for row in it.history for name in ("train_loss", "validation_loss")} == {float}
+    assert it.run["epochs_trained"] == 2 and (tmp_path / "best.ckpt").exists()
+
+
 def test_several_threads_may_ask_one_model():
     model = Sequential(Linear(4, 8, rng=0), BatchNorm(8), Dropout(0.5), Linear(8, 3, rng=1)).train()
     expected = predict(model, POINTS)
