@@ -10,8 +10,9 @@ import numpy as np
 import scipy.sparse
 
 from minnet.claims import Checked, GradientError, as_float64, check_gradient
-from minnet.contract import cast, is_float
+from minnet.contract import cast, equal, is_float
 from minnet.differences import grain
+from minnet.gradients import accumulated
 from minnet.layers.base import Layer, RowGradient
 from minnet.losses import Loss
 
@@ -30,26 +31,41 @@ def gradcheck(
     """
     layer = copy.deepcopy(layer).astype(np.float64)
     layer.need_dx(True)
+    for _, owner, attribute in layer.trainable():  # a gradient that was there before says nothing
+        vars(owner).pop("d" + attribute, None)
     name = _short(layer)
     x = cast(x if scipy.sparse.issparse(x) else np.array(x), np.float64)
     restart = restarter(layer)
 
     def forward() -> np.ndarray:
         restart()
-        return layer.forward(x)
+        y = layer.forward(x)
+        if y is None:
+            raise GradientError(f"{name}: forward returned None: is its return missing?")
+        return y
 
     x_before, arrays_before = copy.deepcopy(x), copy.deepcopy(layer.named_parameters())
+    buffers_before = copy.deepcopy(layer.named_buffers())
     y = np.array(as_float64(forward(), f"{name}: forward"))
     _unchanged(name, {"x": x_before, **arrays_before}, {"x": x, **layer.named_parameters()})
     if not np.array_equal(y, forward(), equal_nan=True):
-        raise GradientError(f"{name}: forward gives another result for the same input; does it draw without self.rng?")
+        moved = [place for place, array in layer.named_buffers().items() if not equal(array, buffers_before[place])]
+        why = "does it draw without self.rng?"
+        if moved:
+            why = f"it moves the buffer {moved[0]}: use the batch's own statistics in training, or check layer.eval()"
+        raise GradientError(f"{name}: forward gives another result for the same input; {why}")
     rng = np.random.default_rng((seed, 31))  # a stream of its own: x may have been drawn from default_rng(seed)
     dy = rng.standard_normal(y.shape) if dy is None else np.array(dy, np.float64)
     if dy.shape != y.shape:
         raise ValueError(f"dy must have the output's shape {y.shape}, got {dy.shape}")
 
     dy_before = dy.copy()
-    claimed = _claims(layer, layer.backward(dy))
+    try:
+        claimed = _claims(layer, layer.backward(dy))
+    except AttributeError as error:
+        if said := accumulated(error):
+            raise GradientError(said) from error
+        raise
     _unchanged(name, {"x": x_before, "dy": dy_before, **arrays_before}, {"x": x, "dy": dy, **layer.named_parameters()})
     _repeatable(name, claimed, lambda: _claims(layer, layer.backward(dy)))
 
@@ -95,7 +111,10 @@ def gradcheck_loss(
 
     def forward() -> np.ndarray:
         restart()
-        return np.asarray(loss.forward(logits, targets, **arguments), np.float64)
+        value = loss.forward(logits, targets, **arguments)
+        if value is None:
+            raise GradientError(f"{name}: forward returned None: is its return missing?")
+        return np.asarray(value, np.float64)
 
     def claims() -> dict[str, Any]:
         dlogits = loss.backward()

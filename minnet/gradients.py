@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from minnet.layers.base import Layer, RowGradient
+from minnet.layers.description import named
 
 RUN = 8192  # numbers a BLAS sums by itself: of longer vectors it gives each of its threads a part, which moves the bits
 
@@ -21,6 +22,14 @@ def add_gradients(a: Any, b: Any) -> Any:
     values[np.searchsorted(rows, a.rows)] = a.values
     values[np.searchsorted(rows, b.rows)] += b.values
     return RowGradient(rows, values)
+
+
+def accumulated(error: AttributeError) -> str:
+    """What is wrong where a backward pass reads a gradient, as += does, that it should set; empty for another error."""
+    layer, name = error.obj, error.name or ""
+    if not (isinstance(layer, Layer) and name in ["d" + parameter for parameter in layer.parameters]):
+        return ""
+    return f"{named(layer)}: backward reads {name} before it sets it: it has to overwrite (self.{name} = ..., not +=)"
 
 
 def gradient_norm(model: Layer, loss: Layer | None = None) -> float:

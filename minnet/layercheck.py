@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
-from minnet.contract import Run, cast, doubled, equal, global_generator, is_float, layouts, near
+from minnet.contract import ContractError, Run, cast, doubled, equal, global_generator, is_float, layouts, near
 from minnet.gradcheck import gradcheck, restarter
+from minnet.gradients import accumulated
 from minnet.layers.base import Layer, RowGradient
 from minnet.layers.description import rebuild
 
@@ -35,6 +36,8 @@ def check_layer(
     """
     if x.shape[0] < 2:
         raise ValueError(f"check_layer needs a batch of at least two examples, got {x.shape}")
+    if not np.isfinite(x.data if scipy.sparse.issparse(x) else x).all():
+        raise ValueError("check_layer needs finite numbers: x holds NaN or infinity")
     known = {cls.__name__: cls for cls in (*classes, *(type(inner) for _, inner in layer.walk()))}
     run = Run(layer, seed)
     for dtype in (np.float32, np.float64):
@@ -68,7 +71,12 @@ def _check_types_and_copies(run: Run, x: Any, dtype: Any, training: bool) -> Non
     run.expect(y.dtype == dtype, f"forward turns {np.dtype(dtype)} into {y.dtype}")
     kept, dy = y.copy(), run.dy(y)
     dy_before = dy.copy()
-    dx = layer.backward(dy)
+    try:
+        dx = layer.backward(dy)
+    except AttributeError as error:
+        if said := accumulated(error):
+            raise ContractError(said) from error
+        raise
     run.expect(equal(x, x_before), "forward or backward wrote into x")
     run.expect(np.array_equal(dy, dy_before), "backward wrote into dy")
     run.expect(np.array_equal(y, kept), "backward wrote into the y that forward had returned")

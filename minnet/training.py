@@ -16,7 +16,7 @@ from tqdm import tqdm
 from minnet.checks import check_parts, check_question, check_run, check_settings, unpacked
 from minnet.formatting import count
 from minnet.functional import NoDistribution
-from minnet.gradients import clip_factor, gradient_norm
+from minnet.gradients import accumulated, clip_factor, gradient_norm
 from minnet.interrupt import Interrupt
 from minnet.keeper import Keeper
 from minnet.layers.base import Layer
@@ -254,6 +254,10 @@ class Trainer:
             norm = gradient_norm(self.model, self.loss)
         except NoDistribution:  # every score is -inf
             outcome, norm = Outcome(math.nan, 0, 0), math.nan
+        except AttributeError as error:
+            if said := accumulated(error):
+                raise ValueError(said) from error
+            raise
         if not (math.isfinite(outcome.loss) and math.isfinite(norm)):
             for array, old in zip(crew.buffers, before, strict=True):
                 array[...] = old

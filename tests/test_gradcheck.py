@@ -350,6 +350,26 @@ def test_a_row_for_padding_does_not_learn():
         gradcheck(planted(Padded, lambda s, dy, dx: s.dW.values.__imul__(2))(7, 3), tokens)
 
 
+def test_a_forward_without_return_is_named():
+    class Mute(Layer):
+        def forward(self, x, targets=None):
+            self._cache = x
+
+    with pytest.raises(GradientError, match=r"Mute\(\): forward returned None: is its return missing\?"):
+        gradcheck(Mute(), normal(3, 2))
+    with pytest.raises(GradientError, match=r"Mute\(\): forward returned None: is its return missing\?"):
+        gradcheck_loss(Mute(), normal(3, 2), np.zeros(3))
+
+
+def test_a_buffer_that_moves_the_result_is_named():
+    class Running(Standardize):
+        def forward(self, x):
+            return super().forward(x) - self.mean
+
+    with pytest.raises(GradientError, match=r"another result for the same input; it moves the buffer mean: use the"):
+        gradcheck(Running(3), normal(4, 3))
+
+
 def test_a_loss_that_gives_nothing_back_is_told_so():
     class Silent(SoftmaxCrossEntropy):
         def backward(self):

@@ -2,13 +2,17 @@
 
 import numpy as np
 import pytest
+import scipy.sparse
 
 from minnet.contract import ContractError
-from minnet.gradcheck import GradientError
+from minnet.gradcheck import GradientError, gradcheck
 from minnet.layercheck import check_layer
 from minnet.layers.base import Layer
 from minnet.layers.containers import Sequential
 from minnet.layers.linear import Linear
+from minnet.losses import SoftmaxCrossEntropy
+from minnet.optimizers import SGD
+from minnet.training import Trainer
 from tests.test_layercheck import X
 from tests.tiny_layers import Dense, Lookup, Plain, Squash, Standardize
 
@@ -125,6 +129,48 @@ class Mute(Plain):
 def test_a_forward_without_return_is_named():
     with pytest.raises(ContractError, match=r"forward returned None: is its return missing\?"):
         check_layer(Mute(), X)
+
+
+class Adds(Dense):
+    """Adds to gradients that it made beforehand."""
+
+    def __init__(self, inputs, outputs, rng=None):
+        super().__init__(inputs, outputs, rng=rng)
+        self.dW = np.zeros_like(self.W)
+
+    def backward(self, dy):
+        self.dW += self._cache.T @ dy
+        self.db = dy.sum(axis=0)
+        return dy @ self.W.T
+
+
+def test_gradients_that_are_added_to_are_named_everywhere():
+    said = r"Adds\(4, 3\): backward reads dW before it sets it: it has to overwrite \(self\.dW = \.\.\., not \+=\)"
+    with pytest.raises(ContractError, match=said):
+        check_layer(Adds(4, 3, rng=0), X)
+    with pytest.raises(GradientError, match=said):
+        gradcheck(Adds(4, 3, rng=0), X)
+    model = Sequential(Adds(4, 3, rng=0))
+    with pytest.raises(ValueError, match=said):
+        trainer = Trainer(model, SoftmaxCrossEntropy(), SGD(model, 0.1))
+        trainer.fit((X.astype(np.float32), np.arange(len(X)) % 3), epochs=1, progress=False)
+
+    class Other(Dense):
+        def backward(self, dy):
+            return dy @ self.V
+
+    for check in (check_layer, gradcheck):
+        with pytest.raises(AttributeError, match="'V'"):
+            check(Other(4, 3, rng=0), X)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_input_that_is_not_finite_is_refused(value):
+    x = X.copy()
+    x[1, 2] = value
+    for strange in (x, scipy.sparse.csr_matrix(x)):
+        with pytest.raises(ValueError, match="check_layer needs finite numbers: x holds NaN or infinity"):
+            check_layer(Dense(4, 3), strange)
 
 
 def test_a_parameter_that_is_assigned_anew_is_named():
