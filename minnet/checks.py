@@ -126,6 +126,10 @@ def check_run(
             )
         _check_labels(name, scores, np.asarray(targets), loss)
         _check_loss(loss, scores, np.asarray(targets)[:1], weights is not None)
+        try:
+            loss.check_targets(np.asarray(targets))
+        except ValueError as error:
+            raise ValueError(f"the {name} data: {error}") from None
         if loss.denominator(np.asarray(targets), w) == 0:
             raise ValueError(f"no example of the {name} data counts: all have the weight 0, or labels to ignore")
 

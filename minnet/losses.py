@@ -48,6 +48,9 @@ class Loss(Layer):
         """
         return 0, 0
 
+    def check_targets(self, targets: np.ndarray) -> None:
+        """Raises ValueError for targets that suit no scores. The Trainer asks this of all its data beforehand."""
+
     def _weights(self, targets: np.ndarray, weights: Any) -> np.ndarray:
         """One weight an example, (N,)."""
         if weights is None:
@@ -120,9 +123,17 @@ class _OverClasses(Loss):
                 f"{self!r}: targets must be integer labels (N,) or probabilities (N, {classes}), "
                 f"got {targets.dtype} {targets.shape}{cures.get(targets.shape[1:], '')}"
             )
-        if not (targets >= 0).all() or np.abs(targets.sum(axis=1) - 1).max(initial=0) > 1e-4:
-            raise ValueError(f"{self!r}: each row of soft targets must be >= 0 and sum to 1")
+        self.check_targets(targets)
         return targets.astype(dtype, copy=False)
+
+    def check_targets(self, targets: np.ndarray) -> None:
+        if targets.ndim != 2 or targets.dtype.kind != "f":  # labels, or of a kind that forward refuses
+            return
+        fine = (targets >= 0).all(axis=1) & (np.abs(targets.sum(axis=1) - 1) <= 1e-4)
+        if not fine.all():
+            raise ValueError(
+                f"{self!r}: each row of soft targets must be >= 0 and sum to 1; row {fine.argmin()} does not"
+            )
 
 
 def _hits(scores: np.ndarray, labels: np.ndarray) -> tuple[int, int]:
@@ -259,6 +270,12 @@ class SigmoidCrossEntropy(_OverOutputs):
         targets = np.asarray(targets)
         return _hits(scores, targets) if targets.ndim == 1 else (0, 0)
 
+    def check_targets(self, targets: np.ndarray) -> None:
+        fine = ((targets >= 0) & (targets <= 1)).all(axis=-1)
+        if targets.ndim == 2 and not fine.all():
+            wrong = f"row {fine.argmin()} does not"
+            raise ValueError(f"{self!r}: targets must lie in [0, 1], one yes or no per class; {wrong}")
+
     # -log s(z) = log(1 + e^-z) and -log(1 - s(z)) = z + log(1 + e^-z), so
     #   l = (1 - t) z + log(1 + e^-z) = d |z| + log(1 + e^-|z|)   with d = 1 - t where z > 0, else t:
     # no exponent is positive, and a sure answer that is right (d = 0) costs nothing, even at infinity.
@@ -269,8 +286,7 @@ class SigmoidCrossEntropy(_OverOutputs):
         if targets.ndim == 1 and z.ndim == 2 and (z.shape[1] > 1 or targets.dtype.kind in "iu"):
             targets = one_hot(targets, z.shape[1], z.dtype)
         self._expect_targets(z, targets)
-        if not ((targets >= 0) & (targets <= 1)).all():
-            raise ValueError(f"{self!r}: targets must lie in [0, 1], one yes or no per class")
+        self.check_targets(targets)
         t = targets.astype(z.dtype, copy=False)
         size = np.abs(z)
         losses = (_expected(np.where(z > 0, 1 - t, t), size) + np.log1p(np.exp(-size)).sum(axis=1)) / z.shape[1]

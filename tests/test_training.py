@@ -814,6 +814,22 @@ def test_a_layer_that_cannot_be_described_trains_and_is_named_when_it_is_to_be_s
     assert "factor=array" in repr(it.model[0])
 
 
+def test_targets_that_suit_no_scores_are_named_before_the_first_epoch():
+    soft = np.full((len(POINTS), 3), 1 / 3)
+    for change in ([0.5, 0.5, 0.5], [-0.1, 0.6, 0.5], [np.nan, 0.5, 0.5]):
+        broken = soft.copy()
+        broken[9] = change
+        it = plain()
+        with pytest.raises(ValueError, match=r"^the validation data: .* sum to 1; row 9 does not$"):
+            it.fit((POINTS, soft), (POINTS, broken), epochs=1, progress=False)
+        assert it.history == []
+    yes = np.zeros((len(POINTS), 3), np.float32)
+    yes[7, 2] = 2
+    it = plain(loss=SigmoidCrossEntropy())
+    with pytest.raises(ValueError, match=r"^the training data: .* must lie in \[0, 1\], .*; row 7 does not$"):
+        it.fit((POINTS, yes), epochs=1, progress=False)
+
+
 class Narrow(SoftmaxCrossEntropy):
     """Whose losses are NumPy's float32, as the mean of a float32 array is."""
 
