@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from minnet.formatting import count
 from minnet.functional import NoDistribution
 from minnet.layers.base import Layer, RowGradient
 from minnet.losses import Loss
@@ -68,6 +69,12 @@ def find_nonfinite(model: Layer, loss: Loss, batch: Batch, key: tuple[int, int, 
         "Replayed as one piece, the step is finite: it broke in a piece, or where the pieces were summed. Lower the "
         "learning rate."
     )
+
+
+def broken_scores(scores: np.ndarray) -> str:
+    """Which examples have scores that are not finite, as " from the scores of 3 examples, first example 7"; or none."""
+    rows = np.flatnonzero(~np.isfinite(scores.reshape(len(scores), -1)).all(axis=1))
+    return f" from the scores of {count(len(rows), 'example')}, first example {rows[0]}" if len(rows) else ""
 
 
 def first_infinite(loss: Loss, scores: np.ndarray, targets: Any) -> str:

@@ -14,14 +14,13 @@ import numpy as np
 from tqdm import tqdm
 
 from minnet.checks import check_parts, check_question, check_run, check_settings, unpacked
-from minnet.formatting import count
 from minnet.functional import NoDistribution
 from minnet.gradients import accumulated, clip_factor, gradient_norm
 from minnet.interrupt import Interrupt
 from minnet.keeper import Keeper
 from minnet.layers.base import Layer
 from minnet.losses import Loss
-from minnet.nonfinite import NonFiniteError, find_nonfinite, first_infinite
+from minnet.nonfinite import NonFiniteError, broken_scores, find_nonfinite, first_infinite
 from minnet.optimizers import Lookahead, Optimizer
 from minnet.progress import Progress, as_json, data_digests, runs_on
 from minnet.sharing import Plan, plan, prediction_plan
@@ -105,9 +104,7 @@ class Trainer:
         nobody takes the model for trained.
         """
         x, y, weights = unpacked(train)
-        check_run(
-            self.model, self.loss, self.freeze_at, (x, y, weights), validation, epochs, batch_size, patience
-        )  # fmt: skip
+        check_run(self.model, self.loss, self.freeze_at, (x, y, weights), validation, epochs, batch_size, patience)
         epochs, batch_size, examples = int(epochs), int(batch_size), len(y)
         # a rest of one example joins the last batch: batch statistics need two
         steps = examples // batch_size + (examples % batch_size > 1 or examples < batch_size)
@@ -197,13 +194,9 @@ class Trainer:
             scores = self.predict(validation[0], crew)
             row["validation_loss"], row["validation_accuracy"] = self._score(scores, validation[1])
             if math.isnan(row["validation_loss"]):  # no epoch could be told from another by it
-                rows = np.flatnonzero(~np.isfinite(scores.reshape(len(scores), -1)).all(axis=1))
-                where = (
-                    f" from the scores of {count(len(rows), 'example')}, first example {rows[0]}" if len(rows) else ""
-                )
                 raise NonFiniteError(
-                    f"epoch {state.epoch}: the validation loss is NaN{where}. Clean the validation data of NaN and "
-                    "infinity, or lower the learning rate."
+                    f"epoch {state.epoch}: the validation loss is NaN{broken_scores(scores)}. Clean the validation "
+                    "data of NaN and infinity, or lower the learning rate."
                 )
             if row["validation_loss"] == math.inf and all(past["validation_loss"] < math.inf for past in self.history):
                 where = first_infinite(self.loss, scores, validation[1])
