@@ -31,7 +31,7 @@ def check_parts(model: Layer, loss: Loss, optimizer: Optimizer | Lookahead) -> N
         if not isinstance(part, kind):
             raise ValueError(f"the {name} must be {such}, got {part!r}: the order is Trainer(model, loss, optimizer)")
     last: Any = model
-    while inner := [layer for layer in getattr(last, "layers", ()) if not isinstance(layer, Dropout)]:
+    while isinstance(last, Sequential) and (inner := [each for each in last.layers if not isinstance(each, Dropout)]):
         last = inner[-1]
     names = {kind.__name__ for kind in type(last).__mro__}  # the library's layer, or one that a learner wrote
     twice = [name for name in ("Softmax", "Sigmoid") if name in names]
@@ -176,7 +176,8 @@ def _unsuited(model: Layer, images: Any) -> str:
 
 def _check_labels(name: str, scores: np.ndarray, targets: np.ndarray, loss: Loss) -> None:
     """Of labels, whether the model has a score for each; targets of another meaning are the loss's affair."""
-    over_classes = hasattr(loss, "classes") or type(loss).hits is not Loss.hits
+    owned: Any = getattr(loss, "classes", None)  # a loss may own the last layer
+    over_classes = isinstance(owned, int) or type(loss).hits is not Loss.hits
     if targets.ndim != 1 or targets.dtype.kind not in "iu" or not over_classes:
         return
     if scores.ndim != 2:
@@ -185,7 +186,7 @@ def _check_labels(name: str, scores: np.ndarray, targets: np.ndarray, loss: Loss
             "is a Flatten or a GlobalAvgPool missing, with a Linear behind it?"
         )
     counted = targets[targets != getattr(loss, "ignore_index", None)]
-    classes: Any = getattr(loss, "classes", scores.shape[1])  # a loss may own the last layer
+    classes = owned if isinstance(owned, int) else scores.shape[1]
     if counted.size and not (counted.min() >= 0 and counted.max() < classes):
         single = "; for one yes or no SigmoidCrossEntropy takes y[:, None].astype(np.float32)" * (classes == 1)
         raise ValueError(

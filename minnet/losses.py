@@ -106,7 +106,8 @@ class _OverClasses(Loss):
         targets = np.asarray(targets)
         if targets.ndim == 2:
             return _hits(scores, targets.argmax(axis=1))
-        counted = np.ones(len(targets), bool) if self.ignore_index is None else targets != self.ignore_index
+        plain = self.ignore_index is None and self.class_weights is None
+        counted: Any = slice(None) if plain else self._weights(targets, None) > 0
         return _hits(scores[counted], targets[counted])
 
     def _distribution(self, targets: np.ndarray, classes: int, dtype: Any) -> np.ndarray:

@@ -83,7 +83,6 @@ class Optimizer:
             raise ValueError(f"an optimizer takes the model itself, not its parameters; got {type(model).__name__}")
         self.model = model
         self.learning_rate = in_range("learning_rate", learning_rate)
-        self.weight_decay = in_range("weight_decay", weight_decay)
         self.groups = list(groups)
         self.loss = loss
         self.steps = 0
@@ -93,7 +92,7 @@ class Optimizer:
         for group in self.groups:
             if not isinstance(group, dict) or not {"match"} <= group.keys() <= keys:
                 raise ValueError(f"a group's keys are match, learning_rate, weight_decay; got {group}")
-        self._settings = {place: self._settings_for(place, w) for place, w in self.parameters().items()}
+        self.weight_decay = weight_decay
         for (place, w), (other, v) in combinations(self.parameters().items(), 2):
             if np.may_share_memory(w, v):
                 raise ValueError(f"'{place}' and '{other}' are one array, which would move twice: give each its own")
@@ -179,6 +178,16 @@ class Optimizer:
     def parameters(self) -> dict[str, np.ndarray]:
         """Every parameter of model and loss by place, frozen ones included."""
         return parameters(self.model, self.loss)
+
+    @property
+    def weight_decay(self) -> float:
+        """The decay of parameters of two or more axes that no group gives another."""
+        return self._weight_decay
+
+    @weight_decay.setter
+    def weight_decay(self, weight_decay: float) -> None:
+        self._weight_decay = in_range("weight_decay", weight_decay)
+        self._settings = {place: self._settings_for(place, w) for place, w in self.parameters().items()}
 
     def _settings_for(self, place: str, w: np.ndarray) -> tuple[float, float]:
         """(factor on the learning rate, weight decay) of one parameter."""

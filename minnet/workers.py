@@ -76,7 +76,7 @@ class Replica:
         layers = [layer for _, layer in self.model.walk()]
         owned = [] if self.loss is None else [layer for _, layer in self.loss.walk()]
         self.drawing: list[Any] = [layer for layer in [*layers, *owned] if hasattr(layer, "rng")]
-        self.noting: list[Any] = [layer for layer in layers if hasattr(layer, "notes")]
+        self.noting: list[Any] = [layer for layer in layers if hasattr(layer, "update_running")]
         for layer in layers:
             if hasattr(layer, "workspace"):
                 layer.workspace = self.workspace  # scratch is shared by all layers of a thread
@@ -136,10 +136,10 @@ class Crew:
         self._failed = False
         if loss is not None:  # found once: walking a small network takes as long as a pass through it
             self._learners = learners(model, loss)
-            self._noting: list[Any] = [layer for _, layer in model.walk() if hasattr(layer, "notes")]
+            self._noting: list[Any] = [layer for _, layer in model.walk() if hasattr(layer, "update_running")]
             known = [buffer for buffer in _arrays("buffers", model, loss) if buffer[-1] is not None]
             self.buffers = [array for _, _, _, array in known]
-            self._unnoted = [(place, array) for place, layer, _, array in known if not hasattr(layer, "notes")]
+            self._unnoted = [(place, array) for place, layer, _, array in known if not hasattr(layer, "update_running")]
         self.meeting = _Meeting() if exact_batch_norm else None
         if self.meeting is not None:
             for seat, replica in enumerate(self.replicas):
@@ -259,7 +259,7 @@ class Crew:
             scores = replica.model.forward(x)
             value += float(replica.loss.forward(scores, y, weights, denominator))
             replica.model.backward(replica.loss.backward())
-            hits = replica.loss.hits(scores, y)
+            hits = replica.loss.hits(*((scores, y) if weights is None else (scores[weights > 0], y[weights > 0])))
             correct, counted = correct + hits[0], counted + hits[1]
             for place, layer, name in replica.learners:
                 gradient = vars(layer).pop("d" + name, None)  # that of the piece before is no gradient of this one

@@ -1319,3 +1319,14 @@ def test_a_description_is_made_of_plain_numbers_and_a_half_made_layer_has_a_name
             self.second = second
 
     assert repr(Half(1, 2)) == "Half(2)"
+
+
+def test_a_name_freezes_the_layers_own_parameter_alone():
+    class Outer(Linear):
+        def __init__(self):
+            super().__init__(2, 2, rng=0)
+            self.inner = Linear(2, 2, rng=1)
+
+    outer = Outer().freeze("W")
+    assert outer.frozen == ("W",) and outer.inner.frozen == ()
+    assert outer.freeze().inner.frozen == ("W", "b")

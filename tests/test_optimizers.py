@@ -796,3 +796,15 @@ def test_an_optimizer_of_ones_own_needs_one_formula():
     layer.dW, layer.db = np.full((3, 2), -5.0), np.full(2, 3.0)
     Descent(layer, 0.1).step()
     np.testing.assert_allclose(layer.W, before + 0.5, rtol=1e-15)
+
+
+def test_a_decay_that_is_set_later_is_the_one_that_acts():
+    model = Sequential(Linear(3, 2, rng=0))
+    optimizer = AdamW(model, 0.1, groups=[{"match": "*.b", "weight_decay": 0.5}])
+    optimizer.weight_decay = 0.0
+    before = model[0].W.copy()
+    model[0].dW, model[0].db = np.zeros((3, 2), np.float32), np.zeros(2, np.float32)
+    optimizer.step()
+    assert np.array_equal(model[0].W, before) and optimizer.config()["weight_decay"] == 0
+    with pytest.raises(ValueError, match="weight_decay must be a number"):
+        optimizer.weight_decay = -1

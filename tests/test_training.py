@@ -1328,3 +1328,37 @@ def test_a_loss_that_is_infinite_where_the_scores_are_not():
     it.model[0].W[...], it.model[0].b[...] = 0, [3e38, -3e38, -3e38]  # further apart than float32 reaches
     with pytest.raises(NonFiniteError, match=r"First not finite: SoftmaxCrossEntropy\(\), from scores up to 3e\+38"):
         it.fit((POINTS, LABELS), epochs=1, batch_size=45, progress=False)
+
+
+def test_examples_of_weight_zero_are_no_hits_either():
+    x, y = np.eye(4, dtype=np.float32)[[0, 1, 2, 3] * 5], np.arange(20) % 4
+    model = Sequential(Linear(4, 4, rng=0)).eval()
+    model[0].W[...] = np.diag([9, 9, -9, -9])  # right on classes 0 and 1 alone
+    for loss, weights in ((SoftmaxCrossEntropy(), np.where(y < 3, 1.0, 0.0)),
+                          (SoftmaxCrossEntropy(class_weights=[1, 1, 1, 0]), None)):  # fmt: skip
+        for workers in (1, 2):
+            trainer = Trainer(model, loss, SGD(model, 0.0), workers=workers, piece=4)
+            (row,) = trainer.fit((x, y) if weights is None else (x, y, weights), epochs=1, progress=False)
+            assert row["train_accuracy"] == pytest.approx(2 / 3)
+
+
+def test_settings_of_ones_own_may_have_any_name():
+    class Deep(Layer):
+        def __init__(self, layers=2, notes="why"):
+            self.layers, self.notes = layers, notes
+
+        def forward(self, x):
+            self._cache = x
+            return x * self.layers
+
+        def backward(self, dy):
+            return dy * self.layers
+
+    class Named(SoftmaxCrossEntropy):
+        def __init__(self, classes=("a", "b", "c", "d")):
+            super().__init__()
+            self.classes = classes
+
+    model = Sequential(Linear(4, 4, rng=0), Deep())
+    trainer = Trainer(model, Named(), SGD(model, 0.1), workers=2, piece=4)
+    trainer.fit((np.eye(4, dtype=np.float32)[[0, 1, 2, 3] * 5], np.arange(20) % 4), epochs=2, progress=False)

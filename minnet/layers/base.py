@@ -188,10 +188,9 @@ class Layer:
         return self.train(False)
 
     def freeze(self, *names: str) -> Layer:
-        """Keeps parameters (all of this layer and its children, or those named) as they are; returns itself."""
-        for _, layer in self.walk():
-            unknown = [name for name in names if layer is self and name not in layer.parameters]
-            if unknown:
+        """Keeps parameters as they are (all of this layer and its children, or those of its own named)."""
+        for _, layer in [("", self)] if names else self.walk():
+            if unknown := [name for name in names if name not in layer.parameters]:
                 own = ", ".join(self.parameters) or "none of its own: freeze those of a layer in it, model[0].freeze()"
                 raise ValueError(f"{named(self)} has no parameter {unknown[0]!r}; it has {own}")
             layer.frozen = tuple(dict.fromkeys((*layer.frozen, *(names or layer.parameters))))
