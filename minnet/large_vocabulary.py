@@ -40,8 +40,6 @@ class LogUniform:
     def __repr__(self) -> str:
         return f"LogUniform({self.classes})"
 
-    config = __repr__
-
 
 class Unigram:
     """q_k in proportion to counts_k ** power; 0.75 is word2vec's choice (Mikolov et al., arXiv 1310.4546)."""
@@ -65,8 +63,6 @@ class Unigram:
 
     def __repr__(self) -> str:
         return f"Unigram({self.classes:,} counts, power={self.power})"
-
-    config = __repr__  # a description shows it, and does not rebuild it
 
 
 class SampledSoftmaxCrossEntropy(Loss):
@@ -139,6 +135,9 @@ class SampledSoftmaxCrossEntropy(Loss):
     def log_probabilities(self, x: np.ndarray) -> np.ndarray:
         """The exact log-probabilities of all classes, (N, classes)."""
         return log_softmax(x @ self.W.T + self.b)
+
+    def config(self) -> dict[str, Any]:
+        return {**super().config(), "proposal": repr(self.proposal)}
 
 
 class HierarchicalSoftmax(Loss):

@@ -81,14 +81,24 @@ def described(setting: Any) -> Any:
 
 
 def as_json(settings: dict[str, Any]) -> dict[str, Any]:
-    """The settings as they come back from a checkpoint's header (tuples as lists, keys as text)."""
-    return json.loads(json.dumps({name: described(setting) for name, setting in settings.items()}, default=_plain))
+    """The settings as they come back from a checkpoint's header (tuples as lists, keys as text).
+
+    Raises ValueError naming what is neither text nor a number, such as "model.layers.0.activation".
+    """
+    plain = {name: described(setting) for name, setting in settings.items()}
+    for place, leaf in _leaves(plain).items():
+        try:
+            json.dumps(leaf, default=_plain)
+        except TypeError:
+            cure = "keep layers, text, numbers, or lists of them (array.tolist())"
+            raise ValueError(f"no checkpoint can hold {place}, which is {repr(leaf)[:80]}: {cure}") from None
+    return json.loads(json.dumps(plain, default=_plain))
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
-    raise TypeError(f"{value!r} cannot be kept in a checkpoint's settings")
+    raise TypeError
 
 
 def differences(then: Any, now: dict[str, Any]) -> list[str]:

@@ -77,6 +77,15 @@ def test_with_every_class_drawn_once_the_sampled_loss_is_the_full_one():
     np.testing.assert_allclose(loss.dW.dense(loss.W.shape), dlogits.T @ x, atol=1e-12)
 
 
+def test_a_proposal_of_ones_own_is_described_by_its_repr():
+    class Even(LogUniform):
+        def __repr__(self):
+            return "Even()"
+
+    loss = SampledSoftmaxCrossEntropy(D, K, samples=5, proposal=Even(K), rng=0)
+    assert loss.config()["proposal"] == "Even()" and repr(loss.proposal) == "Even()"
+
+
 @pytest.mark.parametrize("proposal", [LogUniform(K), Unigram(np.arange(K, 0, -1))], ids=repr)
 def test_proposals_draw_what_they_say(proposal):
     q = np.exp(proposal.log_q(np.arange(K)))

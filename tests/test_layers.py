@@ -1054,18 +1054,6 @@ def test_arguments_that_pass_through_are_described_and_rebuilt():
     assert twin.settings == {"in_features": 3, "out_features": 2, "bias": False} and repr(twin) == repr(layer)
 
 
-class Keeps(Layer):
-    def __init__(self, thing):
-        self.thing = thing
-
-
-@pytest.mark.parametrize("thing", [ReLU, np.ones(3), np.tanh, [1, (2, {"a": len})]], ids=repr)
-def test_an_argument_that_no_checkpoint_holds_is_named(thing):
-    assert repr(Keeps(thing)).startswith("Keeps(")
-    with pytest.raises(ValueError, match=r"Keeps cannot be described: its argument thing is .*: keep layers, text"):
-        Sequential(Keeps(thing)).config()
-
-
 def test_a_subclass_that_forgets_the_arrays_of_its_base_is_refused():
     for base, kind in ((Linear, "parameters"), (BatchNorm, "buffers")):
         first = getattr(base, kind)[0]

@@ -814,6 +814,21 @@ def test_a_layer_that_cannot_be_described_trains_and_is_named_when_it_is_to_be_s
     assert "factor=array" in repr(it.model[0])
 
 
+@pytest.mark.parametrize("thing", [ReLU, np.ones(3), np.tanh, [1, (2, {"a": len})]], ids=repr)
+def test_an_argument_that_no_checkpoint_holds_is_named_before_the_first_epoch(thing, tmp_path):
+    class Keeps(Linear):
+        def __init__(self, thing):
+            self.thing = thing
+            super().__init__(4, 3, rng=0)
+
+    it = plain(Sequential(Keeps(thing)))
+    said = r"no checkpoint can hold model\.layers\.0\.thing.*, which is .*: keep layers, text"
+    with pytest.raises(ValueError, match=said):
+        it.fit((POINTS, LABELS), epochs=1, progress=False, folder=tmp_path)
+    assert it.history == [] and not list(tmp_path.iterdir())
+    it.fit((POINTS, LABELS), (POINTS, LABELS), epochs=1, progress=False)  # and without a folder it trains
+
+
 def test_targets_that_suit_no_scores_are_named_before_the_first_epoch():
     soft = np.full((len(POINTS), 3), 1 / 3)
     for change in ([0.5, 0.5, 0.5], [-0.1, 0.6, 0.5], [np.nan, 0.5, 0.5]):

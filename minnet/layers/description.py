@@ -40,8 +40,7 @@ def config(layer: Layer) -> dict[str, Any]:
             name = parameter.name
             raise ValueError(f"{described['layer']} cannot be described: keep its argument {name} as self.{name}")
         value = getattr(layer, parameter.name)
-        for name, argument in _keywords(parameter, value).items():
-            described[name] = _described(argument, f"{described['layer']} cannot be described: its argument {name}")
+        described |= _described(_keywords(parameter, value))
         given += _items(value)
     frozen = list(layer.frozen)
     for name, child in layer.children().items():
@@ -52,18 +51,15 @@ def config(layer: Layer) -> dict[str, Any]:
     return described
 
 
-def _described(value: Any, who: str) -> Any:
+def _described(value: Any) -> Any:
     """One constructor argument: layers by their config, NumPy's numbers as plain ones, tuples as lists."""
     if isinstance(value, dict):
-        return {key: _described(item, who) for key, item in value.items()}
+        return {key: _described(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_described(item, who) for item in value]
+        return [_described(item) for item in value]
     if hasattr(value, "config") and not isinstance(value, type):
         return value.config()
-    value = value.item() if isinstance(value, np.generic) else value
-    if not isinstance(value, (str, int, float, type(None))):
-        raise ValueError(f"{who} is {repr(value)[:80]}: keep layers, text, numbers, or lists of them (array.tolist())")
-    return value
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _items(value: Any) -> list[Any]:
