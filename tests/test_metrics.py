@@ -114,6 +114,15 @@ def test_what_is_undefined_is_said():
     assert last[1].startswith("(intervals of all but accuracy: no prediction is wrong, so")
 
 
+@pytest.mark.parametrize("examples", [29, 30])
+def test_few_examples_of_a_class_that_are_all_right_make_macro_intervals_doubtful(examples):
+    labels = np.repeat([0, 1], [examples, 60])
+    said = np.where(np.arange(len(labels)) < examples + 10, 0, labels)  # ten of class 1 are taken for 0
+    m = metrics.evaluate(0.1 + 0.8 * np.eye(2)[said], labels, ["rare", "common"], bootstrap=20)
+    told = [each["why"] for each in m["undefined"] if each["measure"] == "intervals of macro averages"]
+    assert told == ["too narrow: the few examples of rare are all right, or all wrong"] * (examples == 29)
+
+
 def test_names_of_classes_are_cut_at_24_characters_wherever_tables_show_them():
     long = ["a" * 30, "b" * 30, "c" * 30]
     m = metrics.evaluate(np.array([[0.9, 0.1, 0.0], [0.2, 0.8, 0.0]]), np.array([0, 1]), long)
@@ -367,6 +376,7 @@ def test_the_interval_of_two_accuracies_difference_covers_it_and_agrees_with_mcn
     assert inside / trials > 0.93 and contradictions / trials < 0.02
     assert intervals.paired_shares(0, 0, 8) == pytest.approx([-0.2772, 0.2772], abs=1e-4)
     assert intervals.paired_shares(2, 7, n) == [-bound for bound in intervals.paired_shares(7, 2, n)[::-1]]
+    assert intervals.paired_shares(0, 1, 1)[1] == 1 and intervals.paired_shares(1, 0, 1)[0] == -1
 
 
 def test_few_examples_that_tell_two_models_apart_give_macro_averages_no_interval():
@@ -378,6 +388,8 @@ def test_few_examples_that_tell_two_models_apart_give_macro_averages_no_interval
         found = metrics.paired_bootstrap(p, better, labels)
         assert (found["macro_f1"]["interval"] is None) == (told == 5) and found["log_loss"]["interval"]
         assert found["accuracy"]["interval"] == intervals.paired_shares(0, told, 500)
+        worse = metrics.paired_bootstrap(better, p, labels)
+        assert (worse["macro_f1"]["interval"] is None) == (told == 5)
     sure = np.eye(3)[labels] * 0.97 + 0.01
     surer = np.eye(3)[labels] * 0.985 + 0.005
     assert metrics.paired_bootstrap(sure, surer, labels)["log_loss"]["interval"] is None
