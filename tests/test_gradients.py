@@ -5,7 +5,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from minnet import gradients
-from minnet.gradients import add_gradients, clip_factor, gradient_norm
+from minnet.gradients import accumulated, add_gradients, clip_factor, gradient_norm
 from minnet.layers.base import Layer, RowGradient
 
 
@@ -103,3 +103,19 @@ def test_gradients_add_up():
     nothing = RowGradient(np.zeros(0, int), np.zeros((0, 2)))
     assert add_gradients(nothing, second).values.tolist() == second.values.tolist()
     assert add_gradients(second, nothing).rows.tolist() == [0, 4, 7]
+
+
+def test_a_gradient_that_is_added_to_before_it_is_there_is_told_from_other_errors():
+    layer = Given(np.zeros(1), np.zeros(1))
+    for name, said in (("dW", ": backward reads dW before it sets it: it has to overwrite (self.dW = ..."),
+                       ("db", ": backward reads db before"), ("W", ""), ("dV", ""), ("scale", "")):  # fmt: skip
+        vars(layer).pop(name, None)
+        with pytest.raises(AttributeError) as raised:
+            getattr(layer, name)
+        found = accumulated(raised.value)
+        assert said in found and bool(found) == bool(said)
+    for other in (object(), np.zeros(2)):
+        with pytest.raises(AttributeError) as raised:
+            other.dW  # noqa: B018
+        assert accumulated(raised.value) == ""
+    assert accumulated(AttributeError("by hand")) == ""
