@@ -140,7 +140,7 @@ class Keeper:
 
     def _weights(self) -> dict[str, np.ndarray]:
         """Every parameter and buffer of the model and of the loss, under the names that checkpoints use."""
-        return checkpoint.model_to(self.model)[0] | self._of_loss()
+        return _prefixed("model/", self.model.named_parameters() | self.model.named_buffers()) | self._of_loss()
 
     def _of_loss(self) -> dict[str, np.ndarray]:
         return _prefixed("loss/", self.loss.named_parameters() | self.loss.named_buffers())

@@ -1377,3 +1377,23 @@ def test_settings_of_ones_own_may_have_any_name():
     model = Sequential(Linear(4, 4, rng=0), Deep())
     trainer = Trainer(model, Named(), SGD(model, 0.1), workers=2, piece=4)
     trainer.fit((np.eye(4, dtype=np.float32)[[0, 1, 2, 3] * 5], np.arange(20) % 4), epochs=2, progress=False)
+
+
+def test_what_cannot_be_described_is_trained_and_validated_where_nothing_is_saved(tmp_path):
+    class Odd(Layer):
+        def __init__(self, factor):
+            self.kept_otherwise = factor
+
+        def forward(self, x):
+            self._cache = x
+            return x * self.kept_otherwise
+
+        def backward(self, dy):
+            return dy * self.kept_otherwise
+
+    model = Sequential(Linear(4, 4, rng=0), Odd(2.0))
+    x, y = np.eye(4, dtype=np.float32)[[0, 1, 2, 3] * 5], np.arange(20) % 4
+    trainer = Trainer(model, SoftmaxCrossEntropy(), SGD(model, 0.1), workers=1)
+    assert len(trainer.fit((x, y), (x, y), epochs=2, progress=False)) == 2
+    with pytest.raises(ValueError, match=r"Odd cannot be described: keep its argument factor as self\.factor"):
+        trainer.fit((x, y), (x, y), epochs=2, progress=False, folder=tmp_path)
