@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from minnet.gradcheck import GradientError, gradcheck, gradcheck_loss
+from minnet.layers import Linear
 from minnet.layers.base import Layer, RowGradient
-from minnet.losses import Loss, SigmoidCrossEntropy, SoftmaxCrossEntropy
+from minnet.losses import Loss, MeanSquaredError, SigmoidCrossEntropy, SoftmaxCrossEntropy
 from tests.drawing import normal
 from tests.test_gradcheck import planted
 from tests.tiny_layers import Dense, Lookup, Plain, Squash
@@ -322,3 +323,29 @@ class Broken(Layer):
 def test_the_same_nan_twice_is_no_other_result():
     with pytest.raises(ValueError, match="dx cannot be measured"):
         gradcheck(Broken(), normal(3, 2))
+
+
+def test_a_gradient_that_was_there_before_is_none_of_this_check():
+    class Adding(Linear):
+        def backward(self, dy):
+            x = self._recall()
+            self.dW += x.T @ dy
+            self.db = dy.sum(axis=0)
+            return dy @ self.W.T
+
+    layer = Adding(3, 2, rng=0)
+    layer.dW = np.zeros((3, 2))
+    with pytest.raises(GradientError, match=r"backward reads dW before it sets it: it has to overwrite"):
+        gradcheck(layer, np.random.default_rng(0).standard_normal((4, 3)))
+
+
+def test_a_tiny_loss_has_to_add_up_as_well():
+    class Tiny(MeanSquaredError):
+        def forward(self, scores, targets, weights=None, denominator=None):
+            return 1e-12 * super().forward(scores, targets, weights, None)  # as if each part were the whole
+
+        def backward(self):
+            return 1e-12 * super().backward()
+
+    with pytest.raises(GradientError, match="divide by the argument denominator"):
+        gradcheck_loss(Tiny(), np.random.default_rng(0).standard_normal((4, 3)), np.zeros((4, 3)))

@@ -1318,3 +1318,9 @@ def test_a_name_freezes_the_layers_own_parameter_alone():
     outer = Outer().freeze("W")
     assert outer.frozen == ("W",) and outer.inner.frozen == ()
     assert outer.freeze().inner.frozen == ("W", "b")
+
+
+def test_running_statistics_may_stand_still():
+    layer = BatchNorm(2, momentum=0)
+    layer.forward(normal(5, 2).astype(np.float32))
+    assert layer.running_mean.tolist() == [0, 0] and layer.running_var.tolist() == [1, 1]

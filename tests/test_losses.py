@@ -489,3 +489,12 @@ def test_the_first_wrong_weight_is_told():
 def test_one_number_is_no_target_of_a_sigmoid():
     with pytest.raises(ValueError, match="expects one target a row of scores, got the number 1"):
         SigmoidCrossEntropy().forward(Z, 1)
+
+
+def test_targets_of_another_kind_are_left_to_forward():
+    for targets in (np.eye(3, dtype=np.int64) * 5, np.array([0.5, 2.0]), np.array([7, -1])):
+        assert SoftmaxCrossEntropy().check_targets(targets) is None
+    with pytest.raises(ValueError, match=r"each row of soft targets must be >= 0 and sum to 1; row 1 does not"):
+        SoftmaxCrossEntropy().check_targets(np.array([[0.5, 0.5], [0.5, 0.6]]))
+    with pytest.raises(ValueError, match=r"targets must lie in \[0, 1\], one yes or no per class; row 1 does not"):
+        SigmoidCrossEntropy().check_targets(np.array([[0, 0, 0], [0, 0, 2]]))

@@ -808,3 +808,11 @@ def test_a_decay_that_is_set_later_is_the_one_that_acts():
     assert np.array_equal(model[0].W, before) and optimizer.config()["weight_decay"] == 0
     with pytest.raises(ValueError, match="weight_decay must be a number"):
         optimizer.weight_decay = -1
+
+
+@pytest.mark.parametrize("types", [(np.float32, np.float64), (np.float64, np.float32)])
+def test_a_gradient_of_another_type_is_refused_whichever_is_the_finer(types):
+    model = Sequential(Linear(3, 2, rng=0)).astype(types[0])
+    model[0].dW, model[0].db = np.zeros((3, 2), types[1]), np.zeros(2, types[1])
+    with pytest.raises(ValueError, match=rf"'0\.W' is {np.dtype(types[0])}, its gradient {np.dtype(types[1])}"):
+        SGD(model, 0.1).step()

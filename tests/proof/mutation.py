@@ -62,6 +62,7 @@ TARGETS = {
     "layers/arguments": ["tests/test_layers.py"],
     "layers/attention": ["tests/test_layers.py", *contract("AttentionPool", "MaskedSequential")],
     "layers/base": ["tests/test_layers.py", *contract("Sequential", "Linear", "Linear on CSR")],
+    "layers/hints": ["tests/test_layers.py"],
     "layers/description": [
         "tests/test_layers.py",
         *contract("Sequential", "Linear", "Linear on CSR"),
