@@ -1324,3 +1324,8 @@ def test_running_statistics_may_stand_still():
     layer = BatchNorm(2, momentum=0)
     layer.forward(normal(5, 2).astype(np.float32))
     assert layer.running_mean.tolist() == [0, 0] and layer.running_var.tolist() == [1, 1]
+
+
+def test_one_row_of_pixels_is_no_grey_image():
+    with pytest.raises(ValueError, match=r"got \(28, 28\): images are channels-last, \(N, H, W, 1\)"):
+        Conv2d(1, 2, 3).forward(np.zeros((28, 28), np.float32))

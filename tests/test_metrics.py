@@ -692,3 +692,29 @@ def test_measures_of_calibration_check_what_they_are_given(measure):
     assert metrics.calibrated_ece(p) == metrics.calibrated_ece(p, seed=0)
     assert len(metrics.coverage(p, labels)) == 20
     assert metrics.fit_temperature(np.log(p), labels.tolist()) == metrics.fit_temperature(np.log(p), labels)
+
+
+def test_shares_are_resampled_as_often_as_asked_and_doubted_by_one_example(monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        intervals, "_around", lambda shares, resampled: seen.append(resampled) or [[0, 1]] * len(shares)
+    )
+    p = np.tile([0.8, 0.2], (4, 1))
+    for work in (1 << 20, 40, 1):  # all at once, ten at a time, each by itself
+        monkeypatch.setattr(intervals, "WORK", work)
+        metrics.class_shares(p, None, bootstrap=33)
+        assert [len(resampled) for resampled in seen[-2:]] == [33, 33]
+    metrics.class_shares(p[:1], None, bootstrap=4000)
+    assert seen[-2].mean(axis=0) == pytest.approx([0.75, 0.25], abs=0.02)  # Dirichlet of 1 + 1/2 and 1/2
+    assert metrics.evaluate(HAND, TRUTH, NAMES, bootstrap=1)["bootstrap"]["resamples"] == 1
+
+
+def test_differences_of_every_measure_are_b_minus_a():
+    p, labels = simulated(300, 3, seed=4)
+    sure = np.eye(3)[labels] * 0.97 + 0.01  # all right, where p is not
+    for a, b in ((p, sure), (sure, p)):
+        found, whole = metrics.paired_bootstrap(a, b, labels), [metrics.evaluate(q, labels, NAMES) for q in (a, b)]
+        for name in ("accuracy", "macro_f1", "log_loss", "brier"):
+            difference = metrics.value_of(whole[1], name) - metrics.value_of(whole[0], name)
+            low, high = found[name]["interval"]
+            assert found[name]["difference"] == pytest.approx(difference) and low <= difference <= high
