@@ -50,7 +50,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--validation", type=float, help="examples held out, or their share; 0 for none")
     parser.add_argument("--patience", type=int, help="stop after so many epochs without a better validation loss")
     parser.add_argument(
-        "--resume", action="store_true", help="go on with a stopped run: that in --out, or the newest one"
+        "--resume",
+        action="store_true",
+        help="with the command of a stopped run: go on with it, that in --out or the newest one",
     )
     parser.add_argument("--size", type=int, help="images: height and width in pixels (default: theirs, or 32)")
     parser.add_argument("--no-flip", action="store_true", help="pictures: train on none mirrored left to right")
@@ -153,7 +155,7 @@ def tour(args: argparse.Namespace) -> None:
     print(
         "\nWhat next?\n"
         "  open the pages above in a browser\n"
-        f'  python -m minnet predict {args.out} "Not bad at all, I would come again"\n'
+        f'  python -m minnet predict {args.out} "Great food, I would come again"\n'
         "  python train.py cifar10 --model cnn6      colour photographs (downloads 170 MB once)\n"
         "  tutorials/README.md                       the lessons, from a score to a trained network"
     )

@@ -99,17 +99,26 @@ def _asked_for(args: argparse.Namespace, run: Run) -> Asked:
     if kind != run.kind:
         raise ValueError(f"{args.folder} was trained on {run.kind}, and {args.task} gives {kind}")
     path = Path(args.path[0])
-    called = path.stem if kind == "text" else path.resolve().name
-    if run.about.get("dataset") == called:
-        warnings.warn(
-            f"{args.folder} was trained on something called {called!r}, too: if it is this, it learned from most of "
-            "these examples, and the figures say nothing of new ones",
-            stacklevel=2,
-        )
+    if doubt := _learned_perhaps(args, run):
+        warnings.warn(doubt, stacklevel=2)
     if kind == "text":
         texts, labels, _, source = labelled_texts(path, args.text, args.label, args.encoding)
         return path.name, source, texts, labels, None
     return _pictures(path, run, args.folder)
+
+
+def _learned_perhaps(args: argparse.Namespace, run: Run) -> str:
+    """What is to be said where the run's own data bore the same name; else nothing."""
+    if not args.path:  # a data set's test split, which is divided as for training
+        return ""
+    path = Path(args.path[0])
+    called = path.stem if args.task == "csv" else path.resolve().name
+    if run.about.get("dataset") != called:
+        return ""
+    return (
+        f"{args.folder} was trained on something called {called!r}, too: if it is this, it learned from most of these "
+        "examples, and the figures say nothing of new ones"
+    )
 
 
 def _pictures(path: Path, run: Run, folder: str) -> Asked:
@@ -186,6 +195,7 @@ def _write(
         "model": str(run.about.get("model", "a network")),
         "run": str(args.folder),
         "trained_on": str(run.about.get("dataset", "other data")),
+        **({"warning": doubt} if (doubt := _learned_perhaps(args, run)) else {}),
     }
     return report.write(
         args.out, config, [], measured, probabilities, dataset.test.y,

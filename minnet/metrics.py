@@ -134,7 +134,13 @@ def shares_table(shares: dict[str, dict[str, list]], classes: Sequence[str], str
     for name, found in shares.items():
         pairs = zip(found["shares"], found["intervals"], strict=True)
         columns.append([titles[name], *(f"{percent(s, 1):>7} ({interval(bounds, 1, True)})" for s, bounds in pairs)])
-    return encodable("\n".join(aligned(list(zip(*columns, strict=True)))), stream)
+    meaning = {
+        "counted": "counted: how often a class is named, right where the classes are mixed as they were in training",
+        "mean_probability": "mean probability: right where the probabilities are",
+        "corrected": "corrected: without the mistakes that were made on validation, for any mixture",
+    }
+    told = f"(in brackets: 95 % intervals; {'; '.join(meaning[name] for name in shares)})"
+    return encodable("\n".join([*aligned(list(zip(*columns, strict=True))), told]), stream)
 
 
 def _intervals(p: np.ndarray, y: np.ndarray, right: np.ndarray, bootstrap: int, seed: int) -> dict[str, Any]:

@@ -72,9 +72,12 @@ def find_nonfinite(model: Layer, loss: Loss, batch: Batch, key: tuple[int, int, 
 
 
 def broken_scores(scores: np.ndarray) -> str:
-    """Which examples have scores that are not finite, as " from the scores of 3 examples, first example 7"; or none."""
+    """Which examples have scores that are not finite, and what to do, as the end of a sentence."""
     rows = np.flatnonzero(~np.isfinite(scores.reshape(len(scores), -1)).all(axis=1))
-    return f" from the scores of {count(len(rows), 'example')}, first example {rows[0]}" if len(rows) else ""
+    if len(rows) == len(scores):
+        return " for every example: training has diverged. Lower the learning rate."
+    where = f" from the scores of {count(len(rows), 'example')}, first example {rows[0]}" if len(rows) else ""
+    return f"{where}. Clean the validation data of NaN and infinity, or lower the learning rate."
 
 
 def first_infinite(loss: Loss, scores: np.ndarray, targets: Any) -> str:

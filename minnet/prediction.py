@@ -305,8 +305,8 @@ def _say_how_sure(config: dict[str, Any], classes: int) -> None:
     enough = confusion is not None and not too_little(confusion)
     if enough and isinstance(temperature, float) and not 0.8 < temperature < 1.25:
         print(
-            f"\n(on its validation examples this run was right {'less' if temperature > 1 else 'more'} often than its "
-            f"percentages said: temperature {temperature:.2f})"
+            f"\n(not corrected: on its validation examples this run was right {'less' if temperature > 1 else 'more'} "
+            f"often than its percentages said; its page shows them with all scores divided by {temperature:.2f})"
         )
 
 

@@ -180,7 +180,8 @@ def _sections(
         sections["Examples"] = drawn["examples"]
         if "mistakes" in drawn:
             sections["Most confident mistakes"] = drawn["mistakes"]
-    unscaled = page.note(f"No temperature is fitted: {why}.") if (why := config.get("no_temperature")) else ""
+    temperature = "No temperature (one number to divide all scores by, so that percentages come true) is fitted"
+    unscaled = page.note(f"{temperature}: {why}.") if (why := config.get("no_temperature")) else ""
     believed = unscaled + drawn["reliability"] + drawn["coverage"] + drawn["entropy"]
     sections["Can the probabilities be believed?"] = believed
     learned = drawn.get("filters", "") + drawn.get("telling_words", "")
@@ -275,7 +276,8 @@ def _lead(metrics: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
         f"{number(macro['f1'])}{apart}."
     )
     third = without_examples(metrics)
-    return [first, second, *([f"{third[0].upper()}{third[1:]}."] if third else [])]
+    more = [f"{third[0].upper()}{third[1:]}."] if third else []
+    return [first, second, *more, *([f"{config['warning']}."] if "warning" in config else [])]
 
 
 def _card(texts: Sequence[str], labels: np.ndarray, p: np.ndarray, classes: Sequence[str], i: int) -> str:

@@ -194,10 +194,7 @@ class Trainer:
             scores = self.predict(validation[0], crew)
             row["validation_loss"], row["validation_accuracy"] = self._score(scores, validation[1])
             if math.isnan(row["validation_loss"]):  # no epoch could be told from another by it
-                raise NonFiniteError(
-                    f"epoch {state.epoch}: the validation loss is NaN{broken_scores(scores)}. Clean the validation "
-                    "data of NaN and infinity, or lower the learning rate."
-                )
+                raise NonFiniteError(f"epoch {state.epoch}: the validation loss is NaN{broken_scores(scores)}")
             if row["validation_loss"] == math.inf and all(past["validation_loss"] < math.inf for past in self.history):
                 where = first_infinite(self.loss, scores, validation[1])
                 warnings.warn(

@@ -145,14 +145,19 @@ def render(items: list[Item], title: str, solved: bool) -> str:
         sections[name] = f'<div class="items">{inside}</div>\n'
     sections["Given"] = CSS + sections["Given"]
     sections["Check yourself"] = note(
-        "Each row of p sums to 1. Each row of the last dz sums to 0. Each d has the shape of what it belongs to. "
+        "Each row of p sums to 1, each row of the last dz to 0. Each d has the shape of what it belongs to. "
         "The new loss should be lower; where it is not, the learning rate is too high for one step."
+    )
+    between = (
+        "ReLU, max(0, z), stands between the layers; "
+        if any(item.name == "h1" for item in items)
+        else "No layer is hidden; "
     )
     lead = [
         "One forward pass, one backward pass and one update, number by number.",
-        "ReLU, max(0, z), stands between the layers; softmax and cross-entropy at the end. Keep five decimals on the "
-        "way, write three; before softmax, subtract each row's largest score from the row: p stays the same. W has a "
-        "row for each input and a column for each output; one example is one row. In Wᵀ the rows have become columns.",
+        f"{between}softmax and cross-entropy stand at the end. Keep five decimals on the way, write three; before "
+        "softmax, subtract each row's largest score from the row: p stays the same. W has a row for each input and a "
+        "column for each output; one example is one row. In Wᵀ the rows have become columns.",
     ]
     if not solved:
         lead.append("Name " + 32 * "_" + " Date " + 14 * "_")

@@ -177,8 +177,11 @@ def test_what_is_no_seed(settings):
 
 def test_the_file_that_it_learned_from_is_warned_of(runs, here):
     table("comments.csv", ROWS)
-    said = evaluate(runs / "comments", "csv", "comments.csv", "--text", "review", "--label", "stars")
+    said = evaluate(
+        runs / "comments", "csv", "comments.csv", "--text", "review", "--label", "stars", "--out", "page"
+    )  # fmt: skip
     assert said.status == 0 and "was trained on something called 'comments', too" in said.err
+    assert "was trained on something called &#x27;comments&#x27;, too" in (here / "page/report.html").read_text("utf-8")
 
 
 def test_a_class_without_examples_is_told_of(runs, here):

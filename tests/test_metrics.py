@@ -622,6 +622,8 @@ def test_tables_letter_by_letter():
         "class                     counted                   corrected by validation",
         "cat                        25.0 % (12.5 to 37.5 %)   10.0 % (0.0 to 37.5 %)",
         "dog with a name of more…   75.0 % (50.0 to 87.5 %)   90.0 % (50.0 to 100.0 %)",
+        "(in brackets: 95 % intervals; counted: how often a class is named, right where the classes are mixed as they "
+        "were in training; corrected: without the mistakes that were made on validation, for any mixture)",
     ]
 
 

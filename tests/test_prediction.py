@@ -348,7 +348,7 @@ def test_a_table_of_another_alphabet(runs, here):
 @pytest.mark.parametrize(
     "temperature, each, line",
     [
-        (1.6, 17, "less often than its percentages said: temperature 1.60"),
+        (1.6, 17, "less often than its percentages said; its page shows them with all scores divided by 1.60)"),
         (0.5, 17, "right more often"),
         (0.5, 16, ""),  # 48 examples say little
         (1.1, 17, ""),
