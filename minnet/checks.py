@@ -67,7 +67,12 @@ def unpacked(train: Any) -> tuple[Any, np.ndarray, np.ndarray | None]:
     x, y, *weights = train
     if hasattr(x, "tocsr") and x.format != "csr":
         raise ValueError(f"sparse inputs must be a CSR matrix, of which rows can be taken: {type(x).__name__}.tocsr()")
-    return x, np.asarray(y), np.asarray(weights[0], np.float64) if weights else None
+    if not weights or weights[0] is None:
+        return x, np.asarray(y), None
+    try:
+        return x, np.asarray(y), np.asarray(weights[0], np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"example weights are numbers, one an example: {error}") from None
 
 
 def _parts(data: Any) -> int:

@@ -194,7 +194,7 @@ def _same_examples(runs: Sequence[Measured]) -> Sequence[Measured]:
     for other in runs[1:]:
         if other.metrics["classes"] != first.metrics["classes"]:
             reason = "their classes differ"
-        elif other.fingerprint != first.fingerprint and not _called_alike(first, other):
+        elif other.fingerprint != first.fingerprint:
             reason = f"their test data differ (fingerprints {first.fingerprint} and {other.fingerprint})"
         elif not np.array_equal(other.indices, first.indices):
             reason = f"{len(first.labels):,} against {len(other.labels):,} examples, or other places in the test split"
@@ -204,15 +204,10 @@ def _same_examples(runs: Sequence[Measured]) -> Sequence[Measured]:
             continue
         raise ValueError(
             f"{first.folder} and {other.folder} were not evaluated on the same examples: {one_line(reason, 200)}; "
-            "compare runs with the same data set, --limit and --seed (which draws most test splits), or "
+            "compare runs with the same data set, --size, --limit and --seed (which draws most test splits), or "
             "evaluate both on one file or folder"
         )
     return runs
-
-
-def _called_alike(a: Measured, b: Measured) -> bool:
-    """Whether every example is the same text or file: the same pictures read at another --size have other pixels."""
-    return len(a.called) == len(a.labels) and a.called == b.called
 
 
 def _distinct_names(runs: Sequence[Measured]) -> list[str]:
@@ -256,7 +251,8 @@ def _pair(pair: dict[str, Any], show: int, called: dict[int, str]) -> list[str]:
     lines += aligned(rows)
     told = test["only_a"] + test["only_b"]
     if told < TOLD:
-        lines.append(f"  (–: {count(told, 'example')} right in one run alone, too few to tell them apart)")
+        few = f"{count(told, 'example')} right in one run alone, too few to tell them apart"
+        lines.append(f"  (–: {few if told else 'both are right on the same examples'})")
     verdict = "more than chance" if test["p_holm"] < 0.05 else "not told apart from chance"
     corrected = "" if test["p_holm"] == test["p"] else f", corrected for all pairs {p_value(test['p_holm'])}"
     lines.append(f"  McNemar's exact test of accuracy: {p_value(test['p'])}{corrected}: {verdict}")

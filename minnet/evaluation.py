@@ -58,11 +58,12 @@ def run_command(args: argparse.Namespace) -> int:
     test = Split(inputs, _positions(labels, run.classes, args.folder), files=files)
     dataset = Dataset(name, run.kind, run.classes, test.take(np.zeros(0, int)), None, test, source, own=True)
     with _whole(args.out):
-        probabilities = run.probabilities(dataset.test.x)
+        numbers = run.encode(dataset.test.x)
+        probabilities = run.probabilities(dataset.test.x, numbers)
         measured = metrics.evaluate(probabilities, dataset.test.y, run.classes)
         page = None if args.out is None else _write(args, run, dataset, probabilities, measured)
     print(f"{args.folder} on {count(len(dataset.test), 'example')} of {dataset.source}:\n{metrics.table(measured)}")
-    for line in doubts(run, dataset.test.x) if run.kind == "text" else []:
+    for line in doubts(run, dataset.test.x, numbers) if run.kind == "text" else []:
         print(line)
     if before := _on_its_own(told(args.folder, "metrics.json")):
         print(before)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ def feature_orders(model: Layer, input_shape: Any) -> dict[str, dict[int, np.nda
     shapes: dict[str, tuple[int, ...]] | None = None
     for number, chain in enumerate(_chains("", model)):
         order = None
-        _check_own_rows(chain, input_shape if number == 0 else None)
+        _check_own_rows(chain, model, input_shape, first=number == 0)
         for place, layer in chain:
             if isinstance(layer, Flatten) or (isinstance(layer, Reshape) and len(layer.shape) == 1):
                 shapes = _flattened_shapes(model, input_shape) if shapes is None else shapes
@@ -60,19 +61,26 @@ def feature_orders(model: Layer, input_shape: Any) -> dict[str, dict[int, np.nda
     return orders
 
 
-def _check_own_rows(chain: list[tuple[str, Layer]], input_shape: Any) -> None:
-    """Raises ValueError where one's own layer flattens images: the Linear behind it gets not one number a channel."""
+def _check_own_rows(chain: list[tuple[str, Layer]], model: Layer, input_shape: Any, first: bool) -> None:
+    """Raises ValueError where one's own layer flattens images, or may do so: the Linear behind it gets more features
+    than there are channels. With `input_shape` it is known how many a flattened image has."""
     images = isinstance(input_shape, (tuple, list)) and len(input_shape) == 3
-    own, channels = None, input_shape[2] if images else None
+    own: tuple[str, Layer] | None = None
+    channels = input_shape[2] if images and first else None
     for place, layer in chain:
         if isinstance(layer, Linear) and own is not None and channels not in (None, layer.in_features):
-            raise ValueError(f"{own!r} before '{place}' flattens in an order that is not known here: use Flatten()")
+            shape = _flattened_shapes(model, input_shape).get(own[0], ()) if images else ()
+            known = len(shape) == 3
+            if not known or (prod(shape) == layer.in_features and shape[:2] != (1, 1)):
+                said = "flattens" if known else "may flatten"
+                cure = "use Flatten()" if images else "use Flatten(), or give input_shape"
+                raise ValueError(f"{own[1]!r} before '{place}' {said} in an order that is not known here: {cure}")
         if isinstance(layer, Conv2d):
             own, channels = None, layer.out_channels
         elif isinstance(layer, (Linear, Flatten, Reshape, GlobalAvgPool, GlobalMaxPool)) or layer.children():
             channels = None
         elif is_own(type(layer)):
-            own = layer
+            own = place, layer
 
 
 def _order(h: int, w: int, c: int) -> np.ndarray:

@@ -1,9 +1,8 @@
-"""Gradients of parts of a batch added up; all of a network as one vector: how long it is, and how it is cut short."""
+"""All gradients of a network as one vector: how long it is, and how it is cut short."""
 
 from __future__ import annotations
 
 from math import isfinite, sqrt
-from typing import Any
 
 import numpy as np
 
@@ -11,17 +10,6 @@ from minnet.layers.base import Layer, RowGradient
 from minnet.layers.description import named
 
 RUN = 8192  # numbers a BLAS sums by itself: of longer vectors it gives each of its threads a part, which moves the bits
-
-
-def add_gradients(a: Any, b: Any) -> Any:
-    """The sum of two gradients of the same parameter, dense or in rows: a new one, for `a` may be another's, too."""
-    if not isinstance(a, RowGradient):
-        return a + b
-    rows = np.union1d(a.rows, b.rows)
-    values = np.zeros((len(rows), *a.values.shape[1:]), a.values.dtype)
-    values[np.searchsorted(rows, a.rows)] = a.values
-    values[np.searchsorted(rows, b.rows)] += b.values
-    return RowGradient(rows, values)
 
 
 def accumulated(error: AttributeError) -> str:

@@ -177,9 +177,10 @@ def class_shares(
     and the validation matrix as measured, not exact.
 
     The intervals are those of the Bayesian bootstrap (Rubin, The Bayesian bootstrap, 1981): examples are not drawn
-    anew but weighed anew, with weights from an exponential distribution. Examples that were not seen weigh in as well,
-    as one more that may be of any class, here and in each row of the matrix: three of three comments do not make 100 %
-    certain, nor does one validation example of a class show that it is never mistaken.
+    anew but weighed anew, with weights from an exponential distribution. One more example, which was not seen, weighs
+    in: it may be of the class that is asked about or not, so that three of three comments make no share certain. For
+    the corrected shares, whose counts and rows add up to 1, it may be of any class; with many classes and few examples
+    that is too little doubt, and their intervals are too narrow.
 
     With R_ij = P(predicted j | true i), estimated from the rows of the validation confusion matrix, and true shares
     s, the predictions come out as c = R' s. So s is what brings R' s closest to the counted c, by least squares
@@ -194,19 +195,20 @@ def class_shares(
     p = probabilities.astype(np.float64)
     said = np.eye(k)[p.argmax(axis=1)]
     both = np.hstack([said, p])  # (N, 2K)
-    unseen = np.hstack([np.eye(k), np.eye(k)])  # (K, 2K) one example of each class
     rng = np.random.default_rng(seed)
     rows = max(1, WORK // n)  # resamples at a time
-    means = []
+    means, counts = [], []
     for start in range(0, bootstrap, rows):
         weights = rng.standard_exponential((min(rows, bootstrap - start), n))
-        doubt = rng.standard_gamma(1 / k, (len(weights), k))  # together as much as one example
-        total = weights.sum(axis=1, keepdims=True) + doubt.sum(axis=1, keepdims=True)
-        means.append((weights @ both + doubt @ unseen) / total)
+        doubt = rng.standard_gamma(0.5, (2, len(weights), k))  # half an example that is of the class, half that is not
+        inside, total = weights @ both, weights.sum(axis=1, keepdims=True)
+        means.append((inside + np.tile(doubt[0], 2)) / (total + np.tile(doubt.sum(axis=0), 2)))
+        any_class = rng.standard_gamma(1 / k, (len(weights), k))
+        counts.append((inside[:, :k] + any_class) / (total + any_class.sum(axis=1, keepdims=True)))
     drawn = np.concatenate(means)  # (bootstrap, 2K)
     estimates = {"counted": (said.mean(axis=0), drawn[:, :k]), "mean_probability": (p.mean(axis=0), drawn[:, k:])}
     if confusion_validation is not None:
-        estimates["corrected"] = _corrected(confusion_validation, said.mean(axis=0), drawn[:, :k], seed)
+        estimates["corrected"] = _corrected(confusion_validation, said.mean(axis=0), np.concatenate(counts), seed)
     return {
         name: {"shares": shares.tolist(), "intervals": _around(shares, resampled)}
         for name, (shares, resampled) in estimates.items()

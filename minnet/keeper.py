@@ -115,7 +115,9 @@ class Keeper:
         if changed := differences(header.get("settings"), self.settings):
             # Most settings follow from the model's name, the inputs' shape and the classes, where these have changed.
             about = differences(header.get("about"), as_json(self.about[1]))
-            causes = [line for line in about if not line.startswith("fingerprint ")]  # which itself follows from others
+            causes = [
+                line for line in about if not line.startswith(("fingerprint ", "dataset "))
+            ]  # which are no causes
             raise ValueError(
                 f"cannot resume {self.folder}: {some(causes or changed, '; ')}. Use the data and settings of that run."
             )

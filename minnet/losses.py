@@ -43,8 +43,8 @@ class Loss(Layer):
     def hits(self, scores: np.ndarray, targets: Any) -> tuple[int, int]:
         """(right, counted): of how many examples the largest score stands where the label says, and of how many asked.
 
-        (0, 0) where that is no question: the scores are not one a class, or the targets are numbers or several labels.
-        A loss that writes its own `hits` is one over classes: integer targets (N,) have to be labels then.
+        (0, 0) where that is no question, as for numbers or several labels. A loss with `hits` of its own is one over
+        classes: integer targets (N,) have to be labels then.
         """
         return 0, 0
 
@@ -254,10 +254,11 @@ class _OverOutputs(Loss):
 
     def _expect_targets(self, scores: np.ndarray, targets: np.ndarray) -> None:
         self._expect_scores(scores, targets)
+        if targets.dtype.kind not in "biuf":
+            raise ValueError(f"{self!r}: targets must be numbers, got {targets.dtype}: use y.astype(np.float32)")
         if targets.shape != scores.shape:
             cure = ": use y[:, None].astype(np.float32)" if targets.ndim == scores.shape[1] == 1 else ""
-            shapes = f"{scores.shape}, got {targets.shape}"
-            raise ValueError(f"{self!r}: targets must have the scores' shape {shapes}{cure}")
+            raise ValueError(f"{self!r}: targets must have the scores' shape {scores.shape}, got {targets.shape}{cure}")
 
 
 class SigmoidCrossEntropy(_OverOutputs):
@@ -274,8 +275,7 @@ class SigmoidCrossEntropy(_OverOutputs):
     def check_targets(self, targets: np.ndarray) -> None:
         fine = ((targets >= 0) & (targets <= 1)).all(axis=-1)
         if targets.ndim == 2 and not fine.all():
-            wrong = f"row {fine.argmin()} does not"
-            raise ValueError(f"{self!r}: targets must lie in [0, 1], one yes or no per class; {wrong}")
+            raise ValueError(f"{self!r}: row {fine.argmin()}: targets must lie in [0, 1], one yes or no per class")
 
     # -log s(z) = log(1 + e^-z) and -log(1 - s(z)) = z + log(1 + e^-z), so
     #   l = (1 - t) z + log(1 + e^-z) = d |z| + log(1 + e^-|z|)   with d = 1 - t where z > 0, else t:

@@ -55,7 +55,10 @@ def find_nonfinite(model: Layer, loss: Loss, batch: Batch, key: tuple[int, int, 
         except NoDistribution as error:
             return f"In {loss!r}: {error}."
         if not np.isfinite(value):
-            return f"First not finite: {loss!r}, from scores up to {np.abs(scores).max():.3g}: is a label impossible?"
+            cure = "lower the learning rate, scale the targets, or clip the gradient"
+            if np.isinf(scores).any():
+                cure = "is a label impossible?"
+            return f"First not finite: {loss!r}, from scores up to {np.abs(scores).max():.3g}: {cure}"
         twin.backward(criterion.backward())
         broken: list[tuple[str, Any]] = [
             (place, layer)

@@ -52,23 +52,24 @@ class Run(NamedTuple):
         height, width, channels = self.shape
         return read_image(path, (height, width), channels)
 
-    def knows(self, texts: Sequence[str]) -> np.ndarray:
-        """Whether a word of each text was met in training, bool (N,); where ids are hashes, whether it has words."""
-        numbers = self.vectorizer.transform(list(texts))
+    def knows(self, numbers: Any) -> np.ndarray:
+        """Whether a word of each encoded text was met in training, bool (N,); where ids are hashes, if it has words."""
         if isinstance(self.vectorizer, TokenIds):
             return (numbers > (self.vectorizer.buckets is None)).any(axis=1)  # 1 is the id of all unknown words
         of_words = [not name.startswith("|") for name in self.vectorizer.features]  # nearly any text has known letters
         return np.asarray(numbers[:, np.flatnonzero(of_words)].sum(axis=1)).ravel() > 0
 
-    def cuts(self, texts: Sequence[str]) -> np.ndarray:
-        """Which of the texts have more words than the network reads, bool (N,)."""
-        if isinstance(self.vectorizer, TokenIds):
-            return self.vectorizer.cut(texts, self.vectorizer.transform(list(texts)))
-        return np.zeros(len(texts), bool)
+    def cuts(self, texts: Sequence[str], numbers: Any) -> np.ndarray:
+        """Which of the texts have more words than the network reads, bool (N,); `numbers` are they, encoded."""
+        return (
+            self.vectorizer.cut(texts, numbers) if isinstance(self.vectorizer, TokenIds) else np.zeros(len(texts), bool)
+        )
 
-    def probabilities(self, inputs: Sequence[Any]) -> np.ndarray:
-        """One row of probabilities an input, (N, classes); over six views of a picture where the run was tested so."""
-        scores = over_views(partial(predict, self.model), self.encode(inputs), self.about.get("views") is True)
+    def probabilities(self, inputs: Sequence[Any], numbers: Any = None) -> np.ndarray:
+        """One row of probabilities an input, (N, classes); over six views of a picture where the run was tested so.
+        `numbers` are the inputs, encoded, where that was done before."""
+        numbers = self.encode(inputs) if numbers is None else numbers
+        scores = over_views(partial(predict, self.model), numbers, self.about.get("views") is True)
         if scores.shape != (len(inputs), len(self.classes)):
             raise ValueError(
                 f"the network gives scores {scores.shape} for {len(inputs)} inputs, {len(self.classes)} classes"
@@ -173,13 +174,14 @@ def _predict_inputs(run: Run, args: argparse.Namespace) -> None:
         names, inputs = _pictures(run, args.inputs)
     else:
         names, inputs = args.inputs, _sentences(args.inputs, args.folder)
-    probabilities = run.probabilities(inputs)
+    numbers = run.encode(inputs)
+    probabilities = run.probabilities(inputs, numbers)
     if run.kind == "text":
-        unknown = [repr(one_line(text, 40)) for text, known in zip(names, run.knows(names), strict=True) if not known]
-        if unknown:
+        shown = np.array([repr(one_line(text, 40)) for text in names])
+        if unknown := shown[~run.knows(numbers)].tolist():
             warnings.warn(f"no word in {some(unknown)} was met in training: the percentages say little", stacklevel=2)
-        if long := [repr(one_line(text, 40)) for text, cut in zip(names, run.cuts(names), strict=True) if cut]:
-            warnings.warn(f"only the first {run.vectorizer.max_length} tokens are read of {some(long)}", stacklevel=2)
+        if long := shown[run.cuts(args.inputs, numbers)].tolist():
+            warnings.warn(f"only the first {run.vectorizer.max_length} words are read of {some(long)}", stacklevel=2)
     if args.out is not None or len(inputs) > 20:
         out = _free(args.out, "predictions")
         header = ["file" if run.kind == "images" else "text"]
@@ -191,18 +193,14 @@ def _predict_inputs(run: Run, args: argparse.Namespace) -> None:
             print(f"\n{one_line(name)}\n{bars(row, run.classes, top=args.top)}")
 
 
-def doubts(run: Run, texts: Sequence[str]) -> list[str]:
-    """A line each where some texts of a file hold no word that was met in training, or more than the network reads."""
-    strange, long = np.count_nonzero(~run.knows(texts)), np.count_nonzero(run.cuts(texts))
+def doubts(run: Run, texts: Sequence[str], numbers: Any) -> list[str]:
+    """A line each where some texts, whose encoding is `numbers`, hold no word that was met, or more than is read."""
+    strange, long = np.count_nonzero(~run.knows(numbers)), np.count_nonzero(run.cuts(texts, numbers))
     of = f"of the {len(texts):,} texts"
-    return [
-        *([f"(in {strange:,} {of} no word was met in training)"] if strange else []),
-        *(
-            [f"({long:,} {of} are longer than the {run.vectorizer.max_length} tokens that are read of each)"]
-            if long
-            else []
-        ),
-    ]
+    read = (
+        f"({long:,} {of} are longer than the {run.vectorizer.max_length} words that are read of each)" if long else ""
+    )
+    return [*([f"(in {strange:,} {of} no word was met in training)"] if strange else []), *([read] if read else [])]
 
 
 def _free(wanted: str | None, name: str) -> Path:
@@ -276,14 +274,15 @@ def _predict_csv(run: Run, args: argparse.Namespace) -> None:
     said = np.array([bool(text.strip()) for text in texts])
     if not said.any():
         raise ValueError(f"nothing to predict: every text in {args.csv} is empty. Is it the right column?")
-    probabilities = run.probabilities(texts)
+    numbers = run.encode(texts)
+    probabilities = run.probabilities(texts, numbers)
     out = _free(args.out, Path(args.csv).stem + "-predictions")
     with checkpoint.written_whole(out) as file:
         file.write(predictions_csv(header, rows, np.where(said[:, None], probabilities, np.nan), run.classes))
     print(f"{count(len(texts), 'comment')}: {out}\n")
     if not said.all():
         print(f"({np.count_nonzero(~said):,} of them are empty and not counted here)")
-    for line in doubts(run, [text for text, there in zip(texts, said, strict=True) if there]):
+    for line in doubts(run, [text for text, there in zip(texts, said, strict=True) if there], numbers[said]):
         print(line)
     confusion = _validation_confusion(told(args.folder, "config.json"), len(run.classes))
     shares = metrics.class_shares(probabilities[said], confusion)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, fields, is_dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -75,6 +76,8 @@ def described(setting: Any) -> Any:
         return setting.config()
     if is_dataclass(setting):
         return repr(setting)
+    if isinstance(setting, partial):
+        return f"{described(setting.func)} with {setting.args} {setting.keywords}"
     if callable(setting):
         return getattr(setting, "__qualname__", type(setting).__qualname__)
     return setting

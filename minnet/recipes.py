@@ -38,7 +38,7 @@ class Recipe:
     encoder: Callable[..., Any] | None = None  # makes the vectorizer of a text model
     lexicon: bool = False  # the n-grams stand beside ratings of words, see data.load_lexicon
     label_smoothing: float = 0.0
-    balanced: bool = False  # weigh the classes so that each counts alike
+    balanced: bool = False  # weigh the classes so that each counts alike, up to HEAVIEST
     patience: int | None = None
     full_updates: int = 0  # with fewer updates than this, there is no time to warm up to the whole learning rate
     lookahead: dict[str, Any] | None = None  # settings of Lookahead around the optimizer

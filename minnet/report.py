@@ -150,7 +150,7 @@ def _sections(
     classes = metrics["classes"]
     sections = {"Results": _results(metrics) + _per_class(metrics)}
     if "curves" in drawn or "schedule" in drawn:
-        weighed = "In training's losses the classes weigh alike, in the log loss above the examples do."
+        weighed = "In training's losses rare classes weigh more, in the log loss above all examples weigh alike."
         ended = "".join(map(page.note, filter(None, (ending(config), weighed if config.get("balanced") else ""))))
         sections["Training"] = ended + drawn.get("curves", "") + drawn.get("schedule", "")
     sections["What is taken for what"] = drawn["confusion_matrix"]

@@ -79,7 +79,7 @@ def cut_short(dataset: Dataset, vectorizer: Any, inputs: dict[str, Any]) -> str:
     splits = dataset.splits()
     long = sum(int(vectorizer.cut(split.x, inputs[name]).sum()) for name, split in splits.items())
     texts = sum(map(len, splits.values()))
-    told = f"{long:,} of {texts:,} texts are longer than the {vectorizer.max_length} tokens that are read of each"
+    told = f"{long:,} of {texts:,} texts are longer than the {vectorizer.max_length} words that are read of each"
     return told if long else ""
 
 

@@ -114,6 +114,8 @@ class Optimizer:
 
     def refuses_rows(self) -> str:
         """Why this optimizer cannot update single rows, and which can; empty if it can."""
+        if self.whole:
+            return "Its formula looks at whole parameters: use Adam (lazy on rows), or SGD with momentum=0"
         return ""
 
     def step(self, learning_rate: float | None = None, scale: float = 1.0) -> None:
@@ -214,7 +216,10 @@ class Optimizer:
         for slot in self.slots:
             kept = self.state[place][slot] if place in self.state else w
             if (kept.dtype, kept.shape) != (w.dtype, w.shape):
-                raise ValueError(f"'{place}' changed to {w.dtype} {w.shape}: make a new optimizer after astype")
+                raise ValueError(
+                    f"'{place}' changed to {w.dtype} {w.shape}: make a new optimizer after "
+                    "astype, or after another layer took its place"
+                )
         values = g.values if isinstance(g, RowGradient) else g
         if values.dtype != w.dtype:
             raise ValueError(

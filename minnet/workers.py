@@ -19,7 +19,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minnet.gradients import add_gradients
 from minnet.layers.base import Layer, RowGradient
 from minnet.layers.conv import Conv2d
 from minnet.layers.normalization import folded
@@ -214,7 +213,7 @@ class Crew:
         self._check_shared(before)
         total = results[0][1]
         for _, gradients in results[1:]:
-            total = {place: add_gradients(total[place], gradients[place]) for place in total}
+            total = {place: total[place] + gradients[place] for place in total}
         for place, layer, name in self._learners:
             setattr(layer, "d" + name, total[place])
         for index, master in enumerate(self._noting):
@@ -268,7 +267,7 @@ class Crew:
                         f"'{place}': backward left {type(gradient).__name__} as d{name}, where an array is expected: "
                         "zeros where a layer took no part"
                     )
-                total[place] = add_gradients(total[place], gradient) if place in total else gradient
+                total[place] = total[place] + gradient if place in total else gradient
         if self.meeting is not None:
             self.meeting.share(self.replicas.index(replica), "the end", None)
         return Outcome(value, correct, counted), total

@@ -5,7 +5,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from minnet import gradients
-from minnet.gradients import accumulated, add_gradients, clip_factor, gradient_norm
+from minnet.gradients import accumulated, clip_factor, gradient_norm
 from minnet.layers.base import Layer, RowGradient
 
 
@@ -91,18 +91,20 @@ def test_clip_factor():
             clip_factor(norm, 1.0)
 
 
-def test_gradients_add_up():
-    a, b = np.array([1.0, 2]), np.array([10.0, 20])
-    assert add_gradients(a, b).tolist() == [11, 22] and (a.tolist(), b.tolist()) == ([1, 2], [10, 20])
+def test_gradients_in_rows_are_added_and_multiplied_as_arrays_are():
     first = RowGradient(np.array([1, 4]), np.array([[1.0, 2], [3, 4]]))
     second = RowGradient(np.array([0, 4, 7]), np.array([[10.0, 10], [20, 20], [30, 30]]))
-    total = add_gradients(first, second)
+    total = first + second
     assert total.rows.tolist() == [0, 1, 4, 7]
     assert total.values.tolist() == [[10, 10], [1, 2], [23, 24], [30, 30]]
     assert first.values.tolist() == [[1, 2], [3, 4]] and second.values.tolist()[1] == [20, 20]
     nothing = RowGradient(np.zeros(0, int), np.zeros((0, 2)))
-    assert add_gradients(nothing, second).values.tolist() == second.values.tolist()
-    assert add_gradients(second, nothing).rows.tolist() == [0, 4, 7]
+    assert (nothing + second).values.tolist() == second.values.tolist()
+    assert (second + nothing).rows.tolist() == [0, 4, 7]
+    for half in (first * 0.5, 0.5 * first):
+        assert half.rows is first.rows and half.values.tolist() == [[0.5, 1], [1.5, 2]]
+    with pytest.raises(TypeError):
+        _ = first + np.zeros(2).tolist()
 
 
 def test_a_gradient_that_is_added_to_before_it_is_there_is_told_from_other_errors():

@@ -501,3 +501,38 @@ def test_a_flatten_inside_a_layer_of_ones_own_is_refused():
 
     with pytest.raises(ValueError, match=r"Flatten\(\) at '0.body.0.' lies in a layer of your own"):
         to_torch(Sequential(Block()), (4, 4, 1))
+
+
+def test_features_beside_one_another_are_no_flattened_image():
+    class BothPools(Layer):
+        def forward(self, x):
+            self._cache = x
+            return np.concatenate([x.mean(axis=(1, 2)), x.max(axis=(1, 2))], axis=1)
+
+        def backward(self, dy):
+            return None
+
+    model = Sequential(Conv2d(3, 8, 3, padding=1), BothPools(), Linear(16, 2))
+    assert list(to_torch(model, (8, 8, 3))) == ["0.weight", "0.bias", "2.weight", "2.bias"]
+    with pytest.raises(ValueError, match=r"may flatten in an order that is not known here: use Flatten\(\), or give"):
+        to_torch(model)
+
+
+def test_masks_and_counters_come_back():
+    class Kept(Layer):
+        buffers = ("keep", "count")
+
+        def __init__(self):
+            self.keep, self.count = np.array([True, False]), np.array([3, 4])
+
+        def forward(self, x):
+            return x * self.keep
+
+    model = Sequential(Linear(3, 2, rng=0), Kept())
+    state = {key: np.array(array) for key, array in to_torch(model).items()}
+    model[1].keep[...], model[1].count[...] = False, 0
+    from_torch(model, state)
+    assert model[1].keep.tolist() == [True, False] and model[1].count.tolist() == [3, 4]
+    state["1.keep"] = state["1.keep"].astype(np.float32)
+    with pytest.raises(ValueError, match=r"'1\.keep' is float32, expected truth values"):
+        from_torch(model, state)

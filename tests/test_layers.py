@@ -1329,3 +1329,18 @@ def test_running_statistics_may_stand_still():
 def test_one_row_of_pixels_is_no_grey_image():
     with pytest.raises(ValueError, match=r"got \(28, 28\): images are channels-last, \(N, H, W, 1\)"):
         Conv2d(1, 2, 3).forward(np.zeros((28, 28), np.float32))
+
+
+def test_plain_data_in_a_layer_may_go_round_in_circles():
+    class Tree(Layer):
+        def __init__(self):
+            self.root = {"parent": None, "children": []}
+            self.root["children"].append({"parent": self.root, "children": []})
+            self.blocks = [[Linear(2, 2, rng=0)], {"a": [ReLU()]}]
+
+    assert sorted(Tree().children()) == ["blocks.0.0", "blocks.1.a.0"]
+
+
+def test_a_layer_of_a_sequential_is_not_replaced_but_by_another_sequential():
+    with pytest.raises(TypeError, match=r"make another, Sequential\(\*model\[:-1\]\.layers, \.\.\.\)"):
+        Sequential(ReLU())[0] = ReLU()

@@ -496,5 +496,5 @@ def test_targets_of_another_kind_are_left_to_forward():
         assert SoftmaxCrossEntropy().check_targets(targets) is None
     with pytest.raises(ValueError, match=r"each row of soft targets must be >= 0 and sum to 1; row 1 does not"):
         SoftmaxCrossEntropy().check_targets(np.array([[0.5, 0.5], [0.5, 0.6]]))
-    with pytest.raises(ValueError, match=r"targets must lie in \[0, 1\], one yes or no per class; row 1 does not"):
+    with pytest.raises(ValueError, match=r"row 1: targets must lie in \[0, 1\], one yes or no per class"):
         SigmoidCrossEntropy().check_targets(np.array([[0, 0, 0], [0, 0, 2]]))

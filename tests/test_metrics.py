@@ -720,3 +720,10 @@ def test_differences_of_every_measure_are_b_minus_a():
             difference = metrics.value_of(whole[1], name) - metrics.value_of(whole[0], name)
             low, high = found[name]["interval"]
             assert found[name]["difference"] == pytest.approx(difference) and low <= difference <= high
+
+
+@pytest.mark.parametrize(("k", "n", "least"), [(2, 3, 0.4), (28, 3, 0.4), (10, 20, 0.1), (28, 100, 0.02)])
+def test_a_class_that_was_not_seen_may_be_there_however_many_classes_there_are(k, n, least):
+    found = metrics.class_shares(np.tile(0.1 / k + 0.9 * np.eye(k)[0], (n, 1)), None, bootstrap=2000)
+    for low, high in found["counted"]["intervals"][1:]:
+        assert low == 0 and high > least

@@ -376,8 +376,11 @@ def test_rows_come_in_one_piece_too():
     layer = Table((9, 4))
     layer.dW, layer.db = RowGradient(np.array([1, 4, 8]), normal(3, 4)), np.zeros_like(layer.b)
     before, optimizer = layer.W.copy(), Larger(layer, 0.1)
+    with pytest.raises(ValueError, match="Its formula looks at whole parameters: use Adam"):
+        optimizer.step()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(updates, "CHUNK", 4)
+        patch.setattr(Larger, "refuses_rows", lambda self: "")  # where the rows alone are meant
         optimizer.step()
     rows = before[[1, 4, 8]]
     expected = rows - 0.1 * np.sqrt(np.square(rows).sum()) * layer.dW.values.mean(axis=0)

@@ -91,13 +91,19 @@ def test_what_the_network_knows_nothing_of_is_answered_with_a_remark(runs):
 def test_which_texts_a_network_knows_by_its_token_ids(runs, settings, hashed):
     vectorizer = TokenIds(**settings).fit(["one two", "two three"])
     run = load_run(runs / "comments")._replace(vectorizer=vectorizer)
-    assert run.knows(["one", "zzz two", "zzz", ""]).tolist() == [True, True, hashed, False]
+    assert run.knows(run.encode(["one", "zzz two", "zzz", ""])).tolist() == [True, True, hashed, False]
 
 
 def test_which_texts_a_network_knows_by_its_ngrams(runs):
     vectorizer = Ngrams(min_count=1, lexicon={"lovely": 3.0}).fit(["one two", "two three"])
     run = load_run(runs / "comments")._replace(vectorizer=vectorizer)
-    assert run.knows(["one", "zzz two", "onetwo", "lovely", ""]).tolist() == [True, True, False, True, False]
+    assert run.knows(run.encode(["one", "zzz two", "onetwo", "lovely", ""])).tolist() == [
+        True,
+        True,
+        False,
+        True,
+        False,
+    ]
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
@@ -219,16 +225,17 @@ def test_texts_that_are_longer_than_what_is_read_are_told_of(here):
     flags = ("--text", "text", "--label", "mood", "--model", "cnn", "--epochs", 1, "--out", "run")
     said = call(train.main, "csv", "long.csv", *flags)
     longer = sum(len(text.split()) > 48 for text in texts)
-    told = f"{longer} of 60 texts are longer than the 48 tokens that are read of each"
+    told = f"{longer} of 60 texts are longer than the 48 words that are read of each"
     assert said.status == 0 and f"\n{told}\n" in said.out
     assert json.loads(Path("run/config.json").read_text("utf-8"))["cut"] == told
     said = predict("run", "day " * 48, "day " * 49)
-    assert said.err.startswith("warning: only the first 48 tokens are read of 'day day") and said.err.count("…") == 1
+    assert said.err.startswith("warning: only the first 48 words are read of 'day day") and said.err.count("…") == 1
     Path("two.txt").write_text("day " * 48 + "\n" + "day " * 49 + "\n")
     said = predict("run", "--csv", "two.txt")
-    assert "(1 of the 2 texts are longer than the 48 tokens that are read of each)\n" in said.out
+    assert "(1 of the 2 texts are longer than the 48 words that are read of each)\n" in said.out
     run = load_run("run")
-    assert run.cuts(["", "day", "day " * 48, "day " * 49]).tolist() == [False, False, False, True]
+    lengths = ["", "day", "day " * 48, "day " * 49]
+    assert run.cuts(lengths, run.encode(lengths)).tolist() == [False, False, False, True]
 
 
 def test_another_runs_answers_in_a_table_stay_apart(runs, here):

@@ -404,7 +404,7 @@ def test_losses_of_weighted_classes_are_told_from_the_plain_one(tmp_path, balanc
     p, labels = predictions()
     m = metrics.evaluate(p, labels, ["cat", "dog", "owl"], bootstrap=20)
     path = report.write(tmp_path, {**CONFIG, "balanced": balanced}, HISTORY, m, p, labels)
-    assert ("In training&#x27;s losses the classes weigh alike" in path.read_text("utf-8")) == balanced
+    assert ("In training&#x27;s losses rare classes weigh more" in path.read_text("utf-8")) == balanced
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,7 @@ from minnet.losses import CrossEntropy, Loss, MeanSquaredError, SigmoidCrossEntr
 from minnet.nonfinite import NonFiniteError
 from minnet.optimizers import SGD, Adam, Lookahead
 from minnet.predictor import Predictor
+from minnet.progress import described
 from minnet.schedules import OneCycle
 from minnet.training import Trainer, predict
 
@@ -841,7 +842,7 @@ def test_targets_that_suit_no_scores_are_named_before_the_first_epoch():
     yes = np.zeros((len(POINTS), 3), np.float32)
     yes[7, 2] = 2
     it = plain(loss=SigmoidCrossEntropy())
-    with pytest.raises(ValueError, match=r"^the training data: .* must lie in \[0, 1\], .*; row 7 does not$"):
+    with pytest.raises(ValueError, match=r"^the training data: .* row 7: targets must lie in \[0, 1\], one"):
         it.fit((POINTS, yes), epochs=1, progress=False)
 
 
@@ -1397,3 +1398,29 @@ def test_what_cannot_be_described_is_trained_and_validated_where_nothing_is_save
     assert len(trainer.fit((x, y), (x, y), epochs=2, progress=False)) == 2
     with pytest.raises(ValueError, match=r"Odd cannot be described: keep its argument factor as self\.factor"):
         trainer.fit((x, y), (x, y), epochs=2, progress=False, folder=tmp_path)
+
+
+def test_settings_that_are_bound_beforehand_are_told_apart():
+    def slower(power, progress):
+        return (1 - progress) ** power
+
+    assert described(partial(slower, 1)) != described(partial(slower, 3)) != described(slower)
+    assert described(partial(slower, power=1)) == described(partial(slower, power=1))
+
+
+def test_example_weights_may_be_none_and_are_numbers():
+    x, y = np.eye(4, dtype=np.float32)[[0, 1, 2, 3] * 5], np.arange(20) % 4
+    model = Sequential(Linear(4, 4, rng=0))
+    trainer = Trainer(model, SoftmaxCrossEntropy(), SGD(model, 0.1), workers=1)
+    assert len(trainer.fit((x, y, None), epochs=1, progress=False)) == 1
+    with pytest.raises(ValueError, match="example weights are numbers, one an example"):
+        trainer.fit((x, y, ["a"] * 20), epochs=1, progress=False)
+
+
+def test_a_regression_that_diverges_is_not_blamed_on_labels():
+    x = np.random.default_rng(0).standard_normal((64, 4)).astype(np.float32)
+    model = Sequential(Linear(4, 8, rng=0), ReLU(), Linear(8, 1, rng=1))
+    trainer = Trainer(model, MeanSquaredError(), SGD(model, 1e6, momentum=0.9), workers=1)
+    with np.errstate(all="ignore"), pytest.raises(NonFiniteError) as raised:
+        trainer.fit((x, 1e3 * x[:, :1]), epochs=9, batch_size=16, progress=False)
+    assert "label" not in str(raised.value) and "learning rate" in str(raised.value)

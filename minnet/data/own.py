@@ -161,7 +161,7 @@ def classes_in(folder: Path) -> dict[Path, list[Path]]:
                 f"the folder {kind.name!a} in {folder} cannot name a class, for its own name is no valid text "
                 "(was it unpacked from another system's archive?): rename it"
             )
-    links = [path for path in folder.rglob("*") if path.is_symlink() and not path.is_file() and path not in inside]
+    links = [path for path in seen_in(folder) if path.is_symlink() and not path.is_file() and path not in inside]
     if links:
         warnings.warn(
             f"{count(len(links), 'link')} to folders or to nothing are passed over, such as {links[0]}", stacklevel=3
@@ -185,14 +185,19 @@ def visible(path: Path) -> bool:
     return not path.name.startswith((".", "__MACOSX")) and path.name.lower() not in ("thumbs.db", "desktop.ini")
 
 
+def seen_in(folder: Path) -> list[Path]:
+    """All that lies in a folder and below it, sorted, but for what is hidden."""
+    below = sorted(folder.rglob("*"))
+    return [path for path in below if all(visible(Path(part)) for part in path.relative_to(folder).parts)]
+
+
 def files_in(folder: Path) -> list[Path]:
     """The files in a folder and below it that are the user's: nothing hidden, and nothing that a command of minnet
     wrote, whose page has pictures too."""
     return [
         path
-        for path in sorted(folder.rglob("*"))
+        for path in seen_in(folder)
         if path.is_file()
-        and all(visible(Path(part)) for part in path.relative_to(folder).parts)
         and not (path.name in WRITTEN and is_run(path.parent))
         and not (path.parent.name == "figures" and is_run(path.parent.parent))
     ]
@@ -277,9 +282,10 @@ def with_splits(
         labels_of.setdefault(found, set()).add(label)
     names = everything.x if everything.files is None else everything.files
     if disputed := [str(n) for n, found in zip(names, prints, strict=True) if len(labels_of[found]) > 1]:
+        shown = some([repr(one_line(each, 40)) for each in dict.fromkeys(disputed)])
         warnings.warn(
-            f"{name}: {count(len(disputed), 'example')} of more than one class are the same, such as "
-            f"{some([repr(one_line(each, 40)) for each in disputed])}: which class is right?",
+            f"{name}: {count(len(disputed), 'example')} of more than one class are the same, such as {shown}: which "
+            "class is right?",
             stacklevel=3,
         )
     known = set(map(content, dataset.train.x))

@@ -187,7 +187,7 @@ def texts_of(path: Path, column: str | None, encoding: str | None) -> tuple[list
     header, rows = table_of(path, content, (column or "", column or ""))
     if column is None and len(header) > 1:
         raise ValueError(f"which column of {path} holds the texts? Add --text with one of: {', '.join(header)}")
-    if column is None and (len(header[0].split()) > 3 or len(header[0]) > 30):
+    if column is None and (len(header[0].split()) > 3 or len(header[0]) > 30) and header[0][-1] not in "?:":
         warnings.warn(
             f"{path}: its first line, {one_line(header[0], 40)!r}, is taken for the column's name: a list of texts "
             "without one is a .txt",

@@ -73,12 +73,10 @@ class TokenIds:
         return ids
 
     def cut(self, texts: Sequence[str], ids: np.ndarray) -> np.ndarray:
-        """Which of the texts are longer than the `ids` that `transform` made of them, bool (N,)."""
-        full = ids[:, -1] != 0
-        longer = [
-            filled and len(self._tokens(text)) > self.max_length for text, filled in zip(texts, full, strict=True)
-        ]
-        return np.array(longer, bool)
+        """Which of the texts have words that the `ids` which `transform` made of them leave out, bool (N,)."""
+        most = self.max_length + self.words[0] - 1  # words; the shortest n-grams come first
+        pairs = zip(texts, ids[:, -1] != 0, strict=True)  # only a row that is full may have left something out
+        return np.array([full and len(tokenize(text, self.negation)) > most for text, full in pairs], bool)
 
     @property
     def rows(self) -> int:

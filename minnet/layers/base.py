@@ -10,22 +10,10 @@ import numpy as np
 
 from minnet.layers import description, hints
 from minnet.layers.description import named
+from minnet.layers.row_gradient import RowGradient as RowGradient
 from minnet.summary import summary
 
 _PLAIN = {type(None), bool, int, float, str, np.ndarray}  # what most attributes are, and no layer is in: a shortcut
-
-
-class RowGradient(NamedTuple):
-    """The gradient of a table of which one batch touches only a few rows; every other row's gradient is zero."""
-
-    rows: np.ndarray  # (R,) unique and sorted
-    values: np.ndarray  # (R, ...) one gradient for each of these rows
-
-    def dense(self, shape: tuple[int, ...]) -> np.ndarray:
-        """The same gradient as an array of the table's whole shape."""
-        full = np.zeros(shape, self.values.dtype)
-        full[self.rows] = self.values
-        return full
 
 
 class Step(NamedTuple):
@@ -188,7 +176,11 @@ class Layer:
         return self.train(False)
 
     def freeze(self, *names: str) -> Layer:
-        """Keeps parameters as they are (all of this layer and its children, or those of its own named)."""
+        """Keeps parameters as they are (all of this layer and its children, or those of its own named); returns itself.
+
+        In training batch norms go on normalising by their batches, and measuring them. A new head on a network that
+        stands still is trained alone, on what `training.predict` says that the network gives.
+        """
         for _, layer in [("", self)] if names else self.walk():
             if unknown := [name for name in names if name not in layer.parameters]:
                 own = ", ".join(self.parameters) or "none of its own: freeze those of a layer in it, model[0].freeze()"
@@ -305,12 +297,13 @@ class Layer:
         return description.shown(self)
 
 
-def _inside(place: str, value: Any) -> dict[str, Layer]:
-    """The layers in an attribute's value by place, as {"blocks.0.1": ...} in a list of lists."""
+def _inside(place: str, value: Any, depth: int = 3) -> dict[str, Layer]:
+    """The layers in an attribute's value by place, as {"blocks.0.1": ...} in a list of lists; deeper ones no more."""
     if isinstance(value, Layer):
         return {place: value}
-    if not isinstance(value, (list, tuple, dict)):
+    if depth == 0 or not isinstance(value, (list, tuple, dict)):
         return {}
     items = value.items() if isinstance(value, dict) else enumerate(value)
-    deeper = [_inside(f"{place}.{key}", item) for key, item in items if type(item) not in _PLAIN]
+    inner = [(key, item) for key, item in items if type(item) not in _PLAIN]
+    deeper = [_inside(f"{place}.{key}", item, depth - 1) for key, item in inner]
     return {name: layer for found in deeper for name, layer in found.items()}

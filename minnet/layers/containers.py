@@ -36,6 +36,10 @@ class Sequential(Layer):
         """A layer, or of a slice a Sequential of the same layers."""
         return Sequential(*self.layers[index]) if isinstance(index, slice) else self.layers[index]
 
+    def __setitem__(self, index: int | slice, layer: Any) -> None:
+        kind = type(self).__name__
+        raise TypeError(f"a {kind} keeps the layers that it was made of: make another, {kind}(*model[:-1].layers, ...)")
+
     def __len__(self) -> int:
         return len(self.layers)
 

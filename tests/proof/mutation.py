@@ -86,6 +86,7 @@ TARGETS = {
         *contract("MaxPool2d", "AvgPool2d", "GlobalMaxPool", "GlobalAvgPool"),
     ],
     "layers/reshape": ["tests/test_layers.py", *contract("Flatten", "Reshape")],
+    "layers/row_gradient": ["tests/test_gradients.py", "tests/test_layers.py"],
     "layers/softmax": ["tests/test_layers.py", *contract("Softmax")],
     "optimizers": ["tests/test_optimizers.py"],
     "updates": ["tests/test_optimizers.py"],
