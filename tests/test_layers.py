@@ -1344,3 +1344,11 @@ def test_plain_data_in_a_layer_may_go_round_in_circles():
 def test_a_layer_of_a_sequential_is_not_replaced_but_by_another_sequential():
     with pytest.raises(TypeError, match=r"make another, Sequential\(\*model\[:-1\]\.layers, \.\.\.\)"):
         Sequential(ReLU())[0] = ReLU()
+
+
+def test_layers_are_looked_for_three_lists_deep():
+    class Deep(Layer):
+        def __init__(self):
+            self.three, self.four = [[[ReLU()]]], [[[[ReLU()]]]]
+
+    assert list(Deep().children()) == ["three.0.0.0"]

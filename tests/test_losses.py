@@ -498,3 +498,9 @@ def test_targets_of_another_kind_are_left_to_forward():
         SoftmaxCrossEntropy().check_targets(np.array([[0.5, 0.5], [0.5, 0.6]]))
     with pytest.raises(ValueError, match=r"row 1: targets must lie in \[0, 1\], one yes or no per class"):
         SigmoidCrossEntropy().check_targets(np.array([[0, 0, 0], [0, 0, 2]]))
+
+
+@pytest.mark.parametrize("length", [2, 4])
+def test_example_weights_are_as_many_as_examples(length):
+    with pytest.raises(ValueError, match=rf"weights must be 3 numbers, one an example, got \({length},\)"):
+        SoftmaxCrossEntropy().forward(np.zeros((3, 2)), np.array([0, 1, 0]), np.ones(length))

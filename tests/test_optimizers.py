@@ -819,3 +819,11 @@ def test_a_gradient_of_another_type_is_refused_whichever_is_the_finer(types):
     model[0].dW, model[0].db = np.zeros((3, 2), types[1]), np.zeros(2, types[1])
     with pytest.raises(ValueError, match=rf"'0\.W' is {np.dtype(types[0])}, its gradient {np.dtype(types[1])}"):
         SGD(model, 0.1).step()
+
+
+@pytest.mark.parametrize("last", [9, 10])
+def test_rows_beyond_the_table_are_refused(last):
+    layer = Table((9, 4))
+    layer.dW, layer.db = RowGradient(np.array([1, last]), normal(2, 4)), np.zeros_like(layer.b)
+    with pytest.raises(ValueError, match="the rows of a gradient are unique, sorted and from 0 to 8"):
+        SGD(layer, 0.1).step()
