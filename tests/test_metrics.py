@@ -727,3 +727,12 @@ def test_a_class_that_was_not_seen_may_be_there_however_many_classes_there_are(k
     found = metrics.class_shares(np.tile(0.1 / k + 0.9 * np.eye(k)[0], (n, 1)), None, bootstrap=2000)
     for low, high in found["counted"]["intervals"][1:]:
         assert low == 0 and high > least
+
+
+def test_the_middle_95_percent_and_one_example_of_doubt_in_each_row(monkeypatch):
+    assert intervals._around(np.array([0.5]), np.linspace(0, 1, 1001)[:, None])[0] == pytest.approx([0.025, 0.975])
+    tables = []
+    monkeypatch.setattr(intervals, "_least_squares_shares", lambda table, c: tables.append(table) or c)
+    metrics.class_shares(np.tile([0.9, 0.1], (5, 1)), np.eye(2, dtype=int), bootstrap=2000)
+    drawn = np.array(tables[:2000])  # of one example in each row: Dirichlet of 1 + 1/2 and 1/2
+    assert drawn.mean(axis=0).ravel() == pytest.approx([0.75, 0.25, 0.25, 0.75], abs=0.02)
