@@ -52,8 +52,9 @@ class Layer:
                 return self.a * dy
 
     Whoever changes a parameter or buffer writes into it (`self.a[...] = value`), so that every replica sees it. Layers
-    that it keeps as attributes, alone or in lists, tuples and dictionaries, belong to it: they are trained, saved and
-    copied with it, and its own passes call theirs. `minnet.layercheck.check_layer` checks all of this.
+    that it keeps as attributes, alone or in lists, tuples and dictionaries (three deep at most), belong to it: they
+    are trained, saved and copied with it, and its own passes call theirs. `minnet.layercheck.check_layer` checks all of
+    this.
     """
 
     parameters: tuple[str, ...] = ()
