@@ -35,7 +35,8 @@ def _shifted(z: np.ndarray, axis: int, temperature: float) -> tuple[np.ndarray, 
 # softmax(z)_i = e^(z_i) / sum_j e^(z_j). Multiplying above and below by e^(-m) changes nothing:
 #     softmax(z)_i = e^(z_i - m) / sum_j e^(z_j - m)     for every m
 # With m = max z the largest exponent is e^0 = 1: nothing overflows, and the sum is at least 1.
-# A class with z = -inf gets probability 0.
+# A temperature T divides z, and so m as well: the exponents are (z_i - m) / T. A class with z = -inf gets
+# probability 0.
 def softmax(z: np.ndarray, axis: int = -1, temperature: float = 1.0) -> np.ndarray:
     """Probabilities from scores `z` of any shape: positive, summing to 1 along `axis`; same shape and dtype.
 
@@ -46,7 +47,8 @@ def softmax(z: np.ndarray, axis: int = -1, temperature: float = 1.0) -> np.ndarr
     return s
 
 
-# log sum_j e^(z_j) = m + log sum_j e^(z_j - m): the same shift, taken out of the logarithm.
+# log sum_j e^(z_j) = m + log sum_j e^(z_j - m): the same shift, taken out of the logarithm. With a temperature,
+#     log sum_j e^(z_j / T) = m / T + log sum_j e^((z_j - m) / T)
 def logsumexp(z: np.ndarray, axis: int = -1, temperature: float = 1.0) -> np.ndarray:
     """log of the sum of exp(z / T) along `axis`, which disappears from the shape: a smooth maximum.
 

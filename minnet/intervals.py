@@ -190,29 +190,34 @@ def class_shares(
     n, k = probabilities.shape
     if n == 0:
         raise ValueError("class_shares needs at least one example")
-    if bootstrap < 1:
-        raise ValueError(f"bootstrap must be at least 1 resample, got {bootstrap}")
     p = probabilities.astype(np.float64)
     said = np.eye(k)[p.argmax(axis=1)]
-    both = np.hstack([said, p])  # (N, 2K)
     rng = np.random.default_rng(seed)
-    rows = max(1, WORK // n)  # resamples at a time
-    means, counts = [], []
-    for start in range(0, bootstrap, rows):
-        weights = rng.standard_exponential((min(rows, bootstrap - start), n))
-        doubt = rng.standard_gamma(0.5, (2, len(weights), k))  # half an example that is of the class, half that is not
-        inside, total = weights @ both, weights.sum(axis=1, keepdims=True)
-        means.append((inside + np.tile(doubt[0], 2)) / (total + np.tile(doubt.sum(axis=0), 2)))
-        any_class = rng.standard_gamma(1 / k, (len(weights), k))
-        counts.append((inside[:, :k] + any_class) / (total + any_class.sum(axis=1, keepdims=True)))
-    drawn = np.concatenate(means)  # (bootstrap, 2K)
+    sums, total = _weighed(np.hstack([said, p]), bootstrap, rng)  # (bootstrap, 2K), (bootstrap, 1)
+    of_it, of_others = np.tile(rng.standard_gamma(0.5, (2, bootstrap, k)), 2)  # half an example each
+    drawn = (sums + of_it) / (total + of_it + of_others)
     estimates = {"counted": (said.mean(axis=0), drawn[:, :k]), "mean_probability": (p.mean(axis=0), drawn[:, k:])}
     if confusion_validation is not None:
-        estimates["corrected"] = _corrected(confusion_validation, said.mean(axis=0), np.concatenate(counts), seed)
+        of_any = rng.standard_gamma(1 / k, (bootstrap, k))  # one example, together
+        counts = (sums[:, :k] + of_any) / (total + of_any.sum(axis=1, keepdims=True))
+        estimates["corrected"] = _corrected(confusion_validation, said.mean(axis=0), counts, seed)
     return {
         name: {"shares": shares.tolist(), "intervals": _around(shares, resampled)}
         for name, (shares, resampled) in estimates.items()
     }
+
+
+def _weighed(values: np.ndarray, bootstrap: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """The weighted sums of values (N, M) for each draw of the weights, (bootstrap, M), and the weights' own sums."""
+    if bootstrap < 1:
+        raise ValueError(f"bootstrap must be at least 1 resample, got {bootstrap}")
+    sums, totals = [], []
+    rows = max(1, WORK // len(values))  # draws at a time
+    for start in range(0, bootstrap, rows):
+        weights = rng.standard_exponential((min(rows, bootstrap - start), len(values)))
+        sums.append(weights @ values)
+        totals.append(weights.sum(axis=1, keepdims=True))
+    return np.concatenate(sums), np.concatenate(totals)
 
 
 def _around(shares: np.ndarray, resampled: np.ndarray) -> list[list[float]]:

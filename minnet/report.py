@@ -261,10 +261,10 @@ def _lead(metrics: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
     """The result in one sentence, and what stands beside it in a second."""
     n, macro = metrics["examples"], metrics["macro"]
     elsewhere, copies = config.get("trained_on"), config.get("copies")  # an evaluation, perhaps of what it learned from
-    who = f"Trained on {elsewhere}, it" if elsewhere else "It"
-    seen = f", of which {copies:,} stand in its training data as well" if copies else " it had never seen"
+    who, seen = (f"Trained on {elsewhere}, it", "") if elsewhere else ("It", " it had never seen")
+    seen = f", of which {copies:,} stand in its training data as well" if copies else seen
     first = (
-        f"{who} is right on {percent(metrics['accuracy'], 1)} of {count(n, 'test example')}{'' if elsewhere else seen} "
+        f"{who} is right on {percent(metrics['accuracy'], 1)} of {count(n, 'test example')}{seen} "
         f"(95 % interval {interval(metrics['intervals']['accuracy'], 1, True)}); always naming the commonest class "
         f"would be right on {percent(metrics['majority'], 1)}."
     )
