@@ -731,8 +731,17 @@ def test_a_class_that_was_not_seen_may_be_there_however_many_classes_there_are(k
 
 def test_the_middle_95_percent_and_one_example_of_doubt_in_each_row(monkeypatch):
     assert intervals._around(np.array([0.5]), np.linspace(0, 1, 1001)[:, None])[0] == pytest.approx([0.025, 0.975])
-    tables = []
-    monkeypatch.setattr(intervals, "_least_squares_shares", lambda table, c: tables.append(table) or c)
-    metrics.class_shares(np.tile([0.9, 0.1], (5, 1)), np.eye(2, dtype=int), bootstrap=2000)
+    tables, counts = [], []
+    monkeypatch.setattr(intervals, "_least_squares_shares", lambda *drawn: tables.append(drawn[0]) or drawn[1])
+    monkeypatch.setattr(intervals, "_around", lambda shares, resampled: counts.append(resampled) or [])
+    metrics.class_shares(np.array([[0.9, 0.1]]), np.eye(2, dtype=int), bootstrap=2000)
     drawn = np.array(tables[:2000])  # of one example in each row: Dirichlet of 1 + 1/2 and 1/2
     assert drawn.mean(axis=0).ravel() == pytest.approx([0.75, 0.25, 0.25, 0.75], abs=0.02)
+    assert counts[-1].mean(axis=0) == pytest.approx([0.75, 0.25], abs=0.02)  # the counts of one example, too
+
+
+def test_shares_and_the_test_of_two_models_refuse_what_they_cannot_count():
+    with pytest.raises(ValueError, match="bootstrap must be at least 1 resample, got 0"):
+        metrics.class_shares(HAND, None, bootstrap=0)
+    with pytest.raises(ValueError, match="mcnemar expects two"):
+        metrics.mcnemar(np.ones((2, 2), bool), np.ones((2, 2), bool))
