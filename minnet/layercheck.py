@@ -108,7 +108,7 @@ def _check_types_and_copies(run: Run, x: Any, dtype: Any, training: bool) -> Non
 def _check_order_of_calls(run: Run, x: Any) -> None:
     layer = run.fresh()
     y = run.fresh().forward(x)
-    promise, cure = "backward before forward has to raise", "begin backward with kept = self._recall(dy)"
+    promise, cure = "backward before forward has to raise", "begin backward with kept = self._recall()"
     run.raises(lambda: layer.backward(run.dy(y)), (RuntimeError, ValueError), promise, cure)
     layer = run.fresh()
     y = layer.forward(x)

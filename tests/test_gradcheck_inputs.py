@@ -226,7 +226,9 @@ class Rounds(Plain):
         return rounded(y) if self.in_forward else y
 
     def backward(self, dy):
-        dx = dy * (1 + self._recall(dy, None if self._cache is None else self._cache.shape))
+        x = self._recall()
+        self._expect_dy(dy, x.shape)
+        dx = dy * (1 + x)
         return rounded(dx) if self.in_backward else dx
 
 
@@ -251,7 +253,7 @@ class Centre(Plain):
         return x - x.mean(axis=0)
 
     def backward(self, dy):
-        self._recall(dy, self._cache)
+        self._expect_dy(dy, self._recall())
         return dy - dy.mean(axis=0)
 
 
@@ -278,7 +280,9 @@ class Through(Plain):
         return self.slope * x if self.curve is None else self.curve(x)
 
     def backward(self, dy):
-        return self.terms(self._recall(dy, None if self._cache is None else self._cache.shape), dy)
+        x = self._recall()
+        self._expect_dy(dy, x.shape)
+        return self.terms(x, dy)
 
 
 def said_of(layer, x):

@@ -222,7 +222,8 @@ class Mixes(Shares):
         return self._cache.copy()
 
     def backward(self, dy):
-        s = self._recall(dy, None if self._cache is None else self._cache.shape)
+        s = self._recall()
+        self._expect_dy(dy, s.shape)
         return s * (dy - (dy * s).sum())
 
 

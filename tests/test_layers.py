@@ -952,7 +952,7 @@ class Block(Layer):
         return x + self.heads["out"].forward(self.more[0].forward(self.body.forward(x)))
 
     def backward(self, dy):
-        self._recall(dy)
+        self._recall()
         return dy + self.body.backward(self.more[0].backward(self.heads["out"].backward(dy)))
 
 
@@ -1004,7 +1004,7 @@ class Stages(Layer):
         return x
 
     def backward(self, dy):
-        self._recall(dy, self._cache)
+        self._expect_dy(dy, self._recall())
         for layer in reversed(self.line()):
             dy = layer.backward(dy)
         return dy
@@ -1080,7 +1080,8 @@ class Picks(Layer):
         return x[:, self.index] * self.scale * self.mask
 
     def backward(self, dy):
-        x = self._recall(dy, (len(self._cache), 2) if self._cache is not None else None)
+        x = self._recall()
+        self._expect_dy(dy, (len(x), 2))
         dy = dy * self.mask
         if self._learns("scale"):
             self.dscale = (dy * x[:, self.index]).sum(axis=0)

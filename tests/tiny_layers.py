@@ -34,7 +34,8 @@ class Dense(Layer):
         return y
 
     def backward(self, dy):
-        x = self._recall(dy, (self._cache.shape[0], self.outputs) if self._cache is not None else None)
+        x = self._recall()
+        self._expect_dy(dy, (x.shape[0], self.outputs))
         if self._learns("W"):
             self.dW = np.asarray(x.T @ dy)
         if self._learns("b"):
@@ -48,7 +49,9 @@ class Rectifier(Plain):
         return np.maximum(x, 0)
 
     def backward(self, dy):
-        return dy * (self._recall(dy, None if self._cache is None else self._cache.shape) > 0)
+        x = self._recall()
+        self._expect_dy(dy, x.shape)
+        return dy * (x > 0)
 
 
 class Squash(Plain):
@@ -59,7 +62,8 @@ class Squash(Plain):
         return self._cache.copy()
 
     def backward(self, dy):
-        y = self._recall(dy, None if self._cache is None else self._cache.shape)
+        y = self._recall()
+        self._expect_dy(dy, y.shape)
         return dy * (1 - y * y)
 
 
@@ -72,7 +76,8 @@ class Shares(Plain):
         return self._cache.copy()
 
     def backward(self, dy):
-        s = self._recall(dy, None if self._cache is None else self._cache.shape)
+        s = self._recall()
+        self._expect_dy(dy, s.shape)
         return s * (dy - (dy * s).sum(axis=-1, keepdims=True))
 
 
@@ -106,7 +111,8 @@ class Standardize(Layer):
         return normal * self.gamma + self.beta
 
     def backward(self, dy):
-        normal, scale, training = self._recall(dy, None if self._cache is None else self._cache[0].shape)
+        normal, scale, training = self._recall()
+        self._expect_dy(dy, normal.shape)
         axes = tuple(range(dy.ndim - 1))
         dgamma, dbeta = (dy * normal).sum(axis=axes), dy.sum(axis=axes)
         if self._learns("gamma"):
@@ -135,7 +141,8 @@ class Lookup(Layer):
         return self.W[x]
 
     def backward(self, dy):
-        x = self._recall(dy, None if self._cache is None else (*self._cache.shape, self.width))
+        x = self._recall()
+        self._expect_dy(dy, (*x.shape, self.width))
         if self._learns("W"):
             rows, inverse = np.unique(x, return_inverse=True)
             values = np.zeros((len(rows), self.width), dy.dtype)
@@ -159,7 +166,9 @@ class Drop(Layer):
         return x * keep
 
     def backward(self, dy):
-        return dy * self._recall(dy, None if self._cache is None else self._cache.shape)
+        keep = self._recall()
+        self._expect_dy(dy, keep.shape)
+        return dy * keep
 
 
 class Peaks(Plain):
@@ -172,7 +181,8 @@ class Peaks(Plain):
         return quarters.max(axis=0)
 
     def backward(self, dy):
-        which, shape = self._recall(dy, None if self._cache is None else self._cache[0].shape)
+        which, shape = self._recall()
+        self._expect_dy(dy, which.shape)
         dx = np.zeros(shape, dy.dtype)
         _, h, w, _ = shape
         for index, (i, j) in enumerate([(i, j) for i in (0, 1) for j in (0, 1)]):
@@ -196,7 +206,7 @@ class Sliding(Layer):
         return sum(x[:, i : h - 2 + i, j : w - 2 + j] @ self.W[i, j] for i in range(3) for j in range(3))
 
     def backward(self, dy):
-        x = self._recall(dy)
+        x = self._recall()
         n, h, w, _ = x.shape
         if dy.shape != (n, h - 2, w - 2, self.outputs):
             raise ValueError(f"dy of shape {dy.shape}")

@@ -20,7 +20,8 @@ class _Elementwise(Layer):
         return y
 
     def backward(self, dy: np.ndarray) -> np.ndarray:
-        kept = self._recall(dy, self._cache.shape if self._cache is not None else None)
+        kept = self._recall()
+        self._expect_dy(dy, kept.shape)
         slope = self._slope(kept)
         return np.multiply(slope, dy, out=None if slope is kept else slope)
 

@@ -47,7 +47,7 @@ class AttentionPool(Layer):
     # softmax's backward gives de_l = a_l (r_l - sum_m a_m r_m), and e_l = sum_d x_ld W_d closes the chain:
     #   dW_d = sum over n, l of de_nl x_nld      dx_ld = a_l dy_d + de_l W_d
     def backward(self, dy: np.ndarray) -> np.ndarray:
-        x, a = self._recall(dy)
+        x, a = self._recall()
         self._expect_dy(dy, (len(x), self.features))
         r = np.einsum("nd,nld->nl", dy, x)
         de = a * (r - (a * r).sum(axis=1, keepdims=True))

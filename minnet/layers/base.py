@@ -45,7 +45,7 @@ class Layer:
                 return self.a * x
 
             def backward(self, dy):
-                x = self._recall(dy)  # raises before forward
+                x = self._recall()  # raises before forward
                 self._expect_dy(dy, x.shape)
                 if self._learns("a"):  # not when frozen
                     self.da = np.array([(dy * x).sum()])
@@ -258,15 +258,14 @@ class Layer:
         if self.dtype is None and x.dtype.kind != "f":
             raise ValueError(f"{self!r} expects floating-point numbers, got {x.dtype}: use x.astype(np.float32)")
 
-    def _recall(self, dy: np.ndarray | None = None, shape: tuple[int, ...] | None = None) -> Any:
-        """What `forward` kept for `backward`; raises when there is nothing, or when a `dy` is not of `shape`."""
+    def _recall(self) -> Any:
+        """What `forward` kept for `backward`; raises RuntimeError when `forward` has not run."""
         if self._cache is None:
             raise RuntimeError(f"{self!r}: backward before forward, so there is nothing to differentiate")
-        if shape is not None:
-            self._expect_dy(dy, shape)
         return self._cache
 
     def _expect_dy(self, dy: Any, shape: tuple[int, ...]) -> None:
+        """Raises ValueError unless `dy` is an array of `shape`, that of the output."""
         got = dy.shape if isinstance(dy, np.ndarray) else f"{type(dy).__name__}: model.backward(loss.backward())"
         if got != shape:
             raise ValueError(f"{self!r}: backward expects dy of the output's shape {shape}, got {got}")

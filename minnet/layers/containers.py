@@ -156,7 +156,7 @@ class Parallel(_Fork):
 
     # Each branch gets its own slice of dy; x went into all of them, so their dx add up.
     def backward(self, dy: np.ndarray) -> Any:
-        shape, ends = self._recall(dy)
+        shape, ends = self._recall()
         self._expect_dy(dy, shape)
         parts = np.split(dy, ends[:-1], axis=-1)
         gradients = [branch.backward(part) for branch, part in zip(self.branches, parts, strict=True)]

@@ -78,7 +78,7 @@ class Conv2d(Layer):
     #   dx_nuvc = sum over all i, j, k, h, w with s h + d i - p = u, s w + d j - p = v of dy_nhwk W_ijck:
     # a place of x gets back from every output that looked at it, through the weight it looked with.
     def backward(self, dy: np.ndarray) -> np.ndarray | None:
-        x, exact = self._recall(dy)  # as forward went: what it kept is that way's
+        x, exact = self._recall()  # as forward went: what it kept is that way's
         self._expect_dy(dy, (len(x), *self.geometry.output(*x.shape[1:3]), self.out_channels))
         flags = {"exact": exact, "needs_dx": self.needs_dx, "needs_dW": self._learns("W")}
         parts = [

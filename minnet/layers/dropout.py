@@ -34,6 +34,6 @@ class Dropout(Layer):
 
     # y = mask x, with a mask that does not depend on x: dx = mask dy.
     def backward(self, dy: np.ndarray) -> np.ndarray:
-        mask, shape = self._recall(dy)
+        mask, shape = self._recall()
         self._expect_dy(dy, shape)
         return mask * dy

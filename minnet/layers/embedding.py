@@ -39,7 +39,7 @@ class Embedding(Layer):
 
     # y_p = W[ids_p]:  dW[v] = sum over the places p with ids_p = v of dy_p
     def backward(self, dy: np.ndarray) -> None:
-        ids = self._recall(dy)
+        ids = self._recall()
         self._expect_dy(dy, (*ids.shape, self.embedding_dim))
         if self._learns("W"):
             counted = np.ones(ids.shape, bool) if self.padding_idx is None else ids != self.padding_idx
@@ -85,7 +85,7 @@ class EmbeddingBag(Embedding):
         return w @ self.W
 
     def backward(self, dy: np.ndarray) -> None:
-        w = self._recall(dy)
+        w = self._recall()
         self._expect_dy(dy, (w.shape[0], self.embedding_dim))
         if self._learns("W"):
             self.dW = row_gradient(w, dy)

@@ -57,7 +57,7 @@ class Linear(Layer):
     #   dL/db_k  = sum_n dy_nk          db = sum over the batch of dy
     #   dL/dx_ni = sum_k dy_nk W_ik     dx = dy W'
     def backward(self, dy: np.ndarray) -> np.ndarray | None:
-        x = self._recall(dy)
+        x = self._recall()
         self._expect_dy(dy, (x.shape[0], self.out_features))
         sparse = hasattr(x, "tocsr")
         if self._learns("W"):

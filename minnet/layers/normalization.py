@@ -46,7 +46,7 @@ class Normalize(Layer):
             raise ValueError(f"Normalize expects images of 0..255 (uint8 or floating point), got {x.dtype}")
 
     def backward(self, dy: np.ndarray) -> np.ndarray:
-        self._recall(dy, self._cache)
+        self._expect_dy(dy, self._recall())
         return dy * self.scale
 
 
@@ -123,7 +123,7 @@ class BatchNorm(Layer):
     #   dx_i = (1/s) (g_i - mean of g - u_i * mean of g u) = (gamma/s) (dy_i - dbeta/m - u_i dgamma/m)
     # In evaluation mean and s are constants: dx = dy gamma / s.
     def backward(self, dy: np.ndarray) -> np.ndarray | None:
-        x, mean, inverse, m = self._recall(dy)
+        x, mean, inverse, m = self._recall()
         self._expect_dy(dy, x.shape)
         dbeta, products = channels.sums(dy, x, mean)
         dgamma = products * inverse
@@ -205,7 +205,7 @@ class LayerNorm(Layer):
     # As in BatchNorm, with the means over an example's features and g = dy gamma:
     #   dx = (1/s) (g - mean g - u * mean (g u))
     def backward(self, dy: np.ndarray) -> np.ndarray:
-        u, inverse = self._recall(dy)
+        u, inverse = self._recall()
         self._expect_dy(dy, u.shape)
         if self._learns("gamma"):
             self.dgamma = (dy * u).reshape(-1, self.num_features).sum(axis=0)

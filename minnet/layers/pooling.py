@@ -59,7 +59,7 @@ class MaxPool2d(_Pool2d):
     # y = max over the window = the x that won: dy/dx is 1 there and 0 elsewhere. dy travels to the winner
     # (of several equal ones to the first in reading order), added up where windows overlap.
     def backward(self, dy: np.ndarray) -> np.ndarray:
-        x, y = self._recall(dy)
+        x, y = self._recall()
         self._expect_dy(dy, y.shape)
         return kernels.max_pool_backward(dy, x, y, self.geometry, self.workspace)
 
@@ -80,7 +80,7 @@ class AvgPool2d(_Pool2d):
 
     # y = (1 / m) sum of the window's m numbers: each gets dy / m.
     def backward(self, dy: np.ndarray) -> np.ndarray:
-        x, out = self._recall(dy)
+        x, out = self._recall()
         self._expect_dy(dy, (len(x), *out, x.shape[3]))
         return kernels.sum_pool_backward(dy / self._counts(x, out), x, self.geometry)
 
@@ -129,7 +129,7 @@ class GlobalAvgPool(Layer):
 
     # y_c = sum over places of w x_c with fixed weights w (1 / m, or 0 at padding): dx = w dy at every place.
     def backward(self, dy: np.ndarray) -> np.ndarray:
-        shape, weights = self._recall(dy)
+        shape, weights = self._recall()
         self._expect_dy(dy, (shape[0], shape[-1]))
         return np.broadcast_to(dy.reshape(shape[0], *(1,) * (len(shape) - 2), -1) * weights, shape).copy()
 
@@ -157,7 +157,7 @@ class GlobalMaxPool(Layer):
 
     # As in MaxPool2d: dy goes to the winner.
     def backward(self, dy: np.ndarray) -> np.ndarray:
-        shape, winner, alive = self._recall(dy)
+        shape, winner, alive = self._recall()
         self._expect_dy(dy, (shape[0], shape[-1]))
         dx = np.zeros((shape[0], int(np.prod(shape[1:-1])), shape[-1]), dy.dtype)
         np.put_along_axis(dx, winner, (dy * alive)[:, None], axis=1)

@@ -17,7 +17,7 @@ class Flatten(Layer):
         return x.reshape(len(x), int(np.prod(x.shape[1:])))
 
     def backward(self, dy: np.ndarray) -> np.ndarray:
-        shape = self._recall(dy)
+        shape = self._recall()
         self._expect_dy(dy, (shape[0], int(np.prod(shape[1:]))))
         return dy.reshape(shape)
 
@@ -38,6 +38,6 @@ class Reshape(Layer):
         return y
 
     def backward(self, dy: np.ndarray) -> np.ndarray:
-        before, after = self._recall(dy)
+        before, after = self._recall()
         self._expect_dy(dy, after)
         return dy.reshape(before)

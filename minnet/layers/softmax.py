@@ -24,5 +24,6 @@ class Softmax(Layer):
     #   dL/dx_j = sum_i dy_i s_i (delta_ij - s_j) = s_j (dy_j - sum_i dy_i s_i)
     # The K x K Jacobian is never built: one scalar product a row, O(K).
     def backward(self, dy: np.ndarray) -> np.ndarray:
-        s = self._recall(dy, self._cache.shape if self._cache is not None else None)
+        s = self._recall()
+        self._expect_dy(dy, s.shape)
         return s * (dy - (dy * s).sum(axis=-1, keepdims=True))
