@@ -42,19 +42,19 @@ class SGD(Optimizer):
 
     # v <- momentum v + g          w <- w - rate v          (Nesterov: w <- w - rate (g + momentum v))
     # Kept is m = momentum v, from which the next step starts and which Nesterov's form needs as well: one pass less.
-    def update(self, w, g, state, how, free):
+    def update(self, w, g, state, settings, scratch):
         if not state:
-            g *= how.rate
+            g *= settings.rate
         elif self.nesterov:
             (m,) = state
             m += g
             m *= self.momentum
             g += m
-            g *= how.rate
+            g *= settings.rate
         else:
             (m,) = state
             m += g
-            np.multiply(m, how.rate, out=g)
+            np.multiply(m, settings.rate, out=g)
             m *= self.momentum
         w -= g
 
@@ -85,16 +85,16 @@ class RMSProp(Optimizer):
         super().__init__(model, learning_rate, weight_decay, groups, loss)
 
     # s <- alpha s + (1 - alpha) g^2          w <- w - rate g / (sqrt(s) + eps)
-    def update(self, w, g, state, how, free):
+    def update(self, w, g, state, settings, scratch):
         (s,) = state
         s *= self.alpha
-        np.multiply(g, g, out=free)
-        free *= 1 - self.alpha
-        s += free
-        np.sqrt(s, out=free)
-        free += self.eps
-        g /= free
-        g *= how.rate
+        np.multiply(g, g, out=scratch)
+        scratch *= 1 - self.alpha
+        s += scratch
+        np.sqrt(s, out=scratch)
+        scratch += self.eps
+        g /= scratch
+        g *= settings.rate
         w -= g
 
     def refuses_rows(self):
@@ -125,27 +125,28 @@ class Adam(Optimizer):
         self.eps = in_range("eps", eps)
         super().__init__(model, learning_rate, weight_decay, groups, loss)
 
-    # m <- beta1 m + (1 - beta1) g          s <- beta2 s + (1 - beta2) g^2
+    # m <- beta1 m + (1 - beta1) g          v <- beta2 v + (1 - beta2) g^2
     # After t steps from zero the weights in these sums add up to c1 = 1 - beta1^t and c2 = 1 - beta2^t, hence
-    #   w <- w - rate (m / c1) / (sqrt(s / c2) + eps)
-    #      = w - (rate sqrt(c2) / c1) m / (sqrt(s) + eps sqrt(c2))
+    #   w <- w - rate (m / c1) / (sqrt(v / c2) + eps)
+    #      = w - (rate sqrt(c2) / c1) m / (sqrt(v) + eps sqrt(c2))
     # SparseAdam writes eps for eps sqrt(c2) (the order at the end of the paper's section 2); so do rows here.
-    # Kept are the sums without their constant factors, M = m / (1 - beta1) and S = s / (1 - beta2), two passes over
-    # memory less; with q = sqrt(1 - beta2) the same step reads
-    #   w <- w - (rate sqrt(c2) / c1) ((1 - beta1) / q) M / (sqrt(S) + eps sqrt(c2) / q)
-    def update(self, w, g, state, how, free):
-        m, s = state
+    # Kept are M = m / (1 - beta1) and V = v / (1 - beta2), which grow without the constant factors:
+    #   M <- beta1 M + g                      V <- beta2 V + g^2                      (two passes over memory less)
+    # With q = sqrt(1 - beta2), so that sqrt(v) = q sqrt(V), the same step reads
+    #   w <- w - (rate sqrt(c2) / c1) ((1 - beta1) / q) M / (sqrt(V) + eps sqrt(c2) / q)
+    def update(self, w, g, state, settings, scratch):
+        M, V = state
         beta1, beta2 = self.betas
-        c1, c2, q = 1 - beta1**how.steps, 1 - beta2**how.steps, sqrt(1 - beta2)
-        m *= beta1
-        m += g
+        c1, c2, q = 1 - beta1**settings.steps, 1 - beta2**settings.steps, sqrt(1 - beta2)
+        M *= beta1
+        M += g
         g *= g
-        s *= beta2
-        s += g
-        np.sqrt(s, out=g)
-        g += self.eps / q if how.lazy else self.eps * sqrt(c2) / q
-        np.divide(m, g, out=g)
-        g *= how.rate * sqrt(c2) / c1 * ((1 - beta1) / q)
+        V *= beta2
+        V += g
+        np.sqrt(V, out=g)
+        g += self.eps / q if settings.lazy else self.eps * sqrt(c2) / q
+        np.divide(M, g, out=g)
+        g *= settings.rate * sqrt(c2) / c1 * ((1 - beta1) / q)
         w -= g
 
 

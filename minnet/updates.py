@@ -34,7 +34,7 @@ def learners(model: Layer, loss: Layer | None = None) -> list[tuple[str, Layer, 
     return [*model.trainable(), *(("loss." + place, layer, name) for place, layer, name in owned)]
 
 
-class How(NamedTuple):
+class Settings(NamedTuple):
     """The settings of one parameter's update in one step."""
 
     rate: float
@@ -50,7 +50,7 @@ class Piece(NamedTuple):
     g: np.ndarray
     state: tuple[np.ndarray, ...]
     rows: np.ndarray | None  # (R,) if lazy: w and state are then whole tables, and g (R, ...) belongs to these rows
-    how: How
+    settings: Settings
 
 
 class Optimizer:
@@ -102,13 +102,16 @@ class Optimizer:
                 why = "comes after groups that match the same" if found else "matches no parameter"
                 raise ValueError(f"group {group} {why}; there are {', '.join(self._settings) or 'none'}")
 
-    def update(self, w: np.ndarray, g: np.ndarray, state: tuple[np.ndarray, ...], how: How, free: np.ndarray) -> None:
-        """Writes new values into `w` and `state`; `g` is a copy of the gradient, which it may spoil, as it may `free`.
+    def update(
+        self, w: np.ndarray, g: np.ndarray, state: tuple[np.ndarray, ...], settings: Settings, scratch: np.ndarray
+    ) -> None:
+        """Writes new values into `w` and `state`. `g` is a copy of the gradient, and `scratch` is uninitialised: the
+        formula may overwrite both.
 
-        All have one shape. A parameter of more than CHUNK numbers comes in flat pieces, one call each, in any order:
-        a formula that looks at more than a number at a time (the norm of `w`, the mean over an axis) needs
-        `whole = True`. Of a row-sparse gradient only its rows come. A formula that gets by with `g` alone keeps one
-        array less in cache.
+        All arrays have one shape. A parameter of more than CHUNK numbers comes in flat pieces, one call each, in any
+        order; a formula that looks at more than one number at a time (the norm of `w`, the mean over an axis) needs
+        `whole = True`. Of a row-sparse gradient only its rows come. A formula that works in `g` alone, without
+        `scratch`, keeps one array less in cache.
         """
         raise NotImplementedError(f"{type(self).__name__} has no update")
 
@@ -136,9 +139,9 @@ class Optimizer:
             self._check(place, w, g, decay)
             state = self._state_of(place, w)
             counts.append(state["steps"])
-            how = How(rate * factor, decay, int(state["steps"]) + 1, isinstance(g, RowGradient))
+            settings = Settings(rate * factor, decay, int(state["steps"]) + 1, isinstance(g, RowGradient))
             states = tuple(state[slot] for slot in self.slots)
-            pieces += _split(w, g, states, how, w.size if self.whole else CHUNK)
+            pieces += _split(w, g, states, settings, w.size if self.whole else CHUNK)
         for count in counts:
             count += 1
         if self.pool is None or sum(piece.g.size for piece in pieces) <= CHUNK:
@@ -153,24 +156,24 @@ class Optimizer:
 
     def _apply(self, pieces: Iterator[Piece], scale: float, task: int) -> None:
         workspace = self._workspaces[task]
-        for w, g, state, rows, how in pieces:
+        for w, g, state, rows, settings in pieces:
             tables = (w, *state)
             if rows is not None:
                 w, *gathered = (workspace.array(f"rows of {k}", g.shape, g.dtype) for k in range(len(tables)))
                 state = tuple(gathered)
                 for table, part in zip(tables, (w, *state), strict=True):
                     np.take(table, rows, axis=0, out=part, mode="clip")  # rows are checked; "raise" would copy
-            free, copy = workspace.array("free", g.shape, g.dtype), workspace.array("copy", g.shape, g.dtype)
-            if how.decay and self.decoupled:
-                w *= 1 - how.rate * how.decay
+            scratch, copy = workspace.array("scratch", g.shape, g.dtype), workspace.array("copy", g.shape, g.dtype)
+            if settings.decay and self.decoupled:
+                w *= 1 - settings.rate * settings.decay
             if scale != 1:
-                g = np.multiply(g, scale, out=free)
-            if how.decay and not self.decoupled:
-                np.multiply(w, how.decay, out=copy)  # the gradient of decay/2 |w|^2
+                g = np.multiply(g, scale, out=scratch)
+            if settings.decay and not self.decoupled:
+                np.multiply(w, settings.decay, out=copy)  # the gradient of decay/2 |w|^2
                 copy += g
             else:
                 np.copyto(copy, g)
-            self.update(w, copy, state, how, free)
+            self.update(w, copy, state, settings, scratch)
             if rows is not None:
                 for table, part in zip(tables, (w, *state), strict=True):
                     table[rows] = part
@@ -287,18 +290,18 @@ class Optimizer:
         return f"{type(self).__name__}({', '.join(shown)})"
 
 
-def _split(w: np.ndarray, g: Any, state: tuple[np.ndarray, ...], how: How, most: int) -> list[Piece]:
+def _split(w: np.ndarray, g: Any, state: tuple[np.ndarray, ...], settings: Settings, most: int) -> list[Piece]:
     """One parameter's update in pieces of at most `most` numbers, or one entry of the first axis if larger."""
     if isinstance(g, RowGradient):
         starts, size = _starts(g.values, most)
-        return [Piece(w, g.values[i : i + size], state, g.rows[i : i + size], how) for i in starts]
+        return [Piece(w, g.values[i : i + size], state, g.rows[i : i + size], settings) for i in starts]
     if w.size <= most:
-        return [Piece(w, g, state, None, how)]
+        return [Piece(w, g, state, None, settings)]
     if w.flags.c_contiguous:  # otherwise reshape would copy, and the update be lost
         w, g, state = w.reshape(-1), g.reshape(-1), tuple(array.reshape(-1) for array in state)
     starts, size = _starts(w, most)
     return [
-        Piece(w[i : i + size], g[i : i + size], tuple(array[i : i + size] for array in state), None, how)
+        Piece(w[i : i + size], g[i : i + size], tuple(array[i : i + size] for array in state), None, settings)
         for i in starts
     ]
 

@@ -173,9 +173,9 @@ def test_pieces_are_small_workspace_is_kept_and_the_pool_is_used_when_it_pays(mo
     sizes, tasks = [], []
 
     class Watched(SGD):
-        def update(self, w, g, state, how, free):
+        def update(self, w, g, state, settings, scratch):
             sizes.append(g.size)
-            super().update(w, g, state, how, free)
+            super().update(w, g, state, settings, scratch)
 
     class Pool:
         def submit(self, run, apply, pieces, scale, task):
@@ -356,8 +356,8 @@ class Larger(Optimizer):
 
     whole = True
 
-    def update(self, w, g, state, how, free):
-        w -= how.rate * np.sqrt(np.square(w).sum()) * g.mean(axis=0)
+    def update(self, w, g, state, settings, scratch):
+        w -= settings.rate * np.sqrt(np.square(w).sum()) * g.mean(axis=0)
 
 
 @pytest.mark.parametrize("order", "CF")
@@ -789,8 +789,8 @@ def test_lookahead_pulled_before_its_first_step_changes_nothing():
 class Descent(updates.Optimizer):
     """A learner's own optimizer: one formula, and nothing else said."""
 
-    def update(self, w, g, state, how, free):
-        w -= how.rate * g
+    def update(self, w, g, state, settings, scratch):
+        w -= settings.rate * g
 
 
 def test_an_optimizer_of_ones_own_needs_one_formula():
