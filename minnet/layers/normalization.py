@@ -116,17 +116,21 @@ class BatchNorm(Layer):
         self.running_mean += self.momentum * (mean - self.running_mean)
         self.running_var += self.momentum * (var * (n / (n - 1)) - self.running_var)
 
-    # With u = (x - mean) / s, s = sqrt(var + eps), m values a channel, and g = dy gamma = dL/du:
-    #   dbeta = sum dy,   dgamma = sum dy u.
-    # x acts on u directly (1/s), through the mean (-1/(m s), felt by every u) and through the variance
-    # (dvar/dx_i = 2 (x_i - mean) / m, so du_j/dx_i gains -u_j u_i / (m s)):
-    #   dx_i = (1/s) (g_i - mean of g - u_i * mean of g u) = (gamma/s) (dy_i - dbeta/m - u_i dgamma/m)
+    # A channel has m values; its output is y_j = gamma u_j + beta with u_j = (x_j - mean) / s, s = sqrt(var + eps). So
+    #   dbeta = sum_j dy_j,   dgamma = sum_j dy_j u_j,   and u gets g_j = dL/du_j = dy_j gamma.
+    # x_i reaches every u_j through the mean and through s, and u_i directly as well:
+    #   dmean/dx_i = 1 / m
+    #   dvar/dx_i  = 2 (x_i - mean) / m     (the mean moves as well, but that adds nothing: sum_j (x_j - mean) = 0)
+    #   ds/dx_i    = dvar/dx_i / (2 s) = u_i / m
+    #   du_j/dx_i  = ([i = j] - 1 / m) / s - (x_j - mean) / s^2 * ds/dx_i = ([i = j] - 1 / m - u_j u_i / m) / s
+    #   dx_i = sum_j g_j du_j/dx_i = (1 / s) (g_i - mean of g - u_i * mean of g u)
+    #        = (gamma / s) (dy_i - dbeta / m - u_i dgamma / m)
     # In evaluation mean and s are constants: dx = dy gamma / s.
     def backward(self, dy: np.ndarray) -> np.ndarray | None:
         x, mean, inverse, m = self._recall()
         self._expect_dy(dy, x.shape)
-        dbeta, products = channels.sums(dy, x, mean)
-        dgamma = products * inverse
+        dbeta, products = channels.sums(dy, x, mean)  # products: sum of dy (x - mean)
+        dgamma = products * inverse  # inverse is 1 / s
         if self._learns("gamma"):
             self.dgamma = dgamma
         if self._learns("beta"):
@@ -138,7 +142,7 @@ class BatchNorm(Layer):
         scale = self.gamma * inverse
         if not m:  # evaluation
             return channels.affine(dy, scale, np.zeros_like(scale))
-        slope = -inverse * dgamma / m  # dx = scale (dy + slope (x - mean) - dbeta / m)
+        slope = -inverse * dgamma / m  # dx = scale (dy + slope (x - mean) - dbeta / m), for u = (x - mean) / s
         return channels.combine(dy, scale, x, slope, -slope * mean - dbeta / m)
 
 
@@ -202,8 +206,8 @@ class LayerNorm(Layer):
         self._cache = u, inverse
         return u * self.gamma + self.beta
 
-    # As in BatchNorm, with the means over an example's features and g = dy gamma:
-    #   dx = (1/s) (g - mean g - u * mean (g u))
+    # As in BatchNorm, but mean and s are those of one example, over its features. gamma differs from one feature to the
+    # next, so it stays in g = dy gamma:   dx = (1 / s) (g - mean of g - u * mean of g u)
     def backward(self, dy: np.ndarray) -> np.ndarray:
         u, inverse = self._recall()
         self._expect_dy(dy, u.shape)
