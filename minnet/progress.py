@@ -27,6 +27,34 @@ class Progress:
     best_epoch: int = 0  # the epoch it belongs to, from 1; 0: none yet
     waited: int = 0  # epochs since
 
+    def count_update(self, loss: float, weight: float, correct: int, counted: int, rate: float) -> None:
+        """One more update: the mean loss of a batch whose weights sum to `weight`, its right answers, the rate."""
+        self.loss += loss * weight
+        self.weight += weight
+        self.correct += correct
+        self.counted += counted
+        self.rate = rate
+
+    def end_epoch(self) -> None:
+        """One more epoch is complete: the sums begin again at 0."""
+        self.epoch += 1
+        self.step, self.loss, self.weight, self.correct, self.counted = 0, 0.0, 0.0, 0, 0
+
+    @property
+    def train_loss(self) -> float:
+        """The mean loss of the epoch's examples so far."""
+        return self.loss / self.weight
+
+    @property
+    def train_accuracy(self) -> float | None:
+        """The share of them that was right, None where that cannot be asked."""
+        return share(self.correct, self.counted)
+
+
+def share(part: int, whole: int) -> float | None:
+    """part / whole; None where the whole is empty."""
+    return part / whole if whole else None
+
 
 def progress_from(found: Any) -> Progress:
     """The Progress of a checkpoint's header, of which nothing is taken on trust. Raises ValueError."""

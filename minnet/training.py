@@ -8,7 +8,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -22,19 +22,9 @@ from minnet.layers.base import Layer
 from minnet.losses import Loss
 from minnet.nonfinite import NonFiniteError, broken_scores, find_nonfinite, first_infinite
 from minnet.optimizers import Lookahead, Optimizer
-from minnet.progress import Progress, as_json, data_digests, runs_on
+from minnet.progress import Progress, as_json, data_digests, runs_on, share
 from minnet.sharing import Plan, plan, prediction_plan
 from minnet.workers import SHUFFLE, Batch, Crew, Outcome
-
-
-class Updated(NamedTuple):
-    """What one step found, what it divided by, and the learning rate of its update."""
-
-    loss: float
-    weight: float
-    correct: int
-    counted: int
-    rate: float
 
 
 class Trainer:
@@ -158,16 +148,10 @@ class Trainer:
                 end = len(y) if step == self.steps - 1 else (step + 1) * size
                 rows = order[step * size : end]
                 batch = Batch(x, rows, y[rows], None if weights is None else weights[rows], self.augment)
-                done = (state.epoch + step / self.steps) / self.run["epochs"]
-                updated = self._step(crew, batch, done, (self.seed, state.epoch, step))
-                state.step = step + 1
-                if updated is not None:
-                    state.loss += updated.loss * updated.weight
-                    state.weight += updated.weight
-                    state.correct += updated.correct
-                    state.counted += updated.counted
-                    state.rate = updated.rate
-                    shown = {"loss": state.loss / state.weight, "accuracy": _share(state.correct, state.counted)}
+                self._step(crew, batch, state)
+                state.step += 1
+                if state.weight:
+                    shown = {"loss": state.train_loss, "accuracy": state.train_accuracy}
                     bar.set_postfix({k: f"{v:.3f}" for k, v in shown.items() if v is not None}, refresh=False)
                 bar.update(len(rows))
                 due = interrupt.asked or time.perf_counter() - saved > self.save_every
@@ -183,12 +167,12 @@ class Trainer:
         """What follows an epoch's last update: validation, a row of history, the best weights, a checkpoint."""
         examples = self.run["examples"]
         spent = time.perf_counter() - self._started - (self.history[-1]["seconds"] if self.history else 0.0)
-        state.epoch += 1
+        measured = {"train_loss": state.train_loss, "train_accuracy": state.train_accuracy}
+        state.end_epoch()
         if state.epoch == self.run["epochs"] and isinstance(self.optimizer, Lookahead):
             self.optimizer.pull(0.0)  # the run ends on the slow weights
         row: dict[str, Any] = {
-            "epoch": state.epoch, "step": state.epoch * self.steps, "learning_rate": state.rate,
-            "train_loss": state.loss / state.weight, "train_accuracy": _share(state.correct, state.counted),
+            "epoch": state.epoch, "step": state.epoch * self.steps, "learning_rate": state.rate, **measured,
             "validation_loss": None, "validation_accuracy": None,
         }  # fmt: skip
         if validation is not None:
@@ -203,7 +187,6 @@ class Trainer:
                     "and patience counts it. Clean the validation data, or lower the learning rate.",
                     stacklevel=3,
                 )
-        state.step, state.loss, state.weight, state.correct, state.counted = 0, 0.0, 0.0, 0, 0
         state.seconds = time.perf_counter() - self._started
         row |= {"seconds": state.seconds, "examples_per_second": examples / spent}
         self.history.append(row)
@@ -230,14 +213,16 @@ class Trainer:
 
     # -- one update ----------------------------------------------------------------------------------------
 
-    def _step(self, crew: Crew, batch: Batch, progress: float, key: tuple[int, int, int]) -> Updated | None:
+    def _step(self, crew: Crew, batch: Batch, state: Progress) -> None:
         """Forward, backward, update. Raises NonFiniteError, with the model as it was, if loss or gradient are not.
 
-        A batch in which no example counts (weights of zero, labels to ignore) changes nothing, and gives None.
+        A batch in which no example counts (weights of zero, labels to ignore) changes nothing.
         """
         weight = self.loss.denominator(batch.y, batch.weights)
         if weight == 0:
-            return None
+            return
+        key = (self.seed, state.epoch, state.step)
+        progress = (state.epoch + state.step / self.steps) / self.run["epochs"]
         before = [array.copy() for array in crew.buffers]  # batch norm's statistics; weights only change in the update
         rate = self._rate(progress)
         try:
@@ -254,13 +239,13 @@ class Trainer:
                 array[...] = old
             where = find_nonfinite(self.model, self.loss, batch, key)
             raise NonFiniteError(
-                f"epoch {key[1] + 1}, step {key[2] + 1}: loss {outcome.loss:g}, gradient norm {norm:g}. {where} "
-                f"(learning rate {rate:g}; no update was made)"
+                f"epoch {state.epoch + 1}, step {state.step + 1}: loss {outcome.loss:g}, gradient norm {norm:g}. "
+                f"{where} (learning rate {rate:g}; no update was made)"
             )
         if isinstance(self.optimizer, Lookahead):
             self.optimizer.progress = progress
         self.optimizer.step(rate, 1.0 if self.clip_norm is None else clip_factor(norm, self.clip_norm))
-        return Updated(outcome.loss, weight, outcome.correct, outcome.counted, rate)
+        state.count_update(outcome.loss, weight, outcome.correct, outcome.counted, rate)
 
     def _rate(self, progress: float) -> float:
         return float(self.optimizer.learning_rate * (1.0 if self.schedule is None else self.schedule(progress)))
@@ -283,7 +268,7 @@ class Trainer:
         return self._score(self.predict(x), y)
 
     def _score(self, scores: np.ndarray, y: Any) -> tuple[float, float | None]:
-        return float(self.loss.replica().eval().forward(scores, y)), _share(*self.loss.hits(scores, y))
+        return float(self.loss.replica().eval().forward(scores, y)), share(*self.loss.hits(scores, y))
 
 
 def predict(model: Layer, x: Any, workers: int | None = None, batch_size: int = 512) -> np.ndarray:
@@ -308,7 +293,3 @@ def _in_training(model: Layer) -> Iterator[None]:
     finally:
         for layer, was_training, frozen, needs_dx in found:
             layer.training, layer.frozen, layer.needs_dx = was_training, frozen, needs_dx
-
-
-def _share(part: int, whole: int) -> float | None:
-    return part / whole if whole else None
