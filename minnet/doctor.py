@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from minnet.blas import blas_controller
 from minnet.sharing import available_cores
-from minnet.workers import blas_controller
 
 
 def add_arguments(subparsers: Any) -> None:

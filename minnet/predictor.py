@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from minnet import winograd
+from minnet.blas import one_blas_thread
 from minnet.checks import check_question
 from minnet.kernels import windows
 from minnet.layers.activations import ReLU
@@ -22,7 +23,7 @@ from minnet.layers.conv import Conv2d
 from minnet.layers.normalization import folded
 from minnet.memory import BLOCK_BYTES, Geometry, images, keep_freed_memory
 from minnet.sharing import Plan, prediction_plan
-from minnet.workers import Crew, Replica, one_blas_thread
+from minnet.workers import Crew, Replica
 
 FEW = 4  # examples that are answered by the prepared network; more are worth a piece a worker
 

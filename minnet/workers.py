@@ -12,13 +12,13 @@ import contextvars
 import functools
 import itertools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from minnet.blas import one_blas_thread
 from minnet.layers.base import Layer, RowGradient
 from minnet.layers.conv import Conv2d
 from minnet.layers.normalization import folded
@@ -28,32 +28,6 @@ from minnet.sharing import Plan, available_cores, shares
 from minnet.updates import learners
 
 SHUFFLE, AUGMENT, DROPOUT = 1, 2, 3  # purposes of randomness
-
-
-@functools.cache
-def blas_controller() -> Any:
-    """The process's one handle on how many threads the BLAS takes (looking the libraries up costs milliseconds)."""
-    from threadpoolctl import ThreadpoolController
-
-    return ThreadpoolController()
-
-
-_limiting = threading.Lock()
-_limits: list[Any] = []  # what lifts the limit, once for each block that holds it
-
-
-@contextmanager
-def one_blas_thread() -> Iterator[None]:
-    """Holds the BLAS to one thread. Blocks of several threads may overlap: the last to end gives back what was."""
-    with _limiting:
-        _limits.append(_limits[0] if _limits else blas_controller().limit(limits=1, user_api="blas"))
-    try:
-        yield
-    finally:
-        with _limiting:
-            limit = _limits.pop()
-            if not _limits:
-                limit.restore_original_limits()
 
 
 class Outcome(NamedTuple):

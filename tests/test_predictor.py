@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from minnet import models, predictor, reference, sharing, winograd
+from minnet.blas import blas_controller
 from minnet.layers import (
     BatchNorm,
     Conv2d,
@@ -33,7 +34,6 @@ from minnet.layers import (
 from minnet.predictor import FEW, Predictor
 from minnet.sharing import prediction_plan
 from minnet.training import predict
-from minnet.workers import blas_controller
 from tests.conftest import FEW_TILES
 from tests.drawing import SEEDS, both, convolutions, normal, steady
 

@@ -10,6 +10,7 @@ import pytest
 import scipy.sparse
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from minnet.blas import blas_controller, one_blas_thread
 from minnet.layers import (
     GELU,
     BatchNorm,
@@ -33,7 +34,7 @@ from minnet.models import cnn6
 from minnet.optimizers import SGD
 from minnet.sharing import Plan
 from minnet.training import Trainer
-from minnet.workers import Batch, Crew, blas_controller, one_blas_thread, seed_layers
+from minnet.workers import Batch, Crew, seed_layers
 from tests.drawing import normal
 
 KEY = (0, 0, 0)  # seed, epoch, step

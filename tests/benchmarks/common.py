@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 
 from minnet import doctor
+from minnet.blas import blas_controller
 from minnet.formatting import aligned
 from minnet.memory import peak_memory
 from minnet.sharing import available_cores
-from minnet.workers import blas_controller
 
 Opened = Callable[[], AbstractContextManager[Callable[[], None]]]  # opens a side: `with` it, get one step
 

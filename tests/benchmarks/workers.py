@@ -15,9 +15,9 @@ from functools import partial
 from typing import Any
 
 from minnet import models
+from minnet.blas import blas_controller
 from minnet.optimizers import Adam
 from minnet.sharing import plan
-from minnet.workers import blas_controller
 from tests.benchmarks import common
 from tests.benchmarks.cases import BUCKETS, CLASSES, MEAN, STD, Case, all_cases, trained_by_minnet, training_flops
 
