@@ -27,8 +27,9 @@ from minnet.data.sources import SOURCES, unknown_task
 from minnet.data.tables import labelled_texts
 from minnet.formatting import count, number, one_line, percent, some
 from minnet.functional import softmax
-from minnet.prediction import Run, doubts, load_run, readable, told_of_cuts
+from minnet.prediction import doubts, readable, told_of_cuts
 from minnet.run_folder import prepare, told
+from minnet.trained_run import TrainedRun, load_run
 
 # the data set's name, where it comes from, inputs, labels by name, and the files of pictures
 Asked: TypeAlias = tuple[str, str, Any, list[str], np.ndarray | None]
@@ -86,7 +87,7 @@ def _whole(folder: str | None) -> Iterator[None]:
             raise
 
 
-def _asked_for(args: argparse.Namespace, run: Run) -> Asked:
+def _asked_for(args: argparse.Namespace, run: TrainedRun) -> Asked:
     kind = {"csv": "text", "images": "images"}.get(args.task)
     if kind is None and args.task.partition("/")[0] not in SOURCES:
         raise unknown_task(args.task, "python", "-m", "minnet", "evaluate", args.folder)
@@ -108,7 +109,7 @@ def _asked_for(args: argparse.Namespace, run: Run) -> Asked:
     return _pictures(path, run, args.folder)
 
 
-def _learned_perhaps(args: argparse.Namespace, run: Run) -> str:
+def _learned_perhaps(args: argparse.Namespace, run: TrainedRun) -> str:
     """What is to be said where the run's own data bore the same name; else nothing."""
     if not args.path:  # a data set's test split, which is divided as for training
         return ""
@@ -122,7 +123,7 @@ def _learned_perhaps(args: argparse.Namespace, run: Run) -> str:
     )
 
 
-def _pictures(path: Path, run: Run, folder: str) -> Asked:
+def _pictures(path: Path, run: TrainedRun, folder: str) -> Asked:
     """Those in the sub-folders that are called as the run's classes."""
     inside = classes_in(path)
     _positions([kind.name for kind in inside], run.classes, folder)  # before thousands are read
@@ -134,7 +135,7 @@ def _pictures(path: Path, run: Run, folder: str) -> Asked:
     return path.resolve().name, str(path), np.stack(list(pictures.values())), labels, files
 
 
-def _test_split(args: argparse.Namespace, run: Run) -> Asked:
+def _test_split(args: argparse.Namespace, run: TrainedRun) -> Asked:
     """That of a data set by name; the run's own is divided as it was for training."""
     if run.seed is None and str(run.about.get("dataset")).partition("/")[0] == args.task.partition("/")[0]:
         raise ValueError(
@@ -180,7 +181,7 @@ def _on_its_own(measured: dict[str, Any]) -> str:
 
 def _write(
     args: argparse.Namespace,
-    run: Run,
+    run: TrainedRun,
     dataset: Dataset,
     probabilities: np.ndarray,
     measured: dict[str, Any],

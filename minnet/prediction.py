@@ -1,4 +1,4 @@
-"""A trained run, loaded again and asked: what is this?"""
+"""`python -m minnet predict`: a trained run is asked what a picture shows, or how a sentence is meant."""
 
 from __future__ import annotations
 
@@ -8,121 +8,23 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from minnet import checkpoint, commands, metrics
+from minnet import commands, metrics
 from minnet.calibration import too_little
-from minnet.data import TokenIds, over_views, read_image, vectorizer_from
+from minnet.checkpoint import written_whole
 from minnet.data.images import mostly_cut, shapes_of
 from minnet.data.own import files_in
 from minnet.data.tables import texts_of
 from minnet.formatting import bars, count, one_line, some
-from minnet.functional import softmax
-from minnet.layers import Layer
 from minnet.run_folder import predictions_csv, told
-from minnet.training import predict
+from minnet.trained_run import TrainedRun, load_run
 
 FEWEST = 30  # validation examples of a class that tell what share of it is mistaken to within some ten points
 FILES = frozenset([".csv", ".tsv", ".txt", ".png", ".jpg", ".jpeg"])  # what a mistyped name may end with
-
-
-class Run(NamedTuple):
-    """What a checkpoint holds that a prediction needs."""
-
-    model: Layer
-    kind: str  # "images" or "text"
-    classes: tuple[str, ...]
-    shape: tuple[int, ...]  # of an image; of a text ()
-    vectorizer: Any  # of texts
-    about: dict[str, Any]
-    seed: int | None = None  # which divided its data; None where the checkpoint does not say
-
-    def encode(self, inputs: Sequence[Any]) -> Any:
-        """Pictures (paths, or what `read` gave) as uint8 images, or sentences as the numbers that the model knows."""
-        if self.kind == "text":
-            return self.vectorizer.transform(list(inputs))
-        return np.stack([item if isinstance(item, np.ndarray) else self.read(item) for item in inputs])
-
-    def read(self, path: str | os.PathLike[str]) -> np.ndarray:
-        """A picture file as uint8 (H, W, C) of the model's shape. Raises as `read_image` does."""
-        height, width, channels = self.shape
-        return read_image(path, (height, width), channels)
-
-    def knows(self, numbers: Any) -> np.ndarray:
-        """Whether a word of each encoded text was met in training, bool (N,); where ids are hashes, if it has words."""
-        if isinstance(self.vectorizer, TokenIds):
-            return (numbers > (self.vectorizer.buckets is None)).any(axis=1)  # 1 is the id of all unknown words
-        of_words = [not name.startswith("|") for name in self.vectorizer.features]  # nearly any text has known letters
-        return np.asarray(numbers[:, np.flatnonzero(of_words)].sum(axis=1)).ravel() > 0
-
-    def cuts(self, texts: Sequence[str], numbers: Any) -> np.ndarray:
-        """Which of the texts have more words than the network reads, bool (N,); `numbers` are they, encoded."""
-        return (
-            self.vectorizer.cut(texts, numbers) if isinstance(self.vectorizer, TokenIds) else np.zeros(len(texts), bool)
-        )
-
-    def probabilities(self, inputs: Sequence[Any], numbers: Any = None) -> np.ndarray:
-        """One row of probabilities an input, (N, classes); over six views of a picture where the run was tested so.
-        `numbers` are the inputs, encoded, where that was done before."""
-        numbers = self.encode(inputs) if numbers is None else numbers
-        scores = over_views(partial(predict, self.model), numbers, self.about.get("views") is True)
-        if scores.shape != (len(inputs), len(self.classes)):
-            raise ValueError(
-                f"the network gives scores {scores.shape} for {len(inputs)} inputs, {len(self.classes)} classes"
-            )
-        if np.isnan(scores).any():
-            raise ValueError("the network's scores are not numbers (NaN): its weights are broken, train it again")
-        return softmax(scores)
-
-
-def load_run(folder: str | os.PathLike[str]) -> Run:
-    """The trained network in a run's folder, or in a checkpoint file itself.
-
-    Raises ValueError or OSError, in one line, when there is none or it does not hold what a prediction needs.
-    """
-    path = Path(folder)
-    if path.is_dir():
-        found = [path / name for name in ("best.ckpt", "last.ckpt") if (path / name).exists()]
-        if not found:
-            raise FileNotFoundError(f"{path} holds no best.ckpt or last.ckpt: is it the folder of a run?")
-        path = found[0]
-    elif not path.exists():
-        raise FileNotFoundError(
-            f"there is no run {path}: give the folder that train.py named, such as runs/digits-cnn6"
-        )
-    arrays, header = checkpoint.load(path)
-    model = checkpoint.model_from(arrays, header)
-    about = header.get("about")
-    if not isinstance(about, dict) or not about:
-        raise ValueError(f"{path} holds weights but not what they are for: it was not saved by train.py")
-    try:
-        return _run_of(model, about, checkpoint.below("about/", arrays))._replace(seed=_seed(header.get("settings")))
-    except (KeyError, TypeError, ValueError) as error:  # the header is data: nothing in it is taken on trust
-        reason = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
-        raise ValueError(f"{path} does not say what its network is for: {reason}") from None
-
-
-def _seed(settings: Any) -> int | None:
-    found = settings.get("seed") if isinstance(settings, dict) else None
-    return found if type(found) is int and found >= 0 else None
-
-
-def _run_of(model: Layer, about: dict[str, Any], arrays: dict[str, np.ndarray]) -> Run:
-    kind, classes = about["kind"], about["classes"]
-    if kind not in ("images", "text"):
-        raise ValueError(f"its kind is {str(kind)[:40]!r}, not images or text")
-    if not isinstance(classes, list) or not classes or not all(isinstance(name, str) for name in classes):
-        raise ValueError("its classes are not a list of names")
-    if kind == "text":
-        return Run(model, kind, tuple(classes), (), vectorizer_from(about["vectorizer"], arrays), about)
-    shape = about["shape"]
-    if not isinstance(shape, list) or len(shape) != 3 or not all(type(n) is int and 0 < n < 10_000 for n in shape):
-        raise ValueError(f"the shape of its images is {str(shape)[:40]}")
-    return Run(model, kind, tuple(classes), tuple(shape), None, about)
 
 
 def add_arguments(subparsers: Any) -> None:
@@ -166,7 +68,7 @@ def run_command(args: argparse.Namespace) -> int:
     return 0
 
 
-def _predict_inputs(run: Run, args: argparse.Namespace) -> None:
+def _predict_inputs(run: TrainedRun, args: argparse.Namespace) -> None:
     if not args.inputs:
         raise ValueError('nothing to predict: give a picture file, or a sentence in "quotes"')
     inputs: list[Any]
@@ -185,7 +87,7 @@ def _predict_inputs(run: Run, args: argparse.Namespace) -> None:
     if args.out is not None or len(inputs) > 20:
         out = _free(args.out, "predictions")
         header = ["file" if run.kind == "images" else "text"]
-        with checkpoint.written_whole(out) as file:
+        with written_whole(out) as file:
             file.write(predictions_csv(header, [[name] for name in names], probabilities, run.classes))
         print(f"{count(len(inputs), 'prediction')}: {out}")
     else:
@@ -193,7 +95,7 @@ def _predict_inputs(run: Run, args: argparse.Namespace) -> None:
             print(f"\n{one_line(name)}\n{bars(row, run.classes, top=args.top)}")
 
 
-def doubts(run: Run, texts: Sequence[str], numbers: Any) -> list[str]:
+def doubts(run: TrainedRun, texts: Sequence[str], numbers: Any) -> list[str]:
     """A line each where some texts, whose encoding is `numbers`, hold no word that was met, or more than is read."""
     strange, long = np.count_nonzero(~run.knows(numbers)), np.count_nonzero(run.cuts(texts, numbers))
     of = f"of the {len(texts):,} texts"
@@ -211,7 +113,7 @@ def _free(wanted: str | None, name: str) -> Path:
     return next(path for path in numbered if not path.exists())
 
 
-def _pictures(run: Run, inputs: Sequence[str]) -> tuple[list[str], list[np.ndarray]]:
+def _pictures(run: TrainedRun, inputs: Sequence[str]) -> tuple[list[str], list[np.ndarray]]:
     """Names and images of pictures. Files of a folder that cannot be read are left out with one warning."""
     names: list[str] = []
     images: list[np.ndarray] = []
@@ -229,14 +131,14 @@ def _pictures(run: Run, inputs: Sequence[str]) -> tuple[list[str], list[np.ndarr
     return names, images
 
 
-def told_of_cuts(run: Run, files: Sequence[str]) -> None:
+def told_of_cuts(run: TrainedRun, files: Sequence[str]) -> None:
     """Warns of pictures of which the network sees less than half."""
     shapes, _ = shapes_of(files)
     if cut := [file for file, shape in zip(files, shapes, strict=True) if shape and mostly_cut(shape, run.shape[:2])]:
         warnings.warn(f"of {some(cut)} only the middle is looked at, less than half of it", stacklevel=2)
 
 
-def readable(run: Run, paths: Sequence[Path], folder: str) -> dict[str, np.ndarray]:
+def readable(run: TrainedRun, paths: Sequence[Path], folder: str) -> dict[str, np.ndarray]:
     """The pictures among the files by name. Warns of the others; raises ValueError where there is no picture."""
     from tqdm import tqdm
 
@@ -266,7 +168,7 @@ def _sentences(inputs: Sequence[str], folder: str) -> list[str]:
     return list(inputs)
 
 
-def _predict_csv(run: Run, args: argparse.Namespace) -> None:
+def _predict_csv(run: TrainedRun, args: argparse.Namespace) -> None:
     if run.kind != "text":
         raise ValueError(f"{args.folder} was trained on images: --csv is for texts. Give it picture files or a folder.")
     header, rows, at = texts_of(Path(args.csv), args.text, args.encoding)
@@ -277,7 +179,7 @@ def _predict_csv(run: Run, args: argparse.Namespace) -> None:
     numbers = run.encode(texts)
     probabilities = run.probabilities(texts, numbers)
     out = _free(args.out, Path(args.csv).stem + "-predictions")
-    with checkpoint.written_whole(out) as file:
+    with written_whole(out) as file:
         file.write(predictions_csv(header, rows, np.where(said[:, None], probabilities, np.nan), run.classes))
     print(f"{count(len(texts), 'comment')}: {out}\n")
     if not said.all():

@@ -13,12 +13,12 @@ from sklearn.metrics import f1_score, recall_score
 
 import train
 from minnet import __main__ as minnet_main
-from minnet import evaluation, metrics, prediction, report
+from minnet import evaluation, metrics, report, trained_run
 from minnet.compare import compare
 from minnet.data import load
 from minnet.evaluation import _positions
 from minnet.functional import softmax
-from minnet.prediction import load_run
+from minnet.trained_run import load_run
 from tests.running import call, refused
 
 pytestmark = pytest.mark.filterwarnings("default")
@@ -162,7 +162,7 @@ def test_how_its_own_data_were_divided_stands_in_the_checkpoint(runs, here, told
 
 
 def test_a_checkpoint_without_a_seed_is_measured_on_other_data_only(runs, here, monkeypatch):
-    monkeypatch.setattr(prediction, "_seed", lambda settings: None)
+    monkeypatch.setattr(trained_run, "_seed", lambda settings: None)
     refused(evaluate(runs / "comments", "comments"), "does not say with which seed comments was divided")
     table("new.csv", ROWS)
     assert evaluate(runs / "comments", "csv", "new.csv", "--text", "review", "--label", "stars").status == 0
@@ -172,7 +172,7 @@ def test_a_checkpoint_without_a_seed_is_measured_on_other_data_only(runs, here, 
     "settings", [None, {}, {"seed": "7"}, {"seed": -1}, {"seed": True}, {"seed": [1]}, {"seed": 1.0}]
 )
 def test_what_is_no_seed(settings):
-    assert prediction._seed(settings) is None and prediction._seed({"seed": 3}) == 3
+    assert trained_run._seed(settings) is None and trained_run._seed({"seed": 3}) == 3
 
 
 def test_the_file_that_it_learned_from_is_warned_of(runs, here):

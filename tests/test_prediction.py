@@ -18,7 +18,7 @@ from minnet import checkpoint, models, recipes, report
 from minnet.data import Ngrams, TokenIds, load, read_image
 from minnet.data import test_views as views_of
 from minnet.functional import softmax
-from minnet.prediction import Run, load_run
+from minnet.trained_run import TrainedRun, load_run
 from tests.running import call, refused
 
 REPOSITORY = Path(train.__file__).resolve().parent
@@ -208,7 +208,7 @@ def test_pictures_are_asked_as_they_were_in_the_test():
     for weights in model.named_parameters().values():  # it begins at zero
         weights[...] = np.random.default_rng(1).standard_normal(weights.shape) / 10
     x = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), np.uint8)
-    asked = [Run(model, "images", ("a", "b"), (8, 8, 3), None, about) for about in ({}, {"views": True})]
+    asked = [TrainedRun(model, "images", ("a", "b"), (8, 8, 3), None, about) for about in ({}, {"views": True})]
     one, six = (run.probabilities(list(x)) for run in asked)
     np.testing.assert_allclose(one, softmax(model.eval().forward(x)), rtol=1e-6)
     averaged = sum(weight * model.forward(np.ascontiguousarray(view)) for weight, view in views_of(x))

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 import train
-from minnet import checkpoint, prediction, report
+from minnet import checkpoint, report, trained_run
 from minnet.data import test_views as views_of
 from minnet.recipes import IMAGES
 from minnet.run_folder import new_folder
@@ -64,7 +64,7 @@ def test_the_tour_in_a_real_terminal_of_ascii(tmp_path):
             "report.html",
         }  # fmt: skip
         assert (tmp_path / "runs" / run / "figures" / "schedule.png").exists()
-        assert prediction.load_run(tmp_path / "runs" / run).classes
+        assert trained_run.load_run(tmp_path / "runs" / run).classes
 
 
 def test_the_tour_puts_both_runs_into_the_folder_asked_for(elsewhere, unwritten):
@@ -280,7 +280,7 @@ def test_a_csv_of_ones_own(elsewhere, unwritten, classes, encoding, delimiter):
     assert made["measured"]["macro"]["recall"] > 0.9, "the rare classes are learned too"
     counts = [row["support"] for row in made["measured"]["per_class"]]
     assert min(counts) >= 2 and sum(counts) == pytest.approx(len(rows) / 5, abs=classes)
-    assert prediction.load_run(Path("runs") / "mine-ngrams").classes == tuple(made["measured"]["classes"])
+    assert trained_run.load_run(Path("runs") / "mine-ngrams").classes == tuple(made["measured"]["classes"])
 
 
 def test_a_csv_of_another_alphabet(elsewhere, unwritten):

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from minnet.data import load
-from minnet.prediction import load_run
 from minnet.recipes import IMAGES
 from minnet.sharing import available_cores
+from minnet.trained_run import load_run
 from minnet.training import predict
 from tests.benchmarks import common
 

@@ -24,8 +24,8 @@ from typing import Any
 import numpy as np
 
 from minnet.data import load, test_views
-from minnet.prediction import load_run
 from minnet.recipes import choose
+from minnet.trained_run import load_run
 from minnet.training import predict
 from tests.benchmarks import common
 

@@ -1,0 +1,112 @@
+"""A trained run, loaded again from its checkpoint: the network, its classes, and how inputs become numbers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minnet import checkpoint
+from minnet.data import TokenIds, over_views, read_image, vectorizer_from
+from minnet.functional import softmax
+from minnet.layers import Layer
+from minnet.training import predict
+
+
+class TrainedRun(NamedTuple):
+    """What a checkpoint holds that a prediction needs."""
+
+    model: Layer
+    kind: str  # "images" or "text"
+    classes: tuple[str, ...]
+    shape: tuple[int, ...]  # of an image; of a text ()
+    vectorizer: Any  # of texts
+    about: dict[str, Any]
+    seed: int | None = None  # which divided its data; None where the checkpoint does not say
+
+    def encode(self, inputs: Sequence[Any]) -> Any:
+        """Pictures (paths, or what `read` gave) as uint8 images, or sentences as the numbers that the model knows."""
+        if self.kind == "text":
+            return self.vectorizer.transform(list(inputs))
+        return np.stack([item if isinstance(item, np.ndarray) else self.read(item) for item in inputs])
+
+    def read(self, path: str | os.PathLike[str]) -> np.ndarray:
+        """A picture file as uint8 (H, W, C) of the model's shape. Raises as `read_image` does."""
+        height, width, channels = self.shape
+        return read_image(path, (height, width), channels)
+
+    def knows(self, numbers: Any) -> np.ndarray:
+        """Whether a word of each encoded text was met in training, bool (N,); where ids are hashes, if it has words."""
+        if isinstance(self.vectorizer, TokenIds):
+            return (numbers > (self.vectorizer.buckets is None)).any(axis=1)  # 1 is the id of all unknown words
+        of_words = [not name.startswith("|") for name in self.vectorizer.features]  # nearly any text has known letters
+        return np.asarray(numbers[:, np.flatnonzero(of_words)].sum(axis=1)).ravel() > 0
+
+    def cuts(self, texts: Sequence[str], numbers: Any) -> np.ndarray:
+        """Which of the texts have more words than the network reads, bool (N,); `numbers` are they, encoded."""
+        return (
+            self.vectorizer.cut(texts, numbers) if isinstance(self.vectorizer, TokenIds) else np.zeros(len(texts), bool)
+        )
+
+    def probabilities(self, inputs: Sequence[Any], numbers: Any = None) -> np.ndarray:
+        """One row of probabilities an input, (N, classes); over six views of a picture where the run was tested so.
+        `numbers` are the inputs, encoded, where that was done before."""
+        numbers = self.encode(inputs) if numbers is None else numbers
+        scores = over_views(partial(predict, self.model), numbers, self.about.get("views") is True)
+        if scores.shape != (len(inputs), len(self.classes)):
+            raise ValueError(
+                f"the network gives scores {scores.shape} for {len(inputs)} inputs, {len(self.classes)} classes"
+            )
+        if np.isnan(scores).any():
+            raise ValueError("the network's scores are not numbers (NaN): its weights are broken, train it again")
+        return softmax(scores)
+
+
+def load_run(folder: str | os.PathLike[str]) -> TrainedRun:
+    """The trained network in a run's folder, or in a checkpoint file itself.
+
+    Raises ValueError or OSError, in one line, when there is none or it does not hold what a prediction needs.
+    """
+    path = Path(folder)
+    if path.is_dir():
+        found = [path / name for name in ("best.ckpt", "last.ckpt") if (path / name).exists()]
+        if not found:
+            raise FileNotFoundError(f"{path} holds no best.ckpt or last.ckpt: is it the folder of a run?")
+        path = found[0]
+    elif not path.exists():
+        raise FileNotFoundError(
+            f"there is no run {path}: give the folder that train.py named, such as runs/digits-cnn6"
+        )
+    arrays, header = checkpoint.load(path)
+    model = checkpoint.model_from(arrays, header)
+    about = header.get("about")
+    if not isinstance(about, dict) or not about:
+        raise ValueError(f"{path} holds weights but not what they are for: it was not saved by train.py")
+    try:
+        return _run_of(model, about, checkpoint.below("about/", arrays))._replace(seed=_seed(header.get("settings")))
+    except (KeyError, TypeError, ValueError) as error:  # the header is data: nothing in it is taken on trust
+        reason = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
+        raise ValueError(f"{path} does not say what its network is for: {reason}") from None
+
+
+def _seed(settings: Any) -> int | None:
+    found = settings.get("seed") if isinstance(settings, dict) else None
+    return found if type(found) is int and found >= 0 else None
+
+
+def _run_of(model: Layer, about: dict[str, Any], arrays: dict[str, np.ndarray]) -> TrainedRun:
+    kind, classes = about["kind"], about["classes"]
+    if kind not in ("images", "text"):
+        raise ValueError(f"its kind is {str(kind)[:40]!r}, not images or text")
+    if not isinstance(classes, list) or not classes or not all(isinstance(name, str) for name in classes):
+        raise ValueError("its classes are not a list of names")
+    if kind == "text":
+        return TrainedRun(model, kind, tuple(classes), (), vectorizer_from(about["vectorizer"], arrays), about)
+    shape = about["shape"]
+    if not isinstance(shape, list) or len(shape) != 3 or not all(type(n) is int and 0 < n < 10_000 for n in shape):
+        raise ValueError(f"the shape of its images is {str(shape)[:40]}")
+    return TrainedRun(model, kind, tuple(classes), tuple(shape), None, about)
