@@ -13,8 +13,7 @@ import numpy as np
 
 from minnet.functional import check_labels, log_softmax, sigmoid
 from minnet.initializers import normal
-from minnet.layers.base import RowGradient
-from minnet.layers.embedding import csr
+from minnet.layers.row_gradient import RowGradient, csr
 from minnet.losses import Loss, total, weighted
 
 CHUNK = 1 << 24  # scores held at a time where all classes are asked for

@@ -9,7 +9,7 @@ import numpy as np
 from minnet.initializers import normal
 from minnet.layers.arguments import whole
 from minnet.layers.base import Layer
-from minnet.layers.linear import row_gradient
+from minnet.layers.row_gradient import csr, row_gradient
 
 
 class Embedding(Layer):
@@ -89,10 +89,3 @@ class EmbeddingBag(Embedding):
         self._expect_dy(dy, (w.shape[0], self.embedding_dim))
         if self._learns("W"):
             self.dW = row_gradient(w, dy)
-
-
-def csr(values: np.ndarray, columns: np.ndarray, starts: np.ndarray, width: int) -> Any:
-    """The sparse matrix (len(starts) - 1, width) whose row n holds values[starts[n]:starts[n + 1]] at their columns."""
-    from scipy.sparse import csr_array
-
-    return csr_array((values, columns, starts), shape=(len(starts) - 1, width))

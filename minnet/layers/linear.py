@@ -8,21 +8,8 @@ import numpy as np
 
 from minnet.initializers import uniform_fan_in
 from minnet.layers.arguments import whole
-from minnet.layers.base import Layer, RowGradient
-
-
-def row_gradient(x: Any, dy: np.ndarray) -> RowGradient:
-    """x' dy for a sparse x (CSR, (N, V)): only rows whose column of x holds anything differ from zero.
-
-    The columns in use are renumbered 0..R-1, so that the product costs what the batch holds, not what V is.
-    """
-    used = np.zeros(x.shape[1], bool)
-    used[x.indices] = True
-    rows = np.flatnonzero(used)
-    number = np.empty(x.shape[1], x.indices.dtype)
-    number[rows] = np.arange(len(rows))
-    compact = type(x)((x.data, number[x.indices], x.indptr), shape=(x.shape[0], len(rows)))
-    return RowGradient(rows, compact.T @ dy)
+from minnet.layers.base import Layer
+from minnet.layers.row_gradient import row_gradient
 
 
 class Linear(Layer):

@@ -1,8 +1,8 @@
-"""The gradient of a table of which a batch uses a few rows."""
+"""The gradient of a table of which a batch uses a few rows, and the sparse matrices that such batches are."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -36,3 +36,24 @@ class RowGradient(NamedTuple):
 
     def __rmul__(self, factor: float) -> RowGradient:  # type: ignore[override]
         return self * factor
+
+
+def row_gradient(x: Any, dy: np.ndarray) -> RowGradient:
+    """x' dy for a sparse x (CSR, (N, V)): only rows whose column of x holds anything differ from zero.
+
+    The columns in use are renumbered 0..R-1, so that the product costs what the batch holds, not what V is.
+    """
+    used = np.zeros(x.shape[1], bool)
+    used[x.indices] = True
+    rows = np.flatnonzero(used)
+    number = np.empty(x.shape[1], x.indices.dtype)
+    number[rows] = np.arange(len(rows))
+    compact = type(x)((x.data, number[x.indices], x.indptr), shape=(x.shape[0], len(rows)))
+    return RowGradient(rows, compact.T @ dy)
+
+
+def csr(values: np.ndarray, columns: np.ndarray, starts: np.ndarray, width: int) -> Any:
+    """The sparse matrix (len(starts) - 1, width) whose row n holds values[starts[n]:starts[n + 1]] at their columns."""
+    from scipy.sparse import csr_array
+
+    return csr_array((values, columns, starts), shape=(len(starts) - 1, width))
