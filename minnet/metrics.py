@@ -10,7 +10,7 @@ import numpy as np
 from minnet.calibration import calibrated_ece, checked, coverage, fit_temperature, reliability
 from minnet.formatting import aligned, count, encodable, interval, number, one_line, percent, some, width_of
 from minnet.functional import entropy
-from minnet.intervals import class_shares, losses, mcnemar, middle, paired_bootstrap, resample, wilson
+from minnet.intervals import class_shares, losses, mcnemar, middle, paired_bootstrap, rates, resample, wilson
 
 __all__ = [
     "calibrated_ece", "class_shares", "coverage", "evaluate", "fit_temperature", "mcnemar",
@@ -40,15 +40,14 @@ def evaluate(
     A precision or F1 that is undefined counts as 0 and is listed; a value that is infinite or has no examples is
     None and is listed. Raises ValueError for anything that is not probabilities and labels of these classes.
     """
-    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+    from sklearn.metrics import confusion_matrix
 
     p, y = checked("evaluate", probabilities, labels, len(classes))
     n, k = p.shape
     said = p.argmax(axis=1)
     right = said == y
     confusion = confusion_matrix(y, said, labels=np.arange(k))
-    per_class = precision_recall_fscore_support(y, said, labels=np.arange(k), zero_division=0)
-    measured = dict(zip((*RATES, "support"), per_class, strict=True))  # each (K,)
+    measured = dict(zip(RATES, rates(confusion), strict=True))  # each (K,)
     measured |= {"support": confusion.sum(axis=1), "predicted": confusion.sum(axis=0)}
     rows = [{"class": str(classes[i]), **{name: measured[name][i].item() for name in measured}} for i in range(k)]
     log_loss, brier = (float(values.mean()) for values in losses(p, y))
