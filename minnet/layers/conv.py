@@ -63,11 +63,10 @@ class Conv2d(Layer):
     def forward(self, x: np.ndarray) -> np.ndarray:
         self._expect(x, channels=self.in_channels)
         self._cache = x, self.exact
-        parts = [
-            kernels.convolve(x[..., i], self.W[..., k], self.geometry, self.workspace, kept, self.exact)
-            for i, k, kept in self._groups()
-        ]
-        y = parts[0] if self.groups == 1 else np.concatenate(parts, axis=-1)
+        y = _side_by_side([
+            kernels.convolve(x[..., ins], self.W[..., outs], self.geometry, self.workspace, kept, self.exact)
+            for ins, outs, kept in self._groups()
+        ])  # fmt: skip
         if self.b is not None:
             channels.add(y, self.b)
         return y
@@ -80,20 +79,18 @@ class Conv2d(Layer):
     def backward(self, dy: np.ndarray) -> np.ndarray | None:
         x, exact = self._recall()  # as forward went: what it kept is that way's
         self._expect_dy(dy, (len(x), *self.geometry.output(*x.shape[1:3]), self.out_channels))
-        flags = {"exact": exact, "needs_dx": self.needs_dx, "needs_dW": self._learns("W")}
-        parts = [
+        gradients: list[Any] = [
             kernels.convolve_backward(
-                dy[..., k], x[..., i], self.W[..., k], self.geometry, self.workspace, kept, **flags
+                dy[..., outs], x[..., ins], self.W[..., outs], self.geometry, self.workspace, kept,
+                exact=exact, needs_dx=self.needs_dx, needs_dW=self._learns("W"),
             )
-            for i, k, kept in self._groups()
-        ]
+            for ins, outs, kept in self._groups()
+        ]  # fmt: skip
         if self._learns("W"):
-            self.dW = parts[0][1] if self.groups == 1 else np.concatenate([dW for _, dW in parts], axis=-1)
+            self.dW = _side_by_side([dW for _, dW in gradients])
         if self._learns("b"):
             self.db = channels.total(dy)
-        if not self.needs_dx:
-            return None
-        return parts[0][0] if self.groups == 1 else np.concatenate([dx for dx, _ in parts], axis=-1)
+        return _side_by_side([dx for dx, _ in gradients]) if self.needs_dx else None
 
     def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
         return int(np.prod(y_shape) * np.prod(self.W.shape[:3]))
@@ -102,3 +99,8 @@ class Conv2d(Layer):
         """For each group: its channels of x, its channels of y, and what its kernel keeps."""
         i, k = self.in_channels // self.groups, self.out_channels // self.groups
         return [(slice(g * i, g * i + i), slice(g * k, g * k + k), kept) for g, kept in enumerate(self.kept)]
+
+
+def _side_by_side(parts: list[np.ndarray]) -> np.ndarray:
+    """The groups' channels along the last axis; of one group they are not copied."""
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
