@@ -245,16 +245,7 @@ def with_splits(
     """
     if not 0 < test < 1:
         raise ValueError(f"test must be a fraction between 0 and 1, got {test!r}")
-    counts = np.bincount(everything.y, minlength=len(classes))
-    if len(classes) < 2:
-        raise ValueError(f"{name} has only the class {classes[0]!r}: there is nothing to tell apart")
-    if counts.min() < FEWEST:
-        few = [f"{classes[k]!r} ({counts[k]})" for k in np.flatnonzero(counts < FEWEST)]
-        more = f" and {len(few) - 8} more classes" if len(few) > 8 else ""
-        raise ValueError(
-            f"{name} has too few examples of {', '.join(few[:8])}{more}: each class needs at least {FEWEST}, one for "
-            "each split. Add examples, or leave these classes out"
-        )
+    check_classes(name, classes, everything.y)
     rng = np.random.default_rng((seed, 0))
     rest, held_out = divided_by_class(everything, test, rng)
     dataset = Dataset(name, kind, classes, rest, None, held_out, source, own=True)
@@ -276,12 +267,7 @@ def with_splits(
             "them alike",
             stacklevel=3,
         )
-    prints = [content(example) for example in everything.x]
-    labels_of: dict[int, set[int]] = {}
-    for found, label in zip(prints, everything.y.tolist(), strict=True):
-        labels_of.setdefault(found, set()).add(label)
-    names = everything.x if everything.files is None else everything.files
-    if disputed := [str(n) for n, found in zip(names, prints, strict=True) if len(labels_of[found]) > 1]:
+    if disputed := in_several_classes(everything):
         shown = some([repr(one_line(each, 40)) for each in dict.fromkeys(disputed)])
         warnings.warn(
             f"{name}: {count(len(disputed), 'example')} of more than one class are the same, such as {shown}: which "
@@ -297,6 +283,30 @@ def with_splits(
             stacklevel=3,
         )
     return replace(dataset, copies=copies)
+
+
+def check_classes(name: str, classes: tuple[str, ...], y: np.ndarray) -> None:
+    """Raises ValueError unless there are two classes or more, each with an example for every split."""
+    if len(classes) < 2:
+        raise ValueError(f"{name} has only the class {classes[0]!r}: there is nothing to tell apart")
+    counts = np.bincount(y, minlength=len(classes))
+    if counts.min() < FEWEST:
+        few = [f"{classes[k]!r} ({counts[k]})" for k in np.flatnonzero(counts < FEWEST)]
+        more = f" and {len(few) - 8} more classes" if len(few) > 8 else ""
+        raise ValueError(
+            f"{name} has too few examples of {', '.join(few[:8])}{more}: each class needs at least {FEWEST}, one for "
+            "each split. Add examples, or leave these classes out"
+        )
+
+
+def in_several_classes(examples: Split) -> list[str]:
+    """The texts, or the files of the pictures, that stand under more than one label."""
+    labels_of: dict[int, set[int]] = {}
+    contents = [content(example) for example in examples.x]
+    for found, label in zip(contents, examples.y.tolist(), strict=True):
+        labels_of.setdefault(found, set()).add(label)
+    names = examples.x if examples.files is None else examples.files
+    return [str(name) for name, found in zip(names, contents, strict=True) if len(labels_of[found]) > 1]
 
 
 def content(example: Any) -> int:
