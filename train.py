@@ -101,7 +101,7 @@ def train(args: argparse.Namespace) -> str:
             about=recipe.about(dataset, vectorizer, name),
         )
         if trainer.interrupted:
-            raise SystemExit(130)
+            raise SystemExit(130)  # what shells expect of a program that Ctrl-C ended
         if how := report.ending(trainer.run):
             print(how)
         validated = {}
@@ -146,8 +146,9 @@ def tour(args: argparse.Namespace) -> None:
         raise ValueError("--model and --resume need a data set: python train.py digits --model mlp")
     args.touring, out, results = True, args.out, []
     try:
-        for args.task in ("digits", "comments"):
-            args.out = None if out is None else str(Path(out) / args.task)
+        for task in ("digits", "comments"):
+            args.task = task
+            args.out = None if out is None else str(Path(out) / task)
             results.append(train(args))
     finally:  # what is done is told, whatever happened to the other
         if results:
@@ -164,7 +165,10 @@ def tour(args: argparse.Namespace) -> None:
 @one_line_errors
 def main() -> None:
     args = arguments()
-    tour(args) if args.task is None else print(train(args))
+    if args.task is None:
+        tour(args)
+    else:
+        print(train(args))
 
 
 if __name__ == "__main__":
