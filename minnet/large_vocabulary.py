@@ -79,6 +79,8 @@ class SampledSoftmaxCrossEntropy(Loss):
     # Each draw contributes sum over k != y of q_k e^(o_k) / (S q_k) on average, so E[Z^] = Z: dividing by S q ("the
     # logQ correction") makes the sum unbiased. Its logarithm is not: log is concave, so E[log Z^] <= log Z. With
     # Z^ = Z (1 + d) and log(1 + d) ~ d - d^2 / 2, the bias is about -Var(Z^) / (2 Z^2), which falls like 1 / S.
+    # A class s that is drawn n_s times is computed once and counted n_s times:
+    #   n_s e^(o_s) / (S q_s) = e^(o_s + c_s)   with   c_s = log(n_s / S) - log q_s
     def __init__(
         self, features: int, classes: int, samples: int = 256, proposal: LogUniform | Unigram | None = None,
         rng: Any = None,
@@ -94,24 +96,24 @@ class SampledSoftmaxCrossEntropy(Loss):
         self.b = np.zeros(classes, np.float32)
 
     def forward(  # type: ignore[override]
-        self, scores: np.ndarray, targets: Any, weights: Any = None, denominator: float | None = None
+        self, x: np.ndarray, targets: Any, weights: Any = None, denominator: float | None = None
     ) -> float:
-        x, y, w = _checked(self, scores, targets, weights, denominator)
+        x, y, w = _checked(self, x, targets, weights, denominator)
         if not self.training:
             self._cache = None
             losses = [-log_p[np.arange(len(log_p)), y[rows]] for rows, log_p in _in_parts(self, x)]
             return total(np.concatenate([np.zeros(0, x.dtype), *losses]), w)
         s, times = np.unique(self.proposal.draw(self.samples, self.rng), return_counts=True)
-        correction = np.log(times / self.samples) - self.proposal.log_q(s)
+        c = np.log(times / self.samples) - self.proposal.log_q(s)
         of_y = np.einsum("nd,nd->n", x, self.W[y]) + self.b[y]
-        of_s = x @ self.W[s].T + (self.b[s] + correction.astype(x.dtype))
+        of_s = x @ self.W[s].T + (self.b[s] + c.astype(x.dtype))
         of_s[y[:, None] == s] = -np.inf  # drawn, but the truth is counted already
         log_p = log_softmax(np.column_stack([of_y, of_s]))  # (N, 1 + S): the truth first
         self._cache = x, y, s, np.exp(log_p), w
         return total(-log_p[:, 0], w)
 
-    # l = log(e^(o_y) + sum_s e^(o_s + c_s)) - o_y is a softmax cross-entropy over the truth and what was drawn, and the
-    # correction c does not depend on x or W. So with p = softmax over these: dl/do_y = p_y - 1, dl/do_s = p_s, and from
+    # l = log(e^(o_y) + sum_s e^(o_s + c_s)) - o_y is a softmax cross-entropy over the truth and the classes drawn, and
+    # c does not depend on x or W. So with p the softmax of these scores: dl/do_y = p_y - 1, dl/do_s = p_s, and from
     # o_k = x . W_k + b_k:   dW_k = sum_n do_nk x_n,   db_k = sum_n do_nk,   dx_n = sum_k do_nk W_k
     def backward(self) -> np.ndarray:  # type: ignore[override]
         if not self.training and self._cache is None:
@@ -166,9 +168,9 @@ class HierarchicalSoftmax(Loss):
     # two add up to 1 at every node, so the leaves below a node share exactly its probability, and all leaves share 1.
     # With a = +1 for left and -1 for right, a step of the path costs -log s(a z) = log(1 + e^(-a z)).
     def forward(  # type: ignore[override]
-        self, scores: np.ndarray, targets: Any, weights: Any = None, denominator: float | None = None
+        self, x: np.ndarray, targets: Any, weights: Any = None, denominator: float | None = None
     ) -> float:
-        x, y, w = _checked(self, scores, targets, weights, denominator)
+        x, y, w = _checked(self, x, targets, weights, denominator)
         lengths = self.starts[y + 1] - self.starts[y]
         ends = np.cumsum(lengths)
         steps = np.arange(lengths.sum())  # (M,) all paths, in a row

@@ -26,8 +26,8 @@ class Loss(Layer):
         except TypeError:
             raise TypeError(f"{cls.__name__}.forward takes (scores, targets, weights=None, denominator=None)") from None
 
-    # A loss is a layer without an input gradient to wait for: it can own parameters ("loss.W"), be frozen,
-    # converted, described and replicated like any other. Only its signatures differ.
+    # A loss is a layer at which the walk back begins, so its backward takes no dy. Like any layer it can own parameters
+    # ("loss.W") and be frozen, converted, described and replicated; only the two signatures differ.
     def forward(  # type: ignore[override]
         self, scores: np.ndarray, targets: Any, weights: Any = None, denominator: float | None = None
     ) -> float:
@@ -41,10 +41,10 @@ class Loss(Layer):
         return float(self._weights(np.asarray(targets), weights).sum(dtype=np.float64))
 
     def hits(self, scores: np.ndarray, targets: Any) -> tuple[int, int]:
-        """(right, counted): of how many examples the largest score stands where the label says, and of how many asked.
+        """(correct, counted): for how many examples the label's score is the largest, out of how many that count.
 
-        (0, 0) where that is no question, as for numbers or several labels. A loss with `hits` of its own is one over
-        classes: integer targets (N,) have to be labels then.
+        (0, 0) where right or wrong makes no sense, as for targets that are numbers, or several labels at once. Whoever
+        overrides this says that the loss is over classes: integer targets (N,) have to be labels then.
         """
         return 0, 0
 
@@ -197,10 +197,9 @@ class SoftmaxCrossEntropy(_OverClasses):
     ) -> float:
         targets = np.asarray(targets)
         self._expect_scores(scores, targets)
-        classes = scores.shape[1]
-        t = self._distribution(targets, classes, scores.dtype)
+        t = self._distribution(targets, scores.shape[1], scores.dtype)
         if self.label_smoothing:
-            t = (1 - self.label_smoothing) * t + self.label_smoothing / classes
+            t = (1 - self.label_smoothing) * t + self.label_smoothing / scores.shape[1]
         log_p = log_softmax(scores)
         losses = -_expected(t, log_p)
         w = self._normalised(targets, weights, denominator)
@@ -277,9 +276,10 @@ class SigmoidCrossEntropy(_OverOutputs):
         if targets.ndim == 2 and not fine.all():
             raise ValueError(f"{self!r}: row {fine.argmin()}: targets must lie in [0, 1], one yes or no per class")
 
-    # -log s(z) = log(1 + e^-z) and -log(1 - s(z)) = z + log(1 + e^-z), so
-    #   l = (1 - t) z + log(1 + e^-z) = d |z| + log(1 + e^-|z|)   with d = 1 - t where z > 0, else t:
-    # no exponent is positive, and a sure answer that is right (d = 0) costs nothing, even at infinity.
+    # -log s(z) = log(1 + e^-z) and -log(1 - s(z)) = z + log(1 + e^-z), so   l = (1 - t) z + log(1 + e^-z)
+    # Below 0, where e^-z may overflow, log(1 + e^-z) = -z + log(1 + e^z), so   l = -t z + log(1 + e^z)
+    # Both at once are   l = d |z| + log(1 + e^-|z|)   with d = 1 - t where z > 0, else t: no exponent is positive, and
+    # a sure answer that is right (d = 0) costs nothing, even at infinity.
     def forward(  # type: ignore[override]
         self, scores: np.ndarray, targets: Any, weights: Any = None, denominator: float | None = None
     ) -> float:
