@@ -33,15 +33,19 @@ class Plan(NamedTuple):
 
 
 def plan(model: Layer, example: Any, batch_size: int, workers: int | None = None, piece: int | None = None) -> Plan:
-    """A fixed rule on sizes. `example` is a batch of one.
+    """How a batch is spread, by a fixed rule on sizes. `example` is a batch of one.
 
-    What a batch becomes inside the network, behind the first layer that learns, is compared with the parameters,
-    tables of which a batch touches few rows left out. Where it is smaller (an MLP), each replica and each piece would
-    write and add gradients that outweigh its work; where it is below a quarter of PIECE_BYTES (a bag of words), handing
-    it out would: such a network runs as one piece with a threaded BLAS. Any other gets a worker for each core, up to
-    MOST_WORKERS, and pieces whose largest activation stays near PIECE_BYTES, or larger ones where the activations would
-    not outweigh the parameters by far: each piece transforms filters and adds gradients as often as it has parameters.
-    A number of workers asked for is that of the threads in all.
+    Two sizes in bytes decide: that of the batch's activations behind the first layer that learns, and that of the
+    parameters, without tables of which a batch touches only a few rows.
+
+    - Fewer activations than parameters (an MLP): each piece would write and add gradients of the parameters' size,
+      which costs more than its own share of the work. The batch stays whole, and the BLAS takes all cores.
+    - Activations below a quarter of PIECE_BYTES (a bag of words): too little work to hand out, so the same.
+    - Otherwise: one worker a core, up to MOST_WORKERS, and pieces whose largest activation is near PIECE_BYTES, so that
+      it stays in cache. Pieces are larger where there are many parameters: each piece transforms the filters and adds
+      the gradients once, and its activations should be eight times as much.
+
+    A number of workers that is asked for is the number of threads in all: the BLAS then takes one for each worker.
     """
     for name, value in (("batch_size", batch_size), ("workers", workers), ("piece", piece)):
         if value is not None and not (isinstance(value, (int, np.integer)) and value >= 1):
@@ -53,9 +57,12 @@ def plan(model: Layer, example: Any, batch_size: int, workers: int | None = None
     whole = activations * batch_size < max(parameters, PIECE_BYTES // 4)
     if workers is None:
         workers = 1 if whole else min(available_cores(), MOST_WORKERS)
-    if piece is None:
-        fitting, worth = PIECE_BYTES // largest, 8 * parameters // max(1, activations)
-        piece = batch_size if whole else max(16, 1 << max(fitting, worth, 1).bit_length() - 1)
+    if piece is None and whole:
+        piece = batch_size
+    elif piece is None:
+        in_cache, worth_it = PIECE_BYTES // largest, 8 * parameters // max(1, activations)  # examples
+        power = max(in_cache, worth_it, 1).bit_length() - 1  # rounded down to a power of two
+        piece = max(16, 1 << power)
     return Plan(min(workers, batch_size), min(piece, batch_size), by_rule and whole)
 
 
