@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from minnet.formatting import aligned, count
+from minnet.layers.base import Layer, Step
 
 
-def summary(model: Any, input_shape: Any, batch_size: int = 1) -> str:
+def summary(model: Layer, input_shape: Any, batch_size: int = 1) -> str:
     """Layers, output shapes, parameters, multiply-adds and the memory of a training step.
 
     `input_shape` is the shape of one example, such as (32, 32, 3), or one example as a batch of one: an array or a
@@ -18,8 +19,7 @@ def summary(model: Any, input_shape: Any, batch_size: int = 1) -> str:
     gradients of those that learn (of a table, and behind a CSR row, only few rows get one: they are not counted), and
     every layer's output, which backward reads; an optimizer's state comes on top.
     """
-    twin = model.replica()  # its caches, not the model's: a backward pass may be under way
-    twin.eval()
+    twin: Layer = model.replica().eval()  # its caches, not the model's: a backward pass may be under way
     x, (y, steps) = traced(twin, input_shape)
     rows = [("layer", "output shape", "parameters", "multiply-adds")]
     operations = 0
@@ -47,7 +47,7 @@ def summary(model: Any, input_shape: Any, batch_size: int = 1) -> str:
     ])  # fmt: skip
 
 
-def traced(model: Any, example: Any) -> tuple[Any, tuple[np.ndarray, list[Any]]]:
+def traced(model: Layer, example: Any) -> tuple[Any, tuple[np.ndarray, list[Step]]]:
     """(the example as a batch of one, what model.trace gives). A shape is filled with the first type that fits.
 
     `model` is a fresh replica: its caches show how far an input came.
@@ -81,9 +81,7 @@ def _megabytes(size: int) -> str:
     return f"{size / 1e6:,.1f} MB" if size >= 1e5 else f"{size / 1e3:,.1f} kB"
 
 
-def multiply_adds(model: Any, input_shape: Any) -> int:
+def multiply_adds(model: Layer, input_shape: Any) -> int:
     """The number that `summary` shows for the whole network: multiply-adds of one example's forward pass."""
-    twin = model.replica()
-    twin.eval()
-    _, (_, steps) = traced(twin, input_shape)
+    _, (_, steps) = traced(model.replica().eval(), input_shape)
     return sum(step.layer.multiply_adds(step.x_shape, step.y.shape) for step in steps)

@@ -11,7 +11,6 @@ import numpy as np
 from minnet.layers import description, hints
 from minnet.layers.description import named
 from minnet.layers.row_gradient import RowGradient as RowGradient
-from minnet.summary import summary
 
 _PLAIN = {type(None), bool, int, float, str, np.ndarray}  # what most attributes are, and no layer is in: a shortcut
 
@@ -296,6 +295,8 @@ class Layer:
 
     def summary(self, input_shape: Any, batch_size: int = 1) -> str:
         """Layers, output shapes, parameters, multiply-adds and memory as a table, see minnet.summary."""
+        from minnet.summary import summary  # it stands above the layers, and imports them
+
         return summary(self, input_shape, batch_size)
 
     def __repr__(self) -> str:
