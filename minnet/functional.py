@@ -147,8 +147,8 @@ def erf(x: np.ndarray) -> np.ndarray:
     return np.copysign(1 - _erfc_and_gauss(x)[0], x)
 
 
-def gelu(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """x Phi(x) and its derivative Phi(x) + x phi(x), with the normal distribution Phi(x) and its density phi(x)."""
+def gelu_and_slope(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """GELU(x) = x Phi(x) and its slope Phi(x) + x phi(x); Phi is the standard normal distribution, phi its density."""
     y = np.empty_like(x)
     slope = np.empty_like(y)
     if x.dtype != np.float32:

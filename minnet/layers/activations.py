@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from minnet.functional import gelu, sigmoid
+from minnet.functional import gelu_and_slope, sigmoid
 from minnet.layers.base import Layer
 
 
@@ -88,7 +88,7 @@ class GELU(_Elementwise):
     """
 
     def _value(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return gelu(x)
+        return gelu_and_slope(x)
 
     def _slope(self, kept: np.ndarray) -> np.ndarray:
         return kept
