@@ -18,7 +18,7 @@ from minnet import metrics, report
 from minnet.calibration import seen_on_validation
 from minnet.commands import Parser, one_line_errors, place, seed
 from minnet.functional import softmax
-from minnet.memory import peak_memory
+from minnet.process_memory import peak_memory
 from minnet.recipes import KINDS, OPTIMIZERS
 from minnet.run_folder import new_folder, prepare
 from minnet.training import Trainer

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from minnet.functional import check_labels, log_softmax, logsumexp
-from minnet.intervals import middle, wilson
+from minnet.intervals import percentile_interval, wilson
 
 BINS = 15
 SIMULATIONS = 200
@@ -61,7 +61,7 @@ def calibrated_ece(
         right = rng.random(len(confidence)) < confidence
         # count/N |accuracy - confidence| = |sum over the bin of (right - confidence)| / N
         errors.append(np.abs(np.bincount(bin_of, weights=right - confidence)).sum() / len(confidence))
-    return float(np.mean(errors)), middle(np.array(errors)) or []
+    return float(np.mean(errors)), percentile_interval(np.array(errors)) or []
 
 
 def coverage(probabilities: np.ndarray, labels: np.ndarray, points: int = 20) -> list[dict[str, float]]:

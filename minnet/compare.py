@@ -19,7 +19,7 @@ import numpy as np
 
 from minnet import commands
 from minnet.formatting import aligned, count, encodable, interval, number, one_line, p_value, percent
-from minnet.intervals import TOLD, mcnemar, paired_bootstrap
+from minnet.intervals import MIN_DISCORDANT, mcnemar, paired_bootstrap
 from minnet.metrics import value_of, without_examples
 from minnet.run_folder import prepare, save, to_json
 
@@ -250,7 +250,7 @@ def _pair(pair: dict[str, Any], show: int, called: dict[int, str]) -> list[str]:
         rows.append((f"  {title}", f"{factor * found['difference']:+.{digits}f}{unit}", f"({bounds})"))
     lines += aligned(rows)
     told = test["only_a"] + test["only_b"]
-    if told < TOLD:
+    if told < MIN_DISCORDANT:
         few = f"{count(told, 'example')} right in one run alone, too few to tell them apart"
         lines.append(f"  (–: {few if told else 'both are right on the same examples'})")
     verdict = "more than chance" if test["p_holm"] < 0.05 else "not told apart from chance"

@@ -27,8 +27,8 @@ from minnet.data.sources import SOURCES, unknown_task
 from minnet.data.tables import labelled_texts
 from minnet.formatting import count, number, one_line, percent, some
 from minnet.functional import softmax
-from minnet.prediction import doubts, readable, told_of_cuts
-from minnet.run_folder import prepare, told
+from minnet.prediction import doubts, readable, warn_of_cuts
+from minnet.run_folder import prepare, read_json
 from minnet.trained_run import TrainedRun, load_run
 
 # the data set's name, where it comes from, inputs, labels by name, and the files of pictures
@@ -66,7 +66,7 @@ def run_command(args: argparse.Namespace) -> int:
     print(f"{args.folder} on {count(len(dataset.test), 'example')} of {dataset.source}:\n{metrics.table(measured)}")
     for line in doubts(run, dataset.test.x, numbers) if run.kind == "text" else []:
         print(line)
-    if before := _on_its_own(told(args.folder, "metrics.json")):
+    if before := _on_its_own(read_json(args.folder, "metrics.json")):
         print(before)
     if page is not None:
         print(f"\nThe page: {page}")
@@ -129,7 +129,7 @@ def _pictures(path: Path, run: TrainedRun, folder: str) -> Asked:
     _positions([kind.name for kind in inside], run.classes, folder)  # before thousands are read
     label_of = {str(file): kind.name for kind, files in inside.items() for file in files}
     pictures = readable(run, list(map(Path, label_of)), str(path))
-    told_of_cuts(run, list(pictures))
+    warn_of_cuts(run, list(pictures))
     labels = [label_of[file] for file in pictures]
     files = np.array([Path(file).relative_to(path).as_posix() for file in pictures])
     return path.resolve().name, str(path), np.stack(list(pictures.values())), labels, files
@@ -201,7 +201,7 @@ def _write(
     }
     return report.write(
         args.out, config, [], measured, probabilities, dataset.test.y,
-        calibrated=_calibrated(probabilities, told(args.folder, "config.json").get("temperature")),
+        calibrated=_calibrated(probabilities, read_json(args.folder, "config.json").get("temperature")),
         names=dataset.test.files, hide_text=args.hide_text,
         **{"texts" if run.kind == "text" else "images": dataset.test.x},
     )  # fmt: skip

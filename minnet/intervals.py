@@ -14,7 +14,7 @@ import numpy as np
 
 LEVEL = 0.95
 Z = 1.959963984540054  # as many standard deviations about the middle hold 95 % of a normal distribution
-TOLD = 6  # examples right in one model alone: all six for the same one have p = 2 / 2^6 = 0.03, five 0.06
+MIN_DISCORDANT = 6  # examples right in one model alone: all six for the same one have p = 2 / 2^6 = 0.03, five 0.06
 WORK = 1 << 20  # numbers drawn at a time: some megabytes, whatever the number of resamples
 
 
@@ -24,9 +24,9 @@ def rates(confusion: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     What is undefined (a class never predicted, or absent) counts as 0.
     """
     hits = np.diagonal(confusion, axis1=-2, axis2=-1).astype(np.float64)
-    said, true = confusion.sum(axis=-2), confusion.sum(axis=-1)
-    # F1 is the harmonic mean of hits/said and hits/true, which is 2 hits / (said + true)
-    return _ratio(hits, said), _ratio(hits, true), _ratio(2 * hits, said + true)
+    predicted, actual = confusion.sum(axis=-2), confusion.sum(axis=-1)
+    # F1 is the harmonic mean of hits / predicted and hits / actual, which is 2 hits / (predicted + actual)
+    return _ratio(hits, predicted), _ratio(hits, actual), _ratio(2 * hits, predicted + actual)
 
 
 def losses(probabilities: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -80,7 +80,7 @@ def _measures(probabilities: np.ndarray, labels: np.ndarray) -> Callable[[np.nda
     return measures
 
 
-def middle(values: np.ndarray) -> list[float] | None:
+def percentile_interval(values: np.ndarray) -> list[float] | None:
     """The [low, high] between which the middle 95 % of `values` (R, ...) lie; None when they are not finite."""
     if not np.isfinite(values).all():
         return None
@@ -121,9 +121,9 @@ def paired_bootstrap(
     Both models are measured on the same resamples, so that what makes examples easy or hard for both cancels.
     `share_above` is the share of resamples in which b's value is the larger. A value that is not finite is None.
 
-    Accuracy has the interval of `paired_shares`. Where fewer than `TOLD` examples are right in one of the two alone, no
-    test tells these from chance, and resamples are too much alike to say more of macro averages: None. So it is with
-    the losses where all examples are right in both.
+    Accuracy has the interval of `paired_shares`. Where fewer than MIN_DISCORDANT examples are right in one of the two
+    alone, no test tells these from chance, and resamples are too much alike to say more of macro averages: None. So it
+    is with the losses where all examples are right in both.
     """
     if probabilities_a.shape != probabilities_b.shape or len(labels) != len(probabilities_a):
         raise ValueError(
@@ -139,10 +139,13 @@ def paired_bootstrap(
     for name in a:
         with np.errstate(invalid="ignore"):  # infinity minus infinity
             differences, (difference,) = b[name] - a[name], whole_b[name] - whole_a[name]
-        too_few = (right_a != right_b).sum() < TOLD if name.startswith("macro_") else (right_a & right_b).all()
+        if name.startswith("macro_"):
+            too_few = (right_a != right_b).sum() < MIN_DISCORDANT
+        else:
+            too_few = (right_a & right_b).all()
         compared[name] = {
             "difference": float(difference) if np.isfinite(difference) else None,
-            "interval": None if too_few else middle(differences),
+            "interval": None if too_few else percentile_interval(differences),
             "share_above": float((differences > 0).mean()),
         }
     compared["accuracy"]["interval"] = paired_shares(
@@ -191,16 +194,16 @@ def class_shares(
     if n == 0:
         raise ValueError("class_shares needs at least one example")
     p = probabilities.astype(np.float64)
-    said = np.eye(k)[p.argmax(axis=1)]
+    predicted = np.eye(k)[p.argmax(axis=1)]  # (N, K) one-hot
     rng = np.random.default_rng(seed)
-    sums, total = _weighed(np.hstack([said, p]), bootstrap, rng)  # (bootstrap, 2K), (bootstrap, 1)
+    sums, total = _weighed(np.hstack([predicted, p]), bootstrap, rng)  # (bootstrap, 2K), (bootstrap, 1)
     of_it, of_others = np.tile(rng.standard_gamma(0.5, (2, bootstrap, k)), 2)  # half an example each
     drawn = (sums + of_it) / (total + of_it + of_others)
-    estimates = {"counted": (said.mean(axis=0), drawn[:, :k]), "mean_probability": (p.mean(axis=0), drawn[:, k:])}
+    estimates = {"counted": (predicted.mean(axis=0), drawn[:, :k]), "mean_probability": (p.mean(axis=0), drawn[:, k:])}
     if confusion_validation is not None:
         of_any = rng.standard_gamma(1 / k, (bootstrap, k))  # one example, together
         counts = (sums[:, :k] + of_any) / (total + of_any.sum(axis=1, keepdims=True))
-        estimates["corrected"] = _corrected(confusion_validation, said.mean(axis=0), counts, seed)
+        estimates["corrected"] = _corrected(confusion_validation, predicted.mean(axis=0), counts, seed)
     return {
         name: {"shares": shares.tolist(), "intervals": _around(shares, resampled)}
         for name, (shares, resampled) in estimates.items()

@@ -10,7 +10,16 @@ import numpy as np
 from minnet.calibration import calibrated_ece, checked, coverage, fit_temperature, reliability
 from minnet.formatting import aligned, count, encodable, interval, number, one_line, percent, some, width_of
 from minnet.functional import entropy
-from minnet.intervals import class_shares, losses, mcnemar, middle, paired_bootstrap, rates, resample, wilson
+from minnet.intervals import (
+    class_shares,
+    losses,
+    mcnemar,
+    paired_bootstrap,
+    percentile_interval,
+    rates,
+    resample,
+    wilson,
+)
 
 __all__ = [
     "calibrated_ece", "class_shares", "coverage", "evaluate", "fit_temperature", "mcnemar",
@@ -44,9 +53,9 @@ def evaluate(
 
     p, y = checked("evaluate", probabilities, labels, len(classes))
     n, k = p.shape
-    said = p.argmax(axis=1)
-    right = said == y
-    confusion = confusion_matrix(y, said, labels=np.arange(k))
+    predicted = p.argmax(axis=1)
+    correct = predicted == y
+    confusion = confusion_matrix(y, predicted, labels=np.arange(k))
     measured = dict(zip(RATES, rates(confusion), strict=True))  # each (K,)
     measured |= {"support": confusion.sum(axis=1), "predicted": confusion.sum(axis=0)}
     rows = [{"class": str(classes[i]), **{name: measured[name][i].item() for name in measured}} for i in range(k)]
@@ -57,7 +66,7 @@ def evaluate(
     return {
         "examples": n,
         "classes": [str(name) for name in classes],
-        "accuracy": float(right.mean()),
+        "accuracy": float(correct.mean()),
         "majority": float(confusion.sum(axis=1).max() / n),
         "macro": {name: float(measured[name].mean()) for name in RATES},
         "weighted": {name: float(np.average(measured[name], weights=measured["support"])) for name in RATES},
@@ -66,8 +75,8 @@ def evaluate(
         "log_loss": log_loss if np.isfinite(log_loss) else None,
         "brier": brier,
         "entropy": {
-            "right": float(uncertainty[right].mean()) if right.any() else None,
-            "wrong": float(uncertainty[~right].mean()) if not right.all() else None,
+            "right": float(uncertainty[correct].mean()) if correct.any() else None,
+            "wrong": float(uncertainty[~correct].mean()) if not correct.all() else None,
             "uniform": float(np.log(k)),
         },
         "calibration": {
@@ -78,9 +87,9 @@ def evaluate(
             "reliability": bins,
         },
         "coverage": coverage(p, y),
-        "intervals": _intervals(p, y, right, bootstrap, seed),
+        "intervals": _intervals(p, y, correct, bootstrap, seed),
         "bootstrap": {"resamples": bootstrap, "seed": seed, "level": 0.95},
-        "undefined": _undefined(rows, right, int((p[np.arange(n), y] == 0).sum())),
+        "undefined": _undefined(rows, correct, int((p[np.arange(n), y] == 0).sum())),
     }
 
 
@@ -143,7 +152,7 @@ def shares_table(shares: dict[str, dict[str, list]], classes: Sequence[str], str
 
 
 def _intervals(p: np.ndarray, y: np.ndarray, right: np.ndarray, bootstrap: int, seed: int) -> dict[str, Any]:
-    found = {name: middle(values) for name, values in resample(p, y, bootstrap, seed).items()}
+    found = {name: percentile_interval(values) for name, values in resample(p, y, bootstrap, seed).items()}
     # Resamples of 60 right answers of 60 are all the same, and many of 59 are as good: certainty that nobody has.
     # Accuracy is a proportion, whose interval is known; the others have none where all answers are right, or none is.
     found["accuracy"] = [float(bound) for (bound,) in wilson(right.sum(), np.array([len(y)]))]

@@ -11,7 +11,7 @@ from minnet.formatting import count
 from minnet.functional import NoDistribution
 from minnet.layers.base import Layer, RowGradient
 from minnet.losses import Loss
-from minnet.updates import learners, parameters
+from minnet.places import learners, parameters
 from minnet.workers import Batch, seed_layers
 
 

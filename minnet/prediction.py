@@ -20,10 +20,10 @@ from minnet.data.images import mostly_cut, shapes_of
 from minnet.data.own import files_in
 from minnet.data.tables import texts_of
 from minnet.formatting import bars, count, one_line, some
-from minnet.run_folder import predictions_csv, told
+from minnet.run_folder import predictions_csv, read_json
 from minnet.trained_run import TrainedRun, load_run
 
-FEWEST = 30  # validation examples of a class that tell what share of it is mistaken to within some ten points
+MIN_PER_CLASS = 30  # validation examples of a class that tell what share of it is mistaken to within some ten points
 FILES = frozenset([".csv", ".tsv", ".txt", ".png", ".jpg", ".jpeg"])  # what a mistyped name may end with
 
 
@@ -64,7 +64,7 @@ def run_command(args: argparse.Namespace) -> int:
         _predict_csv(run, args)
     else:
         _predict_inputs(run, args)
-    _say_how_sure(told(args.folder, "config.json"), len(run.classes))
+    _say_how_sure(read_json(args.folder, "config.json"), len(run.classes))
     return 0
 
 
@@ -127,11 +127,11 @@ def _pictures(run: TrainedRun, inputs: Sequence[str]) -> tuple[list[str], list[n
             images.append(run.read(item))
         else:
             raise FileNotFoundError(f"there is no picture {item[:200]!r}: this run was trained on images")
-    told_of_cuts(run, names)
+    warn_of_cuts(run, names)
     return names, images
 
 
-def told_of_cuts(run: TrainedRun, files: Sequence[str]) -> None:
+def warn_of_cuts(run: TrainedRun, files: Sequence[str]) -> None:
     """Warns of pictures of which the network sees less than half."""
     shapes, _ = shapes_of(files)
     if cut := [file for file, shape in zip(files, shapes, strict=True) if shape and mostly_cut(shape, run.shape[:2])]:
@@ -186,15 +186,15 @@ def _predict_csv(run: TrainedRun, args: argparse.Namespace) -> None:
         print(f"({np.count_nonzero(~said):,} of them are empty and not counted here)")
     for line in doubts(run, [text for text, there in zip(texts, said, strict=True) if there], numbers[said]):
         print(line)
-    confusion = _validation_confusion(told(args.folder, "config.json"), len(run.classes))
+    confusion = _validation_confusion(read_json(args.folder, "config.json"), len(run.classes))
     shares = metrics.class_shares(probabilities[said], confusion)
     print(metrics.shares_table(shares, run.classes, sys.stdout))
-    if confusion is not None and (fewest := int(confusion.sum(axis=1).min())) < FEWEST:
+    if confusion is not None and (fewest := int(confusion.sum(axis=1).min())) < MIN_PER_CLASS:
         rare = run.classes[int(confusion.sum(axis=1).argmin())]
         print(
             f"(the corrected shares are guesses: they rest on {count(fewest, 'validation example')} of {rare!r}, where "
-            f"{FEWEST} of each class are needed, and only their intervals say what can be known. Counted shares hold "
-            "where the classes are mixed as they were in training)"
+            f"{MIN_PER_CLASS} of each class are needed, and only their intervals say what can be known. Counted shares "
+            "hold where the classes are mixed as they were in training)"
         )
     if "corrected" not in shares:
         print("(not corrected: the run's folder has no validation confusion matrix with every class in it)")

@@ -21,7 +21,8 @@ from minnet.layers.base import Layer
 from minnet.layers.containers import chains
 from minnet.layers.conv import Conv2d
 from minnet.layers.normalization import folded
-from minnet.memory import BLOCK_BYTES, Geometry, images, keep_freed_memory
+from minnet.memory import BLOCK_BYTES, Geometry, images
+from minnet.process_memory import keep_freed_memory
 from minnet.sharing import Plan, prediction_plan
 from minnet.workers import Crew, Replica
 

@@ -19,7 +19,7 @@ from minnet.schedules import Constant, OneCycle, Schedule, Triangular
 from minnet.training import Trainer
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {"sgd": SGD, "rmsprop": RMSProp, "adam": Adam, "adamw": AdamW}
-HEAVIEST = 5.0  # class weight: above it one validation example of a rare class would decide which epoch is the best
+MAX_CLASS_WEIGHT = 5.0  # above it one validation example of a rare class would decide which epoch is the best
 USUAL_RATES = {"sgd": 0.1, "rmsprop": 1e-3, "adam": 1e-3, "adamw": 1e-3}
 
 
@@ -38,7 +38,7 @@ class Recipe:
     encoder: Callable[..., Any] | None = None  # makes the vectorizer of a text model
     lexicon: bool = False  # the n-grams stand beside ratings of words, see data.load_lexicon
     label_smoothing: float = 0.0
-    balanced: bool = False  # weigh the classes so that each counts alike, up to HEAVIEST
+    balanced: bool = False  # weigh the classes so that each counts alike, up to MAX_CLASS_WEIGHT
     patience: int | None = None
     full_updates: int = 0  # with fewer updates than this, there is no time to warm up to the whole learning rate
     lookahead: dict[str, Any] | None = None  # settings of Lookahead around the optimizer
@@ -97,11 +97,11 @@ class Recipe:
         return self.model(size, classes, seed=seed)
 
     def loss(self, dataset: Dataset) -> SoftmaxCrossEntropy:
-        """Softmax cross-entropy, with class weights N / (K n_k) when `balanced`, none above HEAVIEST."""
+        """Softmax cross-entropy, with class weights N / (K n_k) when `balanced`, none above MAX_CLASS_WEIGHT."""
         weights = None
         if self.balanced:
             counts = np.bincount(dataset.train.y, minlength=len(dataset.classes))
-            weights = np.minimum(len(dataset.train.y) / (len(counts) * np.maximum(counts, 1)), HEAVIEST)
+            weights = np.minimum(len(dataset.train.y) / (len(counts) * np.maximum(counts, 1)), MAX_CLASS_WEIGHT)
         return SoftmaxCrossEntropy(self.label_smoothing, weights)
 
     def scores(self, trainer: Trainer, inputs: Any) -> np.ndarray:

@@ -101,7 +101,7 @@ def save(path: Path, data: bytes | str) -> None:
         file.write(data.encode() if isinstance(data, str) else data)
 
 
-def told(folder: str | os.PathLike[str], name: str) -> dict[str, Any]:
+def read_json(folder: str | os.PathLike[str], name: str) -> dict[str, Any]:
     """What config.json or metrics.json says beside a checkpoint or in a run's folder; nothing if it cannot be read."""
     path = Path(folder)
     try:

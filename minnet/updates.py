@@ -15,23 +15,12 @@ import numpy as np
 
 from minnet.layers.base import Layer, RowGradient
 from minnet.memory import Workspace
+from minnet.places import learners, parameters
 
 # An update is a handful of passes over weight, gradient and state. Walked in pieces of this many numbers, every pass
 # but the first finds its operands in the processor's cache, and no temporary array of a parameter's size is made.
 CHUNK = 131072
 TASKS = 4  # with a pool, this many take the next piece as long as there is one; a number's arithmetic stays the same
-
-
-def parameters(model: Layer, loss: Layer | None = None) -> dict[str, np.ndarray]:
-    """Every parameter of the model by place, frozen ones included, and a loss's own as "loss.…"."""
-    owned = {} if loss is None else loss.named_parameters()
-    return model.named_parameters() | {"loss." + place: w for place, w in owned.items()}
-
-
-def learners(model: Layer, loss: Layer | None = None) -> list[tuple[str, Layer, str]]:
-    """(place, layer, name) of each parameter that learns, named as in `parameters`."""
-    owned = [] if loss is None else loss.trainable()
-    return [*model.trainable(), *(("loss." + place, layer, name) for place, layer, name in owned)]
 
 
 class Settings(NamedTuple):

@@ -23,9 +23,10 @@ from minnet.layers.base import Layer, RowGradient
 from minnet.layers.conv import Conv2d
 from minnet.layers.normalization import folded
 from minnet.losses import Loss
-from minnet.memory import Workspace, keep_freed_memory, release_freed_memory
+from minnet.memory import Workspace
+from minnet.places import arrays, learners
+from minnet.process_memory import keep_freed_memory, release_freed_memory
 from minnet.sharing import Plan, available_cores, shares
-from minnet.updates import learners
 
 SHUFFLE, AUGMENT, DROPOUT = 1, 2, 3  # purposes of randomness
 
@@ -59,13 +60,7 @@ class Replica:
                     layer.kept = [None] * layer.groups
         if self.loss is not None:
             self.learners = learners(self.model, self.loss)
-            self.shared = _arrays("parameters", self.model, self.loss) + _arrays("buffers", self.model, self.loss)
-
-
-def _arrays(kind: str, model: Layer, loss: Layer) -> list[tuple[str, Layer, str, Any]]:
-    """(place, layer, name, array) of all parameters or buffers, those of the loss as "loss.…"."""
-    layers = [*model.walk(), *loss.walk("loss.")]
-    return [(at + name, layer, name, getattr(layer, name)) for at, layer in layers for name in getattr(layer, kind)]
+            self.shared = arrays("parameters", self.model, self.loss) + arrays("buffers", self.model, self.loss)
 
 
 class _Meeting:
@@ -110,7 +105,7 @@ class Crew:
         if loss is not None:  # found once: walking a small network takes as long as a pass through it
             self._learners = learners(model, loss)
             self._noting: list[Any] = [layer for _, layer in model.walk() if hasattr(layer, "update_running")]
-            known = [buffer for buffer in _arrays("buffers", model, loss) if buffer[-1] is not None]
+            known = [buffer for buffer in arrays("buffers", model, loss) if buffer[-1] is not None]
             self.buffers = [array for _, _, _, array in known]
             self._unnoted = [(place, array) for place, layer, _, array in known if not hasattr(layer, "update_running")]
         self.meeting = _Meeting() if exact_batch_norm else None

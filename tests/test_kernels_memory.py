@@ -8,7 +8,7 @@ from unittest import mock
 import numpy as np
 import pytest
 
-from minnet import kernels, memory, winograd
+from minnet import kernels, memory, process_memory, winograd
 from minnet.memory import Geometry, Workspace, images, positions
 from tests.drawing import normal
 
@@ -257,16 +257,16 @@ def test_winograd_takes_as_many_rows_of_tiles_as_fit(channels, K):
 
 @pytest.fixture
 def mallopt_unasked():
-    memory.keep_freed_memory.cache_clear()
+    process_memory.keep_freed_memory.cache_clear()
     yield
-    memory.keep_freed_memory.cache_clear()
+    process_memory.keep_freed_memory.cache_clear()
 
 
 def test_what_glibc_is_told(mallopt_unasked):
     """malloc.h: M_TRIM_THRESHOLD is -1, M_MMAP_THRESHOLD -3 (at most 32 MiB), M_ARENA_MAX -8."""
     with mock.patch("platform.libc_ver", return_value=("glibc", "2.36")), mock.patch("ctypes.CDLL") as library:
         for _ in range(2):  # the second time it is done
-            memory.keep_freed_memory()
+            process_memory.keep_freed_memory()
         assert library.mock_calls == [
             mock.call(None),
             mock.call().mallopt(-8, 1),
@@ -274,7 +274,7 @@ def test_what_glibc_is_told(mallopt_unasked):
             mock.call().mallopt(-1, 1024**3),
         ]
         library.reset_mock()
-        memory.release_freed_memory()
+        process_memory.release_freed_memory()
         assert library.mock_calls == [mock.call(None), mock.call().malloc_trim(0)]
 
 
@@ -282,8 +282,8 @@ def test_what_glibc_is_told(mallopt_unasked):
 def test_another_c_library_is_left_alone(other, mallopt_unasked):
     """A Mac's has neither function."""
     with mock.patch("platform.libc_ver", return_value=other), mock.patch("ctypes.CDLL") as library:
-        memory.keep_freed_memory()
-        memory.release_freed_memory()
+        process_memory.keep_freed_memory()
+        process_memory.release_freed_memory()
     assert not library.mock_calls
 
 
@@ -292,7 +292,7 @@ def test_the_peak_of_memory_is_the_systems():
     def told():
         return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
 
-    before, found, after = told(), memory.peak_memory(), told()
+    before, found, after = told(), process_memory.peak_memory(), told()
     assert before <= found <= after < before + 1
 
 
@@ -300,13 +300,13 @@ def test_the_peak_of_memory_is_the_systems():
 def test_the_peak_of_memory_where_no_file_tells(system, mib, monkeypatch):
     usage = SimpleNamespace(RUSAGE_SELF=0, getrusage=lambda who: SimpleNamespace(ru_maxrss=2048 + who))
     monkeypatch.setitem(sys.modules, "resource", usage)
-    monkeypatch.setattr(memory.sys, "platform", system)
+    monkeypatch.setattr(process_memory.sys, "platform", system)
     for text in ("Name: python", None):
         with mock.patch.object(Path, "read_text", return_value=text, side_effect=None if text else OSError):
-            assert memory.peak_memory() == mib
+            assert process_memory.peak_memory() == mib
     monkeypatch.setitem(sys.modules, "resource", None)  # as on Windows
     with mock.patch.object(Path, "read_text", side_effect=OSError):
-        assert memory.peak_memory() == 0
+        assert process_memory.peak_memory() == 0
 
 
 @pytest.mark.parametrize("sides", [(4, 4), (4, 1), (1, 4)])

@@ -230,7 +230,7 @@ def test_bootstrap_intervals_cover_the_truth_as_often_as_they_say():
         indices = rng.integers(len(p), size=n)
         drawn = intervals.resample(p[indices], labels[indices], bootstrap=300, seed=trial)
         for name, value in known.items():
-            low, high = intervals.middle(drawn[name])
+            low, high = intervals.percentile_interval(drawn[name])
             inside[name] += low <= value <= high
     for name, hits in inside.items():
         # four standard errors of a proportion of 0.95 in 300 trials are 5 %
@@ -238,10 +238,10 @@ def test_bootstrap_intervals_cover_the_truth_as_often_as_they_say():
 
 
 def test_the_middle_95_percent():
-    assert intervals.middle(np.arange(1001.0)) == pytest.approx([25, 975])
-    both = intervals.middle(np.stack([np.arange(1001.0), np.zeros(1001)], axis=1))
+    assert intervals.percentile_interval(np.arange(1001.0)) == pytest.approx([25, 975])
+    both = intervals.percentile_interval(np.stack([np.arange(1001.0), np.zeros(1001)], axis=1))
     np.testing.assert_allclose(both, [[25, 975], [0, 0]])
-    assert intervals.middle(np.array([1.0, np.inf])) is None
+    assert intervals.percentile_interval(np.array([1.0, np.inf])) is None
 
 
 def test_wilson_by_the_formula_of_a_textbook():

@@ -8,7 +8,7 @@ import pytest
 from minnet.calibration import seen_on_validation
 from minnet.functional import softmax
 from minnet.prediction import _validation_confusion
-from minnet.run_folder import told
+from minnet.run_folder import read_json
 
 
 def test_confusion_and_temperature_of_scores():
@@ -52,7 +52,7 @@ def test_no_temperature_is_fitted_to_too_little(right, wrong, why):
 
 
 def test_prediction_reads_it_and_takes_nothing_on_trust(tmp_path):
-    assert _validation_confusion(told(tmp_path, "config.json"), 2) is None
+    assert _validation_confusion(read_json(tmp_path, "config.json"), 2) is None
     for kept, good in (
         ([[3, 1], [0, 2]], True),
         ([[3, 1], [0, 0]], False),  # a class without validation examples has no error rates
@@ -62,7 +62,7 @@ def test_prediction_reads_it_and_takes_nothing_on_trust(tmp_path):
         (None, False),
     ):
         (tmp_path / "config.json").write_text(json.dumps({"validation_confusion": kept}))
-        found = _validation_confusion(told(tmp_path, "config.json"), 2)
+        found = _validation_confusion(read_json(tmp_path, "config.json"), 2)
         assert (found is not None) == good
     (tmp_path / "config.json").write_text("[]")
-    assert _validation_confusion(told(tmp_path, "config.json"), 2) is None
+    assert _validation_confusion(read_json(tmp_path, "config.json"), 2) is None

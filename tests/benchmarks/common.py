@@ -20,7 +20,7 @@ import numpy as np
 from minnet import doctor
 from minnet.blas import blas_controller
 from minnet.formatting import aligned
-from minnet.memory import peak_memory
+from minnet.process_memory import peak_memory
 from minnet.sharing import available_cores
 
 Opened = Callable[[], AbstractContextManager[Callable[[], None]]]  # opens a side: `with` it, get one step
