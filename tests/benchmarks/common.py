@@ -29,14 +29,36 @@ Opened = Callable[[], AbstractContextManager[Callable[[], None]]]  # opens a sid
 def arguments(doc: str | None, *, rounds: int = 7, seconds: float = 1.0) -> argparse.ArgumentParser:
     """The options that every benchmark has. Call `parse` on the result."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=rounds, help=f"how often each side's turn comes ({rounds})")
-    parser.add_argument("--seconds", type=float, default=seconds, help=f"how long a turn lasts, about ({seconds})")
-    parser.add_argument("--threads", type=int, default=available_cores(), help="workers, and the others' threads (all)")
-    parser.add_argument(
-        "--cpu-time", action="store_true", help="count processor time: for --threads 1 on a machine that others use too"
-    )
-    parser.add_argument("--out", type=Path, help="write the results here, as JSON")
+    add = parser.add_argument
+    add("--rounds", type=at_least(1), default=rounds, help=f"how often each side's turn comes ({rounds})")
+    add("--seconds", type=at_least(0, float), default=seconds, help=f"how long a turn lasts, about ({seconds})")
+    add("--threads", type=at_least(1), default=available_cores(), help="workers, and the others' threads (all)")
+    about = "count processor time in the turns of one process: for --threads 1 on a machine that others use too"
+    add("--cpu-time", action="store_true", help=about)
+    add("--out", type=writable, help="write the results here, as JSON")
     return parser
+
+
+def at_least(least: int, kind: Callable[[str], Any] = int) -> Callable[[str], Any]:
+    """What an option takes: a number that is not below `least`."""
+
+    def number(text: str) -> Any:
+        if not kind(text) >= least:
+            raise argparse.ArgumentTypeError(f"at least {least} is expected, got {text}")
+        return kind(text)
+
+    return number
+
+
+def writable(text: str) -> Path:
+    """What --out takes: a file that can be written. It is found out before hours are spent, and its folder is made."""
+    path = Path(text)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.open("a").close()
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"cannot write {text}: {error.strerror}") from None
+    return path
 
 
 def parse(parser: argparse.ArgumentParser) -> argparse.Namespace:
@@ -187,11 +209,18 @@ def add_alone(parser: argparse.ArgumentParser, rounds: int) -> None:
     """The options for `apart` and `print_alone`."""
     parser.add_argument(
         "--alone-rounds",
-        type=int,
+        type=at_least(0),
         default=rounds,
         help=f"turns in which every side has a process to itself (default {rounds}; 0: none, and no memory)",
     )
     parser.add_argument("--alone", metavar="SIDE", help="run one side only, in this process, and print JSON")
+
+
+def chosen(parser: argparse.ArgumentParser, sides: dict[str, Any], side: str) -> Any:
+    """The side that --alone names; ends the program where there is none of that name."""
+    if side not in sides:
+        parser.error(f"no side {side!r}: choose from {', '.join(sides)}")
+    return sides[side]
 
 
 def apart(rows: list[dict[str, Any]], rounds: int, script: str, *arguments: str) -> None:

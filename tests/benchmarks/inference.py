@@ -47,10 +47,10 @@ def asked_of_torch(case: Case, channels_last: bool = False, folded: bool = False
     return opened
 
 
-def sides_of(case: Case, threads: int) -> dict[str, Callable[[], common.Opened]]:
+def sides_of(case: Case, threads: int, torch: bool = True) -> dict[str, Callable[[], common.Opened]]:
     """Everyone who can answer, by name; each is built when called."""
     sides: dict[str, Callable[[], common.Opened]] = {"minnet": partial(asked_of_minnet, case, threads)}
-    if common.torch_if_there(threads):
+    if torch and common.torch_if_there(threads):
         sides["torch"] = partial(asked_of_torch, case)
         if not case.text and not case.widths:
             sides["torch channels-last"] = partial(asked_of_torch, case, channels_last=True)
@@ -61,6 +61,10 @@ def sides_of(case: Case, threads: int) -> dict[str, Callable[[], common.Opened]]
 
 def measure(case: Case, args: argparse.Namespace, about: dict[str, Any]) -> dict[str, Any]:
     """One network at one batch size."""
+    if "torch" in about:
+        from tests.benchmarks import twins
+
+        twins.check(case)
     sides = {name: build() for name, build in sides_of(case, args.threads).items()}
     seconds = common.alternate(sides, args.rounds, args.seconds, args.cpu_time)
     flops = inference_flops(case.model(), case.data(1)[0])
@@ -80,16 +84,15 @@ def main() -> None:
     cases = {name: case for name, case in all_cases().items() if name in NAMES}
     parser = common.arguments(__doc__, seconds=0.5)
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"which (default all): {', '.join(cases)}")
-    parser.add_argument("--batches", nargs="+", type=int, default=[1, 32, 128, 512], help="batch sizes")
+    parser.add_argument("--batches", nargs="+", type=common.at_least(1), default=[1, 32, 128, 512], help="batch sizes")
     common.add_alone(parser, rounds=1)
     args = common.parse(parser)
     if wrong := [name for name in args.cases if name not in cases]:
         parser.error(f"no case {wrong[0]!r}: choose from {', '.join(cases)}")
     if args.alone:
-        case = replace(cases[args.cases[0]], batch_size=args.batches[0])
-        mine = args.alone == "minnet"  # then PyTorch is not even imported
-        opened = asked_of_minnet(case, args.threads) if mine else sides_of(case, args.threads)[args.alone]()
-        common.print_alone(opened, case.batch_size)
+        case = replace(cases[(args.cases or list(cases))[0]], batch_size=args.batches[0])
+        sides = sides_of(case, args.threads, torch=args.alone != "minnet")  # imported for its own side only
+        common.print_alone(common.chosen(parser, sides, args.alone)(), case.batch_size)
         return
     about = common.machine(args.threads)
     common.print_machine(about)

@@ -67,9 +67,9 @@ def row(runs: list[dict[str, Any]]) -> tuple[Any, ...]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="*", metavar="MODEL", help=f"which (default all): {', '.join(IMAGES)}")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="(default: 0 1 2)")
+    parser.add_argument("--seeds", type=common.at_least(0), nargs="+", default=[0, 1, 2], help="(default: 0 1 2)")
     parser.add_argument("--folder", type=Path, default=Path("runs/ladder"), help="where the runs lie (%(default)s)")
-    parser.add_argument("--out", type=Path, help="write everything measured here, as JSON")
+    parser.add_argument("--out", type=common.writable, help="write everything measured here, as JSON")
     args = parser.parse_args()
     common.unbound()
     if wrong := [name for name in args.models if name not in IMAGES]:

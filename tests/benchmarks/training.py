@@ -24,12 +24,20 @@ from tests.benchmarks.cases import CLASSES, Case, all_cases, trained_by_minnet, 
 SCRIPT = "tests.benchmarks.training"
 
 
+def batches_of_sklearn(case: Case) -> int:
+    """So many batches in one call of MLPClassifier, whose checks of its arguments cost as much as a small step: 64, as
+    in a pass over a data set, or what fits 16 MB, so that its rows stay in cache as our images do."""
+    batch_bytes = 4 * 3 * case.side**2 * case.batch_size
+    return min(64, max(8, (16 << 20) // batch_bytes))
+
+
 def trained_by_sklearn(case: Case) -> common.Opened:
-    """scikit-learn's MLPClassifier on ready float rows: one partial_fit is one pass over the data in our batches."""
+    """scikit-learn's MLPClassifier on ready float rows: one partial_fit is one pass over them in our batches."""
     from sklearn.neural_network import MLPClassifier
 
-    x, y = case.data()
-    rows = (x.reshape(len(x), -1) / np.float32(127.5) - 1).astype(np.float32)
+    count = batches_of_sklearn(case) * case.batch_size
+    x, y = (np.resize(array, (count, *array.shape[1:])) for array in case.data())
+    rows = (x.reshape(count, -1) / np.float32(127.5) - 1).astype(np.float32)
     settings: dict[str, Any] = {"solver": case.rule, "learning_rate_init": case.rate, "batch_size": case.batch_size}
     network = MLPClassifier(case.widths, alpha=5e-4, momentum=0.9, shuffle=False, **settings)
     if case.rule == "sgd":
@@ -44,10 +52,10 @@ def trained_by_sklearn(case: Case) -> common.Opened:
     return opened
 
 
-def sides_of(case: Case, threads: int) -> dict[str, Callable[[], common.Opened]]:
+def sides_of(case: Case, threads: int, torch: bool = True) -> dict[str, Callable[[], common.Opened]]:
     """Everyone who can run the case, by name; each is built when called."""
     sides: dict[str, Callable[[], common.Opened]] = {"minnet": partial(trained_by_minnet, case, threads)}
-    if common.torch_if_there(threads):
+    if torch and common.torch_if_there(threads):
         from tests.benchmarks import twins
 
         for name, settings in twins.variants(case).items():
@@ -71,8 +79,7 @@ def measure(case: Case, args: argparse.Namespace, about: dict[str, Any]) -> dict
     sides = {name: build() for name, build in sides_of(case, args.threads).items()}
     seconds = common.alternate(sides, args.rounds, args.seconds, args.cpu_time)
     if "MLPClassifier" in seconds:  # its step is a whole pass: bring it to one batch
-        batches = len(case.data()[1]) // case.batch_size
-        seconds["MLPClassifier"] = [took / batches for took in seconds["MLPClassifier"]]
+        seconds["MLPClassifier"] = [took / batches_of_sklearn(case) for took in seconds["MLPClassifier"]]
     rows = common.summary(seconds, case.batch_size, flops, about)
     common.apart(rows, args.alone_rounds, SCRIPT, case.name, "--threads", str(args.threads))
     common.table(
@@ -98,10 +105,11 @@ def verdict(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return found | {"memory_over_torch": rows[0]["peak_mib"] / min(memory) if memory else None}
 
 
-def run_alone(case: Case, side: str, threads: int) -> None:
-    """One side in this process, and nothing of the others."""
-    opened = trained_by_minnet(case, threads) if side == "minnet" else sides_of(case, threads)[side]()
-    common.print_alone(opened, len(case.data()[1]) if side == "MLPClassifier" else case.batch_size)
+def run_alone(parser: argparse.ArgumentParser, case: Case, side: str, threads: int) -> None:
+    """One side in this process, and nothing of the others: PyTorch is imported for its own only."""
+    build = common.chosen(parser, sides_of(case, threads, torch=side not in ("minnet", "MLPClassifier")), side)
+    batches = batches_of_sklearn(case) if side == "MLPClassifier" else 1
+    common.print_alone(build(), batches * case.batch_size)
 
 
 def main() -> None:
@@ -114,7 +122,7 @@ def main() -> None:
         parser.error(f"no case {wrong[0]!r}: choose from {', '.join(cases)}")
     chosen = [cases[name] for name in args.cases or cases]
     if args.alone:
-        run_alone(chosen[0], args.alone, args.threads)
+        run_alone(parser, chosen[0], args.alone, args.threads)
         return
     about = common.machine(args.threads)
     common.print_machine(about)

@@ -205,7 +205,7 @@ def copy_weights(case: Case, model: Any, network: nn.Module) -> None:
 
 
 def check(case: Case) -> float:
-    """The largest difference between the two networks' scores in evaluation, and of their losses: the same network.
+    """The largest difference between the two networks' scores in evaluation, folded and not, and of their losses.
 
     Raises ValueError when it is more than rounding.
     """
@@ -217,8 +217,9 @@ def check(case: Case) -> float:
     scores = model.forward(x)
     with torch.inference_mode():
         theirs = network(inputs(case, x))
+        folded = fold(network)(inputs(case, x))
         loss = float(F.cross_entropy(theirs, torch.from_numpy(y), label_smoothing=case.label_smoothing))
-    difference = float(np.abs(scores - theirs.numpy()).max())
+    difference = max(float(np.abs(scores - found.numpy()).max()) for found in (theirs, folded))
     difference = max(difference, abs(loss - SoftmaxCrossEntropy(case.label_smoothing).forward(scores, y)))
     if not difference < 1e-3 * max(1.0, float(np.abs(scores).max())):
         raise ValueError(f"{case.name}: the twins' scores differ by {difference:g}, so they are not the same network")

@@ -167,7 +167,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="(%(default)s)")
     parser.add_argument("--limit", type=int, help="so many training images, to try this out")
     parser.add_argument("--torch-alone", action="store_true", help=argparse.SUPPRESS)  # the other process
-    parser.add_argument("--out", type=Path, help="write the results here, as JSON")
+    parser.add_argument("--out", type=common.writable, help="write the results here, as JSON")
     args = parser.parse_args()
     common.unbound()
     threads = common.available_cores()
