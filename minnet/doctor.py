@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from minnet.blas import blas_controller
+from minnet.formatting import count
 from minnet.sharing import available_cores
 
 
@@ -40,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     print(
         f"{'training':<14}expect about {measure_training():,.0f} cnn6 images/s on CIFAR-10, measured on random images"
     )
-    found = warnings(libraries, cores, one, all_cores)
+    found = warnings(libraries, cores, os.cpu_count() or cores, one, all_cores)
     print("\n" + "\n".join(f"warning: {line}" for line in found) if found else "\nnothing holds this machine back")
     return 0
 
@@ -95,29 +96,32 @@ def measure_training(images: int = 512, epochs: int = 4) -> float:
     return max(epoch["examples_per_second"] for epoch in history)
 
 
-def warnings(libraries: list[dict[str, Any]], cores: int, one: float, all_cores: float) -> list[str]:
-    """What holds the machine back, each with its remedy."""
+def warnings(libraries: list[dict[str, Any]], cores: int, installed: int, one: float, all_cores: float) -> list[str]:
+    """What holds the machine back, each with its remedy; this process may use `cores` of the `installed` ones."""
     found = []
     pinned = os.environ.get("OPENBLAS_CORETYPE")
     if pinned:
         found.append(
             f"OPENBLAS_CORETYPE={pinned} pins the BLAS to one kind of processor: unset it (env -u OPENBLAS_CORETYPE)"
         )
-    if not libraries:
+    if cores < installed:
+        found.append(f"this process may use {cores} of {installed} cores: start it without taskset or the like")
+    if not libraries and "accelerate" not in built_with().lower():  # which the list of libraries leaves out
         found.append("no optimised BLAS was found, so matrix products are slow: install NumPy from its wheels (pip)")
-    kinds = {library["internal_api"] for library in libraries}
-    read = {"openblas": "OPENBLAS_NUM_THREADS", "mkl": "MKL_NUM_THREADS"}  # and all read OMP_NUM_THREADS
-    for name in (*(read[kind] for kind in sorted(kinds & read.keys())), "OMP_NUM_THREADS"):
-        if os.environ.get(name, "").isdigit() and int(os.environ[name]) < cores:
-            found.append(f"{name}={os.environ[name]} limits the BLAS, and {cores} cores are there: unset it")
-    if libraries and max(library["num_threads"] for library in libraries) == 1 < cores:
-        found.append(f"the BLAS uses one thread of {cores} cores: look for a *_NUM_THREADS variable and unset it")
+    threads = max((library["num_threads"] for library in libraries), default=cores)
+    if threads < cores:
+        kinds = {library["internal_api"] for library in libraries}
+        read = {"openblas": "OPENBLAS_NUM_THREADS", "mkl": "MKL_NUM_THREADS"}  # and all read OMP_NUM_THREADS
+        names = *(read[kind] for kind in sorted(kinds & read.keys())), "OMP_NUM_THREADS"
+        held = [f"{name}={os.environ[name]}" for name in names if os.environ.get(name) == str(threads)]
+        why = f"unset {' and '.join(held)}" if held else "look for a *_NUM_THREADS variable and unset it"
+        found.append(f"the BLAS uses {count(threads, 'thread')} of {cores} cores: {why}")
     quota = container_quota()
     if quota is not None and quota < cores - 0.01:
         found.append(
             f"the container may use {quota:.1f} of {cores} cores: raise its limit, or use --workers {int(quota) or 1}"
         )
-    if cores > 1 and all_cores < 1.3 * one:
+    if libraries and cores > 1 and all_cores < 1.3 * one:  # of another library the number of threads cannot be set
         found.append(
             f"{cores} threads multiply matrices only {all_cores / one:.1f} times as fast as one: "
             "something else is running, or the cores are shared"
@@ -125,14 +129,22 @@ def warnings(libraries: list[dict[str, Any]], cores: int, one: float, all_cores:
     return found
 
 
-def container_quota() -> float | None:
-    """How many cores' worth of time the control group grants, None when there is no limit."""
-    root = Path("/sys/fs/cgroup")
+def built_with() -> str:
+    """The name of the BLAS that NumPy was built with."""
+    return str(np.show_config(mode="dicts")["Build Dependencies"]["blas"].get("name", ""))
+
+
+def container_quota(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> float | None:
+    """How many cores' worth of time the process's control group grants, or one around it; None without a limit."""
+    limits = []
     try:
-        if (root / "cpu.max").exists():
-            quota, period = (root / "cpu.max").read_text().split()
-        else:  # the first version of control groups
-            quota, period = ((root / "cpu" / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
-        return None if quota == "max" or int(quota) < 0 else int(quota) / int(period)
+        at = [line[3:] for line in own.read_text().splitlines() if line.startswith("0::/")]  # the group's place
+        group = root / at[0].lstrip("/") if at else root
+        for folder in (group, *group.parents):
+            if folder.is_relative_to(root) and (folder / "cpu.max").exists():
+                limits.append((folder / "cpu.max").read_text().split())
+        if not limits:  # the first version of control groups
+            limits.append([(root / "cpu" / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period")])
+        return min((int(q) / int(p) for q, p in limits if q != "max" and int(q) >= 0), default=None)
     except (OSError, ValueError):
         return None

@@ -23,8 +23,8 @@ def healthy(monkeypatch):
     monkeypatch.setattr(doctor, "container_quota", lambda: None)
 
 
-def warn(libraries=(OPENBLAS,), cores=4, one=1e11, all_cores=3.8e11):
-    return doctor.warnings(list(libraries), cores, one, all_cores)
+def warn(libraries=(OPENBLAS,), cores=4, installed=None, one=1e11, all_cores=3.8e11):
+    return doctor.warnings(list(libraries), cores, installed or cores, one, all_cores)
 
 
 def test_nothing_to_warn_of():
@@ -36,15 +36,15 @@ def test_nothing_to_warn_of():
 @pytest.mark.parametrize("name", ["OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"])
 def test_a_limit_on_threads(monkeypatch, name, kind):
     libraries = [OPENBLAS | {"internal_api": kind}]
-    monkeypatch.setenv(name, "1")
-    if name[:3] not in ("OMP", kind[:3].upper()):  # the other library's own variable limits nothing
-        assert warn(libraries) == []
-        return
+    monkeypatch.setenv(name, "2")
+    assert warn(libraries) == []  # it uses all cores, whatever the variable says: another one comes before it
+    libraries[0]["num_threads"] = 2
     (line,) = warn(libraries)
-    assert f"{name}=1" in line and "4 cores" in line and line.endswith("unset it")
-    for harmless in ("4", "64", "", "all"):
-        monkeypatch.setenv(name, harmless)
-        assert warn(libraries) == []
+    assert line.startswith("the BLAS uses 2 threads of 4 cores: ")
+    if name[:3] in ("OMP", kind[:3].upper()):
+        assert line.endswith(f"unset {name}=2")
+    else:  # the other library's own variable limits nothing
+        assert line.endswith("look for a *_NUM_THREADS variable and unset it")
 
 
 def test_a_pinned_processor(monkeypatch):
@@ -53,14 +53,26 @@ def test_a_pinned_processor(monkeypatch):
     assert "OPENBLAS_CORETYPE=Haswell" in line and "env -u OPENBLAS_CORETYPE" in line
 
 
-def test_no_blas():
-    (line,) = warn(libraries=())
+@pytest.mark.parametrize("rate", [1e11, 3.8e11])  # its threads cannot be set, so nothing follows from equal rates
+def test_no_blas(monkeypatch, rate):
+    (line,) = warn(libraries=(), all_cores=rate)
     assert "no optimised BLAS" in line and "wheels" in line
+    monkeypatch.setattr(doctor, "built_with", lambda: "accelerate")  # macOS's own, which is not among the libraries
+    assert warn(libraries=(), all_cores=rate) == []
+
+
+def test_the_blas_that_numpy_was_built_with():
+    assert "blas" in doctor.built_with().lower() or "accelerate" in doctor.built_with().lower()
+
+
+def test_cores_that_the_process_may_not_use():
+    (line,) = warn(cores=2, installed=8)
+    assert "2 of 8 cores" in line and "taskset" in line
 
 
 def test_a_blas_on_one_thread():
     (line,) = warn(libraries=[OPENBLAS | {"num_threads": 1}])
-    assert "one thread of 4 cores" in line and "_NUM_THREADS" in line
+    assert "1 thread of 4 cores" in line and "_NUM_THREADS" in line
     assert warn(libraries=[OPENBLAS | {"num_threads": 1}], cores=1) == []
 
 
@@ -83,7 +95,7 @@ def test_everything_at_once_is_told_at_once(monkeypatch):
     monkeypatch.setenv("OPENBLAS_CORETYPE", "Prescott")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setattr(doctor, "container_quota", lambda: 1.0)
-    assert len(warn(libraries=[OPENBLAS | {"num_threads": 1}], all_cores=1e11)) == 5
+    assert len(warn(libraries=[OPENBLAS | {"num_threads": 1}], installed=8, all_cores=1e11)) == 5
 
 
 @pytest.mark.parametrize(
@@ -95,15 +107,19 @@ def test_everything_at_once_is_told_at_once(monkeypatch):
         ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, None),
         ({"cpu/cpu.cfs_quota_us": "50000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 0.5),
         ({}, None),
+        ({"cpu.max": "max 100000\n", "slice/cpu.max": "300000 100000\n", "slice/own/cpu.max": "max 100000\n"}, 3),
+        ({"cpu.max": "400000 100000\n", "slice/own/cpu.max": "200000 100000\n"}, 2),
+        ({"slice/other/cpu.max": "200000 100000\n"}, None),
     ],
 )
 def test_the_containers_grant(monkeypatch, tmp_path, files, quota):
     for name, text in files.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
         (tmp_path / name).write_text(text)
     monkeypatch.undo()  # the real function, on staged files
-    monkeypatch.setattr(doctor, "Path", lambda _: tmp_path)
-    assert doctor.container_quota() == quota
+    own = tmp_path / "groups"
+    own.write_text("0::/slice/own\n" if "slice" in str(files) else "0::/\n")
+    assert doctor.container_quota(tmp_path, own) == quota
 
 
 def test_the_rate_is_that_of_the_fastest_product(monkeypatch):
