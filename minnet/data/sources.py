@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import shlex
+import site
 import sys
 import sysconfig
 from dataclasses import dataclass, field
@@ -173,7 +174,9 @@ def find(source: Source, data: Path) -> Path:
     if source is COMMENTS:
         root = checkout()
         layouts += [root / "datasets" / "comments"] if root else []
-        layouts += [Path(sysconfig.get_path("data")) / "share" / "minnet"]  # an installation without a checkout
+        # an installation without a checkout: in an environment, by --user, by --target
+        bases = sysconfig.get_path("data"), site.getuserbase(), Path(__file__).parents[2]
+        layouts += [Path(base) / "share" / "minnet" for base in bases]
     needed = [name for name in source.files if name not in source.extra]
     for layout in layouts:
         if all((layout / name).is_file() for name in needed):

@@ -1,5 +1,7 @@
 """load: names, folders, splits; the real datasets where MINNET_DATA has them."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -185,7 +187,16 @@ def test_what_has_arrived_of_cifar10_serves_a_limit_that_it_satisfies(cifar_fold
             load("cifar10", folder=cifar_folder, limit=limit)
 
 
-def test_comments_that_are_not_there_say_where_they_come_from(tmp_path, monkeypatch):
+def test_comments_are_found_where_pip_puts_them_or_say_where_they_come_from(tmp_path, monkeypatch):
+    bundled = checkout() / "datasets" / "comments" / "comments.csv"
     monkeypatch.setattr("minnet.data.sources.checkout", lambda: None)
+    monkeypatch.setattr("minnet.data.sources.sysconfig.get_path", lambda _: str(tmp_path / "environment"))
+    monkeypatch.setattr("minnet.data.sources.site.getuserbase", lambda: str(tmp_path / "user"))
+    for base in ("user", "environment"):  # where `pip install --user` puts it, and `pip install` in an environment
+        placed = tmp_path / base / "share" / "minnet"
+        placed.mkdir(parents=True)
+        shutil.copy(bundled, placed)
+        assert load("comments", folder=tmp_path).source == str(placed)
+        shutil.rmtree(tmp_path / base)
     with pytest.raises(FileNotFoundError, match=r"comments.csv missing; it is bundled with a checkout of minnet"):
         load("comments", folder=tmp_path)

@@ -40,7 +40,7 @@ STUDENT = """# Exercises {version}
     python -m tutorials.exercises check 1 --example     the smallest failing case with its numbers
     python -m tutorials.exercises check 1 --why         what probably went wrong, after one more attempt
 
-Python 3.10 or later and numpy are all that is needed for exercises 1 to 28. Exercises 29 and 30 need a checkout of
+Python 3.11 or later and numpy are all that is needed for exercises 1 to 28. Exercises 29 and 30 need a checkout of
 minnet: `python -m tutorials.exercises train 29` there writes a .ckpt file; hand it in beside the .py file.
 
 Hand in the files as they are, under any name (of several .ckpt files, each under its exercise's), or all of them in one
