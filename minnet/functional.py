@@ -11,13 +11,19 @@ class NoDistribution(ValueError):
     """Scores that stand for no probabilities: -inf for every class."""
 
 
+def _expect_floats(x: Any, what: str) -> None:
+    """Raises ValueError for anything but an array in float32 or float64: in float16, 2048 + 1 is 2048."""
+    if not isinstance(x, (np.ndarray, np.generic)) or x.dtype.type not in (np.float32, np.float64):
+        kind = getattr(x, "dtype", type(x).__name__)
+        raise ValueError(f"{what} must be a float32 or float64 array, got {kind}: np.asarray(x, np.float32) makes one")
+
+
 def _shifted(z: np.ndarray, axis: int, temperature: float) -> tuple[np.ndarray, np.ndarray]:
     """((z - m) / T, m), where m is the maximum along `axis`, kept as an axis of length 1. Raises as `softmax` does.
 
     The maximum goes first: dividing large scores would round away what tells them apart, or overflow.
     """
-    if not isinstance(z, np.ndarray) or z.dtype.kind != "f":
-        raise ValueError(f"scores must be a floating-point array, got {getattr(z, 'dtype', type(z).__name__)}")
+    _expect_floats(z, "scores")
     if not z.dtype.type(temperature) > 0:
         raise ValueError(f"temperature must be positive in {z.dtype}, got {temperature}: near 0 it gives the arg max")
     if z.ndim == 0 or z.shape[axis] == 0:
@@ -40,7 +46,7 @@ def _shifted(z: np.ndarray, axis: int, temperature: float) -> tuple[np.ndarray, 
 def softmax(z: np.ndarray, axis: int = -1, temperature: float = 1.0) -> np.ndarray:
     """Probabilities from scores `z` of any shape: positive, summing to 1 along `axis`; same shape and dtype.
 
-    `temperature` T gives softmax(z / T). Raises ValueError for a row of only -inf.
+    `temperature` T gives softmax(z / T). Raises ValueError for a row of only -inf, and unless z is float32 or float64.
     """
     s = np.exp(_shifted(z, axis, temperature)[0])
     s /= s.sum(axis=axis, keepdims=True)
@@ -78,6 +84,7 @@ def sigmoid(z: np.ndarray) -> np.ndarray:
 
 def entropy(p: np.ndarray, axis: int = -1) -> np.ndarray:
     """H(p) = -sum_i p_i log p_i in nats along `axis`: 0 when sure, log K when uniform. 0 log 0 counts as 0."""
+    _expect_floats(p, "probabilities")
     with np.errstate(divide="ignore", invalid="ignore"):
         terms = np.where(p == 0, 0, p * np.log(p))  # NaN below 0
     return 0.0 - terms.sum(axis=axis)  # not -0.0 when sure
@@ -138,8 +145,9 @@ def _erfc_and_gauss(u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def erf(x: np.ndarray) -> np.ndarray:
     """The error function 2 / sqrt(pi) times the integral of e^(-t^2) from 0 to x; same shape and dtype as `x`.
 
-    float32: absolute error below 5e-7. float64: SciPy's, exact to rounding.
+    float32: absolute error below 5e-7. float64: SciPy's, exact to rounding. Raises ValueError for another dtype.
     """
+    _expect_floats(x, "erf's argument")
     if x.dtype != np.float32:
         from scipy.special import erf as exact
 

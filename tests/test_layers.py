@@ -838,7 +838,7 @@ def test_linear_names_what_is_wrong():
         Conv2d(1, 2, 3).forward(np.zeros((1, 8, 8), np.float32))
     with pytest.raises(ValueError, match=r"channels-last, \(N, H, W, 1\)$"):
         Conv2d(1, 2, 3).forward(np.zeros((1, 8, 8, 2), np.float32))
-    with pytest.raises(ValueError, match=r"ReLU\(\) expects floating-point numbers, got int64: use x\.astype"):
+    with pytest.raises(ValueError, match=r"ReLU\(\) expects float32 or float64, got int64: cast with x\.astype"):
         ReLU().forward(np.zeros((2, 2), int))
 
 
@@ -1216,10 +1216,12 @@ def test_rows_of_another_length_are_refused(features):
             layer.forward(x)
 
 
-@pytest.mark.parametrize("dtype", [bool, int, complex, object])
-def test_what_is_no_floating_point_number_is_refused_by_layers_without_weights(dtype):
-    with pytest.raises(ValueError, match="expects floating-point numbers"):
-        ReLU().forward(np.zeros((2, 3), dtype))
+@pytest.mark.parametrize("dtype", [bool, int, complex, object, np.float16, np.longdouble])
+def test_what_no_model_computes_in_is_refused_by_layers_without_weights(dtype):
+    """In float16 the sum of 4,096 ones stands still at 2,048: their average would be 0.5."""
+    for layer, shape in ((ReLU(), (2, 3)), (GlobalAvgPool(), (1, 64, 64, 2)), (AvgPool2d(60), (1, 60, 60, 1))):
+        with pytest.raises(ValueError, match=r"expects float32 or float64, got .*: cast with x\.astype\(np\.float32\)"):
+            layer.forward(np.ones(shape, dtype))
 
 
 def test_the_hint_for_channels_first_is_given_for_these_alone():

@@ -259,8 +259,8 @@ class Layer:
             model = f", or the model with model.astype(np.{x.dtype})" if x.dtype in (np.float32, np.float64) else ""
             cure = f"cast the input with x.astype(np.{self.dtype}){model}"
             raise ValueError(f"{self!r} computes in {self.dtype}, got {x.dtype}: {cure}")
-        if self.dtype is None and x.dtype.kind != "f":
-            raise ValueError(f"{self!r} expects floating-point numbers, got {x.dtype}: use x.astype(np.float32)")
+        if self.dtype is None and x.dtype.type not in (np.float32, np.float64):
+            raise ValueError(f"{self!r} expects float32 or float64, got {x.dtype}: cast with x.astype(np.float32)")
 
     def _recall(self) -> Any:
         """What `forward` kept for `backward`; raises RuntimeError when `forward` has not run."""
