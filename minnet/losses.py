@@ -1,5 +1,7 @@
 """A loss turns scores and the truth into one number, and starts the walk back with that number's gradient."""
 
+# mypy: disable-error-code="override"
+# (a loss is called otherwise than the layer that it is: see Loss)
 from __future__ import annotations
 
 import inspect
@@ -28,12 +30,10 @@ class Loss(Layer):
 
     # A loss is a layer at which the walk back begins, so its backward takes no dy. Like any layer it can own parameters
     # ("loss.W") and be frozen, converted, described and replicated; only the two signatures differ.
-    def forward(  # type: ignore[override]
-        self, scores: np.ndarray, targets: Any, weights: Any = None, denominator: float | None = None
-    ) -> float:
+    def forward(self, scores: np.ndarray, targets: Any, weights: Any = None, denominator: float | None = None) -> float:
         raise NotImplementedError
 
-    def backward(self) -> np.ndarray:  # type: ignore[override]
+    def backward(self) -> np.ndarray:
         raise NotImplementedError
 
     def denominator(self, targets: Any, weights: Any = None) -> float:
@@ -72,10 +72,12 @@ class Loss(Layer):
         return counted / total
 
     def _expect_scores(self, scores: Any, targets: np.ndarray) -> None:
-        if not isinstance(scores, np.ndarray):
-            raise ValueError(f"{self!r} expects an array of scores (N, K), got {type(scores).__name__}")
-        if scores.ndim != 2 or scores.dtype.kind != "f":
-            raise ValueError(f"{self!r} expects floating-point scores (N, K), got {scores.dtype} {scores.shape}")
+        if not isinstance(scores, np.ndarray) or scores.ndim != 2:
+            got = scores.shape if isinstance(scores, np.ndarray) else type(scores).__name__
+            raise ValueError(f"{self!r} expects an array of scores (N, K), got {got}")
+        if scores.dtype.type not in (np.float32, np.float64):
+            cure = "cast with scores.astype(np.float32)"
+            raise ValueError(f"{self!r} expects scores in float32 or float64, got {scores.dtype}: {cure}")
         if targets.ndim == 0:
             raise ValueError(f"{self!r} expects one target a row of scores, got the number {targets}")
         if len(targets) != len(scores):
@@ -111,7 +113,7 @@ class _OverClasses(Loss):
         return _hits(scores[counted], targets[counted])
 
     def _distribution(self, targets: np.ndarray, classes: int, dtype: Any) -> np.ndarray:
-        """The targets as rows of probabilities t, (N, K)."""
+        """The targets as rows of probabilities t, (N, K), which sum to 1 to rounding."""
         if self.class_weights is not None and len(self.class_weights) != classes:
             raise ValueError(f"{self!r}: {len(self.class_weights)} class weights for {classes} classes")
         if targets.ndim == 1:
@@ -125,15 +127,18 @@ class _OverClasses(Loss):
                 f"got {targets.dtype} {targets.shape}{cures.get(targets.shape[1:], '')}"
             )
         self.check_targets(targets)
-        return targets.astype(dtype, copy=False)
+        return (targets / targets.sum(axis=1, keepdims=True, dtype=np.float64)).astype(dtype, copy=False)
 
     def check_targets(self, targets: np.ndarray) -> None:
         if targets.ndim != 2 or targets.dtype.kind != "f":  # labels, or of a kind that forward refuses
             return
-        fine = (targets >= 0).all(axis=1) & (np.abs(targets.sum(axis=1) - 1) <= 1e-4)
+        sums = targets.sum(axis=1, dtype=np.float64)
+        fine = (targets >= 0).all(axis=1) & (np.abs(sums - 1) <= 1e-4)
         if not fine.all():
+            row = fine.argmin()
             raise ValueError(
-                f"{self!r}: each row of soft targets must be >= 0 and sum to 1; row {fine.argmin()} does not"
+                f"{self!r}: soft targets t must be >= 0 and each row sum to 1, to 1e-4; row {row} goes down to "
+                f"{targets[row].min():.3g} and sums to {sums[row]:.6g}: t / t.sum(axis=1, keepdims=True, dtype=float)"
             )
 
 
@@ -192,9 +197,7 @@ class SoftmaxCrossEntropy(_OverClasses):
         self.class_weights = _table(class_weights)
         self.ignore_index = ignore_index
 
-    def forward(  # type: ignore[override]
-        self, scores: np.ndarray, targets: Any, weights: Any = None, denominator: float | None = None
-    ) -> float:
+    def forward(self, scores: np.ndarray, targets: Any, weights: Any = None, denominator: float | None = None) -> float:
         targets = np.asarray(targets)
         self._expect_scores(scores, targets)
         t = self._distribution(targets, scores.shape[1], scores.dtype)
@@ -210,7 +213,7 @@ class SoftmaxCrossEntropy(_OverClasses):
     #   dl/dz_i = -sum_k t_k (delta_ki - p_i) = p_i sum_k t_k - t_i = p_i - t_i      because sum_k t_k = 1
     # With the weights of the mean:   dL/dz = (p - t) w / D
     # The long way, Softmax's Jacobian times CrossEntropy's -t / p, arrives at the same, less exactly.
-    def backward(self) -> np.ndarray:  # type: ignore[override]
+    def backward(self) -> np.ndarray:
         p, t, w = self._recall()
         return weighted(p - t, w)
 
@@ -225,9 +228,7 @@ class CrossEntropy(_OverClasses):
     def __init__(self, class_weights: Any = None) -> None:
         self.class_weights = _table(class_weights)
 
-    def forward(  # type: ignore[override]
-        self, scores: np.ndarray, targets: Any, weights: Any = None, denominator: float | None = None
-    ) -> float:
+    def forward(self, scores: np.ndarray, targets: Any, weights: Any = None, denominator: float | None = None) -> float:
         targets, p = np.asarray(targets), scores
         self._expect_scores(p, targets)
         # NaN passes: the Trainer finds out where it came from
@@ -241,7 +242,7 @@ class CrossEntropy(_OverClasses):
         return total(losses, w)
 
     # l = -sum_k t_k log p_k:   dl/dp_k = -t_k / p_k
-    def backward(self) -> np.ndarray:  # type: ignore[override]
+    def backward(self) -> np.ndarray:
         p, t, w = self._recall()
         with np.errstate(divide="ignore"):
             ratio = np.divide(t, p, out=np.zeros_like(p), where=t > 0)
@@ -280,9 +281,7 @@ class SigmoidCrossEntropy(_OverOutputs):
     # Below 0, where e^-z may overflow, log(1 + e^-z) = -z + log(1 + e^z), so   l = -t z + log(1 + e^z)
     # Both at once are   l = d |z| + log(1 + e^-|z|)   with d = 1 - t where z > 0, else t: no exponent is positive, and
     # a sure answer that is right (d = 0) costs nothing, even at infinity.
-    def forward(  # type: ignore[override]
-        self, scores: np.ndarray, targets: Any, weights: Any = None, denominator: float | None = None
-    ) -> float:
+    def forward(self, scores: np.ndarray, targets: Any, weights: Any = None, denominator: float | None = None) -> float:
         z, targets = scores, np.asarray(targets)
         if targets.ndim == 1 and z.ndim == 2 and (z.shape[1] > 1 or targets.dtype.kind in "iu"):
             targets = one_hot(targets, z.shape[1], z.dtype)
@@ -296,7 +295,7 @@ class SigmoidCrossEntropy(_OverOutputs):
         return total(losses, w)
 
     # dl/dz = s(z) - t for each output: the same "probability minus truth" as with softmax; / K for the mean
-    def backward(self) -> np.ndarray:  # type: ignore[override]
+    def backward(self) -> np.ndarray:
         z, t, w = self._recall()
         return weighted(sigmoid(z) - t, w / z.shape[1])
 
@@ -304,9 +303,7 @@ class SigmoidCrossEntropy(_OverOutputs):
 class MeanSquaredError(_OverOutputs):
     """l_n = mean_k (y_nk - t_nk)^2, for outputs that are numbers. Shapes: y, targets and backward (N, K)."""
 
-    def forward(  # type: ignore[override]
-        self, scores: np.ndarray, targets: Any, weights: Any = None, denominator: float | None = None
-    ) -> float:
+    def forward(self, scores: np.ndarray, targets: Any, weights: Any = None, denominator: float | None = None) -> float:
         targets = np.asarray(targets)
         self._expect_targets(scores, targets)
         difference = scores - targets.astype(scores.dtype, copy=False)
@@ -315,6 +312,6 @@ class MeanSquaredError(_OverOutputs):
         return total(np.square(difference).mean(axis=1), w)
 
     # dl/dy_k = 2 (y_k - t_k) / K
-    def backward(self) -> np.ndarray:  # type: ignore[override]
+    def backward(self) -> np.ndarray:
         difference, w = self._recall()
         return weighted(difference, 2 * w / difference.shape[1])
