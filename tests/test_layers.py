@@ -448,6 +448,9 @@ def test_global_pooling_by_hand():
     images = x.reshape(2, 1, 2, 2)
     assert run(GlobalMaxPool(), images, np.array([[1.0, 2], [3, 4]]))[1].tolist() == dx.reshape(2, 1, 2, 2).tolist()
     assert GlobalAvgPool().forward(images).tolist() == [[3, 5], [3.5, 3]]
+    large = (100 + np.random.default_rng(0).random((2, 256, 256, 3))).astype(np.float32)
+    for x in (large, np.ascontiguousarray(large.transpose(1, 2, 0, 3)).transpose(2, 0, 1, 3)):
+        np.testing.assert_allclose(GlobalAvgPool().forward(x), large.mean(axis=(1, 2), dtype=np.float64), rtol=1e-6)
 
 
 def test_a_global_maximum_hides_nothing():

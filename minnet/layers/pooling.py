@@ -117,7 +117,6 @@ class GlobalAvgPool(Layer):
     def forward(self, x: np.ndarray) -> np.ndarray:
         self._expect(x)
         expect_places(self, x)
-        places = tuple(range(1, x.ndim - 1))
         if self.mask is None:
             weights = np.full((1,) * x.ndim, 1 / np.prod(x.shape[1:-1]), x.dtype)
         else:
@@ -125,7 +124,8 @@ class GlobalAvgPool(Layer):
             counted = mask.sum(axis=1, keepdims=True) * np.prod(x.shape[2:-1], dtype=int)
             weights = (mask / np.maximum(counted, 1)).astype(x.dtype)
         self._cache = x.shape, weights
-        return (x * weights).sum(axis=places)
+        y = np.einsum("nl...c,nl...c->n...c", x, weights)
+        return y if y.ndim == 2 else y.sum(axis=1)  # one axis, then the other: float32 loses digits in very long sums
 
     # y_c = sum over places of w x_c with fixed weights w (1 / m, or 0 at padding): dx = w dy at every place.
     def backward(self, dy: np.ndarray) -> np.ndarray:
