@@ -169,7 +169,7 @@ def _measure(probe: Probe) -> np.ndarray:
 
 def dense_rows(gradient: RowGradient, shape: tuple[int, ...], name: str) -> np.ndarray:
     """A RowGradient as an array of the table's shape; raises where its rows break their promise."""
-    rows, values = gradient
+    rows, values = gradient.rows, gradient.values
     if values.shape != (len(rows), *shape[1:]):
         expected = (len(rows), *shape[1:])
         raise GradientError(f"{name}: a table {shape} needs values {expected} for {len(rows)} rows, got {values.shape}")

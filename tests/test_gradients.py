@@ -101,10 +101,14 @@ def test_gradients_in_rows_are_added_and_multiplied_as_arrays_are():
     nothing = RowGradient(np.zeros(0, int), np.zeros((0, 2)))
     assert (nothing + second).values.tolist() == second.values.tolist()
     assert (second + nothing).rows.tolist() == [0, 4, 7]
-    for half in (first * 0.5, 0.5 * first):
+    numbers = (0.5, np.float64(0.5), np.float32(0.5), np.array(0.5))  # NumPy's would see a tuple: two arrays in a row
+    for half in (product for number in numbers for product in (first * number, number * first)):
         assert half.rows is first.rows and half.values.tolist() == [[0.5, 1], [1.5, 2]]
-    with pytest.raises(TypeError):
-        _ = first + np.zeros(2).tolist()
+    for other in (np.zeros(2).tolist(), np.float64(1), np.zeros((2, 2))):
+        with pytest.raises(TypeError):
+            _ = first + other
+        with pytest.raises(TypeError):
+            _ = other + first
 
 
 def test_a_gradient_that_is_added_to_before_it_is_there_is_told_from_other_errors():

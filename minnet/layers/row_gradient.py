@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 
-class RowGradient(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class RowGradient:
     """The gradient of a table of which one batch touches only a few rows; every other row's gradient is zero.
 
     Two of the same table can be added, and one multiplied by a number, as arrays can.
@@ -16,13 +18,15 @@ class RowGradient(NamedTuple):
     rows: np.ndarray  # (R,) unique and sorted
     values: np.ndarray  # (R, ...) one gradient for each of these rows
 
+    __array_ufunc__ = None  # a NumPy number on the left then leaves the product to __rmul__
+
     def dense(self, shape: tuple[int, ...]) -> np.ndarray:
         """The same gradient as an array of the table's whole shape."""
         full = np.zeros(shape, self.values.dtype)
         full[self.rows] = self.values
         return full
 
-    def __add__(self, other: RowGradient) -> RowGradient:  # type: ignore[override]
+    def __add__(self, other: RowGradient) -> RowGradient:
         if not isinstance(other, RowGradient):
             return NotImplemented
         rows = np.union1d(self.rows, other.rows)
@@ -31,10 +35,10 @@ class RowGradient(NamedTuple):
         values[np.searchsorted(rows, other.rows)] += other.values
         return RowGradient(rows, values)
 
-    def __mul__(self, factor: float) -> RowGradient:  # type: ignore[override]
+    def __mul__(self, factor: float) -> RowGradient:
         return RowGradient(self.rows, self.values * factor)
 
-    def __rmul__(self, factor: float) -> RowGradient:  # type: ignore[override]
+    def __rmul__(self, factor: float) -> RowGradient:
         return self * factor
 
 
