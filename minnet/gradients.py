@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import isfinite, sqrt
+from math import inf, isfinite, sqrt
 
 import numpy as np
 
@@ -32,6 +32,8 @@ def clip_factor(norm: float, limit: float) -> float:
 
     All by the same factor: the step gets shorter and keeps its direction.
     """
+    if not 0 < limit < inf:
+        raise ValueError(f"limit is the longest gradient, a finite number above 0; got {limit}")
     if not isfinite(norm):
         raise ValueError(f"the gradient's norm is {norm}: there is no direction to keep")
     return limit / norm if norm > limit else 1.0

@@ -89,6 +89,9 @@ def test_clip_factor():
     for norm in (inf, nan):
         with pytest.raises(ValueError, match="no direction"):
             clip_factor(norm, 1.0)
+    for limit in (-1.0, 0.0, nan, inf):
+        with pytest.raises(ValueError, match=f"limit is the longest gradient, a finite number above 0; got {limit}"):
+            clip_factor(5.0, limit)
 
 
 def test_gradients_in_rows_are_added_and_multiplied_as_arrays_are():
