@@ -100,10 +100,13 @@ def dirac(shape: Shape, rng: Source) -> np.ndarray:
 # patches, the filters E / sqrt(L) answer each direction with variance 1 (E' C E = L): brightness no longer drowns
 # detail. Each filter stands there with both signs, since a GELU or ReLU would lose one half.
 def whitening(images: np.ndarray, size: int = 2, eps: float = 5e-4) -> np.ndarray:
-    """Filters (size, size, C, 2 size^2 C) that whiten the patches of `images` (N, H, W, C), floating point.
+    """Filters (size, size, C, 2 size^2 C) that whiten the patches of `images` (N, H, W, C).
 
     As in the first layer of airbench94 (arXiv 2404.00498, section 3.2); `eps` keeps the faintest directions small.
+    Raises ValueError for images as they are stored: squares of uint8 do not fit into uint8.
     """
+    if images.dtype.type not in (np.float32, np.float64):
+        raise ValueError(f"whitening expects float32 or float64, got {images.dtype}: cast with x.astype(np.float32)")
     windows = np.lib.stride_tricks.sliding_window_view(images, (size, size), axis=(1, 2))  # (N, H', W', C, size, size)
     patches = windows.transpose(0, 1, 2, 4, 5, 3).reshape(-1, size * size * images.shape[3])
     covariance = patches.T @ patches / np.float32(len(patches))

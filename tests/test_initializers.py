@@ -115,3 +115,6 @@ def test_whitened_patches_by_loops():
     np.testing.assert_allclose(answers[:, :8].T @ answers[:, :8] / len(patches), np.eye(8), atol=2e-4)
     np.testing.assert_array_equal(answers[:, 8:], -answers[:, :8])
     assert init.whitening(images, 3).shape == (3, 3, 2, 36)
+    for stored in (np.uint8, np.float16):
+        with pytest.raises(ValueError, match=f"float32 or float64, got {np.dtype(stored)}: cast with x.astype"):
+            init.whitening(images.astype(stored))
