@@ -50,6 +50,9 @@ class Layer:
                     self.da = np.array([(dy * x).sum()])
                 return self.a * dy
 
+    What `forward` was given and what it returned must stay as it is until `backward` has run: layers keep the arrays,
+    not copies.
+
     Whoever changes a parameter or buffer writes into it (`self.a[...] = value`), so that every replica sees it. Layers
     that it keeps as attributes, alone or in lists, tuples and dictionaries (three deep at most), belong to it: they
     are trained, saved and copied with it, and its own passes call theirs. `minnet.layercheck.check_layer` checks all of
