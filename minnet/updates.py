@@ -162,7 +162,8 @@ class Optimizer:
                 copy += g
             else:
                 np.copyto(copy, g)
-            self.update(w, copy, state, settings, scratch)
+            if self.update(w, copy, state, settings, scratch) is not None:  # type: ignore[func-returns-value]
+                raise ValueError(f"{type(self).__name__}.update returned something: it has to write into w (w -= ...)")
             if rows is not None:
                 for table, part in zip(tables, (w, *state), strict=True):
                     table[rows] = part

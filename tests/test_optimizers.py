@@ -786,6 +786,20 @@ def test_lookahead_pulled_before_its_first_step_changes_nothing():
     assert np.array_equal(model.W, before)
 
 
+class Returned(updates.Optimizer):
+    """A learner's own optimizer that gives the new weights back instead of writing them."""
+
+    def update(self, w, g, state, settings, scratch):
+        return w - settings.rate * g
+
+
+def test_an_update_that_returns_the_weights_is_refused():
+    layer = Table((3, 2))
+    gradients_for(layer, 0)
+    with pytest.raises(ValueError, match=r"Returned\.update returned something: it has to write into w"):
+        Returned(layer, 0.1).step()
+
+
 class Descent(updates.Optimizer):
     """A learner's own optimizer: one formula, and nothing else said."""
 
