@@ -214,10 +214,12 @@ class Lookahead:
         self._start()
         for place, fast in self._fast().items():
             slow = self.slow[place]
-            fast -= slow
-            fast *= alpha
-            slow += fast
-            fast[...] = slow
+            with np.errstate(invalid="ignore"):
+                moved = fast - slow
+                moved *= alpha
+                moved += slow
+            np.copyto(moved, fast, where=~np.isfinite(moved))  # no way leads from -inf (a mask, a largest so far): jump
+            slow[...] = fast[...] = moved
 
     def _start(self) -> None:
         if not self.slow:
@@ -225,8 +227,7 @@ class Lookahead:
 
     def _fast(self) -> dict[str, np.ndarray]:
         buffers = self.optimizer.model.named_buffers()
-        moving = {place: a for place, a in buffers.items() if a.dtype.kind == "f" and np.isfinite(a).all()}
-        return self.optimizer.parameters() | moving  # a mask of -inf, which no step moves, has no way to go
+        return self.optimizer.parameters() | {place: a for place, a in buffers.items() if a.dtype.kind == "f"}
 
     @property
     def steps(self) -> int:

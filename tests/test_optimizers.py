@@ -726,7 +726,38 @@ def test_lookahead_leaves_a_mask_of_infinities_alone():
     ahead = Lookahead(SGD(model, 0.1), every=1)
     model[0].dW, model[0].db = np.ones((2, 2), np.float32), np.ones(2, np.float32)
     ahead.step()
-    assert model[0].mask.tolist() == [0, -inf] and set(ahead.slow) == {"0.W", "0.b"}
+    assert model[0].mask.tolist() == [0, -inf]
+    ahead.pull(0.0)
+    assert model[0].mask.tolist() == [0, -inf]
+
+
+class Largest(Linear):
+    """A layer of one's own that remembers the largest output so far, with a frozen bias of -inf."""
+
+    buffers = ("top",)
+
+    def __init__(self):
+        super().__init__(2, 2, rng=0)
+        self.top = np.full(3, -inf, np.float32)
+        self.b[1] = -inf
+        self.freeze("b")
+
+
+def test_lookahead_jumps_from_minus_infinity():
+    model = Sequential(Largest())
+    ahead = Lookahead(SGD(model, 0.1), every=2, alpha=0.5)
+    layer = model[0]
+    layer.dW = np.ones((2, 2), np.float32)
+    for step in range(4):
+        if step == 1:
+            layer.top[0] = 3  # met after the first step
+        if step == 2:
+            layer.top[:2] = 5
+        ahead.step()
+    assert layer.top.tolist() == [4, 5, -inf] and layer.b.tolist() == [0, -inf]
+    again = Lookahead(SGD(Sequential(Largest()), 0.1), every=2, alpha=0.5)
+    again.load_state_arrays(ahead.state_arrays())
+    assert again.slow["0.top"].tolist() == [4, 5, -inf]
 
 
 def test_lookahead_refuses_a_state_that_does_not_fit():
