@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from contextvars import copy_context
 from fnmatch import fnmatchcase
-from itertools import combinations
 from math import inf, isfinite
 from typing import Any, NamedTuple
 
@@ -15,7 +14,7 @@ import numpy as np
 
 from minnet.layers.base import Layer, RowGradient
 from minnet.memory import Workspace
-from minnet.places import learners, parameters
+from minnet.places import learners, parameters, sharing
 
 # An update is a handful of passes over weight, gradient and state. Walked in pieces of this many numbers, every pass
 # but the first finds its operands in the processor's cache, and no temporary array of a parameter's size is made.
@@ -82,9 +81,8 @@ class Optimizer:
             if not isinstance(group, dict) or not {"match"} <= group.keys() <= keys:
                 raise ValueError(f"a group's keys are match, learning_rate, weight_decay; got {group}")
         self.weight_decay = weight_decay
-        for (place, w), (other, v) in combinations(self.parameters().items(), 2):
-            if np.may_share_memory(w, v):
-                raise ValueError(f"'{place}' and '{other}' are one array, which would move twice: give each its own")
+        if shared := sharing(self.parameters()):
+            raise ValueError("'{}' and '{}' are one array, which would move twice: give each its own".format(*shared))
         for group in self.groups:
             if not any(self._group_of(place) is group for place in self._settings):
                 found = any(fnmatchcase(place, group["match"]) for place in self._settings)

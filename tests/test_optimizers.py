@@ -244,6 +244,20 @@ def test_arrays_that_cannot_be_moved_are_refused_before_any_is():
             Adam(pair)
 
 
+def test_columns_of_one_array_are_two_parameters():
+    whole = normal(4, 6)
+    for cut in (np.split(whole, 2, axis=1), (whole[:, ::2], whole[::-1, 1::2])):
+        layers = Linear(4, 3, bias=False), Linear(4, 3, bias=False)
+        before = whole.copy()
+        for layer, part in zip(layers, cut, strict=True):
+            layer.W, layer.dW = part, np.ones((4, 3))
+        SGD(Sequential(*layers), 0.5).step()
+        np.testing.assert_allclose(whole, before - 0.5, rtol=1e-12)
+        layers[1].W = whole[1:][::-1]
+        with pytest.raises(ValueError, match=r"'[01]\.W' and '[01]\.W' are one array"):
+            SGD(Sequential(*layers), 0.5)
+
+
 def test_defaults_are_those_that_people_know():
     layer = Table((2, 2))
     common = "weight_decay=0.0, groups=[])"
