@@ -32,13 +32,22 @@ class SGD(Optimizer):
         groups: Sequence[dict[str, Any]] = (),
         loss: Layer | None = None,
     ) -> None:
-        self.momentum = in_range("momentum", momentum, below=1)
+        self._momentum = in_range("momentum", momentum, below=1)
         self.nesterov = nesterov
         self.decoupled = decoupled
         self.slots = ("momentum",) if momentum else ()
         if nesterov and not momentum:
             raise ValueError("nesterov looks ahead along the velocity: it needs momentum above 0")
         super().__init__(model, learning_rate, weight_decay, groups, loss)
+
+    @property
+    def momentum(self) -> float:
+        """The part of the velocity that is left a step later; fixed, since what is kept is a multiple of it."""
+        return self._momentum
+
+    @momentum.setter
+    def momentum(self, momentum: float) -> None:
+        raise AttributeError("SGD's momentum is in the state that it keeps: for another one, make a new optimizer")
 
     # v <- momentum v + g          w <- w - rate v          (Nesterov: w <- w - rate (g + momentum v))
     # Kept is m = momentum v, from which the next step starts and which Nesterov's form needs as well: one pass less.
@@ -121,9 +130,18 @@ class Adam(Optimizer):
         groups: Sequence[dict[str, Any]] = (),
         loss: Layer | None = None,
     ) -> None:
-        self.betas = (in_range("betas[0]", betas[0], below=1), in_range("betas[1]", betas[1], below=1))
+        self._betas = (in_range("betas[0]", betas[0], below=1), in_range("betas[1]", betas[1], below=1))
         self.eps = in_range("eps", eps)
         super().__init__(model, learning_rate, weight_decay, groups, loss)
+
+    @property
+    def betas(self) -> tuple[float, float]:
+        """The parts of the two moments that are left a step later; fixed, since what is kept depends on them."""
+        return self._betas
+
+    @betas.setter
+    def betas(self, betas: tuple[float, float]) -> None:
+        raise AttributeError("Adam's betas are in the state that it keeps: for others, make a new optimizer")
 
     # m <- beta1 m + (1 - beta1) g          v <- beta2 v + (1 - beta2) g^2
     # After t steps from zero the weights in these sums add up to c1 = 1 - beta1^t and c2 = 1 - beta2^t, hence

@@ -258,6 +258,15 @@ def test_columns_of_one_array_are_two_parameters():
             SGD(Sequential(*layers), 0.5)
 
 
+@pytest.mark.parametrize(("make", "name"), [(lambda m: SGD(m, 0.1, momentum=0.9), "momentum"), (Adam, "betas")])
+def test_what_the_state_was_made_with_stays(make, name):
+    optimizer = make(Table((2, 3)))
+    before = getattr(optimizer, name)
+    with pytest.raises(AttributeError, match="make a new optimizer"):
+        setattr(optimizer, name, 0.5)
+    assert getattr(optimizer, name) == before and name in optimizer.config()
+
+
 def test_defaults_are_those_that_people_know():
     layer = Table((2, 2))
     common = "weight_decay=0.0, groups=[])"
