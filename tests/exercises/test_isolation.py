@@ -116,6 +116,31 @@ def test_a_few_prints_and_the_own_folder_are_fine(process):
     assert result.earned == result.points, [v.problem for v in result.verdicts]
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from numpy import *",
+        "import numpy as np; np.testing.assert_array_less(0, 1)",
+        "import sysconfig; sysconfig.get_config_vars()",
+        "import inspect, numpy; inspect.getmembers(numpy)",
+        "import pydoc",
+    ],
+)
+def test_what_the_standard_library_imports_is_fine_from_the_first(line):
+    """In a new process: one that has tried before knows half of the module already."""
+    with Process() as new:
+        result = grade_source(SHEETS[1], f"{line}\n{GOOD}", new)
+    assert result.earned == result.points, [v.problem for v in result.verdicts]
+
+
+def test_what_a_notebook_saved_as_a_script_calls_does_nothing(process):
+    head = "get_ipython().run_line_magic('matplotlib', 'inline')\nget_ipython().system('pip install numpy')\n"
+    tail = "from tutorials.exercises import check\nassert check(softmax, why=True) is None\n"
+    for _ in range(2):
+        result = grade_source(SHEETS[1], head + GOOD + tail, process)
+        assert result.earned == result.points, [v.problem for v in result.verdicts]
+
+
 def test_given_works_for_the_exercises_after(process):
     sheet = next(e for e in exercises() if e.number == 2).sheet(3)
     source = "from given import softmax\nimport numpy as np\ndef softmax_backward(dy, s):\n"
@@ -210,6 +235,11 @@ def test_graded_again_an_answer_gives_the_same(monkeypatch, tmp_path):
         "out = [np.exp(r - max(r)) / np.exp(r - max(r)).sum() for r in z]",
         "out = list(map(lambda r: np.exp(r - max(r)) / np.exp(r - max(r)).sum(), z))",
         "out = np.apply_along_axis(lambda r: np.exp(r - max(r)) / np.exp(r - max(r)).sum(), 1, z)",
+        "rows = 'def f(z):\\n return [np.exp(r - max(r)) / np.exp(r - max(r)).sum() for r in z]'\n"
+        "    exec(rows, globals()); out = f(z)",
+        "exec(compile('def f(r): return np.exp(r - max(r)) / np.exp(r - max(r)).sum()', 'x.py', 'exec'), globals())\n"
+        "    out = list(map(f, z))",
+        "out = np.vectorize(eval('lambda r: np.exp(r - max(r)) / np.exp(r - max(r)).sum()'), signature='(k)->(k)')(z)",
     ],
 )
 def test_hidden_loops_are_counted(process, loop):

@@ -96,7 +96,8 @@ class Gate:
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
         top = name.partition(".")[0]
-        if top in self.standard or top in ALLOWED:
+        # What sysconfig imports, and with it numpy.testing, is the standard library's too; its list leaves that out.
+        if top in self.standard or top in ALLOWED or top.startswith("_sysconfigdata"):
             return None
         raise ImportError(f"an answer may import numpy, given and the standard library, not {top}")
 

@@ -17,6 +17,7 @@ import types
 import warnings
 from collections.abc import Callable
 from difflib import get_close_matches
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -24,13 +25,15 @@ import numpy as np
 from tutorials.exercises.confinement import Gate, Printed, allow, limit, refuse
 from tutorials.exercises.messages import Call, Seed, pack, read_message
 
+MAGIC = ("run_line_magic", "run_cell_magic", "system", "getoutput")  # what nbconvert makes of lines with % and !
+
 # -- playing calls -------------------------------------------------------------------------------------------------
 
 
 def play(calls: list[Call], names: dict[str, Any], file: str | None = None) -> dict[str, Any]:
     """Does the calls; returns results (one a call that gives something), error, changed arguments, executed lines.
 
-    With `file`, the lines of that file are counted that Python executes.
+    With `file`, the lines are counted that Python executes of that file, and of texts that it runs (exec, eval).
     """
     results: list[Any] = []
     changed: list[str] = []
@@ -38,8 +41,13 @@ def play(calls: list[Call], names: dict[str, Any], file: str | None = None) -> d
     error = None
     counter = [0]
 
+    @cache
+    def is_counted(name: str) -> bool:
+        """Whether code of this file name is the answer's: a library's is that of a file, or frozen into Python."""
+        return name == file or not (name.startswith(("<given>", "<frozen ")) or os.path.exists(name))
+
     def trace(frame: Any, event: str, _: Any) -> Any:
-        if frame.f_code.co_filename != file:
+        if not is_counted(frame.f_code.co_filename):
             return None
         counter[0] += event in ("line", "call")
         return trace
@@ -159,10 +167,12 @@ def main() -> None:
             random.seed(0)  # an answer that draws from these two gets the same marks when it is graded again
             np.random.seed(0)  # noqa: NPY002
             sys.modules["given"] = _given(given_code, question["given"])
+            sys.modules["tutorials"] = sys.modules["tutorials.exercises"] = _checker()
             sys.modules.pop(loaded, None)
             loaded = question["id"]
             module = sys.modules[loaded] = types.ModuleType(loaded)  # dataclasses look for it there
             names, error = vars(module), None
+            names["get_ipython"] = lambda: types.SimpleNamespace(**dict.fromkeys(MAGIC, _nothing))
             try:
                 exec(compile(question["load"], file, "exec"), names)
             except BaseException as problem:
@@ -215,6 +225,17 @@ def _given(code: str, wanted: list[str]) -> types.ModuleType:
     for name in wanted:
         setattr(module, name, whole[name])
     return module
+
+
+def _checker() -> types.ModuleType:
+    """The module `tutorials.exercises`, with a `check` that does nothing and nothing else."""
+    module = types.ModuleType("tutorials.exercises")
+    vars(module).update(check=_nothing, __path__=[])  # what else is asked of it comes to the Gate
+    return module
+
+
+def _nothing(*_: Any, **__: Any) -> None:
+    """Takes the place of what a notebook saved as a script still calls: `check`, and IPython's magic."""
 
 
 if __name__ == "__main__":
