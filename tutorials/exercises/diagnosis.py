@@ -73,7 +73,8 @@ def _pairs(sheet: Sheet, outcomes: list[dict[str, Any]]) -> Iterator[set[str]]:
     for one, other in combinations(sheet.records, 2):
         if one.ids == other.ids:
             continue
-        with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             names = wrong(frozenset(one.words + other.words))
             if _agrees(sheet, (play(case.calls, names) for case in sheet.cases), outcomes):
                 yield {*one.ids, *other.ids}

@@ -145,7 +145,8 @@ class Exercise:
         records = []
         for group in groups:
             words = [word for word, _ in group]
-            with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
+            with np.errstate(all="ignore"), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
                 names = self.wrong(frozenset(words))
                 outcomes = [play(case.calls if case.expected is not None else [], names) for case in cases]
             records.append(Record([id for _, id in group], words, outcomes))
