@@ -94,12 +94,20 @@ def test_a_file_named_as_another_exercise_is_not_matched_by_what_it_defines(tmp_
 def test_one_file_may_answer_several_exercises(tmp_path):
     relu = "def relu(x):\n    return x\n\n\ndef relu_backward(dy, x):\n    return dy\n"
     files = {"jane/all.py": GOOD + relu, "max/mine.py": GOOD + relu, "max/e05_relu.py": "", "li/e01.py": GOOD + relu}
+    files |= {"sam/e01.py": GOOD + relu, "sam/relu.py": relu, "amy/e01.py": WRONG, "amy/e01-2.py": GOOD + relu}
     found = read_submissions(handed_in(tmp_path, files), SHEETS)
     assert {key: {id: text for id, (text, _) in s.files.items()} for key, s in found.items()} == {
         "jane": {"e01_softmax": GOOD + relu, "e05_relu": GOOD + relu},
         "max": {"e01_softmax": GOOD + relu, "e05_relu": ""},
-        "li": {"e01_softmax": GOOD + relu},
+        "li": {"e01_softmax": GOOD + relu, "e05_relu": GOOD + relu},
+        "sam": {"e01_softmax": GOOD + relu, "e05_relu": relu},
+        "amy": {"e01_softmax": GOOD + relu, "e05_relu": GOOD + relu},
     }
+    assert found["li"].notes == ["e01.py answers e05_relu too: no other file does"] and found["sam"].notes == []
+    assert found["amy"].notes[1:] == ["e01-2.py answers e05_relu too: no other file does"]
+    config = {"jane/e29_improve_digits.py": CONFIG + GOOD, "jane/e29.ckpt": "29"}  # whose network, only a name says
+    jane = read_submissions(handed_in(tmp_path / "config", config), (*SHEETS, *NETWORKS))["jane"]
+    assert {*jane.files} == {"e01_softmax", "e29_improve_digits"}
 
 
 def test_of_copies_the_highest_number_counts(tmp_path):

@@ -103,11 +103,17 @@ def _of_one(names: list[str], sheets: tuple[Sheet, ...]) -> bool:
 def settle(submission: Submission, sheets: tuple[Sheet, ...]) -> None:
     """What can be said once all files were seen: which count, whose a checkpoint is, why there is nothing to grade.
 
-    A checkpoint of any name is that of the exercise that has none, if there is one of each.
+    A file that is named as one exercise answers others, too, that have no file and that it defines completely. A
+    checkpoint of any name is that of the exercise that has none, if there is one of each.
     """
     submission.notes += [
         f"several files for {what}: {path} counts" for what, (_, path, several) in submission._best.items() if several
     ]
+    for id, (text, _) in sorted(submission.files.items()):
+        left = [sheet for sheet in sheets if sheet.id not in submission.files and sheet.budget is None]
+        if more := [sheet.id for sheet in left if exercise_of("", text, (sheet,))[0]]:
+            submission.files |= dict.fromkeys(more, (text, ""))
+            submission.notes.append(f"{submission._best[id][1]} answers {', '.join(more)} too: no other file does")
     asking = [sheet.id for sheet in sheets if sheet.budget is not None]
     waiting = [id for id in asking if id in submission.files and id not in submission.networks]
     if len(waiting) == len(submission._loose) == 1:
@@ -194,7 +200,13 @@ def add(
 def _written(id: str, text: str) -> tuple[int, int]:
     """The higher the more was done since the file was handed out: whether anything, how few functions are left."""
     left = re.findall(rf'"""\s+raise NotImplementedError\("exercise {int(id[1:3])}:', text)
-    return text.split() != handed_out_file(id, variant_in(text)).split(), -len(left)
+    return not _is_untouched(id, text), -len(left)
+
+
+def _is_untouched(id: str, text: str) -> bool:
+    """Whether a file's code is as it was handed out: comments and spaces change nothing."""
+    mine, handed_out = (re.sub("#.*", "", t).split() for t in (text, handed_out_file(id, variant_in(text))))
+    return mine == handed_out
 
 
 def answer_of(submission: Submission, id: str) -> tuple[str | None, str]:
@@ -207,8 +219,7 @@ def answer_of(submission: Submission, id: str) -> tuple[str | None, str]:
         return None, problem
     if not text.strip():
         return None, EMPTY
-    handed_out = handed_out_file(id, variant_in(text))
-    if "NotImplementedError" not in handed_out and text.split() == handed_out.split():
+    if "NotImplementedError" not in handed_out_file(id, variant_in(text)) and _is_untouched(id, text):
         return None, UNTOUCHED
     return text, ""
 
