@@ -123,6 +123,9 @@ def test_gradescope_on_an_imitated_autograder(tmp_path):
         assert {"setup.sh", "run_autograder"} <= set(archive.namelist())
         assert archive.getinfo("run_autograder").external_attr >> 16 == 0o755
     assert not any(p.parent.name in ("solutions", "specs") for p in root.rglob("*.py"))
+    for hidden in sheet.from_bytes((root / "source" / "tutorials" / "exercises" / "hidden.sheets").read_bytes()):
+        planted = exercises()[hidden.number - 1].of(hidden.variant).planted
+        assert not planted or not hidden.cases or "still there" in hidden.sentences[planted]  # and not which it is
     (root / "submission").mkdir()
     (root / "submission" / "softmax (1).py").write_text(
         GOOD.replace("z.max(axis=1, keepdims=True)", "0"), encoding="utf-8"
@@ -131,7 +134,7 @@ def test_gradescope_on_an_imitated_autograder(tmp_path):
     mended = network.solution().replace("import numpy as np\n", "import numpy as np\n\nVARIANT = 7\n")
     (root / "submission" / "e22.py").write_text(mended, encoding="utf-8")
     bug = next(e for e in exercises() if e.number == 23).of(5).stub
-    (root / "submission" / "e23.py").write_bytes(bug.replace("\n", "\r\n").encode())
+    (root / "submission" / "e23.py").write_bytes((bug + "\n# looked at").replace("\n", "\r\n").encode())
     (root / "submission" / "e24_bug_report.py").write_text("\n", encoding="utf-8")
     for other in ("e02_softmax_backward.py", "e29_improve_digits.py", "e29_improve_digits.ckpt", "e99.py"):
         (root / "submission" / other).write_text("", encoding="utf-8")

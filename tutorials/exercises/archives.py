@@ -98,7 +98,7 @@ def gradescope(out: Path, seed: int, numbers: Sequence[int] | None = None) -> Pa
     files: dict[str, str] = {}
     for exercise in graded:
         for variant in range(VARIANTS + 1) if exercise.variants else range(1):
-            sheets.append(exercise.of(variant).sheet(seed, pairs=True))
+            sheets.append(exercise.of(variant).sheet(seed, alone=True))
             files[f"{HANDED_OUT}/{variant}/{exercise.id}.py"] = handed_out_file(exercise.id, variant)
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         _put(archive, "setup.sh", SETUP, executable=True)

@@ -98,23 +98,24 @@ class Exercise:
         text = (SOLUTIONS / f"{self.id}.py").read_text(encoding="utf-8")
         return text if self.numbers is None else re.sub(r"(?m)^NUMBERS: dict = .*$", f"NUMBERS = {self.numbers}", text)
 
-    def sheet(self, seed: int | str = PUBLIC, pairs: bool = False) -> Sheet:
+    def sheet(self, seed: int | str = PUBLIC, alone: bool = False) -> Sheet:
         """The exercise with the numbers of this seed.
 
-        With `pairs`, answers with two mistakes at once are recorded too, for sheets that are written to a file;
-        otherwise they are worked out where they are needed.
+        With `alone`, for a file that is graded away from here, answers with two mistakes at once are recorded too
+        (otherwise they are worked out where they are needed), and a planted bug stays as secret as in public: whoever
+        hands in there may do so again.
         """
         public = isinstance(seed, str)
         cases = self._cases(seed)
         gate = next((m.breaks for m in self.mistakes if m.id == self.planted), "")
         checks = [sheets.Property(c.name, c.sentence, c.points, c.kind, c.gate or c.name == gate) for c in self.checks]
         sentences = {mistake.id: mistake.sentence for mistake in self.mistakes}
-        if self.planted and public:  # the learner is to find it
+        if self.planted and (public or alone):  # the learner is to find it
             sentences[self.planted] = "The bug is still there: this gives what the code gave when it was handed out."
         budget = None if self.budget is None else self.budget | {"split": "validation" if public else "test"}
         return Sheet(
             self.id, self.number, self.title, self.minutes, self.difficulty, self.core, list(self.names),
-            list(self.given), checks, cases, self._records(cases, pairs), sentences, self.variant,
+            list(self.given), checks, cases, self._records(cases, alone), sentences, self.variant,
             self.variants is not None, budget, wrong=self.wrong,
         )  # fmt: skip
 
