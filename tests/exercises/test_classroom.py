@@ -320,6 +320,8 @@ def test_encodings():
         assert read_source(text.replace("\n", "\r\n").encode(encoding)) == (text, "")
     assert read_source(b"x = '\xe9\xff'\n")[0]
     assert read_source(b"\0\1\2")[0] is None
+    for start in ('{"cells": [], "nbformat": 4}', '{\n "metadata": {}, "cells": []}', '{"nbformat_minor": 5}'):
+        assert "a notebook with another ending" in read_source(start.encode())[1]
     assert read_source(b"x" * (2 << 20)) == (None, "the file has more than 1 MB: an answer has a few thousand bytes")
 
 

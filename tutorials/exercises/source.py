@@ -12,6 +12,8 @@ def read_source(data: bytes) -> tuple[str | None, str]:
     if len(data) > LARGEST:
         return None, f"the file has more than {LARGEST >> 20} MB: an answer has a few thousand bytes"
     text, told = decoded(data)
+    if text is not None and re.match(r'\s*\{\s*"(cells|metadata|nbformat\w*)":', text):
+        return None, "this is a notebook with another ending: export it as a script (.py)"
     return text, told if text is None else ""
 
 
