@@ -35,9 +35,9 @@ def test_the_teachers_comments_stay_as_they_were_written(delimiter, encoding, tm
 def test_who_is_not_on_the_roster_is_noted_and_notes_are_in_the_table(tmp_path, capsys):
     files = {"jane/softmax.py": GOOD, "zoe_homework/softmax.py": GOOD, "emil/e01.ipynb": "{}", "vera.txt": "sorry"}
     place, out = handed_in(tmp_path / "class", files), tmp_path / "out"
-    (tmp_path / "roster.csv").write_text("name,login\nJane X,jane\nZoe X,zoe\nEmil X,emil\n", encoding="utf-8")
+    (place / "roster.csv").write_text("name,login\nJane X,jane\nZoe X,zoe\nEmil X,emil\n", encoding="utf-8")
     grade = ["grade", str(place), "--out", str(out), "--exercises", "1"]
-    assert main([*grade, "--roster", str(tmp_path / "roster.csv")]) == 0
+    assert main([*grade, "--roster", str(place / "roster.csv")]) == 0
     assert "nothing was read of vera.txt: .py files," in capsys.readouterr().out
     stranger, unread = (
         "nobody on the roster has this name, login or number",

@@ -59,6 +59,7 @@ def grade_class(
         graded = _graded(students, settings, sheets)
         found = _beside(only, found, graded, settings["students"], place, out)
     rows = read_roster(Path(settings["roster"])) if settings["roster"] else []
+    unread = [name for name in unread if str((place / name).resolve()) != settings["roster"]]
     matched, missing = match_roster(rows, found)
     if rows:
         for key in found.keys() - matched.keys():
