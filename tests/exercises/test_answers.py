@@ -190,6 +190,9 @@ def test_numbers_that_never_came_are_no_evidence():
         ({"dx": 1.0}, (1.0, 2.0), "2 results are expected, got a dictionary"),
         (np.ones((2, 3)), (np.ones(2), np.ones((2, 2))), "2 results are expected, got an array of shape (2, 3)"),
         (1.0, (1.0, np.ones(2)), "2 results are expected, got one number"),
+        (np.array(["a", "b"]), ["a", "b"], "a list of 2 texts is expected, got an array of shape (2,)"),
+        ("a b", ["a", "b"], "a list of 2 texts is expected, got a text"),
+        (np.array([-0.0, 1.0]), np.array([-0.33, 1.0]), "at [0] 0 instead of -0.33"),
     ],
 )
 def test_a_result_of_another_kind_is_told_as_what_it_is(got, expected, said):

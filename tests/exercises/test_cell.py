@@ -102,6 +102,11 @@ def test_check_takes_the_function_itself(answer):
         learner.check(answer)
 
 
+def test_a_lambda_is_told_to_be_written_with_def():
+    with pytest.raises(ValueError, match="write the function with def"):
+        learner.check(lambda z: z)
+
+
 def test_what_is_not_taken_along_is_named(capsys):
     before = "import numpy as np\nfrom functools import cache\nW = np.ones(3)\n@cache\ndef exp(z):\n    return z\n"
     learner.check(notebook(before, SOFTMAX.replace("AX", "W"))["softmax"])

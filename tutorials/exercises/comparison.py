@@ -19,9 +19,12 @@ def difference(got: Any, expected: Any, slack: float = 0.0) -> str:
         return next((f"{key}: {d}" for key in expected if (d := difference(got[key], expected[key], slack))), "")
     if isinstance(expected, tuple) or (isinstance(expected, list) and _uneven(expected)):
         got = _row(got, expected)
-        if not isinstance(got, (list, tuple)) or len(got) != len(expected):
-            count = f"{len(got)} results" if isinstance(got, (list, tuple)) else _kind(got)
-            return f"{len(expected)} results are expected, got {count}"
+        if not isinstance(got, (list, tuple)):
+            texts = all(isinstance(part, str) for part in expected)
+            wanted = f"a list of {len(expected)} texts is" if texts else f"{len(expected)} results are"
+            return f"{wanted} expected, got {_kind(got)}"
+        if len(got) != len(expected):
+            return f"{len(expected)} results are expected, got {len(got)} results"
         parts = (difference(g, e, slack) for g, e in zip(got, expected, strict=True))
         return next((f"result {i}: {d}" for i, d in enumerate(parts, 1) if d), "")
     if expected is None or isinstance(expected, str):
@@ -52,7 +55,7 @@ def difference(got: Any, expected: Any, slack: float = 0.0) -> str:
         return ""
     place = np.unravel_index(int(np.argmax(np.where(wrong, np.abs(array - wanted), -1))), wanted.shape)
     where = f"at [{', '.join(map(str, place))}] " if wanted.ndim else ""
-    return f"{where}{array[place]:.5g} instead of {wanted[place]:.5g}"
+    return f"{where}{array[place] + 0.0:.5g} instead of {wanted[place] + 0.0:.5g}"  # + 0.0: without the sign of -0
 
 
 def same(a: Any, b: Any) -> bool:

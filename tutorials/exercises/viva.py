@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -127,11 +128,11 @@ def _altered(sheet: Sheet, before: list[dict[str, Any]], after: list[dict[str, A
 def _written(
     sheet: Sheet, case: int, before: dict[str, Any], after: dict[str, Any], was: str, becomes: str, line: int
 ) -> tuple[str, str]:
+    error = re.sub(r" \(line \d+\)", "", after["error"] or "")  # a line of what was unparsed, not of the file
+    after = after | {"printed": "", "error": error}
     asked = copy.copy(sheet)
     asked.cases = [Case(c.property, c.calls, before["results"]) if i == case else c for i, c in enumerate(sheet.cases)]
-    numbers = (
-        shown(asked, case, after | {"printed": ""}).replace("expected ", "as it is ").replace("got      ", "changed  ")
-    )
+    numbers = shown(asked, case, after).replace("expected ", "as it is ").replace("got      ", "changed  ")
     only_before = shown(asked, case, before | {"printed": ""}).replace("expected ", "gives    ")
     kept, skip = [], False
     for text in only_before.splitlines():
