@@ -33,7 +33,7 @@ from tutorials.exercises.source import read_source
 from tutorials.exercises.specs import exercises, sheet_of
 from tutorials.exercises.submissions import read_submissions
 from tutorials.exercises.variants import variant_of
-from tutorials.exercises.viva import write_viva
+from tutorials.exercises.viva import _written, write_viva
 
 WRONG = GOOD.replace("z.max(axis=1, keepdims=True)", "0")
 RELU = (HERE / "solutions" / "e05_relu.py").read_text(encoding="utf-8")
@@ -429,8 +429,21 @@ def test_what_did_not_run_is_told_by_its_error_and_what_is_not_written_by_that(t
         "nothing is written yet",
         "NameError (line 2): name 'a' is not defined",
     ]
+    other = tmp_path / "class" / "max" / "e01_softmax.py"
+    other.parent.mkdir()
+    other.write_text("import matplotlib.pyplot as plt\n" + GOOD, encoding="utf-8")
     (folder / "e01_softmax.py").write_text(CALL.format("while True: pass"), encoding="utf-8")
-    grade_class(tmp_path / "class", tmp_path / "out", seed=1, exercises=[1, 5], seconds=1)
+    asked = ["--seed", "1", "--exercises", "1", "2", "5", "--seconds", "1"]
+    assert main(["grade", str(tmp_path / "class"), "--out", str(tmp_path / "out"), *asked]) == 0
+    told = capsys.readouterr().out
+    jane, max_ = (row["notes"] for row in rows(tmp_path / "out" / "grades.csv"))
+    assert jane.split("; ") == [
+        "e01_softmax: softmax: no answer after 1 seconds: is there an endless loop?",
+        "e05_relu: NameError (line 2): name 'a' is not defined",
+    ]
+    forbidden = "an answer may import numpy, given and the standard library, not matplotlib"
+    assert max_ == f"e01_softmax: ImportError (line 1): {forbidden}"
+    assert [line.strip() for line in told.splitlines() if line.startswith("      ")] == [*jane.split("; "), max_]
     overview, *sections = (tmp_path / "out" / "students" / "jane.html").read_text(encoding="utf-8").split("<h2")[1:]
     assert "<td>NameError (line 2): name &#x27;a&#x27; is not defined</td>" in overview
     assert "<td>softmax: no answer after 1 seconds: is there an endless loop?</td>" in overview
@@ -533,6 +546,14 @@ def test_viva_asks_about_the_students_own_code_and_keeps_the_key_apart(small_cla
     assert "Question 1" in asked and "as it is" not in asked
     key = (tmp_path / "viva" / "key.html").read_text(encoding="utf-8")
     assert "changed" in key and "jane" in key
+
+
+def test_what_a_change_breaks_is_told_without_a_line():
+    """The changed text is written anew: its lines are not those of the student's file, which the key names."""
+    sheet, before = sheet_of(1, 1), {"results": [np.ones((1, 2))], "error": None, "printed": ""}
+    after = {"results": [], "error": "ValueError (line 4): shapes", "printed": ""}
+    _, answer = _written(sheet, 0, before, after, "e / t", "e * t", 6)
+    assert "changed  ValueError: shapes" in answer and "line 6" in answer
 
 
 def test_viva_of_two_students_of_one_name_has_two_keys(tmp_path):

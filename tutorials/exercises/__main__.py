@@ -136,7 +136,7 @@ def _run(args: argparse.Namespace) -> int:
 
 def _grade(args: argparse.Namespace) -> int:
     from tutorials.exercises.classroom import grade_class
-    from tutorials.exercises.pages import is_unwritten
+    from tutorials.exercises.pages import is_unwritten, stopped
 
     start = time.perf_counter()
     found = grade_class(
@@ -153,11 +153,8 @@ def _grade(args: argparse.Namespace) -> int:
     records = [*found["records"].values()]
     for record in records:
         print(f"{record['key']:30} {record['earned']:6g} of {record['points']:g}")
-        for note in record["notes"]:
+        for note in [*record["notes"], *stopped(record)]:
             print(f"      {note}")
-        for e in record["exercises"]:
-            if e["ended"] and not is_unwritten(e):
-                print(f"      {e['id']}: {e['ended']}")
     for name in found["missing"]:
         print(f"{name:30} nothing handed in")
     if found["unread"]:

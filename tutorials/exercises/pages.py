@@ -66,6 +66,17 @@ def is_unwritten(e: dict[str, Any]) -> bool:
     return nothing or is_stub(p["problem"] for p in e["properties"])
 
 
+def stopped(record: dict[str, Any]) -> list[str]:
+    """Of which exercises nothing came, or not all, and why: "e01_softmax: SyntaxError (line 4): expected ':'"."""
+    return [f"{e['id']}: {_stopped(e)}" for e in record["exercises"] if _stopped(e) and not is_unwritten(e)]
+
+
+def _stopped(e: dict[str, Any]) -> str:
+    """Why an answer did not run to the end: its process ended, or every case did in an error; "" if it ran."""
+    ran = any(p["state"] != NO_RESULT for p in e["properties"])
+    return e["ended"] or ("" if ran else e["properties"][0]["problem"])
+
+
 def _first(e: dict[str, Any]) -> str:
     if e["ended"]:
         return e["ended"]
@@ -115,12 +126,12 @@ def class_page(records: list[dict[str, Any]], sheets: tuple[Sheet, ...], seed: i
         for e in r["exercises"]
         if e["earned"] < e["points"] and not e["mistakes"] and not is_unwritten(e)
     ]
-    stopped = sum(bool(e["ended"]) or all(p["state"] == NO_RESULT for p in e["properties"]) for e in unknown)
+    halted = sum(bool(_stopped(e)) for e in unknown)
     lead = [
         f"{count(n, 'submission')}, {count(len(sheets), 'exercise')}; mean "
         f"{percent(sum(r['earned'] for r in records) / max(sum(r['points'] for r in records), 1))} of the points.",
-        f"{count(len(unknown) - stopped, 'wrong answer')} could not be explained by a known mistake, and "
-        f"{count(stopped, 'answer')} did not run to the end (an error, a forbidden import, the time limit). "
+        f"{count(len(unknown) - halted, 'wrong answer')} could not be explained by a known mistake, and "
+        f"{count(halted, 'answer')} did not run to the end (an error, a forbidden import, the time limit). "
         f"{'' if missing is None else f'{missing} on the roster handed nothing in. '}Seed {seed}.",
     ]
     return page("How the class did", lead, sections)

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from tutorials.exercises.pages import stopped
 from tutorials.exercises.roster import read_table
 from tutorials.exercises.sheet import Sheet
 
@@ -57,7 +58,7 @@ def write_tables(
     rows = [
         [
             *(k, r["name"], r["id"], r["earned"], r["points"], *(e["earned"] for e in r["exercises"])),
-            *(comments.get(k, ""), "; ".join(r["notes"])),
+            *(comments.get(k, ""), "; ".join([*r["notes"], *stopped(r)])),
         ]
         for k, r in records.items()
     ]
