@@ -68,7 +68,63 @@ CROSS_ENTROPY = (
     "    return {}\n"
 )
 ROWS = "np.arange(len(z)), labels"
+DROPOUT = (
+    "class Dropout:\n"
+    "    def __init__(self, p, rng):\n"
+    "        self.p, self.rng, self.training = p, rng, True\n"
+    "    def forward(self, x):\n"
+    "        self.was = self.training\n"
+    "        return self.drop(x) if self.was else x\n"
+    "    def drop(self, x):\n"
+    "        return np.where(self.rng.random(x.shape) >= self.p, x / (1 - self.p), 0)\n"
+    "    def backward(self, dy):\n"
+    "        return {}\n"
+)
+
+
+def changed(id, old, new):
+    """A solution in which one thing is another."""
+    source = (HERE / "solutions" / f"{id}.py").read_text(encoding="utf-8")
+    assert source.count(old) == 1
+    return source.replace(old, new)
+
+
 NAMED = {
+    "a local variable for the parameter": (10, "not-updated", changed("e10_adam", "w -= self", "w = w - self")),
+    "a local variable for the weights": (18, "not-updated", changed("e18_momentum", "w -= self", "w = w - self")),
+    "the velocity turned round": (
+        18,
+        "momentum-sign",
+        changed("e18_momentum", "self.momentum * self.v", "-self.momentum * self.v"),
+    ),
+    "from p to -p where p is 0": (
+        6,
+        "dx-cut-from-behind",
+        changed(
+            "e06_conv2d",
+            "dz[:, padding : padding + x.shape[1], padding : padding + x.shape[2]]",
+            "dz[:, padding:-padding, padding:-padding]",
+        ),
+    ),
+    "a mask for backward alone": (9, "second-draw", DROPOUT.format("self.drop(dy) if self.was else dy")),
+    "a mask for backward, whatever forward did": (9, "second-draw", DROPOUT.format("self.drop(dy)")),
+    "the vocabulary in the order of the alphabet": (
+        13,
+        "ids-sorted",
+        changed("e13_tokenizer", "enumerate(vocabulary", "enumerate(sorted(vocabulary)"),
+    ),
+    "one F1 of two means": (
+        11,
+        "macro-of-means",
+        changed(
+            "e11_f1",
+            "    return f1_scores(labels, predictions, classes).mean()\n",
+            "    m = np.zeros((classes, classes))  # predicted by there\n"
+            "    np.add.at(m, (predictions, labels), 1)\n"
+            "    p, r = (np.mean(np.diag(m) / np.maximum(m.sum(axis=axis), 1)) for axis in (1, 0))\n"
+            "    return 2 * p * r / (p + r)\n",
+        ),
+    ),
     "the columns of the labels": (3, "columns", CROSS_ENTROPY.format(":, labels", ":, labels", "g / n")),
     "the columns in the gradient": (3, "columns", CROSS_ENTROPY.format(ROWS, ":, labels", "g / n")),
     "labels from one": (3, "labels-from-one", CROSS_ENTROPY.format(f"{ROWS} - 1", f"{ROWS} - 1", "g / n")),

@@ -67,6 +67,8 @@ def wrong(m):
         if "dx-not-cropped" in m:
             return dz, dW
         p = 0 if "padding-one-side" in m else padding
+        if "dx-cut-from-behind" in m:
+            return dz[:, p:-p, p:-p], dW
         return dz[:, p : p + x.shape[1], p : p + x.shape[2]], dW
 
     return {"conv2d": conv2d, "conv2d_backward": conv2d_backward}
@@ -159,6 +161,12 @@ EXERCISE = Exercise(
         ),
         Mistake(
             "dx-not-cropped", "dx still has the padding around it: cut it off.", "the padded copy returned", "backward"
+        ),
+        Mistake(
+            "dx-cut-from-behind",
+            "Without padding nothing of dx is left: p:-p is 0:0 there. Cut p : p + H.",
+            "p:-p for p = 0",
+            "backward",
         ),
         Mistake(
             "dx-flipped",

@@ -45,6 +45,7 @@ def wrong(m):
             return self.rng.random(x.shape)
 
         def forward(self, x):
+            self.was = self.training
             on = self.training or "drops-in-evaluation" in m
             if not on:
                 if "draws-in-evaluation" in m:
@@ -73,7 +74,8 @@ def wrong(m):
             by_mode = {"backward-by-mode", "backward-by-mode-mask-kept"} & m
             if "backward-identity" in m or (by_mode and not self.training):
                 return dy
-            if "second-draw" in m and self.training:
+            by_forward = "second-draw-by-forward" in m and self.was
+            if ("second-draw" in m and self.training) or by_forward or "second-draw-always" in m:
                 self.mask = (self.rng.random(dy.shape) >= self.p) / (1 - self.p)
             if "backward-from-output" in m and self.training:
                 return dy * (self.y != 0) / (1 - self.p)
@@ -242,6 +244,7 @@ EXERCISE = Exercise(
             "backward draws a mask of its own: it must use the one of the forward pass.",
             "drawn where it is used",
             "backward",
+            also=["second-draw-by-forward", "second-draw-always"],
         ),
         Mistake(
             "backward-from-output",

@@ -70,7 +70,9 @@ def wrong(m):
                     below = 1
                 if "no-momentum" in m:
                     mean = g
-                self.parameters[name] = w + self.rate * mean / below if "ascent" in m else w - self.rate * mean / below
+                if "not-updated" not in m:
+                    move = self.rate * mean / below
+                    self.parameters[name] = w + move if "ascent" in m else w - move
             if "t-late" in m:
                 self.t += 1
 
@@ -187,5 +189,11 @@ EXERCISE = Exercise(
         Mistake("momentum-only", "The step is not divided by the root of s.", "an unfinished answer", "first"),
         Mistake("no-momentum", "The step uses g itself: it uses m / (1 - beta1^t).", "RMSProp", "later"),
         Mistake("ascent", "The step is added: subtract it.", "sign slip", "first"),
+        Mistake(
+            "not-updated",
+            "The parameters stay as they were: write w -= ..., for w = w - ... changes the local name only.",
+            "a local variable rebound",
+            "first",
+        ),
     ],
 )

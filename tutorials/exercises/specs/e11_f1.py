@@ -24,14 +24,18 @@ def truth_macro(labels, predictions, classes):
 
 
 def wrong(m):
-    def f1_scores(labels, predictions, classes):
-        ks = np.unique(labels) if "classes-from-labels" in m else np.arange(classes)
-        ks = np.union1d(labels, predictions) if "classes-from-both" in m else ks
+    def counts(labels, predictions, ks):
         tp = np.array([((labels == k) & (predictions == k)).sum() for k in ks]) * 1.0
         said = np.array([(predictions == k).sum() for k in ks]) * 1.0
         there = np.array([(labels == k).sum() for k in ks]) * 1.0
         p = np.divide(tp, said, out=np.zeros(len(ks)), where=said > 0)
         r = np.divide(tp, there, out=np.zeros(len(ks)), where=there > 0)
+        return tp, said, there, p, r
+
+    def f1_scores(labels, predictions, classes):
+        ks = np.unique(labels) if "classes-from-labels" in m else np.arange(classes)
+        ks = np.union1d(labels, predictions) if "classes-from-both" in m else ks
+        tp, said, there, p, r = counts(labels, predictions, ks)
         if "precision-only" in m:
             f = p
         elif "recall-only" in m:
@@ -62,6 +66,9 @@ def wrong(m):
         f = f1_scores(labels, predictions, classes)
         if "macro-weighted" in m and len(f) == classes:
             return np.average(f, weights=np.bincount(labels, minlength=classes))
+        if "macro-of-means" in m:
+            *_, p, r = counts(labels, predictions, range(classes))
+            return 2 * p.mean() * r.mean() / (p.mean() + r.mean()) if p.any() else 0.0
         if "macro-is-accuracy" in m:
             return (labels == predictions).mean()
         if "macro-skips-zeros" in m:
@@ -196,6 +203,12 @@ EXERCISE = Exercise(
             "macro-weighted",
             "The mean is weighted by how often a class occurs: macro weighs all classes alike.",
             "average='weighted'",
+            "macro",
+        ),
+        Mistake(
+            "macro-of-means",
+            "This is the F1 of the mean precision and the mean recall: macro F1 is the mean of the F1s.",
+            "the order of mean and formula",
             "macro",
         ),
         Mistake("macro-is-accuracy", "This is accuracy (micro F1).", "average='micro'", "macro"),

@@ -64,7 +64,7 @@ def wrong(m):
 
     def token_ids(texts, vocabulary, length):
         first = 0 if "ids-from-zero" in m else 1 if "ids-from-one" in m else 2
-        index = {token: i for i, token in enumerate(vocabulary, first)}
+        index = {token: i for i, token in enumerate(sorted(vocabulary) if "ids-sorted" in m else vocabulary, first)}
         rows = []
         for text in texts:
             ids = [index.get(t, 0 if "unknown-is-padding" in m else 1) for t in tokenize(text)]
@@ -200,6 +200,9 @@ EXERCISE = Exercise(
             "The vocabulary's ids start at 1: 1 is the unknown token, so they start at 2.",
             "off by one",
             "ids",
+        ),
+        Mistake(
+            "ids-sorted", "The vocabulary is sorted before it is numbered: its own order counts.", "sorted()", "ids"
         ),
         Mistake(
             "unknown-is-padding", "Unknown tokens have the id 0: that is padding; theirs is 1.", "dict.get(t, 0)", "ids"

@@ -37,6 +37,7 @@ def wrong(m):
                 g = gradients[name] if "decay-decoupled" in m else gradients[name] + pull
                 key = "all" if "shared-buffer" in m else name
                 old = 0.0 if "no-memory" in m else self.v.get(key, 0.0)
+                old = -old if "momentum-sign" in m else old
                 v = self.momentum * old + ((1 - self.momentum) * g if "averaged" in m else g)
                 if "rate-inside" in m:
                     v = self.momentum * old + self.rate * g
@@ -48,7 +49,8 @@ def wrong(m):
                     move = v
                 if "decay-decoupled" in m:
                     move = move + decay * w
-                self.parameters[name] = w + move if "ascent" in m else w - move
+                if "not-updated" not in m:
+                    self.parameters[name] = w + move if "ascent" in m else w - move
 
     return {"SGD": SGD}
 
@@ -97,10 +99,17 @@ EXERCISE = Exercise(
     mistakes=[
         Mistake("shared-buffer", "All parameters share one velocity: each needs its own.", "shared buffer", "several"),
         Mistake("no-memory", "The velocity is forgotten after every step.", "made in step", "later"),
+        Mistake("momentum-sign", "The old velocity enters with a minus: v <- momentum v + g.", "sign slip", "later"),
         Mistake("averaged", "The gradient enters with weight 1 - momentum: its weight is 1.", "as in Adam", "first"),
         Mistake("nesterov", "The step looks ahead (Nesterov): plain momentum steps along v.", "nesterov=True", "first"),
         Mistake("rate-missing", "The learning rate is not used.", "a factor lost", "first"),
         Mistake("ascent", "The step is added: subtract it.", "sign slip", "first"),
+        Mistake(
+            "not-updated",
+            "The parameters stay as they were: write w -= ..., for w = w - ... changes the local name only.",
+            "a local variable rebound",
+            "first",
+        ),
         Mistake("decay-missing", "Weight decay is not used.", "tests with decay 0", "first"),
         Mistake("decay-sign", "Weight decay pushes away from zero.", "sign slip", "first"),
         Mistake("decay-doubled", "Weight decay is doubled: here it is decay times w.", "d/dw of decay w^2", "first"),
