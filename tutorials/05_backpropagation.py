@@ -211,7 +211,8 @@ check("the wrong mask gives a relative error above 0.1", errors[2] > 0.1)
 # %% [markdown]
 # How small should the step be? Not as small as possible. The error of the slope itself shrinks with the square of
 # `eps`, but the two losses are stored to 16 digits only, and that rounding is divided by `2 * eps`. With $10^{-12}$
-# instead of $10^{-5}$, a right gradient seems wrong in the third digit. Try `audit(network, x, y, eps=1e-12)`.
+# instead of $10^{-5}$, a right gradient seems wrong in the third digit. Try
+# `relative_error(*audit(network, x, y, eps=1e-12))`.
 #
 # ## The same in minnet
 #
