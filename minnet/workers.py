@@ -101,7 +101,7 @@ class Crew:
         self.loss: Any = loss  # None: it is there to predict
         source = folded(model) if loss is None and plan.piece > 1 else model  # folding costs one image's worth
         self.replicas = [Replica(source, loss) for _ in range(plan.workers)]
-        self._failed = False
+        self._failed = self._alike = False
         if loss is not None:  # found once: walking a small network takes as long as a pass through it
             self._learners = learners(model, loss)
             self._noting: list[Any] = [layer for _, layer in model.walk() if hasattr(layer, "update_running")]
@@ -207,6 +207,11 @@ class Crew:
                 kind = "parameter" if name in layer.parameters else "buffer"
                 cure = "make it in __init__" if array is None else f"write into it, self.{name}[...] = ..."
                 raise ValueError(f"forward assigns the {kind} '{place}' anew, and the model never sees it: {cure}")
+        if not self._alike:
+            for replica in self.replicas:
+                _check_alike([*self.model.walk(), *self.loss.walk("loss.")],
+                             [*replica.model.walk(), *replica.loss.walk("loss.")])  # fmt: skip
+            self._alike = True
 
     def _work(
         self,
@@ -260,6 +265,23 @@ class Crew:
 
         each = self._each(forward, x.shape[0], self.plan.piece)
         return np.concatenate([y for results in each for y in results])
+
+
+def _check_alike(master: list[tuple[str, Layer]], twin: list[tuple[str, Layer]]) -> None:
+    """Raises ValueError for a layer or a number that the passes of a replica made, where the model never sees it."""
+    known = dict(master)
+    for place, layer in twin:
+        if place not in known:
+            at = place.rstrip(".")
+            raise ValueError(f"forward makes the layer '{at}', which the model never sees: make it in __init__")
+        for name, value in vars(layer).items():
+            before = getattr(known[place], name, None)
+            both_plain = {type(value), type(before)} <= {bool, int, float, str}
+            if both_plain and value != before and name not in ("training", "needs_dx"):
+                raise ValueError(
+                    f"'{place}{name}' goes from {before!r} to {value!r} in a replica, and the model never sees it: "
+                    "keep it as an array in `buffers` and write into it, or in self._cache where only backward reads it"
+                )
 
 
 class Batch(NamedTuple):

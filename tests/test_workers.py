@@ -187,6 +187,68 @@ def test_a_parameter_that_the_model_never_sees_is_told_of(chosen):
         crew.step(batch, KEY)
 
 
+class Late(Layer):
+    """Makes its layer in the first pass that it is asked for."""
+
+    def __init__(self, in_training_only):
+        self.in_training_only, self.linear = in_training_only, None
+
+    def forward(self, x):
+        if self.linear is None and (self.training or not self.in_training_only):
+            self.linear = Linear(x.shape[1], 3, rng=0)
+        return x if self.linear is None else self.linear.forward(x)
+
+    def backward(self, dy):
+        return self.linear.backward(dy)
+
+
+@pytest.mark.parametrize("in_training_only", [False, True])
+def test_a_layer_that_the_model_never_sees_is_told_of(in_training_only):
+    model = Sequential(Linear(4, 3, rng=0), Late(in_training_only))
+    x = normal(8, 4).astype(np.float32)
+    said = r"forward makes the layer '1\.linear', which the model never sees: make it in __init__"
+    with pytest.raises(ValueError, match=said):
+        Trainer(model, SoftmaxCrossEntropy(), SGD(model, 0.1)).fit((x, np.arange(8) % 3), progress=False)
+    assert "1.linear.W" not in model.named_parameters()
+
+
+class Cooling(Layer):
+    def __init__(self, tau, rows=0):
+        self.tau, self.rows, self.width = tau, rows, None
+
+    def forward(self, x):
+        self.rows, self.width = self.rows and len(x), x.shape[1]
+        if self.training:
+            self.tau = max(1.0, 0.5 * self.tau)
+        return x / self.tau
+
+    def backward(self, dy):
+        return dy / self.tau
+
+
+def test_a_number_that_the_model_never_sees_is_told_of():
+    def fit(layer, loss):
+        model, x = Sequential(Linear(4, 3, rng=0), layer), normal(8, 4).astype(np.float32)
+        Trainer(model, loss, SGD(model, 0.1)).fit((x, np.arange(8) % 3), epochs=1, progress=False)
+
+    said = r"'1\.tau' goes from 5\.0 to 2\.5 in a replica, and the model never sees it: keep it as an array in `buff"
+    with pytest.raises(ValueError, match=said):
+        fit(Cooling(5.0), SoftmaxCrossEntropy())
+    with pytest.raises(ValueError, match=r"'1\.rows' goes from 9 to 8.* in self\._cache where only backward reads it"):
+        fit(Cooling(1.0, rows=9), SoftmaxCrossEntropy())
+    fit(Cooling(1.0), SoftmaxCrossEntropy())
+
+    class Patient(SoftmaxCrossEntropy):
+        asked = 0
+
+        def forward(self, scores, targets, weights=None, denominator=None):
+            self.asked = self.asked + 1
+            return super().forward(scores, targets, weights, denominator)
+
+    with pytest.raises(ValueError, match=r"'loss\.asked' goes from 0 to 1 in a replica"):
+        fit(Cooling(1.0), Patient())
+
+
 def test_a_loss_assigns_no_buffer_anew_either():
     class Counting(SoftmaxCrossEntropy):
         buffers = ("seen",)
