@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import warnings
 from math import inf
 from numbers import Real
+from types import FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,7 @@ from minnet.checkpoint import model_dtype
 from minnet.formatting import count
 from minnet.layers.base import Layer
 from minnet.layers.containers import MaskedSequential, Sequential
-from minnet.layers.description import named
+from minnet.layers.description import is_own, named
 from minnet.layers.dropout import Dropout
 from minnet.layers.normalization import Normalize
 from minnet.losses import Loss, SigmoidCrossEntropy, SoftmaxCrossEntropy
@@ -105,6 +107,7 @@ def check_run(
         raise ValueError("patience waits for a lower validation loss: give validation data, or leave patience out")
     if not isinstance(freeze_at, dict):
         raise ValueError(f'freeze_at is a dictionary such as {{"1.b": 0.3}}, got {freeze_at!r}')
+    _check_held(model)
     learning = [place for place, _, _ in model.trainable()]
     if not learning and not loss.learns():
         frozen = any(layer.frozen for _, layer in model.walk())
@@ -137,6 +140,30 @@ def check_run(
             raise ValueError(f"the {name} data: {error}") from None
         if loss.denominator(np.asarray(targets), w) == 0:
             raise ValueError(f"no example of the {name} data counts: all have the weight 0, or labels to ignore")
+
+
+def _check_held(model: Layer) -> None:
+    """Raises ValueError for a layer that the model holds where it is not looked for: nobody would train or save it."""
+    layers = list(model.walk())
+    seen = {id(layer) for _, layer in layers}
+    for _, layer in layers:
+        seen |= {id(layer._cache), *map(id, Layer.children(layer).values())}  # children() may leave some out on purpose
+    for _, layer in layers:
+        inside: list[Any] = [layer]
+        for _ in range(8):  # deep enough for a list in an object in a list; beyond lies what is other people's
+            inside = [
+                each
+                for each in gc.get_referents(*inside)
+                if gc.is_tracked(each) and id(each) not in seen
+                and (isinstance(each, Layer) or is_own(type(each)))  # ours hold layers that answer for themselves
+                and not isinstance(each, (type, ModuleType, FunctionType))
+            ]  # fmt: skip
+            seen.update(map(id, inside))
+            if hidden := [each for each in inside if isinstance(each, Layer)]:
+                raise ValueError(
+                    f"{named(layer)} holds {named(hidden[0])} where nobody would train or save it: keep layers as "
+                    "attributes, or in lists, tuples and dictionaries at most three deep"
+                )
 
 
 def _check_sizes(name: str, inputs: Any, targets: Any) -> None:

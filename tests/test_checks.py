@@ -1,6 +1,8 @@
 """What a run is refused for before any work is done: layers and losses of another type, inputs without rows."""
 
+import collections
 import math
+import types
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from minnet.layers.base import Layer
 from minnet.layers.linear import Linear
 from minnet.losses import Loss, SigmoidCrossEntropy, SoftmaxCrossEntropy
 from minnet.optimizers import SGD
+from minnet.predictor import Predictor
 from minnet.training import Trainer, predict
 
 RNG = np.random.default_rng(0)
@@ -137,6 +140,51 @@ def test_where_nothing_can_learn_nothing_is_done():
     fit(model)
     with pytest.raises(ValueError, match="nothing would learn: the model has no parameters"):
         fit(Sequential(ReLU()), y=LABELS % 4)
+
+
+class Passes(Layer):
+    """Gives x through a Linear of its own, and holds something besides."""
+
+    __slots__ = ("hidden",)
+
+    def __init__(self, held=None, hidden=None):
+        self.linear, self.held = Linear(4, 3, rng=0), held
+        self.hidden = hidden
+
+    def forward(self, x):
+        return self.linear.forward(x)
+
+    def backward(self, dy):
+        return self.linear.backward(dy)
+
+
+HELD = {
+    "slots": lambda layer: Passes(hidden=layer),
+    "object": lambda layer: Passes({"a": [types.SimpleNamespace(layer=layer)]}),
+    "deque": lambda layer: Passes(collections.deque([layer])),
+    "set": lambda layer: Passes({layer}),
+    "deep": lambda layer: Passes({"a": [[[layer]]]}),
+}
+
+
+@pytest.mark.parametrize("how", HELD)
+def test_a_layer_that_nobody_would_train_is_told_of(how):
+    model = Sequential(HELD[how](Linear(4, 3, rng=1)))
+    with pytest.raises(ValueError, match=r"Passes\(.*\) holds Linear\(4, 3\) where nobody would train or save it"):
+        fit(model)
+
+
+def test_layers_that_are_no_part_of_the_model_may_be_held():
+    class Guided(Passes):
+        def children(self):
+            return {"linear": self.linear}
+
+    teacher = Sequential(Linear(4, 3, rng=2))
+    for model in (Guided(teacher), Passes(Predictor(teacher)), Passes(lambda x: teacher.forward(x)), Passes(Linear)):
+        fit(model)
+    model = Passes()
+    model._cache = collections.deque([ReLU()])  # what one pass keeps for its backward
+    fit(model)
 
 
 def test_sparse_inputs_without_rows_are_refused():

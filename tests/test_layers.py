@@ -1067,6 +1067,12 @@ def test_a_subclass_that_forgets_the_arrays_of_its_base_is_refused():
         type("Own", (base,), {kind: ("more", *getattr(base, kind))})
 
 
+@pytest.mark.parametrize("held", [ReLU(), [ReLU()], {"a": (ReLU(),)}])
+def test_a_layer_of_a_class_is_refused(held):
+    with pytest.raises(ValueError, match=r"Block\.act would be one layer in every Block: make it in __init__"):
+        type("Block", (Layer,), {"act": held})
+
+
 class Picks(Layer):
     """Chooses columns by an index, and scales them."""
 

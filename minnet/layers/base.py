@@ -86,6 +86,10 @@ class Layer:
                         f"{cls.__name__}.{kind} leaves out {lost[0]!r} of {base.__name__}, which nobody would save: "
                         f"write {kind} = (*{base.__name__}.{kind}, ...)"
                     )
+        if shared := [name for name, value in vars(cls).items() if _inside(name, value)]:
+            raise ValueError(
+                f"{cls.__name__}.{shared[0]} would be one layer in every {cls.__name__}: make it in __init__"
+            )
         if "forward" in vars(cls) and "trace" not in vars(cls):  # an inherited trace would pass by the new forward
             cls.trace = Layer.trace  # type: ignore[method-assign]
 
