@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 import os
+import weakref
 from functools import lru_cache
 from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -71,7 +71,7 @@ def prediction_plan(model: Layer, x: Any, workers: int | None = None, batch_size
     return plan(model, x[:1], min(batch_size, x.shape[0]), workers)
 
 
-_measured: WeakKeyDictionary[Layer, dict[Any, tuple[int, int, int]]] = WeakKeyDictionary()
+_measured: dict[int, dict[Any, tuple[int, int, int]]] = {}  # by id, as one's own layers may compare or not hash at all
 
 
 def _sizes(model: Layer, example: Any) -> tuple[int, int, int]:
@@ -81,7 +81,9 @@ def _sizes(model: Layer, example: Any) -> tuple[int, int, int]:
     batch it would cost as much as the batch.
     """
     stored = sum(array.nbytes for array in model.named_parameters().values())
-    known = _measured.setdefault(model, {})
+    if id(model) not in _measured:
+        weakref.finalize(model, _measured.pop, id(model), None)  # its id may be another's then
+    known = _measured.setdefault(id(model), {})
     key = (example.shape, example.dtype, stored, tuple(place for place, _, _ in model.trainable()))
     if key in known:
         return known[key]

@@ -1142,6 +1142,10 @@ def test_layers_that_a_replica_would_share_are_refused():
             self.first = Linear(2, 2)
             super().__init__(self.first)
 
+    class Compared(Layer):
+        def __eq__(self, other):
+            return True
+
     beside = Beside()
     twin = beside.replica()
     assert twin.first is twin[0] is not beside.first
@@ -1153,6 +1157,9 @@ def test_layers_that_a_replica_would_share_are_refused():
         beside.heads = held
         with pytest.raises(ValueError, match=r"Beside holds heads\.0 beside its chain"):
             beside.named_parameters()
+    beside.heads = [Compared()]
+    with pytest.raises(ValueError, match=r"Beside holds heads\.0 beside its chain"):
+        beside.named_parameters()
     beside.heads, beside.width = [beside[0]], 2
     assert beside.named_parameters().keys() == {"0.W", "0.b"}
 

@@ -1,5 +1,7 @@
 """How a batch is cut: among workers, into pieces; every example once, in order, none alone."""
 
+import gc
+from dataclasses import dataclass
 from unittest import mock
 
 import numpy as np
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 
 from minnet import sharing
 from minnet.layers import Conv2d, Dropout, Embedding, Flatten, Linear, ReLU, Sequential
+from minnet.layers.base import Layer
 from minnet.sharing import Plan, plan, shares
 from tests.drawing import steady
 
@@ -95,6 +98,31 @@ def test_plan(monkeypatch):
     for wrong in ({"workers": 0}, {"piece": 0}, {"workers": -1}, {"workers": "2"}, {"workers": 1.5}, {"piece": 2.5}):
         with pytest.raises(ValueError, match=f"{next(iter(wrong))} must be at least 1"):
             plan(model, rows, 8, **wrong)
+
+
+@dataclass
+class Twofold(Layer):
+    """Like every dataclass, it compares by its fields and has no hash."""
+
+    width: int
+
+    def __post_init__(self):
+        self.first, self.second = Linear(4, self.width), Linear(self.width, 3)
+
+    def forward(self, x):
+        return self.second.forward(self.first.forward(x))
+
+
+def test_what_is_known_of_a_model_is_known_of_no_other_and_goes_with_it(monkeypatch):
+    known = {}
+    monkeypatch.setattr(sharing, "_measured", known)
+    models = [Twofold(5), Twofold(5), Sequential(Linear(4, 3))]
+    for model in models:
+        plan(model, np.zeros((1, 4), np.float32), 8)
+    assert known.keys() == {id(model) for model in models}
+    del models[1:], model
+    gc.collect()
+    assert known.keys() == {id(models[0])}
 
 
 def test_available_cores():

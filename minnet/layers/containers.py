@@ -27,7 +27,8 @@ class Sequential(Layer):
 
     def children(self) -> dict[str, Layer]:
         if vars(self).keys() - _USUAL:
-            beside = [name for name, layer in super().children().items() if layer not in self.layers]
+            chain = set(map(id, self.layers))
+            beside = [name for name, layer in super().children().items() if id(layer) not in chain]
             if beside:
                 raise ValueError(f"{type(self).__name__} holds {beside[0]} beside its chain: derive from Layer instead")
         return {str(index): layer for index, layer in enumerate(self.layers)}
