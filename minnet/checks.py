@@ -19,6 +19,7 @@ from minnet.layers.description import is_own, named
 from minnet.layers.dropout import Dropout
 from minnet.layers.normalization import Normalize
 from minnet.losses import Loss, SigmoidCrossEntropy, SoftmaxCrossEntropy
+from minnet.memory import read_only
 from minnet.optimizers import Lookahead, Optimizer
 
 
@@ -124,7 +125,7 @@ def check_run(
     for name, inputs, targets, w in parts:
         if reason := _unsuited(model, inputs[:128]):
             raise ValueError(f"the {name} {reason}")
-        scores = model.replica().eval().forward(inputs[:1])  # raises for a wrong shape or dtype
+        scores = model.replica().eval().forward(read_only(inputs[:1]))  # raises for a wrong shape or dtype
         if scores is None:
             raise ValueError(f"{named(model)}: forward returned None: is its return missing?")
         if learning and scores.dtype != model_dtype(model):

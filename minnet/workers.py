@@ -23,7 +23,7 @@ from minnet.layers.base import Layer, RowGradient
 from minnet.layers.conv import Conv2d
 from minnet.layers.normalization import folded
 from minnet.losses import Loss
-from minnet.memory import Workspace
+from minnet.memory import Workspace, read_only
 from minnet.places import arrays, learners
 from minnet.process_memory import keep_freed_memory, release_freed_memory
 from minnet.sharing import Plan, available_cores, shares
@@ -261,7 +261,7 @@ class Crew:
         """The network's outputs for all of `x`, (N, K), with the replicas as they are (in evaluation mode)."""
 
         def forward(replica: Replica, pieces: list[slice], first: int) -> list[np.ndarray]:
-            return [replica.model.forward(x[piece]) for piece in pieces if not self._failed]
+            return [replica.model.forward(read_only(x[piece])) for piece in pieces if not self._failed]
 
         each = self._each(forward, x.shape[0], self.plan.piece)
         return np.concatenate([y for results in each for y in results])

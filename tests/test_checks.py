@@ -15,6 +15,7 @@ from minnet.layers.linear import Linear
 from minnet.losses import Loss, SigmoidCrossEntropy, SoftmaxCrossEntropy
 from minnet.optimizers import SGD
 from minnet.predictor import Predictor
+from minnet.sharing import plan
 from minnet.training import Trainer, predict
 
 RNG = np.random.default_rng(0)
@@ -185,6 +186,30 @@ def test_layers_that_are_no_part_of_the_model_may_be_held():
     model = Passes()
     model._cache = collections.deque([ReLU()])  # what one pass keeps for its backward
     fit(model)
+
+
+class Centred(Layer):
+    def forward(self, x):
+        x -= x.mean()
+        self._cache = ()
+        return x
+
+    def backward(self, dy):
+        return dy
+
+
+def test_a_layer_that_works_in_place_spares_the_data():
+    model, x = Sequential(Centred(), Linear(4, 3, rng=0)), X.copy()
+    for act in (
+        lambda: fit(model, x=x),
+        lambda: predict(model, x),
+        lambda: predict(model, x[:1]),
+        lambda: Predictor(model)(x[:2]),
+        lambda: plan(model, x[:1], 8),
+    ):
+        with pytest.raises(ValueError, match="read-only"):
+            act()
+    assert np.array_equal(x, X) and x.flags.writeable
 
 
 def test_sparse_inputs_without_rows_are_refused():
