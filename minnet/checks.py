@@ -21,6 +21,7 @@ from minnet.layers.normalization import Normalize
 from minnet.losses import Loss, SigmoidCrossEntropy, SoftmaxCrossEntropy
 from minnet.memory import read_only
 from minnet.optimizers import Lookahead, Optimizer
+from minnet.sharing import Plan
 
 
 def check_parts(model: Layer, loss: Loss, optimizer: Optimizer | Lookahead) -> None:
@@ -167,6 +168,30 @@ def _check_held(model: Layer) -> None:
                 )
 
 
+def check_cut(model: Layer, loss: Loss, x: Any, y: np.ndarray, batch_size: int, chosen: Plan) -> None:
+    """Raises ValueError where batches of so many run in pieces, and the loss sees one example beside another."""
+    whole = chosen.workers == 1 and chosen.piece >= batch_size
+    if whole or not is_own(type(loss)) or any(hasattr(part, "rng") for _, part in loss.walk()):
+        return
+    scores, probe = model.replica().eval().forward(read_only(x[:2])), loss.replica().eval()
+    together = _tried(probe, scores, y[:2])
+    alone = [_tried(probe, scores[n : n + 1], y[n : n + 1]) for n in range(len(scores))]
+    if not np.isclose(together, sum(alone), rtol=1e-3, atol=1e-3 * sum(map(abs, alone)), equal_nan=True):
+        raise ValueError(
+            f"{loss!r} adds up to {sum(alone):.4g} over two examples alone, and is {together:.4g} for both together: "
+            f"with batches cut into pieces it would train something else. Give Trainer workers=1, piece={batch_size}"
+        )
+
+
+def _tried(loss: Loss, scores: np.ndarray, targets: np.ndarray) -> Any:
+    try:
+        return loss.forward(scores, targets, None, 1.0)
+    except Exception as error:
+        if not is_own(type(loss)):
+            raise
+        raise ValueError(f"{loss!r} fails on a batch of {len(scores)}, with which it is tried: {error}") from error
+
+
 def _check_sizes(name: str, inputs: Any, targets: Any) -> None:
     if np.asarray(targets).ndim == 0:  # None, or a sparse matrix
         kind = type(np.asarray(targets).item()).__name__
@@ -236,7 +261,7 @@ def _check_labels(name: str, scores: np.ndarray, targets: np.ndarray, loss: Loss
 def _check_loss(loss: Loss, scores: np.ndarray, target: np.ndarray, weighted: bool) -> None:
     """On one example: whether the loss takes such targets, and heeds what the Trainer tells it beside them."""
     probe = loss.replica().eval()
-    whole = probe.forward(scores, target, None, 1.0)  # raises for targets of another kind
+    whole = _tried(probe, scores, target)  # raises for targets of another kind
     if whole is None or np.ndim(whole):
         got = "None: is its return missing?" if whole is None else f"numbers {np.shape(whole)}: a loss is one number"
         raise ValueError(f"{loss!r}: forward returned {got}")

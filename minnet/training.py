@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from minnet.checks import check_parts, check_question, check_run, check_settings, unpacked
+from minnet.checks import check_cut, check_parts, check_question, check_run, check_settings, unpacked
 from minnet.functional import NoDistribution
 from minnet.gradients import accumulated, clip_factor, gradient_norm
 from minnet.interrupt import Interrupt
@@ -35,7 +35,8 @@ class Trainer:
     a number asked for is that of the threads in all, so that several runs can divide a machine among them.
     `augment(x, rng, epoch, indices)` changes training inputs. `freeze_at` {"1.b": 0.3} stops a parameter's learning
     at the first epoch that begins after that part of the run. Batch norm uses the statistics of each piece, or with
-    `exact_batch_norm` those of the whole batch, for which the workers wait for each other.
+    `exact_batch_norm` those of the whole batch, for which the workers wait for each other. A loss that compares the
+    examples of a batch needs it in one piece: `workers=1` and a `piece` of its size.
     Same seed, workers and piece: same bits, if the model begins with the same (layers made without `rng` draw anew);
     with workers left to the rule, on as many cores, and with no other network of the process at work beside.
     """
@@ -99,7 +100,9 @@ class Trainer:
         epochs, batch_size, examples = int(epochs), int(batch_size), len(y)
         # a rest of one example joins the last batch: batch statistics need two
         steps = examples // batch_size + (examples % batch_size > 1 or examples < batch_size)
-        chosen = plan(self.model, x[:1], min(batch_size, examples), self.workers, self.piece)
+        largest = max(min(batch_size, examples), examples - (steps - 1) * batch_size)
+        chosen = plan(self.model, x[:1], largest, self.workers, self.piece)
+        check_cut(self.model, self.loss, x, y, largest, chosen)
         run: dict[str, Any] = {
             "examples": examples, "epochs": epochs, "batch_size": batch_size, "steps": steps, "seed": self.seed,
             "workers": chosen.workers, "piece": chosen.piece, "exact_batch_norm": self.exact_batch_norm,

@@ -97,6 +97,42 @@ def test_slips_in_a_loss_of_ones_own_are_named(slip, said):
         fit(Sequential(Linear(4, 3, rng=0)), Slips(slip))
 
 
+class Contrast(Loss):
+    """Each example's score against the mean of the batch, or against a fixed number."""
+
+    def __init__(self, batch=True):
+        self.batch = batch
+
+    def forward(self, scores, targets, weights=None, denominator=None):
+        if len(scores) == 1 and self.batch is None:
+            raise IndexError("no other example")
+        self._cache = (scores - (scores.mean(axis=0) if self.batch else 1)) / (denominator or len(scores))
+        return float((self._cache**2).sum() / 2 * (denominator or len(scores)))
+
+    def backward(self):
+        return self._cache
+
+
+def test_a_loss_that_compares_examples_gets_its_batches_whole():
+    def fit(loss, batch_size=6, **how):
+        model = Sequential(Linear(4, 3, rng=0))
+        it = Trainer(model, loss, SGD(model, 0.1), **how)
+        it.fit((X[:19], LABELS[:19]), epochs=1, batch_size=batch_size, progress=False)
+        return it.run["piece"]
+
+    said = r"Contrast\(\) adds up to 0 over two examples alone, and is [0-9.]+ for both together.*workers=1, piece=7"
+    for cut in ({"workers": 2}, {"workers": 1, "piece": 3}, {"workers": 1, "piece": 6}):  # the last batch is of 7
+        with pytest.raises(ValueError, match=said):
+            fit(Contrast(), **cut)
+        fit(Contrast(batch=False), **cut)
+    assert fit(Contrast(), workers=1) == fit(Contrast(), workers=1, piece=7) == 7
+    assert fit(Contrast(), batch_size=1) == 1
+    with pytest.raises(
+        ValueError, match=r"Contrast\(batch=None\) fails on a batch of 1, with which it is tried: no other"
+    ):
+        fit(Contrast(batch=None))
+
+
 class NoReturn(Layer):
     def __init__(self):
         self.inner = Linear(4, 3, rng=0)
