@@ -12,7 +12,7 @@ from minnet.functional import NoDistribution
 from minnet.layers.base import Layer, RowGradient
 from minnet.losses import Loss
 from minnet.places import learners, parameters
-from minnet.workers import Batch, seed_layers
+from minnet.workers import Batch, drawing, seed_layers
 
 
 class NonFiniteError(ArithmeticError):
@@ -38,7 +38,7 @@ def find_nonfinite(model: Layer, loss: Loss, batch: Batch, key: tuple[int, int, 
         return "The targets hold NaN or infinity: clean the data."
     twin, criterion = copy.deepcopy((model, loss))  # a replica would write into their buffers
     parts = [*twin.walk(), *criterion.walk()]
-    seed_layers([layer for _, layer in parts if hasattr(layer, "rng")], key, 0)
+    seed_layers(drawing(layer for _, layer in parts), key, 0)
     with np.errstate(all="ignore"):
         try:
             scores, steps = twin.trace(x)

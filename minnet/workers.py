@@ -11,8 +11,9 @@ from __future__ import annotations
 import contextvars
 import functools
 import itertools
+import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ import numpy as np
 from minnet.blas import one_blas_thread
 from minnet.layers.base import Layer, RowGradient
 from minnet.layers.conv import Conv2d
+from minnet.layers.description import named
 from minnet.layers.normalization import folded
 from minnet.losses import Loss
 from minnet.memory import Workspace, read_only
@@ -49,10 +51,10 @@ class Replica:
         self.workspace = Workspace()
         layers = [layer for _, layer in self.model.walk()]
         owned = [] if self.loss is None else [layer for _, layer in self.loss.walk()]
-        self.drawing: list[Any] = [layer for layer in [*layers, *owned] if hasattr(layer, "rng")]
-        self.noting: list[Any] = [layer for layer in layers if hasattr(layer, "update_running")]
+        self.drawing: list[Any] = drawing([*layers, *owned])
+        self.noting: list[Any] = [layer for layer in layers if hasattr(type(layer), "update_running")]
         for layer in layers:
-            if hasattr(layer, "workspace"):
+            if isinstance(vars(layer).get("workspace"), Workspace):
                 layer.workspace = self.workspace  # scratch is shared by all layers of a thread
             if loss is None:
                 layer.training = False
@@ -101,13 +103,15 @@ class Crew:
         self.loss: Any = loss  # None: it is there to predict
         source = folded(model) if loss is None and plan.piece > 1 else model  # folding costs one image's worth
         self.replicas = [Replica(source, loss) for _ in range(plan.workers)]
-        self._failed = self._alike = False
+        self._failed = self._compared = False
         if loss is not None:  # found once: walking a small network takes as long as a pass through it
             self._learners = learners(model, loss)
-            self._noting: list[Any] = [layer for _, layer in model.walk() if hasattr(layer, "update_running")]
+            self._noting: list[Any] = [layer for _, layer in model.walk() if hasattr(type(layer), "update_running")]
             known = [buffer for buffer in arrays("buffers", model, loss) if buffer[-1] is not None]
             self.buffers = [array for _, _, _, array in known]
-            self._unnoted = [(place, array) for place, layer, _, array in known if not hasattr(layer, "update_running")]
+            self._unnoted = [
+                (place, array) for place, layer, _, array in known if not hasattr(type(layer), "update_running")
+            ]
         self.meeting = _Meeting() if exact_batch_norm else None
         if self.meeting is not None:
             for seat, replica in enumerate(self.replicas):
@@ -207,11 +211,23 @@ class Crew:
                 kind = "parameter" if name in layer.parameters else "buffer"
                 cure = "make it in __init__" if array is None else f"write into it, self.{name}[...] = ..."
                 raise ValueError(f"forward assigns the {kind} '{place}' anew, and the model never sees it: {cure}")
-        if not self._alike:
-            for replica in self.replicas:
-                _check_alike([*self.model.walk(), *self.loss.walk("loss.")],
-                             [*replica.model.walk(), *replica.loss.walk("loss.")])  # fmt: skip
-            self._alike = True
+        for replica in [] if self._compared else self.replicas:
+            self._check_alike(replica)
+        self._compared = True
+
+    def _check_alike(self, replica: Replica) -> None:
+        """Raises ValueError for a layer or a number that a replica's passes made, where the model never sees it."""
+        known = dict([*self.model.walk(), *self.loss.walk("loss.")])
+        for place, layer in [*replica.model.walk(), *replica.loss.walk("loss.")]:
+            if place not in known:
+                at = place.rstrip(".")
+                raise ValueError(f"forward makes the layer '{at}', which the model never sees: make it in __init__")
+            for name, value in vars(layer).items():
+                before = getattr(known[place], name, None)
+                both_plain = {type(value), type(before)} <= {bool, int, float, str}
+                if both_plain and value != before and name not in ("training", "needs_dx"):
+                    cure = "write it into an array of `buffers`, or into self._cache where only backward reads it"
+                    raise ValueError(f"'{place}{name}' goes from {before!r} to {value!r} in a replica only: {cure}")
 
     def _work(
         self,
@@ -267,23 +283,6 @@ class Crew:
         return np.concatenate([y for results in each for y in results])
 
 
-def _check_alike(master: list[tuple[str, Layer]], twin: list[tuple[str, Layer]]) -> None:
-    """Raises ValueError for a layer or a number that the passes of a replica made, where the model never sees it."""
-    known = dict(master)
-    for place, layer in twin:
-        if place not in known:
-            at = place.rstrip(".")
-            raise ValueError(f"forward makes the layer '{at}', which the model never sees: make it in __init__")
-        for name, value in vars(layer).items():
-            before = getattr(known[place], name, None)
-            both_plain = {type(value), type(before)} <= {bool, int, float, str}
-            if both_plain and value != before and name not in ("training", "needs_dx"):
-                raise ValueError(
-                    f"'{place}{name}' goes from {before!r} to {value!r} in a replica, and the model never sees it: "
-                    "keep it as an array in `buffers` and write into it, or in self._cache where only backward reads it"
-                )
-
-
 class Batch(NamedTuple):
     """Some rows of a data set; pieces are gathered and augmented by the worker that needs them."""
 
@@ -301,6 +300,17 @@ class Batch(NamedTuple):
             rng = np.random.default_rng((seed, AUGMENT, epoch, step, number))
             x = self.augment(x, rng, epoch, self.indices[rows])
         return x, self.y[rows], None if self.weights is None else self.weights[rows]
+
+
+def drawing(layers: Iterable[Layer]) -> list[Any]:
+    """The layers that draw from a generator `rng`. Raises ValueError for one of the older kinds."""
+    found = [(layer, vars(layer).get("rng")) for layer in layers]
+    for layer, rng in found:
+        if isinstance(rng, (np.random.RandomState, random.Random)):
+            raise ValueError(
+                f"{named(layer)}: rng is a {type(rng).__name__}: set self.rng = np.random.default_rng(seed)"
+            )
+    return [layer for layer, rng in found if isinstance(rng, np.random.Generator)]
 
 
 def seed_layers(drawing: list[Any], key: tuple[int, int, int], number: int) -> None:

@@ -1,5 +1,6 @@
 """Many workers give what one gives: the same gradient, the same statistics, and the same bits when run again."""
 
+import random
 import signal
 import threading
 import time
@@ -231,10 +232,12 @@ def test_a_number_that_the_model_never_sees_is_told_of():
         model, x = Sequential(Linear(4, 3, rng=0), layer), normal(8, 4).astype(np.float32)
         Trainer(model, loss, SGD(model, 0.1)).fit((x, np.arange(8) % 3), epochs=1, progress=False)
 
-    said = r"'1\.tau' goes from 5\.0 to 2\.5 in a replica, and the model never sees it: keep it as an array in `buff"
+    said = r"'1\.tau' goes from 5\.0 to 2\.5 in a replica only: write it into an array of `buffers`"
     with pytest.raises(ValueError, match=said):
         fit(Cooling(5.0), SoftmaxCrossEntropy())
-    with pytest.raises(ValueError, match=r"'1\.rows' goes from 9 to 8.* in self\._cache where only backward reads it"):
+    with pytest.raises(
+        ValueError, match=r"'1\.rows' goes from 9 to 8.* into self\._cache where only backward reads it"
+    ):
         fit(Cooling(1.0, rows=9), SoftmaxCrossEntropy())
     fit(Cooling(1.0), SoftmaxCrossEntropy())
 
@@ -475,6 +478,57 @@ def test_every_piece_of_every_step_draws_its_own_numbers():
         seed_layers(layers, key, number)
         drawn |= {int(layer.rng.integers(2**60)) for layer in layers}
     assert len(drawn) == 10 and not drawn & set(seen.values())
+
+
+class Noisy(Layer):
+    def __init__(self, rng):
+        self.rng, self.workspace = rng, "room 7"
+
+    def forward(self, x):
+        return x if isinstance(self.rng, int) else x + self.rng.standard_normal(x.shape, np.float32)
+
+    def backward(self, dy):
+        return dy
+
+
+class Looks(Layer):
+    """Passes everything on to the layer inside, its attributes included."""
+
+    def __init__(self, inner):
+        self.inner = inner
+
+    def __getattr__(self, name):
+        if name.startswith("__") or "inner" not in vars(self):
+            raise AttributeError(name)
+        return getattr(self.inner, name)
+
+    def forward(self, x):
+        return self.inner.forward(x)
+
+    def backward(self, dy):
+        return self.inner.backward(dy)
+
+
+def test_what_is_set_from_outside_is_what_it_seems():
+    x = normal(8, 4).astype(np.float32)
+    batch = Batch(x, np.arange(8), np.arange(8) % 3)
+
+    def step(*layers):
+        model = Sequential(Linear(4, 3, rng=0), *layers)
+        with Crew(model, SoftmaxCrossEntropy(), Plan(2, 4)) as crew:
+            crew.step(batch, (0, 0, 0))
+            layers = [layer for _, layer in crew.replicas[0].model.walk()]
+        return model, layers
+
+    assert step(Noisy(7))[1][2].rng == 7
+    assert step(Noisy(np.random.default_rng(0)))[1][2].workspace == "room 7"
+    for kind in (np.random.RandomState, random.Random):
+        with pytest.raises(ValueError, match=rf"Noisy\(\): rng is a {kind.__name__}: set self\.rng = np\.random\.def"):
+            step(Noisy(kind(0)))
+    (plain, _), (wrapped, _) = step(BatchNorm(3), Dropout(0.5)), step(Looks(BatchNorm(3)), Looks(Dropout(0.5)))
+    for a, b in zip(plain.named_buffers().values(), wrapped.named_buffers().values(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    np.testing.assert_array_equal(plain[0].dW, wrapped[0].dW)
 
 
 def test_a_piece_is_the_right_rows():

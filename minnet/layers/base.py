@@ -59,7 +59,7 @@ class Layer:
     copied with it, and its own passes call theirs. `minnet.layercheck.check_layer` checks all of this.
 
     Four attributes are set from outside where a layer has them: `rng`, a new generator for every piece of every step
-    (Dropout); `workspace`, the scratch memory that all layers of a thread share (Conv2d); `mask`, by which a
+    (Dropout); `workspace`, the `Workspace` that all layers of a thread share (Conv2d); `mask`, by which a
     MaskedSequential says where tokens are (GlobalAvgPool); and, beside a method `update_running`, `notes`, from which
     the workers' batch statistics are pooled (BatchNorm).
     """
