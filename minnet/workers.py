@@ -56,11 +56,11 @@ class Replica:
         for layer in layers:
             if isinstance(vars(layer).get("workspace"), Workspace):
                 layer.workspace = self.workspace  # scratch is shared by all layers of a thread
-            if loss is None:
-                layer.training = False
-                if isinstance(layer, Conv2d):
-                    layer.kept = [None] * layer.groups
-        if self.loss is not None:
+            if loss is None and isinstance(layer, Conv2d):
+                layer.kept = [None] * layer.groups
+        if self.loss is None:
+            self.model.eval()
+        else:
             self.learners = learners(self.model, self.loss)
             self.shared = arrays("parameters", self.model, self.loss) + arrays("buffers", self.model, self.loss)
 

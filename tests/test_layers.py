@@ -1339,6 +1339,22 @@ def test_a_name_freezes_the_layers_own_parameter_alone():
     assert outer.freeze().inner.frozen == ("W", "b")
 
 
+def test_a_layer_may_keep_those_inside_it_in_evaluation():
+    class Still(Layer):
+        def __init__(self):
+            self.norm, self.drop = BatchNorm(2), Dropout(0.5)
+
+        def train(self, mode=True):
+            super().train(mode)
+            self.norm.eval()
+            return self
+
+    model = Sequential(Linear(2, 2), Residual(Still()))
+    assert model.train() is model
+    assert [layer.training for _, layer in model.walk()] == [True, True, True, True, False, True]
+    assert model.eval() is model and not any(layer.training for _, layer in model.walk())
+
+
 def test_running_statistics_may_stand_still():
     layer = BatchNorm(2, momentum=0)
     layer.forward(normal(5, 2).astype(np.float32))

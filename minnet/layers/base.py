@@ -178,9 +178,10 @@ class Layer:
     # -- modes ---------------------------------------------------------------------------------------------
 
     def train(self, mode: bool = True) -> Layer:
-        """Switches dropout, batch statistics and the like on (or off, with `mode=False`); returns itself."""
-        for _, layer in self.walk():
-            layer.training = mode
+        """Switches dropout, batch statistics and the like on (off with `mode=False`), inside too; returns itself."""
+        self.training = mode
+        for child in self.children().values():
+            child.train(mode)
         return self
 
     def eval(self) -> Layer:
