@@ -1254,6 +1254,33 @@ def test_nobody_reads_what_the_first_learner_would_give_back():
     assert all(layer.needs_dx for layer in model.layers)
 
 
+def test_chains_in_chains_are_told_once_whose_dx_is_read():
+    told = []
+
+    class Told(Linear):
+        def need_dx(self, needed):
+            told.append(needed)
+            super().need_dx(needed)
+
+    model = Told(2, 2, rng=0)
+    for seed in range(1, 10):
+        model = Sequential(model, Told(2, 2, rng=seed))
+    model.need_dx(False)
+    assert told == [False] + 9 * [True]
+    x, dy = normal(3, 2).astype(np.float32), np.ones((3, 2), np.float32)
+    model.forward(x)
+    assert model.backward(dy) is None and len(told) == 10
+    gradients = model.named_gradients()
+    inner = model[0][0][0]
+    inner.freeze()
+    model.forward(x)
+    assert model.backward(dy) is None and model[0][0][1].needs_dx is False  # the first that learns now
+    inner.unfreeze()
+    model.forward(x)
+    assert model.backward(dy) is None and model[0][0][1].needs_dx and len(told) == 12
+    assert all(np.array_equal(gradients[place], found) for place, found in model.named_gradients().items())
+
+
 @pytest.mark.parametrize("fork", [Parallel, Residual])
 def test_what_forks_passes_on_that_nobody_reads_its_dx(fork):
     model = Sequential(fork(Sequential(Linear(2, 2, rng=0), ReLU(), Linear(2, 2, rng=1)), Linear(2, 2, rng=2)), ReLU())

@@ -59,9 +59,11 @@ class Sequential(Layer):
         return x, steps
 
     def backward(self, dy: np.ndarray) -> Any:
-        learner = self._tell(self.needs_dx)  # what learns may have changed since need_dx
+        learner = self._first_learner()  # what learns may have changed since need_dx
         for index in reversed(range(0 if self.needs_dx else learner, len(self.layers))):
-            layer = self.layers[index]
+            layer, needed = self.layers[index], self.needs_dx or index > learner
+            if layer.needs_dx != needed:  # else it was told before, and whoever is inside
+                layer.need_dx(needed)
             dy = layer.backward(dy)
             if dy is None and index > learner:
                 raise ValueError(f"{named(layer)}: backward returned None, but layers before it learn: return dx")
@@ -71,15 +73,13 @@ class Sequential(Layer):
 
     def need_dx(self, needed: bool) -> None:
         self.needs_dx = needed
-        self._tell(needed)
-
-    def _tell(self, needed: bool) -> int:
-        """Tells each layer whether its dx is read. The walk back may end at the first layer that learns, whose index
-        this returns: before it, no gradient is read by anybody."""
-        learner = next((index for index, layer in enumerate(self.layers) if layer.learns()), len(self.layers))
+        learner = self._first_learner()
         for index, layer in enumerate(self.layers):
             layer.need_dx(needed or index > learner)
-        return learner
+
+    def _first_learner(self) -> int:
+        """Where the walk back may end: no gradient before this layer is read by anybody."""
+        return next((index for index, layer in enumerate(self.layers) if layer.learns()), len(self.layers))
 
     def __repr__(self) -> str:
         inner = "\n".join(f"  ({index}) {layer!r}".replace("\n", "\n  ") for index, layer in enumerate(self.layers))
