@@ -240,10 +240,10 @@ def png(figure: Figure) -> bytes:
 
 
 def _style() -> AbstractContextManager[None]:
-    from matplotlib import rc_context
+    from matplotlib import style
 
-    settings: Any = {**STYLE, "font.family": list(_families())}
-    return rc_context(settings)
+    settings: Any = ["default", {**STYLE, "font.family": list(_families())}]  # not the user's matplotlibrc below ours
+    return style.context(settings)
 
 
 @functools.cache

@@ -132,7 +132,8 @@ def test_figures_leave_no_trace_and_need_no_display():
 def test_the_users_style_does_not_change_a_figure():
     plain = canvas.png(plots.confusion_matrix([[5, 1], [2, 3]], ["a", "b"]))
     with matplotlib.rc_context({"figure.facecolor": "black", "text.color": "white", "axes.grid": True, "font.size": 20,
-                                "savefig.facecolor": "black", "savefig.dpi": 20}):  # fmt: skip
+                                "savefig.facecolor": "black", "savefig.dpi": 20, "image.origin": "lower",
+                                "text.usetex": True, "savefig.bbox": "tight"}):  # fmt: skip
         assert canvas.png(plots.confusion_matrix([[5, 1], [2, 3]], ["a", "b"])) == plain
 
 
