@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 from minnet.data.dataset import Dataset, Split, check_limit, divided_by_class, limited, with_validation
 from minnet.data.images import mostly_cut, read_image, shapes_of
 from minnet.data.tables import in_order, labelled_texts
+from minnet.data.tokens import tokenize
 from minnet.formatting import count, one_line, some
 
 SPLIT_NAMES = frozenset(["train", "training", "test", "testing", "val", "valid", "validation", "dev"])
@@ -80,8 +82,6 @@ def load_images(
 
     Raises ValueError in one line for a folder of another layout, or too few examples.
     """
-    from tqdm import tqdm
-
     check_limit(limit)
     folder = Path(folder)
     inside = classes_in(folder)
@@ -246,6 +246,8 @@ def with_splits(
     if not 0 < test < 1:
         raise ValueError(f"test must be a fraction between 0 and 1, got {test!r}")
     check_classes(name, classes, everything.y)
+    contents = np.array([content(example) for example in tqdm(everything.x, kind, delay=1)])
+    everything = replace(everything, groups=contents)  # until the end: a copy is known in whichever split it is
     rng = np.random.default_rng((seed, 0))
     rest, held_out = divided_by_class(everything, test, rng)
     dataset = Dataset(name, kind, classes, rest, None, held_out, source, own=True)
@@ -267,22 +269,22 @@ def with_splits(
             "them alike",
             stacklevel=3,
         )
-    if disputed := in_several_classes(everything):
+    aside = " (letter case and marks set aside)" if kind == "text" else ""
+    if disputed := in_several_classes(everything, contents):
         shown = some([repr(one_line(each, 40)) for each in dict.fromkeys(disputed)])
         warnings.warn(
-            f"{name}: {count(len(disputed), 'example')} of more than one class are the same, such as {shown}: which "
-            "class is right?",
+            f"{name}: {count(len(disputed), 'example')} of more than one class are the same{aside}, such as {shown}: "
+            "which class is right?",
             stacklevel=3,
         )
-    known = set(map(content, dataset.train.x))
-    copies = sum(content(example) in known for example in dataset.test.x)
+    copies = int(np.isin(dataset.test.groups, dataset.train.groups).sum())  # type: ignore[arg-type]
     if copies:
         warnings.warn(
-            f"{name}: {copies:,} of {len(dataset.test):,} test examples are copies of training examples, which a "
-            "network can know by heart: leave copies out for a result that holds for what is new",
+            f"{name}: {copies:,} of {len(dataset.test):,} test examples are copies of training examples{aside}, which "
+            "a network can know by heart: leave copies out for a result that holds for what is new",
             stacklevel=3,
         )
-    return replace(dataset, copies=copies)
+    return replace(dataset.each_split(lambda _, split: replace(split, groups=None)), copies=copies)
 
 
 def check_classes(name: str, classes: tuple[str, ...], y: np.ndarray) -> None:
@@ -299,16 +301,18 @@ def check_classes(name: str, classes: tuple[str, ...], y: np.ndarray) -> None:
         )
 
 
-def in_several_classes(examples: Split) -> list[str]:
-    """The texts, or the files of the pictures, that stand under more than one label."""
+def in_several_classes(examples: Split, contents: np.ndarray) -> list[str]:
+    """The texts, or the files of the pictures, that stand under more than one label; `contents` (N,) as `content`."""
     labels_of: dict[int, set[int]] = {}
-    contents = [content(example) for example in examples.x]
-    for found, label in zip(contents, examples.y.tolist(), strict=True):
+    for found, label in zip(contents.tolist(), examples.y.tolist(), strict=True):
         labels_of.setdefault(found, set()).add(label)
     names = examples.x if examples.files is None else examples.files
-    return [str(name) for name, found in zip(names, contents, strict=True) if len(labels_of[found]) > 1]
+    return [str(name) for name, found in zip(names, contents.tolist(), strict=True) if len(labels_of[found]) > 1]
 
 
 def content(example: Any) -> int:
-    """A number that two copies of a text or picture share, and hardly anything else."""
-    return hash(example.tobytes() if isinstance(example, np.ndarray) else example)
+    """A number that two copies of a picture share, or two texts that a network sees as the same, and hardly anything
+    else: `GOOD.` is a copy of `good`."""
+    if isinstance(example, np.ndarray):
+        return hash(example.tobytes())
+    return hash(" ".join(tokenize(example)) or example)

@@ -485,6 +485,12 @@ def test_copies_of_training_examples_in_the_test_split_are_counted(tmp_path, rec
     ) as caught:
         dataset = load_csv(written(tmp_path, content), "text", "label")
     assert f" {dataset.test.x.count('the same')} of 12 " in str(caught[0].message) and len(caught) == 1
+    shouted = [f"Text {index:,}.,{index % 2}".upper() for index in range(40)]  # which a network takes for the same
+    with pytest.warns(UserWarning, match=r"reviews: (\d+) of 16 test examples are copies .*letter case and marks"):
+        dataset = load_csv(written(tmp_path, "\n".join(["text,label", *rows, *shouted])), "text", "label")
+    known = {text.lower().strip(".") for text in dataset.train.x}
+    assert dataset.copies == sum(text.lower().strip(".") in known for text in dataset.test.x) > 0
+    assert all(split.groups is None for split in dataset.splits().values())
     folder = gallery(tmp_path / "pets")
     for index in range(10):
         (folder / "dog" / f"copy {index}.png").write_bytes((folder / "dog" / "0.png").read_bytes())
@@ -514,7 +520,10 @@ def test_what_stands_in_several_classes_is_told_of(tmp_path, recwarn):
     assert not [w for w in recwarn if "more than one class" in str(w.message)]
     dataset = load_csv(written(tmp_path, rows + "word 7,bad\nword 8,good\n"), "text", "mood")
     (said,) = [str(w.message) for w in recwarn if "more than one class" in str(w.message)]
-    assert "4 examples of more than one class are the same, such as 'word 7', 'word 8'" in said
+    assert (
+        "4 examples of more than one class are the same (letter case and marks set aside), such as 'word 7', 'word 8'"
+        in said
+    )
     assert dataset.copies == sum(text in dataset.train.x for text in dataset.test.x)
     for kind in ("one", "One", "two"):
         (tmp_path / "p" / kind).mkdir(parents=True)
