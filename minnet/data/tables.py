@@ -8,12 +8,16 @@ import re
 import warnings
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from minnet.formatting import one_line, some
 
 CONTROL = re.compile("[\0-\x08\x0e-\x1f]")  # characters that a guess at the encoding should not bring out
+# Marks that nothing shows (a joiner can change what is seen, as in an emoji of several), with which labels look alike.
+INVISIBLE = re.compile("[\u00ad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
+JOINERS = "\u200c\u200d"
 DELIMITERS = (",", ";", "\t", "|")
 NO_LABEL = frozenset(["", "nan", "na", "n/a", "#n/a", "null"])
 GUESSES = ("gb18030", "cp1252", "latin-1")  # encodings that nothing in a file proves
@@ -158,6 +162,7 @@ def labelled_texts(
     texts, labels, skipped, unnamed = [], [], 0, Counter[str]()
     for row in rows:
         text, label = (row[at].strip() if at < len(row) else "" for at in (text_at, label_at))
+        label = INVISIBLE.sub("", label).strip(JOINERS).strip()
         if text and label.lower() not in NO_LABEL:
             texts.append(text)
             labels.append(label)
@@ -201,15 +206,21 @@ def likely_delimiter(content: str, wanted: tuple[str, str]) -> str:
     """The delimiter that finds the wanted columns in the header, else the one that finds most columns."""
 
     def columns(mark: str) -> tuple[int, int]:
-        header = cleaned(next(csv.reader(io.StringIO(content.lstrip("\r\n"), newline=""), delimiter=mark), []))
+        header = cleaned(next(reader_of(content.lstrip("\r\n"), mark), []))
         return len({name.casefold() for name in wanted} & {name.casefold() for name in header}), len(header)
 
     return max(DELIMITERS, key=columns)
 
 
+def reader_of(content: str, delimiter: str, strict: bool = False) -> Any:
+    """csv.reader of a table; spaces behind a delimiter belong to no field, so that `1, "good, fine"` is two."""
+    lines = io.StringIO(content, newline="")
+    return csv.reader(lines, delimiter=delimiter, strict=strict, skipinitialspace=delimiter != " ")
+
+
 def records(content: str, delimiter: str) -> list[tuple[int, list[str]]]:
     """Every record that is not blank, with the number of its first line. Raises csv.Error that names the line."""
-    reader = csv.reader(io.StringIO(content, newline=""), delimiter=delimiter, strict=True)
+    reader = reader_of(content, delimiter, strict=True)
     found, begins = [], 1
     try:
         for row in reader:

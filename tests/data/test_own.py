@@ -239,6 +239,23 @@ def test_the_columns_of_a_table(tmp_path):
         assert header_of(written(tmp_path, content, "cp1252"), "cp1252") == ["id", "Text", "\u00e9"]
 
 
+def test_a_space_before_a_quote_belongs_to_no_field(tmp_path):
+    rows = ['"text", "label"', *(f'"good, {n}", "{"pn"[n % 2]}"' for n in range(20)), " good 20,p"]
+    dataset = load_csv(written(tmp_path, "\n".join(rows)), "text", "label")
+    assert dataset.classes == ("n", "p")
+    assert {text for text, _ in everything(dataset)} == {"good 20", *(f"good, {n}" for n in range(20))}
+    lines = ["text\tlabel", *(f' "good" {n}\t{"pn"[n % 2]}' for n in range(20))]  # tabs without quotes
+    dataset = load_csv(written(tmp_path, "\n".join(lines)), "text", "label")
+    assert {text for text, _ in everything(dataset)} == {f'"good" {n}' for n in range(20)}
+
+
+def test_marks_that_nothing_shows_make_no_class_of_their_own(tmp_path):
+    labels = ["pos", "neg", "\u200bpos", "neg\ufeff", "p\u00ados", "\u200eneg", "pos\u200d", "👨\u200d👩"]
+    rows = ["text,label", *(f"text {n},{label}" for n, label in enumerate(labels * 3))]
+    dataset = load_csv(written(tmp_path, "\n".join(rows)), "text", "label")
+    assert dataset.classes == ("neg", "pos", "👨\u200d👩")
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
