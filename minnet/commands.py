@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import functools
+import math
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Callable
@@ -25,6 +27,33 @@ def seed(text: str) -> int:
     return int(text)
 
 
+def at_least_one(text: str) -> int:
+    """What flags take that count something."""
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text}")
+    return number
+
+
+def rate(text: str) -> float:
+    """What --learning-rate takes."""
+    number = float(text)
+    if not 0 <= number < math.inf:
+        raise argparse.ArgumentTypeError(f"must be a number, at least 0; got {text}")
+    return number
+
+
+def held_out(text: str) -> int | float:
+    """What --validation takes: a count of examples, 0 for none, or a share of them below 1."""
+    number = float(text)
+    if not 0 <= number < math.inf or (number > 1 and not number.is_integer()):
+        raise argparse.ArgumentTypeError(f"must be a count, or a fraction below 1; got {text}")
+    return int(number) if number.is_integer() else number
+
+
 def place(text: str) -> str:
     """What --out takes: any name but none, which would be the current folder."""
     if not text.strip():
@@ -32,18 +61,29 @@ def place(text: str) -> str:
     return text
 
 
+def check_figures() -> None:
+    """Raises ValueError where no figure could be drawn: before what takes long, not behind it."""
+    try:
+        import matplotlib.figure
+        import matplotlib.style  # noqa: F401
+    except Exception as error:  # a broken setting or installation can raise anything
+        raise ValueError(f"matplotlib, which draws the figures, cannot be used: {error}") from None
+
+
 def one_line_errors(command: Callable[[], Any]) -> Callable[[], None]:
     """Runs a command so that what its user did wrong is said in one line on standard error, with exit status 1.
 
     Warnings are one line each as well. MINNET_DEBUG=1 shows the whole traceback instead. Output never fails for a
-    character that the terminal lacks.
+    character that the terminal lacks, nor where a stream is closed.
     """
 
     @functools.wraps(command)
     def run() -> None:
-        for stream in (sys.stdout, sys.stderr):
-            if hasattr(stream, "reconfigure"):
-                stream.reconfigure(errors="replace")
+        for name in ("stdout", "stderr"):
+            if getattr(sys, name) is None:  # closed when we were started
+                setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+            elif hasattr(getattr(sys, name), "reconfigure"):
+                getattr(sys, name).reconfigure(errors="replace")
         try:
             with warnings.catch_warnings():
                 warnings.showwarning = _one_line_warning
@@ -52,24 +92,35 @@ def one_line_errors(command: Callable[[], Any]) -> Callable[[], None]:
                 try:
                     command()
                 finally:
-                    if sys.stdout is not None:
-                        sys.stdout.flush()  # here, where a reader that left is no error
+                    sys.stdout.flush()  # here, where a reader that left is no error
         except KeyboardInterrupt:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one would interrupt the farewell
             print("\nstopped", file=sys.stderr)
             raise SystemExit(130) from None
         except (ValueError, OSError, ArithmeticError, MemoryError) as error:
-            if isinstance(error, BrokenPipeError):
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left: nothing to tell
-                raise SystemExit(1) from None
+            said = str(error)
+            if isinstance(error, OSError) and (isinstance(error, BrokenPipeError) or not _flushed()):
+                # Python writes what is left once more when it ends
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                if isinstance(error, BrokenPipeError):  # the reader left: nothing to tell
+                    raise SystemExit(1) from None
+                said = f"standard output cannot be written: {error.strerror or error}"
             if os.environ.get("MINNET_DEBUG"):
                 raise
-            said = str(error)
             if isinstance(error, MemoryError):
                 said = f"out of memory: {said}; take less data at a time (train.py: --limit)"
             print("error: " + " ".join(said.split()), file=sys.stderr)
             raise SystemExit(1) from None
 
     return run
+
+
+def _flushed() -> bool:
+    try:
+        sys.stdout.flush()
+    except OSError:
+        return False
+    return True
 
 
 def _one_line_warning(

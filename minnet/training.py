@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -146,7 +147,7 @@ class Trainer:
         crew.freeze([place for place, part in self.freeze_at.items() if state.epoch / self.run["epochs"] >= part])
         order = np.random.default_rng((self.seed, SHUFFLE, state.epoch)).permutation(len(y))
         with tqdm(total=len(y), initial=state.step * size, unit="ex", desc=f"epoch {state.epoch + 1}",
-                  disable=None if progress else True, leave=False) as bar:  # fmt: skip
+                  disable=None if progress and sys.stderr else True, leave=False) as bar:  # fmt: skip
             for step in range(state.step, self.steps):
                 end = len(y) if step == self.steps - 1 else (step + 1) * size
                 rows = order[step * size : end]

@@ -1,6 +1,10 @@
 """What the commands share: errors and warnings in one line, streams of any encoding, imports that cost nothing."""
 
+import contextlib
+import io
+import os
 import re
+import signal
 import subprocess
 import sys
 import warnings
@@ -96,6 +100,51 @@ def test_a_reader_who_leaves_gets_no_traceback():
         f'{sys.executable} -c "{code}" | true', shell=True, cwd=REPOSITORY, capture_output=True, text=True, timeout=300
     )
     assert ran.stderr == ""  # what stood in the buffer when the command ended
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_full_standard_output_is_named():
+    code = "from minnet.commands import one_line_errors\none_line_errors(lambda: print('x'))()"
+    command = f'PYTHONUNBUFFERED= {sys.executable} -c "{code}" > /dev/full'
+    ran = subprocess.run(command, shell=True, cwd=REPOSITORY, capture_output=True, text=True, timeout=300)
+    assert ran.returncode == 1 and ran.stderr == "error: standard output cannot be written: No space left on device\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="this shell closes no streams")
+@pytest.mark.parametrize("closed, told", [("2>&-", "said\n"), (">&-", "warning: mind\n")])
+def test_a_closed_stream_swallows_what_belongs_there_and_no_more(closed, told):
+    code = "import warnings; from minnet.commands import one_line_errors; from tqdm import tqdm\n"
+    code += "one_line_errors(lambda: [warnings.warn('mind'), print('said'), list(tqdm('ab', disable=None))])()"
+    command = f'{sys.executable} -c "{code}" {closed}'
+    ran = subprocess.run(command, shell=True, cwd=REPOSITORY, capture_output=True, text=True, timeout=300)
+    assert (ran.returncode, ran.stdout + ran.stderr) == (0, told)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="this system sends no SIGINT to another process")
+def test_ctrl_c_once_more_interrupts_no_farewell(usual_handler):
+    @one_line_errors
+    def main():
+        raise KeyboardInterrupt
+
+    class Pressing(io.StringIO):
+        def write(self, text):
+            signal.raise_signal(signal.SIGINT)
+            return super().write(text)
+
+    with contextlib.redirect_stderr(Pressing()) as err, pytest.raises(SystemExit, match="130"):
+        main()
+    assert err.getvalue() == "\nstopped\n"
+
+
+@pytest.mark.parametrize("backend", ["foo", None])
+def test_figures_that_cannot_be_drawn_are_told_of_in_one_line(backend):
+    command = [sys.executable, "-c", "from minnet.commands import *; one_line_errors(check_figures)()"]
+    if backend is None:
+        command[-1] = "import sys; sys.modules['matplotlib'] = None; " + command[-1]
+    environment = {**os.environ, "MPLBACKEND": backend or "agg", "PYTHONPATH": str(REPOSITORY)}
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert ran.returncode == 1 and ran.stdout == "" and ran.stderr.count("\n") == 1
+    assert ran.stderr.startswith("error: matplotlib, which draws the figures, cannot be used: ")
 
 
 def test_every_command_explains_itself_and_a_wrong_one_is_one_line():

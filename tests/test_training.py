@@ -314,6 +314,11 @@ def test_history_csv_says_what_fit_returns(tmp_path):
     assert [row["step"] for row in history] == [6, 12, 18]
 
 
+def test_a_closed_standard_error_costs_the_bar_and_no_more(monkeypatch):
+    monkeypatch.setattr("sys.stderr", None)
+    assert len(plain().fit((POINTS, LABELS), epochs=1, progress=True)) == 1
+
+
 def test_the_numbers_of_an_epoch_are_means_over_its_examples():
     """With a learning rate of nearly zero the weights stand still, so an epoch's mean is that of one pass."""
     it = plain(rate=1e-30)
