@@ -16,7 +16,7 @@ from pathlib import Path
 
 from minnet import metrics, report
 from minnet.calibration import seen_on_validation
-from minnet.commands import Parser, one_line_errors, place, seed
+from minnet.commands import Parser, held_out, one_line_errors, place, positive, rate, seed
 from minnet.functional import softmax
 from minnet.process_memory import peak_memory
 from minnet.recipes import KINDS, OPTIMIZERS
@@ -32,29 +32,29 @@ def arguments() -> argparse.Namespace:
     models = "; ".join(f"for {kind}: {', '.join(known)}" for kind, known in KINDS.items())
     names = sorted({name for known in KINDS.values() for name in known})
     parser.add_argument("--model", choices=names, metavar="MODEL", help=models)
-    parser.add_argument("--epochs", type=int, help="passes over the training data")
-    parser.add_argument("--batch-size", type=int, help="examples per update")
-    parser.add_argument("--learning-rate", type=float, help="the highest of the schedule")
+    parser.add_argument("--epochs", type=positive, help="passes over the training data")
+    parser.add_argument("--batch-size", type=positive, help="examples per update")
+    parser.add_argument("--learning-rate", type=rate, help="the highest of the schedule")
     parser.add_argument("--optimizer", choices=OPTIMIZERS, help="another than the recipe's, with its default settings")
     parser.add_argument("--seed", type=seed, default=0, help="of all that is random, splits included (default 0)")
-    parser.add_argument("--workers", type=int, help="threads in all (default: as many as help, up to 8)")
+    parser.add_argument("--workers", type=positive, help="threads in all (default: as many as help, up to 8)")
     parser.add_argument(
         "--data", help="the data folder (default: $MINNET_DATA, else datasets/ of the checkout, else the user's cache)"
     )
     parser.add_argument("--out", type=place, help="the run's folder (default: a new one in runs/)")
     parser.add_argument(
         "--limit",
-        type=int,
+        type=positive,
         help="so many training examples at most, and of other splits as many, or 1,000 if that is more",
     )
-    parser.add_argument("--validation", type=float, help="examples held out, or their share; 0 for none")
-    parser.add_argument("--patience", type=int, help="stop after so many epochs without a better validation loss")
+    parser.add_argument("--validation", type=held_out, help="examples held out, or their share; 0 for none")
+    parser.add_argument("--patience", type=positive, help="stop after so many epochs without a better validation loss")
     parser.add_argument(
         "--resume",
         action="store_true",
         help="with the command of a stopped run: go on with it, that in --out or the newest one",
     )
-    parser.add_argument("--size", type=int, help="images: height and width in pixels (default: theirs, or 32)")
+    parser.add_argument("--size", type=positive, help="images: height and width in pixels (default: theirs, or 32)")
     parser.add_argument("--no-flip", action="store_true", help="pictures: train on none mirrored left to right")
     parser.add_argument("--text", help="csv: the column with the text")
     parser.add_argument("--label", help="csv: the column with the class")

@@ -27,8 +27,8 @@ def seed(text: str) -> int:
     return int(text)
 
 
-def at_least_one(text: str) -> int:
-    """What flags take that count something."""
+def positive(text: str) -> int:
+    """What flags that count take: 1 or more."""
     try:
         number = int(text)
     except ValueError:

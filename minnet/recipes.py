@@ -218,12 +218,18 @@ CHANGES: dict[tuple[str, str], dict[str, Any]] = {
 }
 
 
+def model_for(kind: str, model: str | None) -> str:
+    """The model's name; that of the first choice for None. Raises ValueError for one of another kind of data."""
+    name = model or FIRST_CHOICE[kind]
+    if name not in KINDS[kind]:
+        raise ValueError(f"no model {name!r} for {kind}: choose from {', '.join(KINDS[kind])}")
+    return name
+
+
 def choose(dataset: Dataset, model: str | None) -> tuple[str, Recipe]:
     """(the model's name, its recipe for this data set). Raises ValueError for a model that does not fit the data."""
     known = KINDS[dataset.kind]
-    name = model or FIRST_CHOICE[dataset.kind]
-    if name not in known:
-        raise ValueError(f"no model {name!r} for {dataset.kind}: choose from {', '.join(known)}")
+    name = model_for(dataset.kind, model)
     size = len(dataset.train)
     if dataset.kind == "images":  # what somebody's folder is called does not count
         family = dataset.name if not dataset.own else "few" if size < SMALL else "many"

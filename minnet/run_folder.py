@@ -218,16 +218,21 @@ def _holds_run(folder: Path) -> bool:
 def new_folder(wanted: str | None, name: str, resume: bool) -> Path:
     """Where a run goes: `wanted`, or runs/NAME, runs/NAME-2, ... , the first that holds no run yet.
 
-    With `resume`, the one among them that was trained last. Raises ValueError when `wanted` holds a run already.
+    With `resume`, the one among them that was trained last. Raises ValueError when `wanted` holds a run already, or
+    FileNotFoundError none to resume.
     """
     if wanted is not None:
-        if _holds_run(Path(wanted)) and not resume:
-            raise ValueError(f"{wanted} already holds a run: choose another --out, or go on with it by --resume")
+        begun = (Path(wanted) / "last.ckpt").exists()
+        if resume and not begun:
+            raise FileNotFoundError(f"nothing to resume: {wanted} has no last.ckpt. Start without --resume.")
+        if not resume and _holds_run(Path(wanted)):
+            further = ", or go on with it by --resume" if begun else ""
+            raise ValueError(f"{wanted} already holds a run: choose another --out{further}")
         return Path(wanted)
     numbered = [Path("runs") / (name if number == 1 else f"{name}-{number}") for number in range(1, 10_000)]
     if not resume:
         return next(path for path in numbered if not (path / LOCK).exists() and not _holds_run(path))
-    begun = [path for path in numbered if (path / "last.ckpt").exists()]
-    if not begun:
+    stopped = [path for path in numbered if (path / "last.ckpt").exists()]
+    if not stopped:
         raise FileNotFoundError(f"nothing to resume: there is no run {numbered[0]}. Give the run's folder by --out.")
-    return max(reversed(begun), key=lambda path: (path / "last.ckpt").stat().st_mtime)
+    return max(reversed(stopped), key=lambda path: (path / "last.ckpt").stat().st_mtime)

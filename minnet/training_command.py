@@ -11,33 +11,50 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from minnet.commands import check_figures
 from minnet.data import Dataset, Ngrams, TokenIds, load
 from minnet.data.own import load_csv, load_images
 from minnet.data.sources import SOURCES, unknown_task
 from minnet.layers import Conv2d, Layer, Linear
-from minnet.recipes import Recipe, choose
+from minnet.recipes import KINDS, Recipe, choose, model_for
+from minnet.run_folder import new_folder
 
 
-def data_asked_for(args: argparse.Namespace) -> Dataset:
-    """The data set that train.py's arguments name: one of SOURCES, or a file or folder of the user's own."""
-    whole = args.validation is not None and args.validation >= 1 and args.validation.is_integer()
-    held_out = int(args.validation) if whole or args.validation == 0 else args.validation
-    common = {"validation": held_out, "limit": args.limit, "seed": args.seed}
-    if args.task.partition("/")[0] not in (*SOURCES, "csv", "images"):
+def check_asked(args: argparse.Namespace) -> None:
+    """Raises ValueError or OSError in one line for what is wrong whatever the data hold: before they are fetched."""
+    family = args.task.partition("/")[0]
+    if family not in (*SOURCES, "csv", "images"):
         raise unknown_task(args.task, "python", "train.py")
     if args.task != "csv" and (args.text or args.label or args.encoding):
         raise ValueError("--text, --label and --encoding are for a file: python train.py csv FILE --text A --label B")
     if args.task != "images" and args.size is not None:
         raise ValueError("--size is for pictures of your own: python train.py images FOLDER --size 48")
-    if args.task not in ("csv", "images"):
-        if args.path is not None:
-            raise ValueError(f"{args.path}? {args.task} is a data set's name and takes no path")
-        return load(args.task, folder=args.data, **common)
-    if args.path is None:
+    if family in SOURCES and args.path is not None:
+        raise ValueError(f"{args.path}? {args.task} is a data set's name and takes no path")
+    if family not in SOURCES and args.path is None:
         raise ValueError(f"which {'file' if args.task == 'csv' else 'folder'}? python train.py {args.task} PATH")
+    kind = SOURCES[family].kind if family in SOURCES else {"csv": "text"}.get(family, family)
+    recipe = KINDS[kind][model_for(kind, args.model)]
+    if args.optimizer:
+        recipe.with_optimizer(args.optimizer)
+    if args.no_flip and kind == "text" and not args.touring:
+        raise ValueError(f"--no-flip is for pictures, and {args.path or args.task} holds texts: leave it out")
+    if args.patience is not None and args.validation == 0:
+        raise ValueError("--patience waits for a lower validation loss: leave it out, or --validation 0")
+    if args.out is not None:
+        new_folder(args.out, "", args.resume)
+    check_figures()
+
+
+def data_asked_for(args: argparse.Namespace) -> Dataset:
+    """The data set that train.py's arguments name: one of SOURCES, or a file or folder of the user's own."""
+    check_asked(args)
+    common = {"validation": args.validation, "limit": args.limit, "seed": args.seed}
     if args.task == "images":
         return load_images(args.path, args.size, **common)
-    return load_csv(args.path, args.text, args.label, encoding=args.encoding, **common)
+    if args.task == "csv":
+        return load_csv(args.path, args.text, args.label, encoding=args.encoding, **common)
+    return load(args.task, folder=args.data, **common)
 
 
 def recipe_asked_for(args: argparse.Namespace, dataset: Dataset) -> tuple[str, Recipe]:
@@ -49,11 +66,7 @@ def recipe_asked_for(args: argparse.Namespace, dataset: Dataset) -> tuple[str, R
     recipe = replace(recipe, **{key: getattr(args, key) for key in wanted if getattr(args, key) is not None})
     if args.learning_rate is None:
         recipe = recipe.for_examples(len(dataset.train))
-    if args.no_flip:
-        if dataset.kind == "text" and not args.touring:
-            raise ValueError(f"--no-flip is for pictures, and {dataset.name} holds texts: leave it out")
-        recipe = recipe.unmirrored()
-    return name, recipe
+    return name, recipe.unmirrored() if args.no_flip else recipe
 
 
 def pictures_of_learning(dataset: Dataset, model: Layer, vectorizer: Any) -> dict[str, Any]:
@@ -88,11 +101,12 @@ def resumable(args: argparse.Namespace, folder: Path) -> Iterator[None]:
     """Says how to go on when a run that saved something ends early: by Ctrl-C, or for a full disk."""
     try:
         yield
-    except (ValueError, ArithmeticError):  # which would come again
+    except (ValueError, ArithmeticError, FileNotFoundError):  # which would come again
         raise
     except BaseException:
         if (folder / "last.ckpt").exists():
-            print(f"Stopped. Go on with: {resuming(args, folder)}")
+            # not on standard output, whose reader may be what is gone
+            print(f"Stopped. Go on with: {resuming(args, folder)}", file=sys.stderr)
         raise
 
 
@@ -102,4 +116,5 @@ def resuming(args: argparse.Namespace, folder: Path) -> str:
     if "--out" in typed:  # the folder that was asked for; the tour's runs lie inside it
         del typed[typed.index("--out") : typed.index("--out") + 2]
     flags = [] if args.resume else ["--resume"]
-    return shlex.join(["python", sys.argv[0], *typed, "--out", str(folder), *flags])
+    at = typed.index("--") if "--" in typed else len(typed)  # behind it there are no flags
+    return shlex.join(["python", sys.argv[0], *typed[:at], "--out", str(folder), *flags, *typed[at:]])

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 import train
-from minnet import checkpoint, report, trained_run
+from minnet import checkpoint, report, trained_run, training_command
 from minnet.data import test_views as views_of
 from minnet.recipes import IMAGES
 from minnet.run_folder import new_folder
@@ -170,7 +170,7 @@ def test_a_stopped_run_says_how_to_go_on_and_ends_on_the_same_bits(elsewhere, un
         stopping(6, patched)
         said = call(train.main, *arguments)
     assert said.status == 130 and len(unwritten) == 1
-    last = said.out.strip().split("\n")[-1]
+    last = next(line for line in said.err.splitlines() if line.startswith("Stopped"))
     folder = str(Path("runs") / "comments-ngrams")
     assert last == f"Stopped. Go on with: python train.py comments --limit 100 --epochs 3 --out {folder} --resume"
     assert call(train.main, *last.split("train.py ")[1].split()).status == 0
@@ -189,24 +189,32 @@ def test_what_fails_after_the_training_says_how_to_go_on(elsewhere, monkeypatch,
         patched.setattr(report, "write", fail)
         said = call(train.main, *flags, "--out", "run")
     assert said.status == (130 if isinstance(error, KeyboardInterrupt) else 1)
-    last = said.out.strip().split("\n")[-1]
+    last = next(line for line in said.err.splitlines() if line.startswith("Stopped"))
     assert last == "Stopped. Go on with: python train.py comments --limit 60 --epochs 1 --out run --resume"
     kept = saved_bits("run/best.ckpt")[0]
     said = call(train.main, *last.split("train.py ")[1].split())
     assert said.status == 0 and len(unwritten) == 1 and saved_bits("run/best.ckpt")[0] == kept
-    assert "Go on with" not in call(train.main, *last.split("train.py ")[1].split(), "--seed", 1).out  # never will
+    assert "Go on with" not in call(train.main, *last.split("train.py ")[1].split(), "--seed", 1).err  # never will
+
+
+def test_a_run_that_cannot_go_on_is_not_told_to(elsewhere, unwritten, monkeypatch):
+    flags = ("comments", "--limit", 60, "--epochs", 3, "--out", "run")
+    stopping(5, monkeypatch)
+    assert call(train.main, *flags).status == 130
+    Path("run/best.ckpt").unlink()
+    refused(call(train.main, *flags, "--resume"), "best.ckpt")
 
 
 def test_a_stopped_tour_names_the_task(elsewhere, unwritten, monkeypatch):
     stopping(1, monkeypatch)
     said = call(train.main, "--limit", 60, "--epochs", 2)
-    assert said.status == 130 and f"train.py digits --limit 60 --epochs 2 --out {Path('runs')}" in said.out
+    assert said.status == 130 and f"train.py digits --limit 60 --epochs 2 --out {Path('runs')}" in said.err
 
 
 def test_a_folder_named_like_a_task_is_not_taken_for_it(elsewhere, unwritten, monkeypatch):
     stopping(1, monkeypatch)
     said = call(train.main, "--limit", 60, "--epochs", 2, "--out", "digits")
-    assert said.out.strip().endswith(f"train.py digits --limit 60 --epochs 2 --out {Path('digits/digits')} --resume")
+    assert said.err.strip().endswith(f"train.py digits --limit 60 --epochs 2 --out {Path('digits/digits')} --resume")
 
 
 def test_what_the_tour_has_done_is_told_when_the_rest_fails(elsewhere, unwritten):
@@ -451,25 +459,25 @@ FLAGS = {
     "no path": (["csv"], "which file?"),
     "no folder": (["images"], "which folder?"),
     "no table": (["csv", "x.csv"], "there is no file x.csv"),
-    "limit": (["digits", "--limit", "-3"], "limit must be a positive number"),
-    "limit of nothing": (["digits", "--limit", "0"], "limit must be a positive number"),
-    "validation": (["digits", "--validation", "1.5"], "validation must be a count"),
+    "limit": (["digits", "--limit", "-3"], "--limit: must be a whole number of at least 1"),
+    "limit of nothing": (["digits", "--limit", "0"], "--limit: must be a whole number of at least 1"),
+    "validation": (["digits", "--validation", "1.5"], "--validation: must be a count"),
     "validation of all": (["digits", "--validation", "99999"], "validation must be a count"),
-    "validation unknown": (["digits", "--validation", "nan"], "validation must be a count"),
-    "epochs": (["digits", "--epochs", "0"], "epochs must be a whole number of at least 1"),
-    "batch": (["digits", "--batch-size", "0"], "batch_size must be a whole number"),
+    "validation unknown": (["digits", "--validation", "nan"], "--validation: must be a count"),
+    "epochs": (["digits", "--epochs", "0"], "--epochs: must be a whole number of at least 1, got 0"),
+    "batch": (["digits", "--batch-size", "0"], "--batch-size: must be a whole number"),
     "a table without csv": (["x.csv", "--text", "a", "--label", "b"], "your own data: python train.py csv x.csv"),
     "a folder without images": (["."], "your own data: python train.py images ."),
     "columns of no table": (["digits", "--text", "a"], "--text, --label and --encoding are for a file"),
     "an encoding of no table": (["images", ".", "--encoding", "cp1251"], "--encoding are for a file"),
     "seed": (["digits", "--seed", "-1"], "argument --seed: a seed is 0 or more, got -1"),
     "seed of nothing": (["digits", "--seed", "x"], "argument --seed: invalid seed value: 'x'"),
-    "rate": (["digits", "--learning-rate", "-1"], "learning_rate"),
-    "rate unknown": (["digits", "--learning-rate", "nan"], "learning_rate"),
-    "workers": (["digits", "--workers", "0"], "workers must be at least 1"),
+    "rate": (["digits", "--learning-rate", "-1"], "--learning-rate: must be a number, at least 0; got -1"),
+    "rate unknown": (["digits", "--learning-rate", "nan"], "--learning-rate: must be a number, at least 0; got nan"),
+    "workers": (["digits", "--workers", "0"], "--workers: must be a whole number of at least 1"),
     "optimizer": (["digits", "--optimizer", "magic"], "invalid choice: 'magic'"),
     "a flag that is none": (["digits", "--speed", "9"], "unrecognized arguments: --speed"),
-    "a word for a number": (["digits", "--epochs", "many"], "invalid int value: 'many'"),
+    "a word for a number": (["digits", "--epochs", "many"], "--epochs: must be a whole number of at least 1, got many"),
     "a rate that explodes": (["digits", "--model", "mlp", "--learning-rate", "1e30"], "no update was made"),
 }  # fmt: skip
 
@@ -479,6 +487,37 @@ def test_flags_that_do_not_do(elsewhere, case):
     arguments, said = FLAGS[case]
     refused(call(train.main, *arguments), said)
     assert not list(elsewhere.rglob("*.ckpt"))
+
+
+EARLY = {
+    "a model of another kind": (["cifar10", "--model", "bag"], "no model 'bag' for images"),
+    "a model for the words of a table": (["csv", "x.csv", "--model", "cnn6"], "no model 'cnn6' for text"),
+    "an optimizer that a table cannot have": (["tweeteval", "--optimizer", "rmsprop"], "rmsprop cannot update"),
+    "no mirror": (["tweeteval", "--no-flip"], "--no-flip is for pictures"),
+    "nothing to wait for": (["cifar10", "--patience", 3, "--validation", 0], "--patience waits for"),
+    "a run's folder": (["cifar10", "--out", "taken"], "taken already holds a run: choose another --out"),
+    "no run's folder": (["cifar10", "--out", "typo", "--resume"], "nothing to resume: typo has no last.ckpt"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", EARLY)
+def test_what_is_wrong_whatever_the_data_hold_is_told_before_they_are_fetched(elsewhere, monkeypatch, case):
+    arguments, said = EARLY[case]
+    for name in ("load", "load_csv", "load_images"):
+        monkeypatch.setattr(training_command, name, lambda *_, **__: pytest.fail("the data were read"))
+    Path("taken").mkdir()
+    Path("taken/config.json").touch()
+    line = refused(call(train.main, *arguments), said)
+    assert "by --resume" not in line, "there is nothing to go on from"
+    assert not Path("typo").exists()
+
+
+def test_figures_that_cannot_be_drawn_are_told_of_before_the_training(elsewhere):
+    command = [sys.executable, str(REPOSITORY / "train.py"), "digits", "--limit", "60", "--epochs", "1"]
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "MPLBACKEND": "foo"}
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
+    assert ran.returncode == 1 and ran.stderr.startswith("error: matplotlib") and ran.stderr.count("\n") == 1
+    assert not Path("runs").exists()
 
 
 def test_a_file_where_the_folder_should_be(elsewhere):

@@ -28,3 +28,9 @@ def test_what_to_type_names_the_folder_once(monkeypatch):
     monkeypatch.setattr("sys.argv", ["train.py", "digits", "--out", "runs/a", "--epochs", "9"])
     said = resuming(argparse.Namespace(task="digits", resume=False, touring=False), Path("runs/a"))
     assert said == "python train.py digits --epochs 9 --out runs/a --resume"
+
+
+def test_what_to_type_has_its_flags_before_the_names_of_files(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["train.py", "csv", "--text", "a", "--label", "b", "--", "-x.csv"])
+    said = resuming(argparse.Namespace(task="csv", resume=False, touring=False), Path("runs/x"))
+    assert said == "python train.py csv --text a --label b --out runs/x --resume -- -x.csv"
