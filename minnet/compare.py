@@ -97,7 +97,13 @@ def _called(path: Path) -> dict[int, str]:
 
 
 def compare(folders: Sequence[str | Path], bootstrap: int = 1000, seed: int = 0) -> tuple[dict[str, Any], Figure]:
-    """The runs with their intervals, every pair of them tested, and a figure of all.
+    """What `tested` says of the runs, and a figure of all. Raises as it does."""
+    result = tested(folders, bootstrap, seed)
+    return result, _figure(result)
+
+
+def tested(folders: Sequence[str | Path], bootstrap: int = 1000, seed: int = 0) -> dict[str, Any]:
+    """The runs with their intervals, and every pair of them tested.
 
     The dictionary has "runs" [{name, folder, accuracy, ...}], "pairs" [{a, b, mcnemar, differences, won, lost}] and
     "called" {index: text or file, of those examples where it is known}: differences are b minus a with paired
@@ -121,7 +127,7 @@ def compare(folders: Sequence[str | Path], bootstrap: int = 1000, seed: int = 0)
     corrected = _holm([pair["mcnemar"]["p"] for pair in pairs])
     for pair, p in zip(pairs, corrected, strict=True):
         pair["mcnemar"]["p_holm"] = p
-    result = {
+    return {
         "examples": len(runs[0].labels),
         "fingerprint": runs[0].fingerprint,
         "runs": [
@@ -131,9 +137,12 @@ def compare(folders: Sequence[str | Path], bootstrap: int = 1000, seed: int = 0)
         "pairs": pairs,
         "called": {place: called[place] for pair in pairs for place in pair["won"] + pair["lost"] if place in called},
     }
+
+
+def _figure(result: dict[str, Any]) -> Figure:
     from minnet import plots
 
-    return result, plots.compare({name: run.metrics for name, run in zip(names, runs, strict=True)})
+    return plots.compare({run["name"]: {**run, "examples": result["examples"]} for run in result["runs"]})
 
 
 def table(result: dict[str, Any], show: int = 10, stream: Any = None) -> str:
@@ -175,14 +184,16 @@ def run(args: argparse.Namespace) -> int:
     """The command: prints the table, writes the files that were asked for, returns the exit status."""
     if args.show < 0:
         raise ValueError(f"--show must be at least 0, got {args.show}")
-    result, figure = compare(args.runs, args.bootstrap, args.seed)
+    if args.out:
+        commands.check_figures()
+    result = tested(args.runs, args.bootstrap, args.seed)
     print(table(result, args.show))
     if args.out:
         from minnet import canvas
 
         with prepare(args.out):
             save(Path(args.out) / "comparison.json", to_json(result))
-            save(Path(args.out) / "comparison.png", canvas.png(figure))
+            save(Path(args.out) / "comparison.png", canvas.png(_figure(result)))
         print(encodable(f"\nwritten: {Path(args.out) / 'comparison.json'} and comparison.png"))
     return 0
 

@@ -52,8 +52,10 @@ def add_arguments(subparsers: Any) -> None:
 
 def run_command(args: argparse.Namespace) -> int:
     """The measures as a table; with --out a page as well."""
-    if args.out is not None and os.path.lexists(args.out):
-        raise ValueError(f"{args.out} is there already and is not overwritten: choose another --out")
+    if args.out is not None:
+        if os.path.lexists(args.out):
+            raise ValueError(f"{args.out} is there already and is not overwritten: choose another --out")
+        commands.check_figures()
     run = load_run(args.folder)
     name, source, inputs, labels, files = _asked_for(args, run)
     test = Split(inputs, _positions(labels, run.classes, args.folder), files=files)

@@ -59,6 +59,10 @@ def run_command(args: argparse.Namespace) -> int:
         raise ValueError("--text and --encoding are for a table of texts: give it by --csv FILE")
     if args.out is not None and os.path.lexists(args.out):
         raise ValueError(f"{args.out} is there already and is not overwritten: choose another --out")
+    if args.out is not None and not os.access(Path(args.out).parent, os.W_OK):
+        raise FileNotFoundError(
+            f"cannot write {args.out}: {Path(args.out).parent} is no folder that can be written into"
+        )
     run = load_run(args.folder)
     if args.csv is not None:
         _predict_csv(run, args)

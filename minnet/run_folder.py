@@ -11,6 +11,7 @@ import os
 import socket
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -77,9 +78,11 @@ def prepare(folder: str | Path, new: bool = False) -> Lock:
         return _held[str(folder)]
     probe = folder / f".probe-{os.getpid()}"
     try:
-        probe.parent.mkdir(parents=True, exist_ok=not new)
-        probe.write_bytes(b"0" * 4096)
-        probe.unlink()
+        folder.mkdir(parents=True, exist_ok=not new)
+        try:
+            probe.write_bytes(b"0" * 4096)
+        finally:
+            probe.unlink(missing_ok=True)
         lock = _claim(folder)
     except BlockingIOError:
         raise OSError(
@@ -87,6 +90,11 @@ def prepare(folder: str | Path, new: bool = False) -> Lock:
             "wait until it ends, or choose another folder"
         ) from None
     except OSError as error:
+        if new and isinstance(error, FileExistsError):
+            raise FileExistsError(f"{folder} is there already and is not overwritten: choose another folder") from None
+        if new:  # it is ours, and what was to come is not there
+            with suppress(OSError):
+                folder.rmdir()
         raise OSError(
             f"cannot write into {folder} ({error.strerror or error}): choose another folder, or make this one writable"
         ) from None

@@ -34,15 +34,15 @@ def check_asked(args: argparse.Namespace) -> None:
     if family not in SOURCES and args.path is None:
         raise ValueError(f"which {'file' if args.task == 'csv' else 'folder'}? python train.py {args.task} PATH")
     kind = SOURCES[family].kind if family in SOURCES else {"csv": "text"}.get(family, family)
-    recipe = KINDS[kind][model_for(kind, args.model)]
+    name = model_for(kind, args.model)
     if args.optimizer:
-        recipe.with_optimizer(args.optimizer)
+        KINDS[kind][name].with_optimizer(args.optimizer)
     if args.no_flip and kind == "text" and not args.touring:
         raise ValueError(f"--no-flip is for pictures, and {args.path or args.task} holds texts: leave it out")
     if args.patience is not None and args.validation == 0:
         raise ValueError("--patience waits for a lower validation loss: leave it out, or --validation 0")
-    if args.out is not None:
-        new_folder(args.out, "", args.resume)
+    called = {"csv": Path(args.path or "").stem, "images": Path(args.path or "").resolve().name}.get(family, args.task)
+    new_folder(args.out, f"{called}-{name}", args.resume)
     check_figures()
 
 

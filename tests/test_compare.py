@@ -3,13 +3,16 @@
 import argparse
 import io
 import json
+import sys
 
 import numpy as np
 import pytest
 
+from minnet import __main__ as minnet_main
 from minnet import compare as module
 from minnet import metrics
 from minnet.run_folder import predictions_csv, save, to_json, to_npz
+from tests.running import call, refused
 
 CLASSES = ["negative", "neutral", "positive"]
 
@@ -51,6 +54,14 @@ def test_a_pair_by_hand(tmp_path):
     assert text.endswith("(examples are numbered from 0 in the order of the test split, as in predictions.csv)")
     assert "numbered" not in module.table(result, show=0)
     json.dumps(json.loads(to_json(result)), allow_nan=False)
+
+
+def test_only_a_picture_that_was_asked_for_is_drawn(tmp_path, monkeypatch):
+    a, b = run(tmp_path / "a", saying(FIRST), LABELS), run(tmp_path / "b", saying(SECOND), LABELS)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    said = call(minnet_main.main, "compare", a, b)
+    assert said.status == 0 and "b against a" in said.out
+    refused(call(minnet_main.main, "compare", a, b, "--out", tmp_path / "c"), "matplotlib, which draws the figures")
 
 
 def test_examples_are_called_by_their_texts_where_a_run_tells_them(tmp_path):

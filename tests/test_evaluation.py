@@ -1,8 +1,10 @@
 """python -m minnet evaluate: a trained run on labelled examples that it was not made with."""
 
 import csv
+import errno
 import json
 import shutil
+import sys
 from pathlib import Path
 from unittest import mock
 
@@ -123,6 +125,25 @@ def test_what_is_stopped_half_way_leaves_no_folder_that_is_in_the_way(runs, here
     assert evaluate(*typed).status == 0 and (here / "deep/page/report.html").exists()
 
 
+def test_a_full_disk_leaves_no_folder_that_is_in_the_way(runs, here, monkeypatch):
+    table("new.csv", ROWS)
+    typed = (runs / "comments", "csv", "new.csv", "--text", "review", "--label", "stars", "--out", "page")
+
+    def full(path, data):
+        path.touch()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "write_bytes", full)
+        refused(evaluate(*typed), f"cannot write into {here / 'page'} (No space left on device)")
+    assert not (here / "page").exists() and evaluate(*typed).status == 0
+
+
+def test_figures_that_cannot_be_drawn_are_told_of_first(here, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    refused(evaluate("no run", "digits", "--out", "page"), "matplotlib, which draws the figures")
+
+
 def test_a_folder_that_appears_meanwhile_is_neither_used_nor_removed(runs, here, monkeypatch):
     table("new.csv", ROWS)
     read = evaluation.labelled_texts
@@ -134,7 +155,7 @@ def test_a_folder_that_appears_meanwhile_is_neither_used_nor_removed(runs, here,
 
     monkeypatch.setattr(evaluation, "labelled_texts", slowly)
     typed = (runs / "comments", "csv", "new.csv", "--text", "review", "--label", "stars", "--out", "page")
-    refused(evaluate(*typed), f"cannot write into {here / 'page'} (File exists): choose another folder")
+    refused(evaluate(*typed), f"{here / 'page'} is there already and is not overwritten: choose another folder")
     assert [path.name for path in (here / "page").iterdir()] == ["mine.txt"]
 
 

@@ -344,6 +344,11 @@ def test_nothing_that_is_there_is_overwritten(runs, here):
     assert said.out.strip() == "21 predictions: predictions-2.csv" and Path("predictions.csv").read_text() == "mine"
 
 
+def test_a_place_that_is_none_is_told_of_before_the_work(here):
+    asked = ("no run", "--csv", "no.csv", "--text", "comment", "--out", "nowhere/x.csv")
+    refused(predict(*asked), "cannot write nowhere", "nowhere is no folder that can be written into")
+
+
 def test_a_table_of_another_alphabet(runs, here):
     Path("mine.csv").write_bytes("отзыв\nхорошо\n".encode("cp1251"))
     said = predict(runs / "comments", "--csv", "mine.csv")

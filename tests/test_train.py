@@ -496,6 +496,8 @@ EARLY = {
     "no mirror": (["tweeteval", "--no-flip"], "--no-flip is for pictures"),
     "nothing to wait for": (["cifar10", "--patience", 3, "--validation", 0], "--patience waits for"),
     "a run's folder": (["cifar10", "--out", "taken"], "taken already holds a run: choose another --out"),
+    "no run": (["cifar10", "--resume"], "nothing to resume: there is no run runs"),
+    "no run of a table": (["csv", "a/x.csv", "--resume"], f"there is no run {Path('runs') / 'x-ngrams'}."),
     "no run's folder": (["cifar10", "--out", "typo", "--resume"], "nothing to resume: typo has no last.ckpt"),
 }  # fmt: skip
 
