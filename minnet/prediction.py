@@ -84,8 +84,13 @@ def _predict_inputs(run: TrainedRun, args: argparse.Namespace) -> None:
     probabilities = run.probabilities(inputs, numbers)
     if run.kind == "text":
         shown = np.array([repr(one_line(text, 40)) for text in names])
-        if unknown := shown[~run.knows(numbers)].tolist():
+        unmet = run.unmet(args.inputs)
+        if unknown := shown[unmet == 1].tolist():
             warnings.warn(f"no word in {some(unknown)} was met in training: the percentages say little", stacklevel=2)
+        if strange := shown[(unmet > 0.5) & (unmet < 1)].tolist():
+            warnings.warn(
+                f"most words in {some(strange)} are new to this run: the percentages say little", stacklevel=2
+            )
         if long := shown[run.cuts(args.inputs, numbers)].tolist():
             warnings.warn(f"only the first {run.vectorizer.max_length} words are read of {some(long)}", stacklevel=2)
     if args.out is not None or len(inputs) > 20:
@@ -100,13 +105,17 @@ def _predict_inputs(run: TrainedRun, args: argparse.Namespace) -> None:
 
 
 def doubts(run: TrainedRun, texts: Sequence[str], numbers: Any) -> list[str]:
-    """A line each where some texts, whose encoding is `numbers`, hold no word that was met, or more than is read."""
-    strange, long = np.count_nonzero(~run.knows(numbers)), np.count_nonzero(run.cuts(texts, numbers))
-    of = f"of the {len(texts):,} texts"
-    read = (
-        f"({long:,} {of} are longer than the {run.vectorizer.max_length} words that are read of each)" if long else ""
-    )
-    return [*([f"(in {strange:,} {of} no word was met in training)"] if strange else []), *([read] if read else [])]
+    """A line each where some texts, whose encoding is `numbers`, hold no word that was met, mostly others, or more than
+    is read."""
+    unmet, long = run.unmet(texts), np.count_nonzero(run.cuts(texts, numbers))
+    none, most = np.count_nonzero(unmet == 1), np.count_nonzero((unmet > 0.5) & (unmet < 1))
+    of, most_read = f"of the {len(texts):,} texts", getattr(run.vectorizer, "max_length", 0)
+    lines = {
+        f"(in {none:,} {of} no word was met in training)": none,
+        f"(in {most:,} {of} most words were not met in training)": most,
+        f"({long:,} {of} are longer than the {most_read} words that are read of each)": long,
+    }
+    return [line for line, texts in lines.items() if texts]
 
 
 def _free(wanted: str | None, name: str) -> Path:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minnet import checkpoint
-from minnet.data import TokenIds, over_views, read_image, vectorizer_from
+from minnet.data import Ngrams, TokenIds, over_views, read_image, tokenize, vectorizer_from
 from minnet.functional import softmax
 from minnet.layers import Layer
 from minnet.training import predict
@@ -39,12 +39,24 @@ class TrainedRun(NamedTuple):
         height, width, channels = self.shape
         return read_image(path, (height, width), channels)
 
-    def knows(self, numbers: Any) -> np.ndarray:
-        """Whether a word of each encoded text was met in training, bool (N,); where ids are hashes, if it has words."""
-        if isinstance(self.vectorizer, TokenIds):
-            return (numbers > (self.vectorizer.buckets is None)).any(axis=1)  # 1 is the id of all unknown words
-        of_words = [not name.startswith("|") for name in self.vectorizer.features]  # nearly any text has known letters
-        return np.asarray(numbers[:, np.flatnonzero(of_words)].sum(axis=1)).ravel() > 0
+    def unmet(self, texts: Sequence[str]) -> np.ndarray:
+        """The share of each text's words that training did not meet, (N,); 1 where there are none.
+
+        Marks such as !! are no words: nearly any text has known ones, as it has known letters. Where ids are hashes,
+        nothing tells, and all words count as met.
+        """
+        vectorizer, known = self.vectorizer, None
+        if isinstance(vectorizer, Ngrams):
+            known = {name for name in vectorizer.features if not name.startswith("|")}
+        elif vectorizer.buckets is None:
+            known = set(vectorizer.vocabulary)
+        rated = getattr(vectorizer, "lexicon", None) or {}
+        shares = np.ones(len(texts))
+        for row, text in enumerate(texts):
+            if words := [token for token in tokenize(text, vectorizer.negation) if token.strip("!?.")]:
+                met = [known is None or w in known or w.removeprefix("not_").lstrip("#") in rated for w in words]
+                shares[row] = 1 - sum(met) / len(words)
+        return shares
 
     def cuts(self, texts: Sequence[str], numbers: Any) -> np.ndarray:
         """Which of the texts have more words than the network reads, bool (N,); `numbers` are they, encoded."""

@@ -89,21 +89,29 @@ def test_what_the_network_knows_nothing_of_is_answered_with_a_remark(runs):
 
 @pytest.mark.parametrize("settings, hashed", [({"size": 100}, False), ({"buckets": 64}, True)])
 def test_which_texts_a_network_knows_by_its_token_ids(runs, settings, hashed):
-    vectorizer = TokenIds(**settings).fit(["one two", "two three"])
+    vectorizer = TokenIds(**settings).fit(["one two!", "two three"])
     run = load_run(runs / "comments")._replace(vectorizer=vectorizer)
-    assert run.knows(run.encode(["one", "zzz two", "zzz", ""])).tolist() == [True, True, hashed, False]
+    half, new = (0, 0) if hashed else (0.5, 1)
+    assert run.unmet(["one", "zzz two", "zzz!", "!", ""]).tolist() == [0, half, new, 1, 1]
 
 
 def test_which_texts_a_network_knows_by_its_ngrams(runs):
-    vectorizer = Ngrams(min_count=1, lexicon={"lovely": 3.0}).fit(["one two", "two three"])
+    vectorizer = Ngrams(min_count=1, negation=True, lexicon={"lovely": 3.0}).fit(["one two! 👍", "two three"])
     run = load_run(runs / "comments")._replace(vectorizer=vectorizer)
-    assert run.knows(run.encode(["one", "zzz two", "onetwo", "lovely", ""])).tolist() == [
-        True,
-        True,
-        False,
-        True,
-        False,
+    texts = ["one", "zzz two", "onetwo", "lovely", "", "zzz!", "!", "👍", "one a b c", "one two a", "not #lovely"]
+    assert run.unmet(texts).tolist() == [0, 0.5, 1, 0, 1, 1, 1, 0, 0.75, pytest.approx(1 / 3), 0.5]
+
+
+def test_texts_of_mostly_new_words_are_told_of(runs, here):
+    new, old = "the qwrtz zxcvb vbnm", "the food was great"
+    said = predict(runs / "comments", new, old, "qwrtz zxcvb!!")
+    assert said.err.splitlines() == [
+        "warning: no word in 'qwrtz zxcvb!!' was met in training: the percentages say little",
+        f"warning: most words in {new!r} are new to this run: the percentages say little",
     ]
+    Path("few.txt").write_text(f"{new}\n{old}\n{new}\n")
+    said = predict(runs / "comments", "--csv", "few.txt")
+    assert "(in 2 of the 3 texts most words were not met in training)" in said.out and "no word" not in said.out
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
