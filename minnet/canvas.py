@@ -6,18 +6,16 @@ caption: one or two sentences with the numbers that the figure shows, and its te
 
 from __future__ import annotations
 
-import bisect
 import functools
 import io
 import itertools
-import re
 import unicodedata
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, ParamSpec
 
-from minnet.formatting import one_line
+from minnet.formatting import apart, cut, one_line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -140,33 +138,18 @@ def shown(text: str, width: int | None = None) -> str:
 def names(classes: Sequence[str], room: float, size: float, weight: str = "normal") -> list[str]:
     """Class names as a figure shows them, at most `room` inches wide at `size` points.
 
-    They are cut at the end; where that makes some of them alike, at their common beginning, or else in the middle.
+    They are shortened so that they stay different, see `formatting.apart`.
     """
-    whole = [shown(name) for name in classes]
-    ways = [[fitted(name, room, size, weight) for name in whole]]
-    if len(set(ways[0])) < len(set(whole)):
-        alike = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(min(whole), max(whole), strict=False))
-        common = re.sub(r"[^\W_]+$", "", "".join(first for first, _ in alike))  # up to where a word begins
-        rests = [("…" if common else "") + name[len(common) :] for name in whole]
-        ways.append([fitted(rest, room, size, weight) for rest in rests])
-        ways.append([_without_middle(name, room, size, weight) for name in whole])
-    return max(ways, key=lambda way: len(set(way)))
+    return apart([shown(name) or "(empty)" for name in classes], room, _measured(size, weight))
 
 
 def fitted(text: str, room: float, size: float, weight: str = "normal") -> str:
     """The start of `text` that fits into `room` inches, with an ellipsis where something is missing."""
-    text = shown(text, 100) or "(empty)"
-    if inches(text, size, weight) <= room:
-        return text
-    kept = bisect.bisect_right(range(1, len(text)), room, key=lambda n: inches(text[:n] + "…", size, weight))
-    return text[: max(kept, 1)].rstrip() + "…"
+    return cut(shown(text, 100) or "(empty)", room, _measured(size, weight))
 
 
-def _without_middle(text: str, room: float, size: float, weight: str) -> str:
-    if inches(text, size, weight) <= room:
-        return text or "(empty)"
-    start, end = (fitted(side, room / 2, size, weight) for side in (text, text[::-1]))
-    return start + end.removesuffix("…")[::-1]
+def _measured(size: float, weight: str) -> Callable[[str], float]:
+    return functools.partial(inches, size=size, weight=weight)
 
 
 def wrapped(text: str, room: float, size: float) -> list[str]:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from minnet import commands
-from minnet.formatting import aligned, count, encodable, interval, number, one_line, p_value, percent
+from minnet.formatting import aligned, count, encodable, interval, number, one_line, p_value, percent, shortened
 from minnet.intervals import MIN_DISCORDANT, mcnemar, paired_bootstrap
 from minnet.metrics import value_of, without_examples
 from minnet.run_folder import prepare, save, to_json
@@ -148,18 +148,20 @@ def _figure(result: dict[str, Any]) -> Figure:
 def table(result: dict[str, Any], show: int = 10, stream: Any = None) -> str:
     """The comparison as text: the runs, then each pair with its differences and the first examples that changed."""
     rows = [("run", *(title for _, title in MEASURES))]
-    for run in result["runs"]:
+    called = shortened([run["name"] for run in result["runs"]], 32)
+    for name, run in zip(called, result["runs"], strict=True):
         cells = []
         for key, _ in MEASURES:
             value, bounds = value_of(run, key), run["intervals"][key]
             whole = percent(value, 1) if key == "accuracy" else number(value)
             cells.append(f"{whole} ({interval(bounds, 1, True) if key == 'accuracy' else interval(bounds)})")
-        rows.append((one_line(run["name"], 32), *cells))
+        rows.append((name, *cells))
     lines = [f"{count(result['examples'], 'test example')}, the same for all; in brackets: 95 % intervals", ""]
     lines += aligned(rows)
     if any(run["intervals"]["macro_f1"] is None for run in result["runs"]):
         lines.append("(–: with all answers right, or none, resampling cannot show how uncertain it is)")
-    lines += [f"({one_line(run['name'], 32)}: {some})" for run in result["runs"] if (some := without_examples(run))]
+    told = zip(called, map(without_examples, result["runs"]), strict=True)
+    lines += [f"({name}: {absent})" for name, absent in told if absent]
     for pair in result["pairs"]:
         lines += ["", *_pair(pair, show, result["called"])]
     if show and any(pair["won"] + pair["lost"] for pair in result["pairs"]):
@@ -248,7 +250,7 @@ def _holm(values: Sequence[float]) -> list[float]:
 
 def _pair(pair: dict[str, Any], show: int, called: dict[int, str]) -> list[str]:
     test = pair["mcnemar"]
-    a, b = one_line(pair["a"], 40), one_line(pair["b"], 40)
+    a, b = one_line(pair["a"]), one_line(pair["b"])
     lines = [f"{b} against {a}"]
     rows = []
     for key, title in MEASURES:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import bisect
+import itertools
 import math
+import re
 import sys
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+
+OVERRIDES = "\u202a-\u202e\u2066\u2067"  # for a regular expression: characters that impose a direction on what follows
+ISOLATES = "\u2068\u2069"  # those around a part that finds its own direction, see `isolated`
 
 
 def percent(share: float, digits: int = 0) -> str:
@@ -28,11 +34,14 @@ def number(value: float | None) -> str:
 
 
 def interval(bounds: Sequence[float] | None, digits: int = 3, as_percent: bool = False) -> str:
-    """(0.839, 0.853) -> "83.9 to 85.3 %" with as_percent and digits=1."""
+    """(0.839, 0.853) -> "83.9 to 85.3 %" with as_percent and digits=1; no end is rounded to 0 or 100, see `percent`."""
     if bounds is None:
         return "–"
-    low, high = (100 * bound for bound in bounds) if as_percent else bounds
-    return f"{low:.{digits}f} to {high:.{digits}f}" + (" %" if as_percent else "")
+    if as_percent:
+        low, high = (percent(round(bound, 12), digits) for bound in bounds)  # 1 less a rounding error is 1
+        return f"{low.removesuffix(' %')} to {high}"
+    low, high = (f"{bound:.{digits}f}" for bound in bounds)
+    return f"{low} to {high}"
 
 
 def p_value(p: float) -> str:
@@ -57,8 +66,10 @@ def some(items: Sequence[str], separator: str = ", ") -> str:
 
 
 def one_line(text: str, width: int | None = None) -> str:
-    """`text` on one line and without control characters, cut at `width` characters with an ellipsis."""
-    visible = "".join(" " if unicodedata.category(c) in ("Cc", "Zl", "Zp", "Cs") else c for c in str(text))
+    """`text` on one line, cut at `width` characters with an ellipsis; without control characters, and without those
+    that turn the direction of what stands beside them."""
+    steady = re.sub(f"[{OVERRIDES}{ISOLATES}]", "", str(text))
+    visible = "".join(" " if unicodedata.category(c) in ("Cc", "Zl", "Zp", "Cs") else c for c in steady)
     line = " ".join(visible.split())
     return line if width is None or len(line) <= width else line[: max(width - 1, 0)].rstrip() + "…"
 
@@ -67,6 +78,44 @@ def width_of(text: str) -> int:
     """The columns that `text` takes in a terminal: Chinese, Japanese and Korean characters take two each."""
     wide = sum(unicodedata.east_asian_width(c) in "WF" for c in text)
     return len(text) + wide - sum(unicodedata.combining(c) > 0 for c in text)
+
+
+def shortened(names: Sequence[str], width: int) -> list[str]:
+    """Names on one line each, at most `width` columns wide, shortened where it is needed and kept apart."""
+    return apart([one_line(name) for name in names], width)
+
+
+def apart(texts: Sequence[str], room: float, measured: Callable[[str], float] = width_of) -> list[str]:
+    """The texts, none longer than `room` as `measured` by columns or inches, shortened so that they stay different.
+
+    They are cut at the end; where that makes some of them alike, at their common beginning, or in the middle, or both.
+    """
+    ways = [[cut(text, room, measured) for text in texts]]
+    if len(set(ways[0])) < len(set(texts)):
+        pairs = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(min(texts), max(texts), strict=False))
+        common = "".join(first for first, _ in pairs)
+        starts = [found.end() for found in re.finditer(r"[\W_]+", common)]  # of words: the first from which all fits
+        fitting = (n for n in starts if all(measured("…" + text[n:]) <= room for text in texts))
+        start = next(fitting, starts[-1] if starts else 0)
+        rests = [("…" if start else "") + text[start:] for text in texts]
+        ways.append([cut(rest, room, measured) for rest in rests])
+        ways += [[_without_middle(text, room, measured) for text in whole] for whole in (texts, rests)]
+    return max(ways, key=lambda way: len(set(way)))
+
+
+def cut(text: str, room: float, measured: Callable[[str], float] = width_of) -> str:
+    """The start of `text` that fits into `room`, with an ellipsis where something is missing."""
+    if measured(text) <= room:
+        return text
+    kept = bisect.bisect_right(range(1, len(text)), room, key=lambda n: measured(text[:n] + "…"))
+    return text[: max(kept, 1)].rstrip() + "…"
+
+
+def _without_middle(text: str, room: float, measured: Callable[[str], float]) -> str:
+    if measured(text) <= room:
+        return text
+    start, end = (cut(side, room / 2, measured) for side in (text, text[::-1]))
+    return start + end.removesuffix("…")[::-1]
 
 
 def encodable(text: str, stream: Any = None) -> str:
@@ -92,13 +141,14 @@ def bars(
     if not np.isfinite(probabilities).all():
         raise ValueError("bars expects finite probabilities, got NaN or infinity")
     order = np.argsort(-probabilities, kind="stable")[:top]
-    names = {k: encodable(one_line(classes[k], 40), stream) for k in order}
-    longest = max(width_of(name) for name in names.values())
+    whole = shortened(classes, 40)
+    shown = {k: encodable(whole[k], stream) for k in order}
+    longest = max(width_of(name) for name in shown.values())
     lines = []
     for k in order:
         length = math.floor(width * min(max(probabilities[k], 0.0), 1.0) + 0.5)
-        padding = " " * (longest - width_of(names[k]))
-        lines.append(f"{names[k]}{padding}  {'█' * length:<{width}}  {percent(probabilities[k]):>5}")
+        padding = " " * (longest - width_of(shown[k]))
+        lines.append(f"{shown[k]}{padding}  {'█' * length:<{width}}  {percent(probabilities[k]):>5}")
     return encodable("\n".join(lines), stream)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minnet.calibration import calibrated_ece, checked, coverage, fit_temperature, reliability
-from minnet.formatting import aligned, count, encodable, interval, number, one_line, percent, some, width_of
+from minnet.formatting import aligned, count, encodable, interval, number, percent, shortened, some, width_of
 from minnet.functional import entropy
 from minnet.intervals import (
     class_shares,
@@ -104,7 +104,8 @@ def table(metrics: dict[str, Any], stream: Any = None) -> str:
     `stream` is where it will be printed: what its encoding cannot carry is replaced.
     """
     n = metrics["examples"]
-    rated = [(one_line(row["class"], 24), row, row["support"]) for row in metrics["per_class"]]
+    called = shortened(metrics["classes"], 24)
+    rated = [(name, row, row["support"]) for name, row in zip(called, metrics["per_class"], strict=True)]
     rated += [("macro mean", metrics["macro"], n), ("weighted mean", metrics["weighted"], n)]
     lines = [["class", "precision", "recall", "F1", "examples"]]
     lines += [[title, *(number(row[name]) for name in RATES), f"{support:,}"] for title, row, support in rated]
@@ -124,7 +125,8 @@ def table(metrics: dict[str, Any], stream: Any = None) -> str:
 
 def without_examples(metrics: Mapping[str, Any]) -> str:
     """Of which classes there are no examples, and the macro means over the others; nothing if there are of all."""
-    absent = [one_line(row["class"], 24) for row in metrics["per_class"] if row["support"] == 0]
+    called = shortened([row["class"] for row in metrics["per_class"]], 24)
+    absent = [name for name, row in zip(called, metrics["per_class"], strict=True) if row["support"] == 0]
     there = [row for row in metrics["per_class"] if row["support"]]
     if not absent:
         return ""
@@ -138,7 +140,7 @@ def without_examples(metrics: Mapping[str, Any]) -> str:
 def shares_table(shares: dict[str, dict[str, list]], classes: Sequence[str], stream: Any = None) -> str:
     """The result of `class_shares` as a table for the terminal: a line a class, with 95 % intervals in brackets."""
     titles = {"counted": "counted", "mean_probability": "mean probability", "corrected": "corrected by validation"}
-    columns = [["class", *(one_line(name, 24) for name in classes)]]
+    columns = [["class", *shortened(classes, 24)]]
     for name, found in shares.items():
         pairs = zip(found["shares"], found["intervals"], strict=True)
         columns.append([titles[name], *(f"{percent(s, 1):>7} ({interval(bounds, 1, True)})" for s, bounds in pairs)])

@@ -1,0 +1,51 @@
+"""What a terminal shows of names and numbers: none taken for another, none more certain than it is."""
+
+import numpy as np
+import pytest
+
+from minnet import metrics
+from minnet.formatting import bars, interval, percent, shortened, width_of
+
+COMPLAINTS = [f"Customer complaint about the delivery: {why}" for why in ("too late", "broken", "not there at all")]
+
+
+@pytest.mark.parametrize(
+    ("given", "width", "expected"),
+    [
+        (COMPLAINTS, 24, ["…too late", "…broken", "…not there at all"]),
+        (COMPLAINTS, 40, [f"…about the delivery: {why}" for why in ("too late", "broken", "not there at all")]),
+        (["run_of_model_a_rate_0.1", "run_of_model_b_rate_0.1"], 12, ["…a_rate_0.1", "…b_rate_0.1"]),
+        (
+            [f"a common beginning {a} and what follows them all to the end, {b}" for a in "mn" for b in "xy"],
+            16,
+            ["…m and…end, x", "…m and…end, y", "…n and…end, x", "…n and…end, y"],
+        ),
+        (["猫" * 20, "dog"], 10, ["猫猫猫猫…", "dog"]),
+        (["x" * 30] * 2, 10, ["x" * 9 + "…"] * 2),
+        ([], 10, []),
+    ],
+)  # fmt: skip
+def test_names_are_cut_where_they_do_not_differ(given, width, expected):
+    assert shortened(given, width) == expected
+    assert all(width_of(name) <= width for name in expected)
+
+
+def test_classes_that_begin_alike_are_told_apart_in_every_table():
+    p = np.array([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.1, 0.2, 0.7]])
+    evaluated = metrics.evaluate(p, np.array([0, 1, 1]), COMPLAINTS, bootstrap=5)
+    for text in (
+        bars(p[0], COMPLAINTS),
+        metrics.table(evaluated),
+        metrics.shares_table(metrics.class_shares(p, None, bootstrap=5), COMPLAINTS),
+    ):
+        for why in ("too late", "broken", "not there at all"):
+            assert sum(why in line for line in text.splitlines() if "%" in line or "." in line) >= 1, text
+    assert "there are no examples of …not there at all, which" in metrics.table(evaluated)
+
+
+def test_no_end_of_an_interval_is_rounded_to_certainty():
+    assert interval([0.9999, 1.0], 1, True) == ">99.9 to 100.0 %"
+    assert interval([0.0, 1e-4], 1, True) == "0.0 to <0.1 %"
+    assert interval([1e-17, 1 - 2e-16], 1, True) == "0.0 to 100.0 %"  # so much is lost in Wilson's sums
+    assert interval([0.9999, 1.0]) == "1.000 to 1.000" and interval(None) == "–"
+    assert percent(1.0, 1) == "100.0 %"
