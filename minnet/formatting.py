@@ -80,6 +80,26 @@ def width_of(text: str) -> int:
     return len(text) + wide - sum(unicodedata.combining(c) > 0 for c in text)
 
 
+def isolated(name: str) -> str:
+    """A name on one line as it goes into a sentence: one with Hebrew or Arabic letters is set apart, so that a browser
+    writes it from right to left, and the sentence around it from left to right all the same."""
+    plain = one_line(name)
+    turned = any(unicodedata.bidirectional(c) in ("R", "AL", "AN") for c in plain)
+    return f"{ISOLATES[0]}{plain}{ISOLATES[1]}" if turned else plain
+
+
+def together(names: Sequence[str]) -> str:
+    """Classes of which one thing is said: "a", "a and b", or "12 classes" where they are many."""
+    return listing([isolated(name) for name in names]) if len(names) < 4 else count(len(names), "class", "classes")
+
+
+def extremes(values: Sequence[float], shown: Callable[[float], str]) -> list[tuple[str, list[int]]]:
+    """The highest of the values and the lowest, as they are shown, each with the places of all that look like it."""
+    looks = [shown(value) for value in values]
+    ends = [shown(end(values)) for end in (max, min)]
+    return [(end, [i for i, look in enumerate(looks) if look == end]) for end in ends]
+
+
 def shortened(names: Sequence[str], width: int) -> list[str]:
     """Names on one line each, at most `width` columns wide, shortened where it is needed and kept apart."""
     return apart([one_line(name) for name in names], width)

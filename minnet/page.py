@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from minnet.canvas import BLUE, GRID, INK, PALE, QUIET, RULE
-from minnet.formatting import percent
+from minnet.formatting import OVERRIDES, isolated, percent
 
 # Those of the figures; tests hold each colour of text to a contrast of 4.5 at the least on what it stands on.
 COLORS = {
@@ -27,7 +27,8 @@ CSS = """
 * { box-sizing: border-box; }
 html { -webkit-text-size-adjust: 100%; }
 body { margin: 0 auto; max-width: 49rem; padding: 2.5rem 1.25rem 4rem; background: var(--paper); color: var(--ink);
-  font: 1rem/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
+  font: 1rem/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif;
+  overflow-wrap: anywhere; }
 h1 { font-size: 1.75rem; line-height: 1.2; margin: 0 0 .75rem; letter-spacing: -.01em; }
 h2 { font-size: 1.25rem; line-height: 1.3; margin: 3rem 0 .75rem; padding-top: 1rem; border-top: 1px solid #d0d0d0; }
 h3 { font-size: 1rem; margin: 1.75rem 0 .5rem; }
@@ -36,13 +37,16 @@ p { margin: 0 0 .75rem; max-width: 42rem; }
 nav { margin: 1.25rem 0 0; color: var(--quiet); }
 nav ul { list-style: none; margin: 0; padding: 0; display: flex; flex-wrap: wrap; gap: .25rem 1.1rem; }
 a { color: var(--blue); }
-.scroll { overflow-x: auto; }
+.scroll { overflow-x: auto; background-attachment: local, scroll; background-position: right;
+  background-repeat: no-repeat; background-size: 2rem 100%, .75rem 100%;
+  background-image: linear-gradient(var(--paper), var(--paper)), linear-gradient(to left, #00000026, #00000000); }
 table { border-collapse: collapse; width: 100%; margin: 0 0 1rem; font-size: .925rem;
   font-variant-numeric: tabular-nums; }
-caption { text-align: left; color: var(--quiet); padding: 0 0 .5rem; }
+caption { text-align: left; color: var(--quiet); padding: 0 0 .5rem; position: sticky; left: 0;
+  max-width: calc(100vw - 2.5rem); }
 th, td { text-align: left; vertical-align: top; padding: .35rem .9rem .35rem 0; border-bottom: 1px solid var(--grid); }
 thead th { border-bottom: 1px solid var(--rule); color: var(--quiet); font-weight: 600; }
-tbody th { font-weight: 600; min-width: 9rem; overflow-wrap: break-word; }
+tbody th { font-weight: 600; min-width: 9rem; }
 th.n, td.n { text-align: right; white-space: nowrap; }
 tr.sum th, tr.sum td { background: var(--shade); }
 figure { margin: 1.25rem 0 2rem; }
@@ -50,17 +54,16 @@ figure img { display: block; max-width: calc(100% + .5rem); height: auto; margin
 figcaption, .note { color: var(--quiet); font-size: .925rem; line-height: 1.5; max-width: 42rem; margin-top: .5rem; }
 pre { background: var(--shade); color: var(--ink); padding: .75rem 1rem; overflow-x: auto; font-size: .875rem; }
 code, pre { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, "Liberation Mono", monospace; }
-td.value { overflow-wrap: anywhere; }
 .cards { list-style: none; margin: 0; padding: 0; }
 .cards > li { display: grid; grid-template-columns: minmax(0, 1fr) 19rem; gap: .25rem 1.5rem; padding: .75rem 0;
   border-bottom: 1px solid var(--grid); }
 .verdict { margin: 0 0 .15rem; font-size: .925rem; }
 .wrong { font-weight: 700; }
-blockquote { margin: 0; overflow-wrap: anywhere; white-space: pre-line; }
+blockquote { margin: 0; white-space: pre-line; }
 .bars { display: grid; align-content: start; gap: .25rem; list-style: none; margin: 0; padding: 0; font-size: .85rem;
   font-variant-numeric: tabular-nums; }
 .bars li { display: grid; grid-template-columns: 7.5rem 1fr 3.2rem; gap: .5rem; align-items: center; }
-.bars .name { overflow-wrap: anywhere; line-height: 1.3; }
+.bars .name { line-height: 1.3; }
 .bars .track { display: block; height: .6rem; }
 .bars .fill { display: block; height: 100%; min-width: 1px; background: var(--pale); border: 1px solid var(--blue); }
 .bars .true .fill { background: var(--blue); }
@@ -68,20 +71,23 @@ blockquote { margin: 0; overflow-wrap: anywhere; white-space: pre-line; }
 @media (max-width: 40rem) {
   body { padding-top: 1.5rem; }
   .cards > li { grid-template-columns: minmax(0, 1fr); }
-  tbody th { min-width: 6.5rem; }
+  tbody th { min-width: 7.5rem; }
   tbody td:not(.n) { min-width: 13rem; }
   figure.wide { overflow-x: auto; }
   figure.wide img { max-width: none; width: 40rem; }
 }
 @media print {
-  body { max-width: none; padding: 0; font-size: 10pt; }
+  html { font-size: 10pt; }
+  body { max-width: none; padding: 0; }
   nav { display: none; }
-  h2 { break-after: avoid; }
+  h2, h3 { break-after: avoid; }
+  pre { white-space: pre-wrap; }
+  .scroll { overflow: visible; background-image: none; }
   figure, tr, .cards > li { break-inside: avoid; }
   .bars .fill { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 }
 """
-_UNSHOWABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff\u202a-\u202e\u2066-\u2069]")
+_UNSHOWABLE = re.compile(f"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff{OVERRIDES}]")
 
 
 def escape(text: Any) -> str:
@@ -157,14 +163,15 @@ def card(text: str, label: int, probabilities: np.ndarray, classes: Sequence[str
     the true class stands behind them where it is lower."""
     said = int(probabilities.argmax())
     right = said == label
-    verdict = f"✓ right: {classes[label]}" if right else f"✗ wrong: says {classes[said]}, truth is {classes[label]}"
+    truth, other = isolated(classes[label]), isolated(classes[said])
+    verdict = f"✓ right: {truth}" if right else f"✗ wrong: says {other}, truth is {truth}"
     bars = []
     highest = np.argsort(-probabilities, kind="stable")[:3].tolist()
     for k in highest if label in highest else [*highest, label]:
         p = float(probabilities[k])
         kind, true = (' class="true"', " (true)") if k == label else ("", "")
         bars.append(
-            f'<li{kind}><span class="name">{escape(classes[k])}{true}</span><span class="track">'
+            f'<li{kind}><span class="name">{escape(isolated(classes[k]))}{true}</span><span class="track">'
             f'<span class="fill" style="width:{100 * p:.1f}%"></span></span>'
             f'<span class="digits">{escape(percent(p))}</span></li>'
         )

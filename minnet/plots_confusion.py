@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minnet.canvas import BLUE, INK, PALE, WIDTH, calm, inches, legible, names, new, panel
-from minnet.formatting import count, percent, some
+from minnet.formatting import extremes, isolated, percent, some, together
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -81,22 +81,34 @@ def _confusion_caption(
     present = np.flatnonzero(totals)
     if len(present) == 0:
         return "There is no example.", "No example"
-    recalls = shares.diagonal()[present]
-    best, worst = int(present[recalls.argmax()]), int(present[recalls.argmin()])
-    known = (
-        f"Best recognised is {classes[best]} ({percent(shares[best, best])} of {totals[best]:,}), "
-        f"worst {classes[worst]} ({percent(shares[worst, worst])} of {totals[worst]:,})."
-    )
     if len(commonest) == 0:
-        return f"Every one of {count(int(totals.sum()), 'example')} is right.", "No confusion at all"
-    made = [f"{classes[i]} taken for {classes[j]}" for i, j in commonest]
+        n = int(totals.sum())
+        return (
+            "The one example is right." if n == 1 else f"Every one of {n:,} examples is right.",
+            "No confusion at all",
+        )
+    known = _recognised(shares.diagonal()[present], totals[present], [classes[c] for c in present.tolist()])
+    made = [f"{isolated(classes[i])} taken for {isolated(classes[j])}" for i, j in commonest]
     i, j = commonest[0]
     if len(commonest) > 1:
         often = {1: "once", 2: "twice"}.get(counts[i, j], f"{counts[i, j]:,} times")
         title = f"{totals.sum() - counts.trace():,} mistakes, " + (
             "no two of them alike" if counts[i, j] == 1 else f"none more often than {often}"
         )
-        return f"The commonest mistakes, {often} each: {some(made)}. {known}", title
+        return f"The commonest mistakes, {often} each: {some(made)}.{known}", title
     true, called = (names(classes, 1.8, 10.5, "bold")[c] for c in (i, j))
     said = f"{counts[i, j]:,} of {totals[i]:,} ({percent(shares[i, j])})"
-    return f"The commonest mistake: {made[0]}, {said}. {known}", f"Most often, {true} is taken for {called}"
+    return f"The commonest mistake: {made[0]}, {said}.{known}", f"Most often, {true} is taken for {called}"
+
+
+def _recognised(recalls: np.ndarray, totals: np.ndarray, classes: Sequence[str]) -> str:
+    """A sentence on the classes that are recognised best and worst, if they are more than one."""
+    (best, most), (worst, least) = extremes(recalls.tolist(), percent)
+    if best == worst:
+        return f" All classes are recognised alike ({best})." if len(classes) > 1 else ""
+
+    def those(share: str, places: list[int]) -> str:
+        of = f" of {totals[places[0]]:,}" if len(places) == 1 else ""
+        return f"{together([classes[i] for i in places])} ({share}{of})"
+
+    return f" Best recognised {'is' if len(most) == 1 else 'are'} {those(best, most)}, worst {those(worst, least)}."

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minnet.canvas import BLUE, PALE, QUIET, RULE, WIDTH, calm, framed, names, new, sheet, wrapped
-from minnet.formatting import one_line, percent, some
+from minnet.formatting import isolated, one_line, percent, some
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -212,8 +212,8 @@ def _caption(
         said = []
         for i in indices:
             k = int(probabilities[i].argmax())
-            truth = "" if k == labels[i] else f" instead of {classes[labels[i]]}"
-            said.append(f"{classes[k]}{truth} ({percent(float(probabilities[i, k]))})")
+            truth = "" if k == labels[i] else f" instead of {isolated(classes[labels[i]])}"
+            said.append(f"{isolated(classes[k])}{truth} ({percent(float(probabilities[i, k]))})")
         parts.append(f"{group or 'shown'}: {some(said)}")
     shown = "; ".join(parts)
     return f"{kind} with their three most probable classes. {shown[:1].upper()}{shown[1:]}."

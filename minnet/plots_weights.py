@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minnet.canvas import BLUE, INK, PALE, WIDTH, calm, fitted, framed, inches, names, new, panel, sheet
-from minnet.formatting import count
+from minnet.formatting import count, isolated
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -99,7 +99,10 @@ def telling_words(words: Sequence[str], weights: np.ndarray, classes: Sequence[s
         axes.spines["bottom"].set_visible(False)
         axes.spines["left"].set_bounds(top - 0.5 - len(values), top - 0.5)
         axes.set_title(headings[k], fontsize=9, weight="bold", loc="left", parse_math=False)
-    said = [f"{classes[k]}: " + ", ".join(f"“{words[i]}” ({evidence[i, k]:+.2f})" for i in best[k][:3]) for k in drawn]
+    said = [
+        f"{isolated(classes[k])}: " + ", ".join(f"“{isolated(words[i])}” ({evidence[i, k]:+.2f})" for i in best[k][:3])
+        for k in drawn
+    ]
     more = f" The first {len(drawn)} of {len(classes)} classes." if len(drawn) < len(classes) else ""
     figure.set_label(
         f"Most telling for {'; for '.join(said)}.{more} Numbers are weights less their mean over the classes: "

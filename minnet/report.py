@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minnet import canvas, doctor, page, plots
-from minnet.formatting import count, interval, listing, number, one_line, percent
-from minnet.metrics import without_examples
+from minnet.formatting import count, extremes, interval, isolated, listing, number, one_line, percent, some, together
+from minnet.metrics import RATES, without_examples
 from minnet.plots_examples import choose, mistakes
 from minnet.run_folder import predictions_csv, save, to_csv, to_json, to_npz
 
@@ -94,13 +94,9 @@ def _for_reading(p: np.ndarray, labels: np.ndarray, classes: Sequence[str], name
 def ending(config: Mapping[str, Any]) -> str:
     """Where training ended and whose weights are measured, unless that is the last epoch asked for; see Trainer.run."""
     trained, asked, best = (config.get(name) for name in ("epochs_trained", "epochs", "best_epoch"))
-    early = (
-        f"Training ended after epoch {trained} of {asked}: the validation loss fell no more."
-        if trained != asked
-        else ""
-    )
+    early = f"Training ended after epoch {trained} of {asked}: the validation loss fell no more."
     kept = f"Measured are the weights of epoch {best}, after which the validation loss was lowest."
-    return f"{early} {kept if best not in (None, trained) else ''}".strip()
+    return " ".join([early] * (trained != asked) + [kept] * (best not in (None, trained)))
 
 
 def _training(history: Sequence[Mapping[str, Any]], rates: np.ndarray | None) -> dict[str, Figure]:
@@ -150,8 +146,10 @@ def _sections(
     classes = metrics["classes"]
     sections = {"Results": _results(metrics) + _per_class(metrics)}
     if "curves" in drawn or "schedule" in drawn:
-        weighed = "In training's losses rare classes weigh more, in the log loss above all examples weigh alike."
-        ended = "".join(map(page.note, filter(None, (ending(config), weighed if config.get("balanced") else ""))))
+        weights = config.get("class_weights")
+        weighed = len(set(weights)) > 1 if weights else config.get("balanced")
+        rare = "In training's losses rare classes weigh more, in the log loss above all examples weigh alike."
+        ended = "".join(map(page.note, filter(None, (ending(config), rare if weighed else ""))))
         sections["Training"] = ended + drawn.get("curves", "") + drawn.get("schedule", "")
     sections["What is taken for what"] = drawn["confusion_matrix"]
     hidden = page.note("The texts are hidden (--hide-text): lengths and labels stand for them.") if hide_text else ""
@@ -161,14 +159,11 @@ def _sections(
             "Drawn at random from the surest and the least sure tenth, or from more where they "
             "are few. Dark bar: the true class."
         )
-        sections["Examples"] = (
-            hidden
-            + explained
-            + "".join(
-                page.cards(group[0].upper() + group[1:], [_card(texts, labels, p, classes, i) for i in indices])
-                for group, indices in groups.items()
-            )
+        drawn_cards = (
+            page.cards(group[0].upper() + group[1:], [_card(texts, labels, p, classes, i) for i in indices])
+            for group, indices in groups.items()
         )
+        sections["Examples"] = hidden + explained + "".join(drawn_cards)
         surest = mistakes(p, labels)
         if len(surest):
             sections["Most confident mistakes"] = hidden + page.cards(
@@ -223,22 +218,19 @@ def _results(metrics: Mapping[str, Any]) -> str:
 
 def _per_class(metrics: Mapping[str, Any]) -> str:
     def row(title: str, rated: Mapping[str, Any], support: int, predicted: int) -> tuple[str, ...]:
-        return (
-            title,
-            *(number(rated[name]) for name in ("precision", "recall", "f1")),
-            f"{support:,}",
-            f"{predicted:,}",
-        )
+        return (title, *(number(rated[name]) for name in RATES), f"{support:,}", f"{predicted:,}")
 
     n = metrics["examples"]
     rows = [row(r["class"], r, r["support"], r["predicted"]) for r in metrics["per_class"]]
     rows += [row("macro mean", metrics["macro"], n, n), row("weighted mean", metrics["weighted"], n, n)]
     header = ("Class", "Precision", "Recall", "F1", "Examples", "Predicted")
     html = page.table("Each class, and the means over the classes.", header, rows, numeric=(1, 2, 3, 4, 5), sums=2)
-    if metrics["undefined"]:
-        said = [f"{u['measure']}{' of ' + u['class'] if u['class'] else ''}: {u['why']}" for u in metrics["undefined"]]
-        html += page.note(f"Undefined here: {'; '.join(said)}.")
-    return html
+    undefined: dict[tuple[str, str], list[str]] = {}  # {(measure, why): classes}
+    for found in metrics["undefined"]:
+        of = undefined.setdefault((found["measure"], found["why"]), [])
+        of += [isolated(found["class"])] if found["class"] else []
+    said = [f"{measure}{' of ' if of else ''}{some(of)}: {why}" for (measure, why), of in undefined.items()]
+    return html + (page.note(f"Undefined here: {'; '.join(said)}.") if said else "")
 
 
 def _making(config: Mapping[str, Any]) -> str:
@@ -262,15 +254,20 @@ def _lead(metrics: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
     n, macro = metrics["examples"], metrics["macro"]
     elsewhere, copies = config.get("trained_on"), config.get("copies")  # an evaluation, perhaps of what it learned from
     who, seen = (f"Trained on {elsewhere}, it", "") if elsewhere else ("It", " it had never seen")
-    seen = f", of which {copies:,} stand in its training data as well" if copies else seen
+    seen = (
+        f", of which {copies:,} {'stands' if copies == 1 else 'stand'} in its training data as well" if copies else seen
+    )
     first = (
         f"{who} is right on {percent(metrics['accuracy'], 1)} of {count(n, 'test example')}{seen} "
         f"(95 % interval {interval(metrics['intervals']['accuracy'], 1, True)}); always naming the commonest class "
         f"would be right on {percent(metrics['majority'], 1)}."
     )
-    rated = [(r["f1"], f"{r['class']} ({number(r['f1'])})") for r in metrics["per_class"] if r["support"]]
-    worst, best = (choice(rated, key=lambda pair: pair[0]) for choice in (min, max))
-    apart = f"; by F1 it does best on {best[1]} and worst on {worst[1]}" if best[0] > worst[0] else ""
+    rated = [row for row in metrics["per_class"] if row["support"]]
+    ends = [
+        f"{together([rated[i]['class'] for i in places])} ({f1})"
+        for f1, places in extremes([row["f1"] for row in rated], number)
+    ]
+    apart = f"; by F1 it does best on {ends[0]} and worst on {ends[1]}" if ends[0] != ends[1] else ""
     second = (
         f"Macro precision is {number(macro['precision'])}, recall {number(macro['recall'])} and F1 "
         f"{number(macro['f1'])}{apart}."
@@ -299,6 +296,8 @@ def _flat(config: Mapping[str, Any], place: str = "") -> list[tuple[str, str]]:
             rows.append((place + str(key), ", ".join(map(str, value))))
         else:
             shown = f"{value:.6g}" if isinstance(value, float) else str(value)
+            if isinstance(value, (list, tuple)) and len(shown) > 500:
+                shown = f"{len(value)} x {len(value[0])} numbers, see config.json"
             rows.append((place + str(key), one_line(shown, 1000)))
     return rows
 

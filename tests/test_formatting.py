@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minnet import metrics
-from minnet.formatting import bars, interval, percent, shortened, width_of
+from minnet.formatting import bars, extremes, interval, isolated, one_line, percent, shortened, together, width_of
 
 COMPLAINTS = [f"Customer complaint about the delivery: {why}" for why in ("too late", "broken", "not there at all")]
 
@@ -49,3 +49,18 @@ def test_no_end_of_an_interval_is_rounded_to_certainty():
     assert interval([1e-17, 1 - 2e-16], 1, True) == "0.0 to 100.0 %"  # so much is lost in Wilson's sums
     assert interval([0.9999, 1.0]) == "1.000 to 1.000" and interval(None) == "–"
     assert percent(1.0, 1) == "100.0 %"
+
+
+def test_what_turns_the_direction_of_a_line_is_left_out_of_names():
+    assert one_line("\u202eevil\u202c \u2066x\u2069\u2068y") == "evil xy"
+    assert shortened(["\u202eevil", "dog"], 9) == ["evil", "dog"]
+
+
+def test_names_written_from_right_to_left_are_set_apart_in_a_sentence():
+    assert isolated("dog\n\u2069") == "dog"
+    assert isolated("קטן \u2069x") == "\u2068קטן x\u2069" and isolated("جيد") == "\u2068جيد\u2069"
+
+
+def test_the_ends_of_a_row_of_numbers_are_shared_by_all_that_look_alike():
+    assert extremes([0.5, 0.9, 0.9001, 0.1], lambda value: f"{value:.2f}") == [("0.90", [1, 2]), ("0.10", [3])]
+    assert together(["a"]) == "a" and together(["a", "b", "c"]) == "a, b and c" and together("abcd") == "4 classes"

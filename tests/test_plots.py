@@ -272,6 +272,25 @@ def test_no_mistake_is_called_the_commonest_where_others_are_as_common(often, ti
     assert title in words_of(figure) and caption in figure.get_label()
 
 
+def test_neither_best_nor_worst_is_one_of_many():
+    counts = np.diag([10, 10, 10, 10, 8, 0])
+    counts[4, 0] = 2
+    caption = plots.confusion_matrix(counts, list("abcdef")).get_label()
+    assert "(20 %). Best recognised are 4 classes (100 %), worst e (80 % of 10)." in caption
+    caption = plots.confusion_matrix([[8, 2], [2, 8]], ["neg", "pos"]).get_label()
+    assert caption.endswith("All classes are recognised alike (80 %).") and "Best" not in caption
+    assert plots.confusion_matrix([[8, 2], [0, 0]], ["neg", "pos"]).get_label().endswith("2 of 10 (20 %).")
+    assert "The one example is right." in plots.confusion_matrix([[1, 0], [0, 0]], ["neg", "pos"]).get_label()
+
+
+def test_names_from_right_to_left_are_set_apart_in_captions():
+    hebrew = ["גדול", "קטן"]
+    caption = plots.confusion_matrix([[8, 2], [1, 9]], hebrew).get_label()
+    assert "mistake: \u2068גדול\u2069 taken for \u2068קטן\u2069, 2 of" in caption
+    caption = plots.text_examples(["one"], np.array([0]), np.array([[0.4, 0.6]]), hebrew).get_label()
+    assert "\u2068קטן\u2069 instead of \u2068גדול\u2069 (60 %)" in caption
+
+
 def test_probabilities_stand_as_digits_and_right_and_wrong_as_words_and_signs():
     p = np.array([[0.7, 0.2, 0.1], [0.25, 0.6, 0.15]])
     images = np.zeros((2, 8, 8, 1), np.uint8)

@@ -218,7 +218,68 @@ def test_long_names_beside_bars_are_shown_whole():
     html = page.card("text", 1, np.array([0.5, 0.3, 0.2]), classes)
     assert all(f'<span class="name">{name}' in html for name in classes) and "label (true)</span>" in html
     rule = re.search(r"\.bars \.name \{(.*?)\}", page.CSS)[1]
-    assert "overflow-wrap" in rule and "ellipsis" not in rule and "nowrap" not in rule
+    assert "ellipsis" not in rule and "nowrap" not in rule
+    # not break-word: with that the narrowest that a cell can be is still its longest word
+    assert "overflow-wrap: anywhere" in re.search(r"\nbody \{(.*?)\}", page.CSS, re.DOTALL)[1]
+    assert "break-word" not in page.CSS
+
+
+def lead_of(per_class):
+    """The page's second sentence, of classes with these F1."""
+    m = metrics.evaluate(np.array([[0.9, 0.1], [0.2, 0.8]]), np.array([0, 1]), ["a", "b"], bootstrap=5)
+    m["per_class"] = [{"class": name, "f1": f1, "support": 1} for name, f1 in per_class.items()]
+    return report._lead(m, {})[1]
+
+
+def test_several_classes_share_the_best_and_the_worst_place():
+    assert lead_of({"a": 1.0, "b": 0.5, "c": 0.5}).endswith("does best on a (1.000) and worst on b and c (0.500).")
+    assert "best on 4 classes (1.000) and worst on \u2068קטן\u2069 (0.5" in lead_of(
+        dict.fromkeys("abcd", 1) | {"קטן": 0.5}
+    )
+    assert lead_of({"a": 0.8, "b": 0.8001}).endswith("F1 1.000."), "as shown they are alike"
+
+
+def test_names_from_right_to_left_are_set_apart_and_nothing_else_turns_a_sentence():
+    html = page.card("x", 0, np.array([0.4, 0.6]), ["גדול", "קטן"])
+    assert "says \u2068קטן\u2069, truth is \u2068גדול\u2069<" in html and "\u2068גדול\u2069 (true)<" in html
+    assert page.escape("\u202ea\u2066b\u2067c\u2068d\u2069") == "\ufffda\ufffdb\ufffdc\u2068d\u2069"
+
+
+def test_what_is_undefined_for_one_reason_is_said_once():
+    p = np.eye(50)[np.zeros(60, int)] * 0.9 + 0.1 / 50
+    html = report._per_class(metrics.evaluate(p, np.arange(60) % 50, [f"c{i}" for i in range(50)], bootstrap=5))
+    assert "Undefined here: precision of c1, c2, c3, and 46 more: never predicted, so it counts as 0" in html
+    assert html.count("never predicted, so") == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "rare"),
+    [({"balanced": True}, True), ({}, False), ({"balanced": True, "class_weights": [1.0, 1.0, 1.0]}, False),
+     ({"class_weights": [0.5, 2.0, 1.0]}, True)],
+)  # fmt: skip
+def test_rare_classes_weigh_more_where_there_are_rare_classes(tmp_path, said, rare):
+    p, labels = predictions()
+    m = metrics.evaluate(p, labels, ["a", "b", "c"], bootstrap=5)
+    html = report.write(tmp_path, {**CONFIG, **said}, HISTORY, m, p, labels).read_text("utf-8")
+    assert ("rare classes weigh more" in html) == rare
+
+
+def test_a_large_table_of_numbers_is_named_by_its_size():
+    rows = dict(report._flat({"small": [[1, 2], [3, 4]], "large": np.zeros((100, 90), int).tolist()}))
+    assert rows == {"small": "[[1, 2], [3, 4]]", "large": "100 x 90 numbers, see config.json"}
+
+
+def test_one_copy_stands_and_two_stand():
+    m = metrics.evaluate(np.array([[0.9, 0.1], [0.2, 0.8]]), np.array([0, 1]), ["a", "b"], bootstrap=5)
+    assert "of which 1 stands in its training data" in report._lead(m, {"copies": 1})[0]
+    assert "of which 2 stand in its training data" in report._lead(m, {"copies": 2})[0]
+
+
+def test_on_paper_nothing_is_cut_off():
+    paper = page.CSS[page.CSS.index("@media print") :]
+    for rule in ("pre { white-space: pre-wrap", ".scroll { overflow: visible", "h2, h3 { break-after: avoid"):
+        assert rule in paper
+    assert "html { font-size: 10pt" in paper, "all sizes of the page are multiples of that one"
 
 
 def test_weights_of_a_hidden_layer_tell_nothing_about_classes_and_are_left_out(tmp_path):
