@@ -28,9 +28,13 @@ def percent(share: float, digits: int = 0) -> str:
     return f"{shown} %"
 
 
-def number(value: float | None) -> str:
-    """A plain number; None, which stands for a value that is not finite in our JSON, is shown as a dash."""
-    return "–" if value is None else f"{value:.3f}"
+def number(value: float | None, digits: int = 3) -> str:
+    """A plain number, from 10,000 up and below 0.001 by its first digits: 0.704, 0.00042, 3.03e+34. None, which stands
+    for a value that is not finite in our JSON, is shown as a dash."""
+    if value is None:
+        return "–"
+    plain = value == 0 or not (abs(value) < 0.001 or abs(value) >= 1e4)
+    return f"{value:.{digits}f}" if plain else f"{value:.3g}"
 
 
 def interval(bounds: Sequence[float] | None, digits: int = 3, as_percent: bool = False) -> str:

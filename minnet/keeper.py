@@ -12,7 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from minnet import checkpoint, run_folder
-from minnet.formatting import some
+from minnet.formatting import number, some
 from minnet.layers.base import Layer
 from minnet.losses import Loss
 from minnet.optimizers import Lookahead, Optimizer
@@ -157,7 +157,7 @@ class Keeper:
 
 def _measured(row: dict[str, Any], part: str) -> str:
     accuracy = row[f"{part}_accuracy"]
-    return f"loss {row[f'{part}_loss']:.4f}" + ("" if accuracy is None else f"  accuracy {accuracy:.4f}")
+    return f"loss {number(row[f'{part}_loss'], 4)}" + ("" if accuracy is None else f"  accuracy {accuracy:.4f}")
 
 
 def _writable(folder: str | os.PathLike[str]) -> Path:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minnet.canvas import BLUE, DASHED, GRID, INK, QUIET, SOLID, WIDTH, calm, inches, names, new, panel, spread
-from minnet.formatting import count, listing, percent
+from minnet.formatting import count, extremes, listing, number, percent
 from minnet.metrics import value_of
 from minnet.plots_confusion import confusion_matrix
 from minnet.plots_examples import examples, text_examples
@@ -55,7 +55,7 @@ def curves(history: Sequence[Mapping[str, Any]]) -> Figure:
                 marker = "o" if known.sum() == 1 else None
                 axes.plot(epochs[known], values[known], marker=marker, markersize=4, **style)
                 ends.append((label, epochs[known][-1], values[known][-1]))
-        _end_labels(axes, ends, (lambda v: f"{v:.1f} %") if kind == "accuracy" else (lambda v: f"{v:.3f}"))
+        _end_labels(axes, ends, (lambda v: f"{v:.1f} %") if kind == "accuracy" else number)
         best = series[f"validation_{kind}"] * factor
         if np.isfinite(best).any():
             at = int(np.nanargmin(best) if kind == "loss" else np.nanargmax(best))
@@ -67,6 +67,7 @@ def curves(history: Sequence[Mapping[str, Any]]) -> Figure:
             axes.set_xlim(epochs[0] - 1, epochs[0] + 1)
         axes.grid(axis="y", color=GRID)
         axes.margins(y=0.08)
+        _whole_ticks(axes)
     figure.set_label(_curves_caption(epochs, series))
     return figure
 
@@ -87,7 +88,7 @@ def _curves_caption(epochs: np.ndarray, series: Mapping[str, np.ndarray]) -> str
     parts = []
     loss, accuracy, train = (series[n] for n in ("validation_loss", "validation_accuracy", "train_accuracy"))
     if np.isfinite(loss).any():
-        parts.append(f"validation loss is lowest in epoch {epochs[np.nanargmin(loss)]:.0f} ({np.nanmin(loss):.3f})")
+        parts.append(f"validation loss is lowest in epoch {epochs[np.nanargmin(loss)]:.0f} ({number(np.nanmin(loss))})")
     if np.isfinite(accuracy).any():
         at = epochs[np.nanargmax(accuracy)]
         parts.append(f"validation accuracy is highest in epoch {at:.0f} ({percent(np.nanmax(accuracy), 1)})")
@@ -100,7 +101,7 @@ def _curves_caption(epochs: np.ndarray, series: Mapping[str, np.ndarray]) -> str
         )
     if not parts and np.isfinite(series["train_loss"]).any():
         known = series["train_loss"][np.isfinite(series["train_loss"])]
-        parts.append(f"training loss went from {known[0]:.3f} to {known[-1]:.3f}")
+        parts.append(f"training loss went from {number(known[0])} to {number(known[-1])}")
     message = "; ".join(parts) or "no finite value was recorded"
     known = np.isfinite(loss).any() or np.isfinite(accuracy).any()
     lines = "Solid: validation, its best value circled; dashed: training." if known else "Dashed: training."
@@ -153,10 +154,11 @@ def learning_rate_finder(rates: Any, losses: Any, suggestion: float) -> Figure:
     axes.set(xscale="log", xlabel="learning rate", ylim=(None, highest))
     axes.set_title("loss", fontsize=9, color=QUIET, loc="left")
     axes.grid(axis="y", color=GRID)
+    _whole_ticks(axes)
     aside = ", the first steps aside, whose average is over few batches" if losses.min() < losses[lowest] else ""
     figure.set_label(
         f"The loss while the learning rate rises from {rates[0]:.2g} to {rates[-1]:.2g}: it is lowest at "
-        f"{rates[lowest]:.2g} ({losses[lowest]:.3f}){aside}. "
+        f"{rates[lowest]:.2g} ({number(losses[lowest])}){aside}. "
         f"A tenth of that, {suggestion:.2g} (dashed), is a rate to begin with."
     )
     return figure
@@ -169,8 +171,11 @@ def compare(runs: Mapping[str, Mapping[str, Any]]) -> Figure:
     left = max(inches(label, 9) for label in labels) + 0.25
     height = 0.65 + 0.36 * len(runs)
     scores = [metrics["accuracy"] for metrics in runs.values()]
-    best = labels[int(np.argmax(scores))]
-    figure = new(WIDTH, height + 0.5, f"Highest accuracy: {best}, {percent(max(scores), 1)}")
+    (highest, best), (lowest, _) = extremes(scores, lambda score: percent(score, 1))
+    title = f"Highest accuracy: {labels[best[0]]}, {highest}"
+    if len(best) > 1:
+        title = f"{'All' if highest == lowest else len(best)} runs share the highest accuracy, {highest}"
+    figure = new(WIDTH, height + 0.5, title)
     each = (WIDTH - left - 0.15) / 3
     rows = np.arange(len(runs))[::-1]
     measures = (
@@ -205,6 +210,13 @@ def compare(runs: Mapping[str, Mapping[str, Any]]) -> Figure:
         "95 % intervals; further right is better for accuracy and F1, further left for log loss."
     )
     return figure
+
+
+def _whole_ticks(axes: Axes) -> None:
+    """Numbers that stand for themselves at the ticks: no power of ten above the axis, where the title is."""
+    axes.ticklabel_format(axis="y", useOffset=False)
+    if number(highest := max(map(abs, axes.get_ylim()))) == f"{highest:.3g}":
+        axes.yaxis.set_major_formatter("{x:g}")
 
 
 def _end_labels(axes: Axes, ends: Sequence[tuple[str, float, float]], digits: Any) -> None:

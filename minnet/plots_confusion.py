@@ -48,11 +48,11 @@ def confusion_matrix(matrix: Any, classes: Sequence[str]) -> Figure:
     shades = LinearSegmentedColormap.from_list("blue", ["white", PALE, BLUE])(np.sqrt(shares))  # (K, K, 4)
     axes.imshow(shades)
     if k <= 24:
-        size = 8.5 if k < 15 and counts.max() < 10_000 else 6
+        widest = max(inches(f"{n:,}", 8.5) for n in (counts.max(), off.max()))
+        size = min(8.5, max(5.0, 8.5 * (cell - 0.03) / widest))
         for i, j in zip(*np.nonzero(counts), strict=True):
-            axes.text(
-                j, i, f"{counts[i, j]}", ha="center", va="center", color=legible(tuple(shades[i, j])), fontsize=size
-            )
+            ink = legible(tuple(shades[i, j]))
+            axes.text(j, i, f"{counts[i, j]:,}", ha="center", va="center", color=ink, fontsize=size)
     for i in range(k if k <= 40 else 0):
         axes.add_patch(Rectangle((i - 0.5, i - 0.5), 1, 1, fill=False, edgecolor=INK, linewidth=1.0))
     across, down = (_labelled(k, {*commonest[:3, axis].tolist()}) for axis in (1, 0))

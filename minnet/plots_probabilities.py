@@ -111,7 +111,8 @@ def coverage(probabilities: np.ndarray, labels: np.ndarray) -> Figure:
     said = f"Answering all examples it is right in {percent(whole, 1)}"
     if half is None:
         unseen = "these examples do not show that it is surer of its right answers than of its mistakes"
-        message = f"{said}; {'abstaining does not halve its errors' if surer or whole in (0, 1) else unseen}"
+        why = "abstaining does not halve its errors" if surer or whole == 0 else unseen
+        message = said if whole == 1 else f"{said}; {why}"
         title = "Accuracy when it may abstain"
     else:
         title = f"Its surest {percent(x[half])} have half the error, or less"
@@ -156,7 +157,12 @@ def entropy_histogram(probabilities: np.ndarray, labels: np.ndarray) -> Figure:
     entropy = functional.entropy(probabilities.astype(np.float64))
     right = probabilities.argmax(axis=1) == labels
     uniform = math.log(probabilities.shape[1])
-    edges = np.linspace(0, uniform, 31)
+    low, high = float(entropy.min()), float(entropy.max())
+    if high - low > 0.1 * uniform:
+        low, high = 0.0, uniform  # else the bars of what occurs would be three at the most
+    elif high == low:
+        low, high = 0.9 * low, 1.1 * high or uniform
+    edges = np.linspace(low, high, 31)
     groups: list[tuple[str, np.ndarray, dict[str, Any]]] = [
         ("right", entropy[right], {"facecolor": PALE, "edgecolor": BLUE, "linewidth": 0.8}),
         ("wrong", entropy[~right], {"facecolor": "none", "edgecolor": "#a85f00", "linewidth": 1.2, "hatch": "////"}),
@@ -165,25 +171,34 @@ def entropy_histogram(probabilities: np.ndarray, labels: np.ndarray) -> Figure:
     title = "Entropy of its predictions"
     if len(means) == 2:
         seen = "less decided" if _lower(entropy, right) else "not clearly less decided"
+        if seen == "less decided" and means["wrong"] - means["right"] < 0.01 * uniform:
+            seen = "hardly less decided"
         title = f"It is {seen} where it is wrong"
+    # as many as tell the means from each other, and from a uniform guess
+    told = [*means.values(), uniform]
+    digits = next((d for d in range(2, 7) if len({f"{value:.{d}f}" for value in told}) == len(told)), 2)
     figure = new(5.2, 3.15, title)
     axes = panel(figure, 0.75, 0.52, 4.1, 1.95)
     top = 0.0
     for name, values, style in groups:
         if len(values):
-            share = 100 * np.histogram(values.clip(0, uniform), edges)[0] / len(values)
+            share = 100 * np.histogram(values.clip(low, high), edges)[0] / len(values)
             top = max(top, share.max())
-            axes.stairs(share, edges, fill=True, label=f"{name}: {len(values):,}, mean {means[name]:.2f}", **style)
+            axes.stairs(
+                share, edges, fill=True, label=f"{name}: {len(values):,}, mean {means[name]:.{digits}f}", **style
+            )
             line = "-" if name == "right" else "--"
             axes.axvline(means[name], color=style["edgecolor"], linewidth=1.2, linestyle=line)
-    axes.set(xlim=(0, uniform), ylim=(0, 1.05 * top or 1))
-    axes.set(xlabel="entropy (nats): 0 is certain, the right end undecided", ylabel="% of its group")
+    axes.set(xlim=(low, high), ylim=(0, 1.05 * top or 1))
+    axes.set(xlabel=f"entropy (nats): 0 is certain, {uniform:.{digits}f} undecided", ylabel="% of its group")
     axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, fontsize=9, borderpad=0.2)
     parts = [
-        f"{means[name]:.2f} nats where it is {name} ({len(values):,})" for name, values, _ in groups if name in means
+        f"{means[name]:.{digits}f} nats where it is {name} ({len(values):,})"
+        for name, values, _ in groups
+        if name in means
     ]
     figure.set_label(
-        f"The mean entropy is {listing(parts)}; a uniform guess would have {uniform:.2f}. "
+        f"The mean entropy is {listing(parts)}; a uniform guess would have {uniform:.{digits}f}. "
         "Filled: right predictions; hatched: wrong ones; each adds up to 100 %, vertical lines are the means."
     )
     return figure

@@ -15,6 +15,7 @@ import numpy as np
 from tqdm import tqdm
 
 from minnet.checks import check_cut, check_parts, check_question, check_run, check_settings, unpacked
+from minnet.formatting import number
 from minnet.functional import NoDistribution
 from minnet.gradients import accumulated, clip_factor, gradient_norm
 from minnet.interrupt import Interrupt
@@ -156,7 +157,7 @@ class Trainer:
                 state.step += 1
                 if state.weight:
                     shown = {"loss": state.train_loss, "accuracy": state.train_accuracy}
-                    bar.set_postfix({k: f"{v:.3f}" for k, v in shown.items() if v is not None}, refresh=False)
+                    bar.set_postfix({k: number(v) for k, v in shown.items() if v is not None}, refresh=False)
                 bar.update(len(rows))
                 due = interrupt.asked or time.perf_counter() - saved > self.save_every
                 if due and state.step < self.steps:

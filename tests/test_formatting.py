@@ -4,7 +4,18 @@ import numpy as np
 import pytest
 
 from minnet import metrics
-from minnet.formatting import bars, extremes, interval, isolated, one_line, percent, shortened, together, width_of
+from minnet.formatting import (
+    bars,
+    extremes,
+    interval,
+    isolated,
+    number,
+    one_line,
+    percent,
+    shortened,
+    together,
+    width_of,
+)
 
 COMPLAINTS = [f"Customer complaint about the delivery: {why}" for why in ("too late", "broken", "not there at all")]
 
@@ -64,3 +75,10 @@ def test_names_written_from_right_to_left_are_set_apart_in_a_sentence():
 def test_the_ends_of_a_row_of_numbers_are_shared_by_all_that_look_alike():
     assert extremes([0.5, 0.9, 0.9001, 0.1], lambda value: f"{value:.2f}") == [("0.90", [1, 2]), ("0.10", [3])]
     assert together(["a"]) == "a" and together(["a", "b", "c"]) == "a, b and c" and together("abcd") == "4 classes"
+
+
+def test_numbers_far_from_one_are_shown_by_their_first_digits():
+    assert [number(x) for x in (0.704, 0.0, -1.5, 9999, 1e4, 3.03e34, 0.00042, -2e-7, None)] == [
+        "0.704", "0.000", "-1.500", "9999.000", "1e+04", "3.03e+34", "0.00042", "-2e-07", "–"
+    ]  # fmt: skip
+    assert [number(x, 4) for x in (0.5, float("inf"), float("nan"))] == ["0.5000", "inf", "nan"]

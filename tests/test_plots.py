@@ -1,6 +1,7 @@
 """Figures: drawn without a display or a trace, legible, and with captions whose numbers are those of the data."""
 
 import io
+import re
 import subprocess
 import sys
 
@@ -407,7 +408,10 @@ def test_captions_state_the_numbers_of_the_data():
     assert "all examples it is right in 75.0 %" in caption and "surest 75 %" in caption and "in 100.0 %" in caption
     caption = plots.coverage(p, np.array([0, 0, 0, 1])).get_label()  # in one order of four this comes by chance
     assert "do not show that it is surer of its right answers than of its mistakes. 4 examples." in caption
-    assert "abstaining does not halve" in plots.coverage(p, np.zeros(4, int)).get_label()
+    assert "abstaining does not halve" in plots.coverage(p, np.ones(4, int)).get_label()
+    assert (
+        plots.coverage(p, np.zeros(4, int)).get_label() == "Answering all examples it is right in 100.0 %. 4 examples."
+    )
     assert "It is less decided where it is wrong" in words_of(plots.entropy_histogram(many, labels))
     for unsure, truth in ((p, np.array([0, 0, 0, 1])), (many, 1 - labels)):
         assert "It is not clearly less decided where it is wrong" in words_of(plots.entropy_histogram(unsure, truth))
@@ -455,6 +459,58 @@ def test_curves_of_what_knows_no_accuracy():
     loss, accuracy = plots.curves(history(12)).axes
     assert loss.get_title(loc="left") == "loss (nats)" and accuracy.get_title(loc="left") == "accuracy (%)"
     canvas.png(plots.curves([{"epoch": 1, "train_loss": float("nan")}]))
+
+
+@pytest.mark.parametrize(("size", "shown"), [(3e34, "3e+34"), (94548.122, "9.45e+04"), (2e-7, "2e-07"), (2.0, "2.000")])
+def test_losses_of_any_size_stand_as_numbers_that_can_be_read(size, shown):
+    rows = [{"epoch": e, "train_loss": size * (1 + 1 / e), "validation_loss": size} for e in (1, 2, 3)]
+    figure = plots.curves(rows)
+    figure.draw_without_rendering()
+    assert f"validation\n{shown}" in words_of(figure) and f"epoch 1 ({shown})" in figure.get_label()
+    axes = figure.axes[0]
+    assert axes.yaxis.get_offset_text().get_text() == "", "it would stand in the title"
+    ticks = [float(label.get_text().replace("−", "-")) for label in axes.get_yticklabels()]
+    assert ticks == pytest.approx(axes.get_yticks()) and max(ticks) >= size
+    figure = plots.learning_rate_finder([0.1, 1.0], [2 * size, size], 0.1)
+    figure.draw_without_rendering()
+    assert figure.axes[0].yaxis.get_offset_text().get_text() == "" and f"({shown})" in figure.get_label()
+
+
+def test_the_highest_accuracy_of_two_is_of_both():
+    base = {"macro": {"f1": 0.6}, "log_loss": 0.9, "examples": 60,
+            "intervals": {"accuracy": [0.6, 0.8], "macro_f1": [0.5, 0.7], "log_loss": [0.8, 1.0]}}  # fmt: skip
+    for scores, title in (
+        ((0.9, 0.8, 0.9), "2 runs share the highest accuracy, 90.0 %"),
+        ((0.9, 0.9), "All runs share the highest accuracy, 90.0 %"),
+        ((0.8, 0.9), "Highest accuracy: run 1, 90.0 %"),
+    ):
+        runs = {f"run {i}": base | {"accuracy": score} for i, score in enumerate(scores)}
+        assert title in words_of(plots.compare(runs))
+
+
+def test_counts_of_the_confusion_matrix_are_as_large_as_their_cells_let_them_be():
+    for k, largest, least in ((3, 140_321, 8.5), (14, 9_000, 8), (24, 15_000, 5)):
+        figure = plots.confusion_matrix(np.diag(np.full(k, largest)) + 1, [f"c{i}" for i in range(k)])
+        figure.draw_without_rendering()
+        (axes,) = figure.axes
+        cell = axes.get_window_extent().width / k
+        assert f"{largest + 1:,}" in words_of(figure)
+        for text in axes.texts:
+            assert text.get_fontsize() >= least and text.get_window_extent().width <= cell
+
+
+def test_entropies_that_hardly_differ_are_told_apart_and_said_to_be_close():
+    top = 1 / 3 + 1e-2 * np.r_[np.linspace(1, 2, 30), np.linspace(0.1, 0.2, 30)]
+    p = np.stack([top, (1 - top) / 2, (1 - top) / 2], axis=1)
+    figure = plots.entropy_histogram(p, np.repeat([0, 1], 30))
+    assert "It is hardly less decided where it is wrong" in words_of(figure)
+    right, wrong, uniform = re.findall(r"\d\.\d+", figure.get_label())
+    assert right < wrong < uniform and len(right) == len(wrong) == len(uniform)
+    figure.draw_without_rendering()
+    low, high = figure.axes[0].get_xlim()
+    assert high - low < 1e-3, "over what occurs, not one bar at the end of what could"
+    canvas.png(plots.entropy_histogram(np.full((6, 3), 1 / 3), np.arange(6) % 3))
+    canvas.png(plots.entropy_histogram(np.eye(3), np.arange(3)))
 
 
 def test_curves_with_holes():

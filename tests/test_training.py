@@ -1218,6 +1218,12 @@ def test_a_run_with_lookahead_ends_on_the_slow_weights():
     assert bits(model) == start
 
 
+def test_the_line_of_an_epoch_shows_no_thirty_digits(capsys):
+    huge = np.full((45, 1), 1e17)
+    plain(Sequential(Linear(4, 1, rng=0)), MeanSquaredError(), 1e-30).fit((POINTS, huge), epochs=1)
+    assert "loss 1e+34" in capsys.readouterr().out
+
+
 def test_where_nothing_can_be_right_no_accuracy_is_told(tmp_path, capsys):
     targets = np.random.default_rng(0).standard_normal((45, 1))
     yes = (targets > 0).astype(float)
