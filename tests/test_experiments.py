@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from minnet.data import Dataset, Split, load
 from tutorials.experiments.record import Record, parsed, parser, rounded, side_by_side, spread
@@ -56,6 +57,24 @@ def test_next_words_and_bias(capsys):
     assert found[0]["bias"] < found[-1]["bias"] < 0.1
     found = run("large_vocabulary", "--part", "words")["words"]
     assert {"full", "sampled", "tree"} <= found.keys()
+
+
+def test_the_published_picture_shows_the_published_numbers(tmp_path, monkeypatch):
+    module = importlib.import_module("tutorials.experiments.large_vocabulary")
+    published = json.loads((module.RESULTS / "large_vocabulary.json").read_text("utf-8"))
+    caption = module.figure(published["cost"]).get_label()
+
+    def described():
+        with Image.open(module.RESULTS / "large_vocabulary.png") as picture:
+            return picture.info["Description"]
+
+    assert described() == caption
+    assert f"{published['cost'][-1]['full']:.4g}" in caption
+    monkeypatch.setattr(module, "RESULTS", tmp_path)
+    published["cost"][-1]["full"] = 123.4
+    (tmp_path / "large_vocabulary.json").write_text(json.dumps(published), "utf-8")
+    module.main(["--part", "figure"])
+    assert "123.4" in described()
 
 
 def test_baselines_are_runs_that_compare_reads(tmp_path, capsys):

@@ -2,6 +2,7 @@
 
 python -m tutorials.experiments.large_vocabulary            time of a step against K, bias, next-word prediction
 python -m tutorials.experiments.large_vocabulary --part cost
+python -m tutorials.experiments.large_vocabulary --part figure    large_vocabulary.png anew, from large_vocabulary.json
 
 cost: forward, backward and Adam's update at N = D = 128; medians, the three kinds taking turns. bias: how far the
 sampled loss lies below the exact one, against the number of samples. words: the next word of a tweet from the two
@@ -10,13 +11,14 @@ before it, vocabulary of the training tweets; perplexity and accuracy on validat
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minnet import canvas
 from minnet.commands import one_line_errors
 from minnet.data import TokenIds, load
 from minnet.large_vocabulary import HierarchicalSoftmax, SampledSoftmaxCrossEntropy
@@ -26,6 +28,9 @@ from minnet.optimizers import Adam
 from minnet.schedules import OneCycle
 from minnet.training import Trainer
 from tutorials.experiments.record import RESULTS, Record, parsed, parser, rounded, show, spread
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SIZE = 128  # N and D
 
@@ -165,35 +170,63 @@ def words(name: str, tweets: int, seeds: int, epochs: int, data: str | None, sam
 
 def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     options = parser(__doc__, seeds=1)
-    options.add_argument("--part", choices=("cost", "bias", "words"), help="only this one")
+    options.add_argument("--part", choices=("cost", "bias", "words", "figure"), help="only this one")
     options.add_argument("--samples", type=int, default=256, help="classes drawn a step (default: %(default)s)")
     options.add_argument("--tweets", type=int, default=8000, help="of the training split (default: %(default)s)")
     args = parsed(options, argv)
+    if args.part == "figure":
+        return draw()
     record, result = Record("large_vocabulary", args, argv), {}
     wanted = ("cost", "bias", "words") if args.part is None else (args.part,)
     if "cost" in wanted:
         sizes = (10, 1000) if args.quick else (10, 100, 1000, 10_000, 30_000, 100_000, 200_000)
         result["cost"] = cost(sizes, args.samples, 3 if args.quick else 7)
-        if not args.quick and args.part is None:
-            _figure(result["cost"], RESULTS / "large_vocabulary.png")
     if "bias" in wanted:
         result["bias"] = bias(50 if args.quick else 2000)
     if "words" in wanted:
         task = ("comments", 100) if args.quick else ("tweeteval", args.tweets)
         result["words"] = words(*task, args.seeds, 1 if args.quick else 2, args.data, args.samples)
-    return record.save(rounded(result))
+    saved = record.save(rounded(result))
+    if args.whole:
+        draw()
+    return saved
 
 
-def _figure(rows: list[dict[str, Any]], path: Path) -> None:
-    from matplotlib.figure import Figure
+def draw() -> dict[str, Any]:
+    """Draws the picture of the published result beside it, and returns the result."""
+    published = json.loads((RESULTS / "large_vocabulary.json").read_text("utf-8"))
+    (RESULTS / "large_vocabulary.png").write_bytes(canvas.png(figure(published["cost"])))
+    return published
 
-    figure = Figure(figsize=(6, 4), layout="constrained")
-    axes = figure.subplots()
-    for name in ("full", "sampled", "tree"):
-        axes.loglog([row["K"] for row in rows], [row[name] for row in rows], "o-", label=name)
-    axes.set(xlabel="classes K", ylabel="milliseconds a step", title=f"Forward, backward, update at N = D = {SIZE}")
-    axes.legend()
-    figure.savefig(path, dpi=120)
+
+@canvas.calm
+def figure(rows: Sequence[dict[str, Any]]) -> Figure:
+    """The milliseconds of a step against K, on logarithmic axes; rows as `cost` returns them."""
+    classes, last = [row["K"] for row in rows], rows[-1]
+    title = f"At {last['K']:,} classes a full step costs as much as {last['full/sampled']:.0f} sampled ones"
+    made = canvas.new(5.6, 3.5, title)
+    axes = canvas.panel(made, 0.75, 0.55, 3.5, 2.4)
+    kinds = (
+        ("full", "full softmax", {**canvas.SOLID, "marker": "o"}),
+        ("sampled", "sampled softmax", {**canvas.DASHED, "marker": "s"}),
+        ("tree", "Huffman tree", {"color": canvas.QUIET, "linestyle": (0, (1, 1.5)), "marker": "^"}),
+    )
+    at = canvas.spread([np.log10(last[kind]) for kind, _, _ in kinds], 0.55)  # in powers of ten
+    for (kind, name, style), height in zip(kinds, at, strict=True):
+        axes.loglog(classes, [row[kind] for row in rows], markersize=5, **style)
+        axes.annotate(
+            f"{name}\n{last[kind]:,.1f} ms", (last["K"], 10**height), xytext=(10, 0), textcoords="offset points",
+            va="center", fontsize=8.5, linespacing=1.1, annotation_clip=False,
+        )  # fmt: skip
+    axes.set(xlabel="classes K")
+    axes.set_title("milliseconds a step", fontsize=9, color=canvas.QUIET, loc="left")
+    axes.grid(color=canvas.GRID)
+    told = "; ".join(f"{name} " + ", ".join(f"{row[kind]:.4g}" for row in rows) for kind, name, _ in kinds)
+    sizes = ", ".join(f"{k:,}" for k in classes)
+    made.set_label(
+        f"Milliseconds of forward, backward and Adam's update at N = D = {SIZE} for {sizes} classes: {told}."
+    )
+    return made
 
 
 if __name__ == "__main__":
