@@ -18,9 +18,11 @@ from minnet.losses import Loss
 from minnet.optimizers import Lookahead, Optimizer
 from minnet.progress import Progress, as_json, differences, progress_from, runs_on
 
+_at_work: set[Path] = set()  # the folders of this process's runs
+
 
 class Keeper:
-    """The memory of one call of `Trainer.fit`. Without a folder it writes no file.
+    """The memory of one call of `Trainer.fit`; in its `with` block it claims the folder. Without one it writes no file.
 
     `about` (arrays, header) goes into the checkpoints: what a prediction needs beside the model. `settings` are those
     of the run, as JSON can hold them; a run of other settings may not go on from its checkpoints.
@@ -36,10 +38,25 @@ class Keeper:
         settings: dict[str, Any],
     ) -> None:
         self.model, self.loss, self.optimizer = model, loss, optimizer
-        self.folder = None if folder is None else _writable(folder)
+        self.folder = None if folder is None else Path(folder)
         self.about, self.settings = about, settings
         self.history: list[dict[str, Any]] = []
         self.best: dict[str, np.ndarray] | None = None
+
+    def __enter__(self) -> Keeper:
+        """Raises OSError, before an hour of training and not after it, where nobody may write or another run does."""
+        if self.folder is not None:
+            lock = run_folder.prepare(self.folder)
+            if lock.folder in _at_work:
+                raise OSError(f"{self.folder} is in use by another run of this process: choose another folder")
+            self._claim = lock.__enter__()
+            _at_work.add(lock.folder)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.folder is not None:
+            _at_work.remove(self._claim.folder)
+            self._claim.__exit__()
 
     def remember(self, state: Progress, row: dict[str, Any]) -> None:
         """Keeps the weights of the epoch with the lowest validation loss."""
@@ -121,7 +138,11 @@ class Keeper:
             raise ValueError(
                 f"cannot resume {self.folder}: {some(causes or changed, '; ')}. Use the data and settings of that run."
             )
-        best = checkpoint.load(self.folder / "best.ckpt")[0] if state.best_epoch else None
+        best, of = checkpoint.load(self.folder / "best.ckpt") if state.best_epoch else (None, header)
+        if of.get("settings") != header["settings"]:
+            raise ValueError(
+                f"cannot resume {self.folder}: its best.ckpt is that of another run. Train in a new folder."
+            )
         self.optimizer.load_state_arrays(checkpoint.below("optimizer/", arrays))
         if best is not None:
             self._set_weights(best)  # makes sure that they fit
@@ -158,18 +179,6 @@ class Keeper:
 def _measured(row: dict[str, Any], part: str) -> str:
     accuracy = row[f"{part}_accuracy"]
     return f"loss {number(row[f'{part}_loss'], 4)}" + ("" if accuracy is None else f"  accuracy {accuracy:.4f}")
-
-
-def _writable(folder: str | os.PathLike[str]) -> Path:
-    """The folder, made if it is not there. Raises OSError before an hour of training, not after it."""
-    folder = Path(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise checkpoint.os_error(error, f"cannot write into {folder}: {error.strerror or error}") from None
-    if not os.access(folder, os.W_OK):
-        raise PermissionError(f"cannot write into {folder}: choose another folder, or make this one writable")
-    return folder
 
 
 def _prefixed(prefix: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

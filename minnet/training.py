@@ -119,21 +119,21 @@ class Trainer:
                 "augment": self.augment,
             }
         )  # fmt: skip
-        keeper = Keeper(self.model, self.loss, self.optimizer, folder, about, settings)
-        state = keeper.restore() if resume else keeper.begin()
-        self.run, self.steps, self.keeper, self.history = run, steps, keeper, keeper.history
-        self.save_every, self.interrupted = save_every, False
-        self._started = time.perf_counter() - state.seconds
+        with Keeper(self.model, self.loss, self.optimizer, folder, about, settings) as keeper:
+            state = keeper.restore() if resume else keeper.begin()
+            self.run, self.steps, self.keeper, self.history = run, steps, keeper, keeper.history
+            self.save_every, self.interrupted = save_every, False
+            self._started = time.perf_counter() - state.seconds
 
-        def more() -> bool:
-            return runs_on(state, epochs, patience)
+            def more() -> bool:
+                return runs_on(state, epochs, patience)
 
-        then = "finishing this step" + (" and saving" if folder is not None else "")
-        with self._crew(chosen) as crew, Interrupt(then) as interrupt:
-            while more() and not self.interrupted:
-                if self._epoch(crew, (x, y, weights), state, interrupt, progress):
-                    self._close_epoch(crew, validation, state, progress)
-                self.interrupted = interrupt.asked and more()
+            then = "finishing this step" + (" and saving" if folder is not None else "")
+            with self._crew(chosen) as crew, Interrupt(then) as interrupt:
+                while more() and not self.interrupted:
+                    if self._epoch(crew, (x, y, weights), state, interrupt, progress):
+                        self._close_epoch(crew, validation, state, progress)
+                    self.interrupted = interrupt.asked and more()
         if self.interrupted and folder is None:
             raise KeyboardInterrupt
         if not self.interrupted:

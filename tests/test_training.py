@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from minnet import checkpoint
+from minnet import checkpoint, locks, run_folder
 from minnet.data import Augment
 from minnet.large_vocabulary import SampledSoftmaxCrossEntropy
 from minnet.layers import (
@@ -297,6 +297,34 @@ def test_a_run_that_cannot_be_read_is_not_replaced(tmp_path, monkeypatch, what):
     assert files == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     path.unlink()
     assert len(plain().fit((POINTS, LABELS), epochs=3, folder=tmp_path, progress=False)) == 3
+
+
+def test_two_runs_at_once_do_not_share_a_folder(tmp_path):
+    def another(x, rng, epoch, indices):
+        with pytest.raises(OSError, match="in use by another run of this process: choose another folder"):
+            plain().fit((POINTS, LABELS), folder=tmp_path / ".." / tmp_path.name, progress=False)
+        return x
+
+    handle = os.open(tmp_path / ".lock", os.O_RDWR | os.O_CREAT)
+    locks.take(handle)  # as another process would
+    with pytest.raises(OSError, match=r"in use by another running process.*: wait until it ends, or choose another"):
+        plain().fit((POINTS, LABELS), folder=tmp_path, progress=False)
+    os.close(handle)
+    for _ in range(2):
+        plain(augment=another).fit((POINTS, LABELS), epochs=1, folder=tmp_path, progress=False)
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["history.csv", "last.ckpt"]
+    with run_folder.prepare(tmp_path) as lock:  # whoever claimed the folder for more than the run keeps it
+        plain().fit((POINTS, LABELS), epochs=1, folder=tmp_path, progress=False)
+        assert "held" in repr(lock)
+
+
+def test_a_run_goes_on_with_its_own_best_weights_only(tmp_path):
+    data = (POINTS, LABELS), (POINTS, LABELS)
+    plain(augment=CtrlC(7)).fit(*data, epochs=3, batch_size=9, folder=tmp_path, progress=False)
+    plain(seed=1).fit(*data, epochs=1, folder=tmp_path / "other", progress=False)
+    (tmp_path / "other" / "best.ckpt").replace(tmp_path / "best.ckpt")
+    with pytest.raises(ValueError, match=r"cannot resume .*: its best\.ckpt is that of another run"):
+        plain(augment=CtrlC()).fit(*data, epochs=3, batch_size=9, folder=tmp_path, progress=False, resume=True)
 
 
 def test_a_run_that_patience_ended_is_finished(tmp_path):
