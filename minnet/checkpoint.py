@@ -41,7 +41,11 @@ def save(path: str | os.PathLike[str], arrays: dict[str, np.ndarray], header: di
             raise ValueError(f"{name[:80]!r} cannot name an array in a checkpoint: use names such as 'model/0.W'")
         if array.dtype.kind not in KINDS:
             raise ValueError(f"array '{name}' is {array.dtype}: a checkpoint holds numbers, booleans and text")
-    described = json.dumps({"format": FORMAT, "version": VERSION, "arrays": list(arrays), "header": header})
+    try:
+        described = json.dumps({"format": FORMAT, "version": VERSION, "arrays": list(arrays), "header": header})
+    except TypeError as error:
+        cure = "keep layers, text, numbers, or lists of them (array.tolist())"
+        raise ValueError(f"no checkpoint can hold this header, {error}: {cure}") from None
     with written_whole(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr(zipfile.ZipInfo(HEADER), described)  # ZipInfo: a fixed date, so equal bytes
         for name, array in arrays.items():

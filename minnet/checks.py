@@ -14,8 +14,8 @@ import numpy as np
 from minnet.checkpoint import model_dtype
 from minnet.formatting import count
 from minnet.layers.base import Layer
-from minnet.layers.containers import MaskedSequential, Sequential
-from minnet.layers.description import is_own, named
+from minnet.layers.containers import MaskedSequential, Sequential, expect_layers
+from minnet.layers.description import expect_output, is_own, named
 from minnet.layers.dropout import Dropout
 from minnet.layers.normalization import Normalize
 from minnet.losses import Loss, SigmoidCrossEntropy, SoftmaxCrossEntropy
@@ -34,6 +34,7 @@ def check_parts(model: Layer, loss: Loss, optimizer: Optimizer | Lookahead) -> N
     for name, part, kind, such in parts:
         if not isinstance(part, kind):
             raise ValueError(f"the {name} must be {such}, got {part!r}: the order is Trainer(model, loss, optimizer)")
+    expect_layers([layer for _, layer in model.walk()], "")
     last: Any = model
     while isinstance(last, Sequential) and (inner := [each for each in last.layers if not isinstance(each, Dropout)]):
         last = inner[-1]
@@ -102,6 +103,8 @@ def check_run(
     waits = () if patience is None else (("patience", patience),)
     if validation is not None and _parts(validation) != 2:
         raise ValueError(f"validation is (x, y), without example weights; got {_said(validation)}")
+    if validation is not None and not getattr(validation[0], "shape", ()):
+        raise ValueError(f"the validation inputs are an array or a CSR matrix, got {type(validation[0]).__name__}")
     for name, value in (("epochs", epochs), ("batch_size", batch_size), *waits):
         if not isinstance(value, (int, np.integer)) or value < 1:
             raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
@@ -127,8 +130,7 @@ def check_run(
         if reason := _unsuited(model, inputs[:128]):
             raise ValueError(f"the {name} {reason}")
         scores = model.replica().eval().forward(read_only(inputs[:1]))  # raises for a wrong shape or dtype
-        if scores is None:
-            raise ValueError(f"{named(model)}: forward returned None: is its return missing?")
+        expect_output(model, scores)
         if learning and scores.dtype != model_dtype(model):
             raise ValueError(
                 f"the model computes in {model_dtype(model)} and gives scores of {scores.dtype}: a layer of your own "

@@ -59,6 +59,13 @@ def test_what_goes_in_comes_out(tmp_path):
     assert load(str(path)) == ({}, {})
 
 
+@pytest.mark.parametrize("value", [np.ones(2), {1, 2}, np.tanh])
+def test_a_header_that_json_cannot_hold_is_refused(tmp_path, value):
+    with pytest.raises(ValueError, match=rf"no checkpoint can hold this header, .*{type(value).__name__} .*tolist\(\)"):
+        save(tmp_path / "x.ckpt", {}, {"model": {"layer": "Mine", "argument": value}})
+    assert not list(tmp_path.iterdir())
+
+
 def test_equal_content_gives_equal_bytes_and_usual_permissions(tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"
     save(one, ARRAYS, HEADER)

@@ -148,6 +148,38 @@ def test_a_model_that_returns_nothing_is_named():
             act()
 
 
+class Both(Layer):
+    def __init__(self):
+        self.inner = Linear(4, 3, rng=0)
+
+    def forward(self, x):
+        return self.inner.forward(x), x
+
+
+def test_a_model_that_returns_two_arrays_is_named():
+    said = r"Both\(\): forward returned tuple, where one array is expected"
+    for act in (lambda: fit(Both()), lambda: predict(Both(), X)):
+        with pytest.raises(ValueError, match=said):
+            act()
+
+
+class Rows:
+    """What has rows, and no shape."""
+
+    def __len__(self):
+        return len(X)
+
+    def __getitem__(self, index):
+        return X[index]
+
+
+def test_validation_inputs_without_a_shape_are_refused_before_the_first_epoch():
+    model = Sequential(Linear(4, 3, rng=0))
+    fit(model, x=Rows())
+    with pytest.raises(ValueError, match="the validation inputs are an array or a CSR matrix, got Rows"):
+        Trainer(model, SoftmaxCrossEntropy(), SGD(model, 0.1)).fit((X, LABELS), (Rows(), LABELS), progress=False)
+
+
 def test_integers_that_are_no_labels_are_the_losss_affair():
     ages = np.arange(20) + 30
     fit(Sequential(Linear(4, 1, rng=0)), Distance(lambda gradient: gradient.astype(np.float32)), y=ages)

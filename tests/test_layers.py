@@ -1069,8 +1069,47 @@ def test_a_subclass_that_forgets_the_arrays_of_its_base_is_refused():
 
 @pytest.mark.parametrize("held", [ReLU(), [ReLU()], {"a": (ReLU(),)}])
 def test_a_layer_of_a_class_is_refused(held):
-    with pytest.raises(ValueError, match=r"Block\.act would be one layer in every Block: make it in __init__"):
+    with pytest.raises(ValueError, match=r"Block\.act is one layer for all of its class: make it in __init__"):
         type("Block", (Layer,), {"act": held})
+
+
+class Has(Layer):
+    """Passes x on, and has an attribute of the name asked for."""
+
+    def __init__(self, name, value):
+        setattr(self, name, value)
+
+    def forward(self, x):
+        return x
+
+
+@pytest.mark.parametrize("name, value", [("config", {}), ("children", [1]), ("frozen", False), ("frozen", "W")])
+def test_attributes_that_hide_what_a_layer_has_are_refused(name, value):
+    with pytest.raises(ValueError, match=f"^Has: self.{name} hides what every layer has of that name"):
+        Sequential(Has(name, value))
+    if name != "children":  # which nobody finds it by
+        model = Has("inner", Has(name, value))
+        with pytest.raises(ValueError, match=f"^Has: self.{name} hides what every layer has of that name"):
+            Trainer(model, SoftmaxCrossEntropy(), SGD(Linear(2, 2), 0.1))
+    Sequential(Has("forward", lambda x: 2 * x), Has("frozen", ("W",)))
+
+
+@pytest.mark.parametrize("held", [{0: ReLU(), "0": ReLU()}, {"a.b": ReLU(), "a": {"b": ReLU()}}])
+def test_two_layers_of_one_name_are_refused(held):
+    with pytest.raises(ValueError, match="two layers in blocks have one name"):
+        Sequential(Has("blocks", held))
+
+
+@pytest.mark.parametrize("value", [1.0, [1.0], np.float32(1)])
+def test_a_parameter_that_is_no_array_is_told_of(value):
+    class Scale(Has):
+        parameters = ("a",)
+
+    model = Sequential(Linear(2, 2), Scale("a", value))
+    said = rf"'1\.a' is of the type {type(value).__name__}: parameters and buffers are arrays"
+    for act in (model.named_parameters, lambda: SGD(model, 0.1)):
+        with pytest.raises(ValueError, match=said):
+            act()
 
 
 class Picks(Layer):

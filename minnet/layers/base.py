@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minnet.layers import description, hints
-from minnet.layers.description import named
+from minnet.layers.description import expect_array, expect_output, named
 from minnet.layers.row_gradient import RowGradient as RowGradient
 
 _PLAIN = {type(None), bool, int, float, str, np.ndarray}  # what most attributes are, and no layer is in: a shortcut
@@ -87,9 +87,7 @@ class Layer:
                         f"write {kind} = (*{base.__name__}.{kind}, ...)"
                     )
         if shared := [name for name, value in vars(cls).items() if _inside(name, value)]:
-            raise ValueError(
-                f"{cls.__name__}.{shared[0]} would be one layer in every {cls.__name__}: make it in __init__"
-            )
+            raise ValueError(f"{cls.__name__}.{shared[0]} is one layer for all of its class: make it in __init__")
         if "forward" in vars(cls) and "trace" not in vars(cls):  # an inherited trace would pass by the new forward
             cls.trace = Layer.trace  # type: ignore[method-assign]
 
@@ -142,7 +140,7 @@ class Layer:
 
     def _named(self, kind: str) -> dict[str, np.ndarray]:
         arrays = ((place + name, getattr(layer, name)) for place, layer in self.walk() for name in getattr(layer, kind))
-        return {place: array for place, array in arrays if array is not None}
+        return {place: expect_array(place, array) for place, array in arrays if array is not None}
 
     def trainable(self) -> Iterator[tuple[str, Layer, str]]:
         """(place, layer, name) of every parameter that is neither None nor frozen, in a fixed order."""
@@ -293,8 +291,7 @@ class Layer:
     def trace(self, x: Any, place: str = "") -> tuple[np.ndarray, list[Step]]:
         """A forward pass that also lists, for each plain layer passed, where it stands and what came out."""
         y = self.forward(x)
-        if y is None:
-            raise ValueError(f"{named(self)}: forward returned None: is its return missing?")
+        expect_output(self, y)
         return y, [Step(place.rstrip("."), self, x.shape, y)]
 
     def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
@@ -320,4 +317,7 @@ def _inside(place: str, value: Any, depth: int = 3) -> dict[str, Layer]:
     items = value.items() if isinstance(value, dict) else enumerate(value)
     inner = [(key, item) for key, item in items if type(item) not in _PLAIN]
     deeper = [_inside(f"{place}.{key}", item, depth - 1) for key, item in inner]
-    return {name: layer for found in deeper for name, layer in found.items()}
+    found = {name: layer for part in deeper for name, layer in part.items()}
+    if len(found) < sum(map(len, deeper)):
+        raise ValueError(f"two layers in {place} have one name, as under the keys 0 and '0': rename one")
+    return found

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from minnet.layers.base import Layer, Step
-from minnet.layers.description import named
+from minnet.layers.description import expect_output, named
 
+# what no attribute of a layer may be called
+_OURS = {"frozen", *(name for name, value in vars(Layer).items() if callable(value))}
 _USUAL = {"layers", "training", "frozen", "needs_dx", "_cache"}  # what a chain has and nothing else: a shortcut
 
 
@@ -48,7 +50,7 @@ class Sequential(Layer):
         for layer in self.layers:
             x = layer.forward(x)
             if x is None:
-                raise ValueError(f"{named(layer)}: forward returned None: is its return missing?")
+                expect_output(layer, x)
         return x
 
     def trace(self, x: Any, place: str = "") -> tuple[np.ndarray, list[Step]]:
@@ -217,3 +219,8 @@ def expect_layers(given: Iterable[Any], usage: str) -> None:
             raise ValueError(f"expected layers, got the class {layer.__name__}: write {layer.__name__}()")
         if not isinstance(layer, Layer):
             raise ValueError(f"expected layers, got {layer!r}: {usage}")
+        for name, value in vars(layer).items():
+            if name in _OURS and not callable(value) and not (name == "frozen" and isinstance(value, tuple)):
+                raise ValueError(
+                    f"{type(layer).__name__}: self.{name} hides what every layer has of that name: rename it"
+                )

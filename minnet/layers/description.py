@@ -90,6 +90,24 @@ def named(layer: Layer) -> str:
     return type(layer).__name__ if "\n" in repr(layer) else repr(layer)
 
 
+def expect_output(layer: Layer, y: Any) -> None:
+    """Raises ValueError unless the layer's forward returned one array."""
+    if y is None:
+        raise ValueError(f"{named(layer)}: forward returned None: is its return missing?")
+    if not isinstance(y, np.ndarray):
+        raise ValueError(f"{named(layer)}: forward returned {type(y).__name__}, where one array is expected")
+
+
+def expect_array(place: str, array: Any) -> np.ndarray:
+    """The parameter or buffer at `place`. Raises ValueError for a number or a list, which nobody can write into."""
+    if not isinstance(array, np.ndarray):
+        kind = type(array).__name__
+        raise ValueError(
+            f"'{place}' is of the type {kind}: parameters and buffers are arrays, np.array(..., np.float32)"
+        )
+    return array
+
+
 def rebuild(config: dict[str, Any], classes: dict[str, type[Layer]]) -> Layer:
     """The layer that a `config()` describes, with fresh parameters; only `classes` are ever constructed.
 
