@@ -22,12 +22,12 @@ import numpy as np
 
 from minnet import commands, metrics
 from minnet.data import Dataset, Split, load
-from minnet.data.own import classes_in, meant
+from minnet.data.own import classes_in
 from minnet.data.sources import SOURCES, unknown_task
-from minnet.data.tables import labelled_texts
+from minnet.data.tables import labelled_texts, meant
 from minnet.formatting import count, number, one_line, percent, some
 from minnet.functional import softmax
-from minnet.prediction import doubts, readable, warn_of_cuts
+from minnet.prediction import doubts, readable, warn_of_loss
 from minnet.run_folder import prepare, read_json
 from minnet.trained_run import TrainedRun, load_run
 
@@ -131,7 +131,7 @@ def _pictures(path: Path, run: TrainedRun, folder: str) -> Asked:
     _positions([kind.name for kind in inside], run.classes, folder)  # before thousands are read
     label_of = {str(file): kind.name for kind, files in inside.items() for file in files}
     pictures = readable(run, list(map(Path, label_of)), str(path))
-    warn_of_cuts(run, list(pictures))
+    warn_of_loss(run, list(pictures))
     labels = [label_of[file] for file in pictures]
     files = np.array([Path(file).relative_to(path).as_posix() for file in pictures])
     return path.resolve().name, str(path), np.stack(list(pictures.values())), labels, files

@@ -16,7 +16,7 @@ import numpy as np
 from minnet import commands, metrics
 from minnet.calibration import too_little
 from minnet.checkpoint import written_whole
-from minnet.data.images import mostly_cut, shapes_of
+from minnet.data.images import mostly_cut, shapes_of, tiny
 from minnet.data.own import files_in
 from minnet.data.tables import texts_of
 from minnet.formatting import bars, count, one_line, some
@@ -140,15 +140,19 @@ def _pictures(run: TrainedRun, inputs: Sequence[str]) -> tuple[list[str], list[n
             images.append(run.read(item))
         else:
             raise FileNotFoundError(f"there is no picture {item[:200]!r}: this run was trained on images")
-    warn_of_cuts(run, names)
+    warn_of_loss(run, names)
     return names, images
 
 
-def warn_of_cuts(run: TrainedRun, files: Sequence[str]) -> None:
-    """Warns of pictures of which the network sees less than half."""
-    shapes, _ = shapes_of(files)
-    if cut := [file for file, shape in zip(files, shapes, strict=True) if shape and mostly_cut(shape, run.shape[:2])]:
+def warn_of_loss(run: TrainedRun, files: Sequence[str]) -> None:
+    """Warns of pictures of which the network sees less than half, or whose few pixels are blown up for it."""
+    size = run.shape[:2]
+    shapes = [(file, shape) for file, shape in zip(files, shapes_of(files)[0], strict=True) if shape]
+    if cut := [file for file, shape in shapes if mostly_cut(shape, size)]:
         warnings.warn(f"of {some(cut)} only the middle is looked at, less than half of it", stacklevel=2)
+    if small := [file for file, shape in shapes if tiny(shape, size)]:
+        wanted = f"{size[0]} x {size[1]} pixels that the network looks at"
+        warnings.warn(f"{some(small)}: far less than the {wanted}, so its answer says little", stacklevel=2)
 
 
 def readable(run: TrainedRun, paths: Sequence[Path], folder: str) -> dict[str, np.ndarray]:

@@ -276,6 +276,14 @@ def test_pictures_of_which_little_is_seen_are_told_of(runs, here):
     assert said.err == "warning: of long.png, tall.png only the middle is looked at, less than half of it\n"
 
 
+def test_pictures_of_hardly_a_pixel_are_told_of(runs, here):
+    for name, size in (("dot.png", (1, 1)), ("two.png", (2, 2)), ("line.png", (8, 1))):
+        Image.new("L", size).save(name)
+    said = predict(runs / "digits", "dot.png", "two.png", "line.png")
+    far = "far less than the 8 x 8 pixels that the network looks at, so its answer says little"
+    assert f"warning: dot.png, line.png: {far}\n" in said.err
+
+
 def test_a_text_file_holds_a_comment_a_line(runs, here):
     Path("mine.txt").write_text('I love it, all of it\r\n\n  he said "no"\n', encoding="utf-8", newline="")
     said = predict(runs / "comments", "--csv", "mine.txt")

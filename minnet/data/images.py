@@ -185,6 +185,11 @@ def mostly_cut(shape: tuple[int, int, bool], size: Sequence[int]) -> bool:
     return 2 * min(areas) < max(areas)
 
 
+def tiny(shape: tuple[int, int, bool], size: Sequence[int]) -> bool:
+    """Whether a picture of that shape (see `shapes_of`) has less than a quarter of the height or width of `size`."""
+    return any(4 * side < wanted for side, wanted in zip(shape[:2], size, strict=True))
+
+
 def why_unreadable(error: Exception, path: Any) -> str:
     """What Pillow's error says of a file, in one line."""
     from PIL import Image, UnidentifiedImageError

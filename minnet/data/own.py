@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import unicodedata
 import warnings
 from dataclasses import replace
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +12,8 @@ import numpy as np
 from tqdm import tqdm
 
 from minnet.data.dataset import Dataset, Split, check_limit, divided_by_class, limited, with_validation
-from minnet.data.images import mostly_cut, read_image, shapes_of
-from minnet.data.tables import in_order, labelled_texts
+from minnet.data.images import mostly_cut, read_image, shapes_of, tiny
+from minnet.data.tables import in_order, labelled_texts, spelled_alike
 from minnet.data.tokens import tokenize
 from minnet.formatting import count, one_line, some
 
@@ -125,6 +123,12 @@ def load_images(
     resized = [] if found == {(height, width)} else [f"each picture's middle, resized to {height} x {width} pixels"]
     cut = sum(mostly_cut(shape, (height, width)) for shape in readable)
     resized += [f"more than half of {count(cut, 'picture')} cut away by that"] * bool(cut)
+    if small := sum(tiny(shape, (height, width)) for shape in readable):
+        warnings.warn(
+            f"{folder}: {small:,} of {count(len(readable), 'picture')} are far smaller than the {height} x {width} "
+            "pixels that a network gets, so there is little to see in them",
+            stacklevel=2,
+        )
     left_out = [f"{len(broken)} of {len(files)} files left out"] if broken else []
     notes = "; ".join(resized + left_out)
     source = f"{folder} ({notes})" if notes else str(folder)
@@ -206,24 +210,6 @@ def files_in(folder: Path) -> list[Path]:
 def is_run(folder: Path) -> bool:
     """Whether train.py, evaluate or compare wrote into this folder."""
     return any(next(folder.glob(name), None) for name in OF_RUNS)
-
-
-def meant(name: str) -> str | Decimal:
-    """What a label says however it is spelled: alike for Yes and yes, 1 and 1.0, and both Unicode forms of an é."""
-    text = " ".join(unicodedata.normalize("NFC", name).casefold().split())
-    try:
-        number = Decimal(text)
-    except InvalidOperation:
-        return text
-    return number if number.is_finite() and "_" not in text else text
-
-
-def spelled_alike(names: tuple[str, ...]) -> list[str]:
-    """The names that differ from another one only in how they are spelled."""
-    kinds: dict[str | Decimal, list[str]] = {}
-    for name in names:
-        kinds.setdefault(meant(name), []).append(name)
-    return [name for alike in kinds.values() if len(alike) > 1 for name in alike]
 
 
 def with_splits(

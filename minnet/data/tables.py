@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import re
+import unicodedata
 import warnings
 from collections import Counter
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
@@ -263,3 +265,21 @@ def in_order(names: set[str]) -> tuple[str, ...]:
         return tuple(sorted(names, key=lambda name: (float(name), name)))
     except ValueError:
         return tuple(sorted(names, key=lambda name: (name.casefold(), name)))
+
+
+def meant(name: str) -> str | Decimal:
+    """What a label says however it is spelled: alike for Yes and yes, 1 and 1.0, and both Unicode forms of an é."""
+    text = " ".join(unicodedata.normalize("NFC", name).casefold().split())
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return text
+    return number if number.is_finite() and "_" not in text else text
+
+
+def spelled_alike(names: tuple[str, ...]) -> list[str]:
+    """The names that differ from another one only in how they are spelled."""
+    kinds: dict[str | Decimal, list[str]] = {}
+    for name in names:
+        kinds.setdefault(meant(name), []).append(name)
+    return [name for alike in kinds.values() if len(alike) > 1 for name in alike]

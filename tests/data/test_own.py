@@ -345,6 +345,7 @@ def test_a_folder_of_pictures_by_class(tmp_path):
     assert names == sorted(f"{kind}/{index}.png" for kind in ("cat", "dog") for index in range(10))
 
 
+@pytest.mark.filterwarnings("ignore:.*far smaller than")
 def test_the_common_size_is_kept_and_otherwise_it_is_32(tmp_path):
     assert load_images(gallery(tmp_path / "a", sizes=[(20, 10)])).train.x.shape[1:] == (10, 20, 3)
     assert load_images(gallery(tmp_path / "b")).train.x.shape[1:] == (32, 32, 3)
@@ -401,7 +402,7 @@ def test_pictures_beside_the_classes_are_named(tmp_path):
 def test_pictures_in_folders_inside_a_class_count(tmp_path):
     folder = gallery(tmp_path / "pets", count=3)
     (folder / "cat" / "more").mkdir()
-    Image.new("RGB", (5, 5)).save(folder / "cat" / "more" / "late.jpg")
+    Image.new("RGB", (9, 9)).save(folder / "cat" / "more" / "late.jpg")
     assert sum(len(split) for split in load_images(folder).splits().values()) == 7
 
 
@@ -568,3 +569,13 @@ def test_links_to_folders_are_told_of(tmp_path, recwarn):
 def test_a_text_is_not_its_own_label(tmp_path):
     with pytest.raises(ValueError, match="'mood' cannot be both the text and its label"):
         load_csv(written(tmp_path, table()), "mood", "Mood")
+
+
+def test_pictures_of_hardly_a_pixel_are_told_of(tmp_path):
+    for kind in "ab":
+        (tmp_path / kind).mkdir()
+        for number in range(4):
+            side = 7 if number == 0 else 8 + number
+            Image.new("L", (side, 20), 40 * number + ord(kind)).save(tmp_path / kind / f"{number}.png")
+    with pytest.warns(UserWarning, match=r"2 of 8 pictures are far smaller than the 32 x 32 pixels"):
+        load_images(tmp_path)
