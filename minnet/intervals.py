@@ -105,12 +105,17 @@ def mcnemar(right_a: np.ndarray, right_b: np.ndarray) -> dict[str, Any]:
     a, b = np.asarray(right_a, dtype=bool), np.asarray(right_b, dtype=bool)
     if a.shape != b.shape or a.ndim != 1:
         raise ValueError(f"mcnemar expects two (N,) arrays of right or wrong, got {a.shape} and {b.shape}")
+    only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
+    both, neither = int((a & b).sum()), int((~a & ~b).sum())
+    return {"only_a": only_a, "only_b": only_b, "both": both, "neither": neither, "p": _coins(only_a, only_b)}
+
+
+def _coins(heads: int, tails: int) -> float:
+    """How often as many fair coins fall at least as unevenly."""
     from scipy.special import bdtr
 
-    only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
-    n = only_a + only_b
-    p = min(1.0, 2 * float(bdtr(min(only_a, only_b), n, 0.5))) if n else 1.0
-    return {"only_a": only_a, "only_b": only_b, "both": int((a & b).sum()), "neither": int((~a & ~b).sum()), "p": p}
+    n = heads + tails
+    return min(1.0, 2 * float(bdtr(min(heads, tails), n, 0.5))) if n else 1.0
 
 
 def paired_bootstrap(
@@ -161,12 +166,13 @@ def paired_shares(only_a: int, only_b: int, n: int) -> list[float]:
     Each of these is a share of all, and the difference of two shares p of one sample has the variance
     (p_a + p_b - (p_b - p_a)^2) / n. As if one more example stood on either side, so that it is right for few as well
     (Bonett and Price, Adjusted Wald confidence interval for a difference of binomial proportions based on paired data,
-    2012).
+    2012). It is an approximation and McNemar's test is exact: a difference of 0 that the test leaves possible is in it.
     """
     share_a, share_b = (only_a + 1) / (n + 2), (only_b + 1) / (n + 2)
     difference = share_b - share_a
     half = Z * np.sqrt((share_a + share_b - difference**2) / (n + 2))
-    return [float(max(difference - half, -1)), float(min(difference + half, 1))]
+    low, high = float(max(difference - half, -1)), float(min(difference + half, 1))
+    return [low, high] if _coins(only_a, only_b) < 1 - LEVEL else [min(low, 0.0), max(high, 0.0)]
 
 
 def class_shares(

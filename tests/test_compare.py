@@ -107,6 +107,13 @@ def test_macro_averages_of_what_is_all_right_have_no_interval_and_it_is_said(tmp
     assert few.count("(–)") == 2 and "  (–: 4 examples right in one run alone, too few to tell them apart)" in few
 
 
+def test_the_interval_of_accuracies_difference_does_not_contradict_the_test(tmp_path):
+    labels = np.arange(20) % 3
+    wrong = [np.where(np.arange(20) < n, (labels + 1) % 3, labels) for n in (8, 3)]  # five examples tell them apart
+    text = module.table(module.compare([run(tmp_path / f"{n}", saying(wrong[n]), labels) for n in range(2)])[0])
+    assert "accuracy      +25.0 points  (0.0 to 44.3)" in text and "p = 0.062: not told apart from chance" in text
+
+
 def test_a_class_without_examples_is_told_of_each_run(tmp_path):
     a, b = (run(tmp_path / name, saying(said), LABELS % 2) for name, said in (("a", FIRST), ("b", LABELS % 2)))
     lines = module.table(module.compare([a, b])[0]).splitlines()

@@ -372,10 +372,11 @@ def test_the_interval_of_two_accuracies_difference_covers_it_and_agrees_with_mcn
         low, high = intervals.paired_shares(only_a, only_b, n)
         inside += low <= of_b - of_a <= high
         right_a, right_b = np.arange(n) < only_a, np.arange(n) >= n - only_b
-        contradictions += low > 0 and metrics.mcnemar(right_a, right_b)["p"] > 0.1
-    assert inside / trials > 0.93 and contradictions / trials < 0.02
+        contradictions += (low > 0 or high < 0) != (metrics.mcnemar(right_a, right_b)["p"] < 0.05)
+    assert inside / trials > 0.93 and contradictions == 0
     assert intervals.paired_shares(0, 0, 8) == pytest.approx([-0.2772, 0.2772], abs=1e-4)
     assert intervals.paired_shares(2, 7, n) == [-bound for bound in intervals.paired_shares(7, 2, n)[::-1]]
+    assert intervals.paired_shares(5, 0, 20) == [pytest.approx(-0.4430, abs=1e-4), 0]  # p = 2 / 2^5
     assert intervals.paired_shares(0, 1, 1)[1] == 1 and intervals.paired_shares(1, 0, 1)[0] == -1
 
 
