@@ -246,10 +246,11 @@ def _corrected(
     totals = confusion.sum(axis=1)
     if (totals == 0).any():
         raise ValueError(f"class {int(totals.argmin())} has no validation example: its error rates are unknown")
-    rng = np.random.default_rng((seed, 1))
-    tables = np.stack([rng.dirichlet(row + 1 / k, len(drawn)) for row in confusion], axis=1)  # (bootstrap, K, K)
-    resampled = np.array([_least_squares_shares(table, c) for table, c in zip(tables, drawn, strict=True)])
-    return _least_squares_shares(confusion / totals[:, None], counted), resampled
+    rng, resampled = np.random.default_rng((seed, 1)), []
+    for counts in drawn:
+        table = rng.standard_gamma(confusion + 1 / k)  # with the sums of its rows divided out: Dirichlet's distribution
+        resampled.append(_least_squares_shares(table / table.sum(axis=1, keepdims=True), counts))
+    return _least_squares_shares(confusion / totals[:, None], counted), np.array(resampled)
 
 
 def _least_squares_shares(table: np.ndarray, counted: np.ndarray) -> np.ndarray:

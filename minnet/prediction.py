@@ -23,6 +23,7 @@ from minnet.formatting import bars, count, one_line, some
 from minnet.run_folder import predictions_csv, read_json
 from minnet.trained_run import TrainedRun, load_run
 
+MAX_CORRECTED = 200  # classes, for which the corrected shares take some seconds; for 700 they take minutes
 MIN_PER_CLASS = 30  # validation examples of a class that tell what share of it is mistaken to within some ten points
 FILES = frozenset([".csv", ".tsv", ".txt", ".png", ".jpg", ".jpeg"])  # what a mistyped name may end with
 
@@ -203,7 +204,8 @@ def _predict_csv(run: TrainedRun, args: argparse.Namespace) -> None:
         print(f"({np.count_nonzero(~said):,} of them are empty and not counted here)")
     for line in doubts(run, [text for text, there in zip(texts, said, strict=True) if there], numbers[said]):
         print(line)
-    confusion = _validation_confusion(read_json(args.folder, "config.json"), len(run.classes))
+    config, k = read_json(args.folder, "config.json"), len(run.classes)
+    confusion = _validation_confusion(config, k) if k <= MAX_CORRECTED else None
     shares = metrics.class_shares(probabilities[said], confusion)
     print(metrics.shares_table(shares, run.classes, sys.stdout))
     if confusion is not None and (fewest := int(confusion.sum(axis=1).min())) < MIN_PER_CLASS:
@@ -213,7 +215,9 @@ def _predict_csv(run: TrainedRun, args: argparse.Namespace) -> None:
             f"{MIN_PER_CLASS} of each class are needed, and only their intervals say what can be known. Counted shares "
             "hold where the classes are mixed as they were in training)"
         )
-    if "corrected" not in shares:
+    if k > MAX_CORRECTED:
+        print(f"(not corrected: with more than {MAX_CORRECTED} classes that takes minutes)")
+    elif confusion is None:
         print("(not corrected: the run's folder has no validation confusion matrix with every class in it)")
 
 

@@ -3,6 +3,7 @@
 import io
 import json
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -426,6 +427,16 @@ def test_class_shares_by_hand():
     for kind in found.values():
         for share, (low, high) in zip(kind["shares"], kind["intervals"], strict=True):
             assert low <= share <= high and sum(kind["shares"]) == pytest.approx(1)
+
+
+def test_the_corrected_shares_of_many_classes_take_one_table_at_a_time(monkeypatch):
+    monkeypatch.setattr(intervals, "_least_squares_shares", lambda table, counted: counted)
+    k = 150
+    tracemalloc.start()
+    metrics.class_shares(np.full((10, k), 1 / k), np.eye(k, dtype=int), bootstrap=200)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 * 200 * k * k / 4
 
 
 def test_class_shares_stay_shares():

@@ -346,6 +346,15 @@ def test_the_shares_of_a_csv_by_hand(runs, here):
     assert not Path("broken.csv").exists()
 
 
+def test_shares_of_very_many_classes_are_not_corrected(runs, here, monkeypatch):
+    Path("best.ckpt").write_bytes((runs / "comments" / "best.ckpt").read_bytes())
+    Path("mine.csv").write_text("comment\ngreat\n")
+    Path("config.json").write_text(json.dumps({"validation_confusion": [[9, 1, 0], [0, 9, 1], [0, 0, 9]]}))
+    monkeypatch.setattr("minnet.prediction.MAX_CORRECTED", 2)
+    said = predict(here, "--csv", "mine.csv").out
+    assert said.endswith("\n(not corrected: with more than 2 classes that takes minutes)\n") and "guess" not in said
+
+
 def test_nothing_that_is_there_is_overwritten(runs, here):
     Path("mine.csv").write_text("id,comment\n1,great\n")
     asked = (runs / "comments", "--csv", "mine.csv", "--text", "comment")
