@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minnet import calibration, functional
+from minnet import calibration, functional, intervals
 from minnet.canvas import BLUE, DASHED, GRID, ORANGE, PALE, QUIET, RULE, SOLID, calm, new, panel, shown, spread
 from minnet.formatting import count, interval, listing, percent
 
@@ -77,7 +77,12 @@ def _reliability_words(
         confidence = float(p.max(axis=1).astype(np.float64).mean())
         right = float((p.argmax(axis=1) == labels).mean())
         within = error <= high + 1e-9  # of one answer many times over both are one number, summed in another order
-        verdict = "no fault is seen" if within else "surer than right" if confidence > right else "less sure than right"
+        _, (_, farthest) = calibration.calibrated_ece(p, bins=1)  # in one bin the error is that of the mean confidence
+        verdict = "surer than right" if confidence > right else "less sure than right"
+        if abs(confidence - right) <= farthest:
+            verdict = "surer than right here, less sure there"
+        if within:
+            verdict = "no fault is seen"
         parts.append(
             f"{name}{': ' if name else ''}mean confidence {percent(confidence, 1)}, accuracy {percent(right, 1)}, "
             f"expected calibration error {percent(error, 1)} (by chance alone {interval((low, high), 1, True)}): "
@@ -114,11 +119,16 @@ def coverage(probabilities: np.ndarray, labels: np.ndarray) -> Figure:
         why = "abstaining does not halve its errors" if surer or whole == 0 else unseen
         message = said if whole == 1 else f"{said}; {why}"
         title = "Accuracy when it may abstain"
+        if len(points) == 1 < len(labels):
+            message, title = f"{said}; it is equally sure of each", "It is equally sure of all its answers"
     else:
-        title = f"Its surest {percent(x[half])} have half the error, or less"
+        title = f"Of these examples, the surest {percent(x[half])} have half the error"
+        answered = np.array([points[half]["answered"]])
+        bounds = [float(bound) for (bound,) in intervals.wilson(y[half] * answered, answered)]
         message = (
-            f"{said}; answering only the surest {percent(x[half])} (top probability at least "
-            f"{percent(points[half]['threshold'])}), in {percent(y[half], 1)}"
+            f"{said}; answering only the surest {percent(x[half])} of these examples (top probability at least "
+            f"{percent(points[half]['threshold'])}), in {percent(y[half], 1)} (95 % interval "
+            f"{interval(bounds, 1, True)})"
         )
     figure = new(5.2, 3.2, title)
     axes = panel(figure, 0.75, 0.52, 3.45, 2.2)

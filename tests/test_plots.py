@@ -403,8 +403,15 @@ def test_captions_state_the_numbers_of_the_data():
     figure = plots.reliability(sure, np.arange(100) % 2)
     assert "calibration error 49.0 %" in figure.get_label() and ": surer than right." in figure.get_label()
     assert "Probabilities are off by 49.0 % on average" in words_of(figure)
+    halves = np.repeat([[0.9, 0.1], [0.55, 0.45]], 200, axis=0)
+    for right, said in (((145, 145), "surer than right here, less sure there"), ((145, 105), "surer than right")):
+        labels = np.concatenate([np.arange(200) >= n for n in right]).astype(int)
+        assert plots.reliability(halves, labels).get_label().split(": ")[1].startswith(f"{said}. On the dotted")
     many, labels = np.repeat(p, 5, axis=0), np.repeat([0, 0, 0, 1], 5)
-    caption = plots.coverage(many, labels).get_label()
+    figure = plots.coverage(many, labels)
+    caption = figure.get_label()
+    assert "Of these examples, the surest 75 % have half the error" in words_of(figure)
+    assert "in 100.0 % (95 % interval 79.6 to 100.0 %)" in caption  # Wilson's of 15 of 15: 15 / (15 + 1.96^2)
     assert "all examples it is right in 75.0 %" in caption and "surest 75 %" in caption and "in 100.0 %" in caption
     caption = plots.coverage(p, np.array([0, 0, 0, 1])).get_label()  # in one order of four this comes by chance
     assert "do not show that it is surer of its right answers than of its mistakes. 4 examples." in caption
@@ -412,6 +419,9 @@ def test_captions_state_the_numbers_of_the_data():
     assert (
         plots.coverage(p, np.zeros(4, int)).get_label() == "Answering all examples it is right in 100.0 %. 4 examples."
     )
+    figure = plots.coverage(np.repeat([[0.7, 0.3]], 30, axis=0), np.arange(30) % 3 // 2)
+    assert "right in 66.7 %; it is equally sure of each. 30 examples." in figure.get_label()
+    assert "It is equally sure of all its answers" in words_of(figure)
     assert "It is less decided where it is wrong" in words_of(plots.entropy_histogram(many, labels))
     for unsure, truth in ((p, np.array([0, 0, 0, 1])), (many, 1 - labels)):
         assert "It is not clearly less decided where it is wrong" in words_of(plots.entropy_histogram(unsure, truth))
