@@ -51,12 +51,10 @@ class Layer:
                 return self.a * dy
 
     What `forward` was given and what it returned must stay as it is until `backward` has run: layers keep the arrays,
-    not copies.
-
-    Whoever changes a parameter or buffer writes into it (`self.a[...] = value`), so that every replica sees it;
-    what a pass leaves in another attribute is lost with its replica. Layers that it keeps as attributes from `__init__`
-    on, alone or in lists, tuples and dictionaries (three deep at most), belong to it: they are trained, saved and
-    copied with it, and its own passes call theirs. `minnet.layercheck.check_layer` checks all of this.
+    not copies. Whoever changes a parameter or buffer writes into it (`self.a[...] = value`), so that every replica sees
+    it; what a pass leaves in another attribute is lost with its replica. Layers that it keeps as attributes from
+    `__init__` on, alone or in lists, tuples and dictionaries (three deep at most), belong to it: they are trained,
+    saved and copied with it, and its own passes call theirs. `minnet.layercheck.check_layer` checks all of this.
 
     Four attributes are set from outside where a layer has them: `rng`, a new generator for every piece of every step
     (Dropout); `workspace`, the `Workspace` that all layers of a thread share (Conv2d); `mask`, by which a
@@ -315,8 +313,7 @@ def _inside(place: str, value: Any, depth: int = 3) -> dict[str, Layer]:
     if depth == 0 or not isinstance(value, (list, tuple, dict)):
         return {}
     items = value.items() if isinstance(value, dict) else enumerate(value)
-    inner = [(key, item) for key, item in items if type(item) not in _PLAIN]
-    deeper = [_inside(f"{place}.{key}", item, depth - 1) for key, item in inner]
+    deeper = [_inside(f"{place}.{key}", item, depth - 1) for key, item in items if type(item) not in _PLAIN]
     found = {name: layer for part in deeper for name, layer in part.items()}
     if len(found) < sum(map(len, deeper)):
         raise ValueError(f"two layers in {place} have one name, as under the keys 0 and '0': rename one")
