@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from minnet import metrics, report
-from minnet.calibration import seen_on_validation
+from minnet.calibration import calibrated, seen_on_validation
 from minnet.commands import Parser, held_out, one_line_errors, place, positive, rate, seed
 from minnet.functional import softmax
 from minnet.process_memory import peak_memory
@@ -104,10 +104,10 @@ def train(args: argparse.Namespace) -> str:
             raise SystemExit(130)  # what shells expect of a program that Ctrl-C ended
         if how := report.ending(trainer.run):
             print(how)
-        validated = {}
+        validated, weights = {}, recipe.class_weights(dataset)
         if validation is not None:
             x, y = validation
-            validated = seen_on_validation(recipe.scores(trainer, x), y)
+            validated = seen_on_validation(recipe.scores(trainer, x), y, weights)
         # The test split is looked at once, here.
         scores = recipe.scores(trainer, inputs["test"])
         probabilities = softmax(scores)
@@ -125,16 +125,14 @@ def train(args: argparse.Namespace) -> str:
             "peak_mib": round(peak_memory()),
             **({"cut": cut} if cut else {}),
             **recipe.config(),
+            "class_weights": weights,
             **trainer.run,
             **validated,
         }
         shown = pictures_of_learning(dataset, model, vectorizer)
-        if "temperature" in config:
-            temperature = config["temperature"]
-            shown["calibrated"] = {f"temperature {temperature:.2f}": softmax(scores, temperature=temperature)}
         page = report.write(
             folder, config, history, measured, probabilities, dataset.test.y,
-            rates=trainer.rates(), hide_text=args.hide_text, **shown,
+            calibrated=calibrated(scores, config), rates=trainer.rates(), hide_text=args.hide_text, **shown,
         )  # fmt: skip
     heading = f"{name} on {dataset.name}, {len(dataset.test):,} test examples:"
     return f"\n{heading}\n{metrics.table(measured)}\n\nThe page: {page}"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from minnet.functional import check_labels, log_softmax, logsumexp
+from minnet.functional import check_labels, log_softmax, logsumexp, softmax
 from minnet.intervals import percentile_interval, wilson
 
 BINS = 15
@@ -90,24 +91,27 @@ def coverage(probabilities: np.ndarray, labels: np.ndarray, points: int = 20) ->
     return list(found.values())
 
 
-def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
-    """The temperature T from 0.01 to 100 for which softmax(logits / T) has the least log loss on these examples.
+def fit_temperature(logits: np.ndarray, labels: np.ndarray, class_weights: Sequence[float] | None = None) -> float:
+    """The temperature T from 0.01 to 100 for which softmax(logits / T) has the least log loss on these examples; where
+    the network's loss had class weights (K,), softmax(unweighted(logits / T, class_weights)).
 
     Fit it on validation examples, never on those that the network was trained on: there it is sure and right.
     Dividing by T changes no prediction, only how sure it is (Guo et al., 2017, section 4.2).
     """
-    z, labels = np.asarray(logits, dtype=np.float64), np.asarray(labels)
+    z, labels = np.array(logits, dtype=np.float64), np.asarray(labels)
     if z.ndim != 2 or len(z) == 0 or labels.shape != (len(z),):
         raise ValueError(f"fit_temperature expects logits (N, K) and labels (N,), got {z.shape} and {labels.shape}")
     labels = check_labels(labels, z.shape[1])
     if np.isnan(z).any() or not np.isfinite(z.max(axis=1)).all():
         raise ValueError("fit_temperature expects logits without NaN or +inf, and a possible class in every row")
+    z -= z.max(axis=1, keepdims=True)  # a copy's; dividing large scores would round away what tells them apart
     of_truth = z[np.arange(len(z)), labels]
     if not np.isfinite(of_truth).all():
         raise ValueError("fit_temperature: a true class has the logit -inf: its loss is infinite at any temperature")
     from scipy.optimize import minimize_scalar
 
-    # With B = 1/T, one example's loss is L(B) = log sum_k exp(B z_k) - B z_y, and
+    # With B = 1/T, one example's loss is L(B) = log sum_k exp(B z_k - log w_k) - B z_y + log w_y, where w_k are the
+    # class weights or 1, and
     #   dL/dB = sum_k p_k z_k - z_y       the mean of the logits under the model, minus the logit of the truth
     #   d2L/dB2 = Var_p(z) >= 0           so L is convex in B: it has no second valley
     #   dL/dT = dL/dB dB/dT = (z_y - sum_k p_k z_k) / T^2
@@ -116,11 +120,30 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     # valley in B is none in u = log T, and u is searched: halving T and doubling it are equally long steps.
     def loss(u: float) -> float:
         T = np.exp(u)
-        return float((logsumexp(z, temperature=T) - of_truth / T).mean())
+        return float((logsumexp(unweighted(z / T, class_weights)) - of_truth / T).mean())  # log w_y is no matter of T
 
     bounds = np.log(TEMPERATURES)
     found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-7})
     return float(np.exp(min([found.x, *bounds], key=loss)))
+
+
+# The mean of w_y (-log q(y|x)) over examples weighs, for one x, each class k by its probability p(k|x):
+#     sum_k p(k|x) w_k (-log q(k|x)) = W sum_k r(k) (-log q(k|x)),   r(k) = w_k p(k|x) / W,   W = sum_j w_j p(j|x)
+# r sums to 1, so this is W times a cross-entropy, which is least for q = r. A network whose loss weighs the classes
+# therefore learns q(k|x) = w_k p(k|x) / W instead of p(k|x). Backwards, p(k|x) is proportional to q(k|x) / w_k, whose
+# logarithm is z_k - log w_k and a number that is the same for all classes: softmax does not see it.
+def unweighted(scores: np.ndarray, class_weights: Sequence[float] | np.ndarray | None) -> np.ndarray:
+    """The scores (N, K) without what the class weights (K,) of the loss did to them: their softmax is the probability
+    of each class where the classes are as common as they were in training. Same shape and dtype; None changes nothing.
+
+    Whoever asks which class is named asks the scores themselves: the weights are there so that rare ones are named.
+    """
+    if class_weights is None:
+        return scores
+    w = np.asarray(class_weights, dtype=np.float64)
+    if w.shape != scores.shape[-1:] or not ((w > 0) & (w < np.inf)).all():
+        raise ValueError(f"unweighted expects a positive weight for each of {scores.shape[-1]} classes, got {w}")
+    return scores - np.log(w).astype(scores.dtype)
 
 
 def checked(who: str, probabilities: Any, labels: Any, classes: int | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -162,24 +185,55 @@ def _bin(confidence: np.ndarray, bins: int) -> np.ndarray:
     return np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
 
 
-def seen_on_validation(scores: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+def seen_on_validation(
+    scores: np.ndarray, labels: np.ndarray, class_weights: Sequence[float] | None = None
+) -> dict[str, Any]:
     """What the validation examples tell about later predictions, from their scores (N, K): which classes are taken for
-    which (`validation_confusion`, truth in the rows), and the `temperature` at which the probabilities fit best, or
-    why there is `no_temperature`: also where they fit so little better that it may be chance (5 %)."""
+    which (`validation_confusion`, truth in the rows), and the `temperature` at which the probabilities, `unweighted`,
+    fit best, or why there is `no_temperature`: also where they fit so little better that it may be chance (5 %)."""
     from sklearn.metrics import confusion_matrix
 
     confusion = confusion_matrix(labels, scores.argmax(axis=1), labels=range(scores.shape[1]))
     fitted: dict[str, Any] = {"no_temperature": too_little(confusion)}
     if not fitted["no_temperature"]:
-        temperature, z = fit_temperature(scores, labels), scores.astype(np.float64)
-        as_is, best = (log_softmax(z, temperature=t)[np.arange(len(z)), labels].sum() for t in (1, temperature))
+        temperature, z = fit_temperature(scores, labels, class_weights), scores.astype(np.float64)
+        as_is, best = (
+            log_softmax(unweighted(z / t, class_weights))[np.arange(len(z)), labels].sum() for t in (1, temperature)
+        )
         # Wilks 1938: were T = 1 right, twice the log likelihood that the fit gains would follow chi-square, one degree
         # of freedom, and be above 3.84 in one of twenty
         if 2 * (best - as_is) < 3.84:
-            fitted = {"no_temperature": f"{len(z):,} validation examples do not tell its percentages from right ones"}
+            undone = "" if class_weights is None else ", class weights undone,"
+            told = f"{len(z):,} validation examples do not tell its percentages{undone} from right ones"
+            fitted = {"no_temperature": told}
+        elif round(temperature, 4) in TEMPERATURES:
+            fitted = {"no_temperature": "the best is none of those that are tried, {} to {:.0f}".format(*TEMPERATURES)}
         else:
             fitted = {"temperature": round(temperature, 4)}
     return {"validation_confusion": confusion.tolist(), **fitted}
+
+
+def calibrated(scores: np.ndarray, config: Mapping[str, Any]) -> dict[str, np.ndarray] | None:
+    """{what was done: the probabilities (N, K) of these scores} where a run's config.json tells of a temperature, by
+    which they are divided, or of class weights, which are undone then; else None. The temperature comes first: it mends
+    the q that was learned, the weights lead from q to p (see above)."""
+    weights, temperature, done = weights_in(config, scores.shape[1]), config.get("temperature"), []
+    if isinstance(temperature, float) and TEMPERATURES[0] <= temperature <= TEMPERATURES[1]:
+        scores = (scores - scores.max(axis=1, keepdims=True)) / scores.dtype.type(temperature)
+        done.append(f"temperature {temperature:.2f}")
+    if weights is not None:
+        scores = unweighted(scores, weights)
+        done.append("class weights undone")
+    return {", ".join(done): softmax(scores)} if done else None
+
+
+def weights_in(config: Mapping[str, Any], classes: int) -> np.ndarray | None:
+    """The class weights (K,) of a run's loss, if its config.json tells of any; nothing that stands there is trusted."""
+    try:
+        weights = np.array(config["class_weights"], np.float64)
+    except (ValueError, KeyError, TypeError, OverflowError):
+        return None
+    return weights if weights.shape == (classes,) and ((weights > 0) & (weights < np.inf)).all() else None
 
 
 def too_little(confusion: np.ndarray) -> str:

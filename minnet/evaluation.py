@@ -21,12 +21,12 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from minnet import commands, metrics
+from minnet.calibration import calibrated
 from minnet.data import Dataset, Split, load
 from minnet.data.own import classes_in
 from minnet.data.sources import SOURCES, unknown_task
 from minnet.data.tables import labelled_texts, meant
 from minnet.formatting import count, number, one_line, percent, some
-from minnet.functional import softmax
 from minnet.prediction import doubts, readable, warn_of_loss
 from minnet.run_folder import prepare, read_json
 from minnet.trained_run import TrainedRun, load_run
@@ -201,17 +201,11 @@ def _write(
         "trained_on": str(run.about.get("dataset", "other data")),
         **({"warning": doubt} if (doubt := _learned_perhaps(args, run)) else {}),
     }
+    with np.errstate(divide="ignore"):
+        log_p = np.log(probabilities)  # scores as good as those that the probabilities came from
     return report.write(
         args.out, config, [], measured, probabilities, dataset.test.y,
-        calibrated=_calibrated(probabilities, read_json(args.folder, "config.json").get("temperature")),
+        calibrated=calibrated(log_p, read_json(args.folder, "config.json")),
         names=dataset.test.files, hide_text=args.hide_text,
         **{"texts" if run.kind == "text" else "images": dataset.test.x},
     )  # fmt: skip
-
-
-def _calibrated(p: np.ndarray, temperature: Any) -> dict[str, np.ndarray] | None:
-    """The probabilities at the temperature that fitted the run's validation examples (`fit_temperature`'s range)."""
-    if not isinstance(temperature, float) or not 0.01 <= temperature <= 100:
-        return None
-    with np.errstate(divide="ignore"):
-        return {f"temperature {temperature:.2f}": softmax(np.log(p), temperature=temperature)}

@@ -176,14 +176,19 @@ def paired_shares(only_a: int, only_b: int, n: int) -> list[float]:
 
 
 def class_shares(
-    probabilities: np.ndarray, confusion_validation: np.ndarray | None, bootstrap: int = 1000, seed: int = 0
+    probabilities: np.ndarray,
+    confusion_validation: np.ndarray | None,
+    bootstrap: int = 1000,
+    seed: int = 0,
+    believed: np.ndarray | None = None,
 ) -> dict[str, dict[str, list]]:
     """Which share of the examples belongs to each class, estimated without their labels in three ways.
 
-    "counted": the share of predictions. "mean_probability": the mean of the probabilities. "corrected": the adjusted
-    count (Forman, Quantifying counts and costs via classification, 2008), left out where there is no validation
-    matrix (None). Each has "shares" (K,) and "intervals" (K, 2); the examples count as a sample of a larger source,
-    and the validation matrix as measured, not exact.
+    "counted": the share of predictions. "mean_probability": the mean of the probabilities, or of those that are
+    `believed` instead (N, K), such as `calibration.unweighted` ones. "corrected": the adjusted count (Forman,
+    Quantifying counts and costs via classification, 2008), left out where there is no validation matrix (None); its
+    time grows faster than K^3, seconds for 200 classes. Each has "shares" (K,) and "intervals" (K, 2); the examples
+    count as a sample of a larger source, and the validation matrix as measured, not exact.
 
     The intervals are those of the Bayesian bootstrap (Rubin, The Bayesian bootstrap, 1981): examples are not drawn
     anew but weighed anew, with weights from an exponential distribution. One more example, which was not seen, weighs
@@ -199,8 +204,8 @@ def class_shares(
     n, k = probabilities.shape
     if n == 0:
         raise ValueError("class_shares needs at least one example")
-    p = probabilities.astype(np.float64)
-    predicted = np.eye(k)[p.argmax(axis=1)]  # (N, K) one-hot
+    predicted = np.eye(k)[probabilities.argmax(axis=1)]  # (N, K) one-hot
+    p = (probabilities if believed is None else believed).astype(np.float64)
     rng = np.random.default_rng(seed)
     sums, total = _weighed(np.hstack([predicted, p]), bootstrap, rng)  # (bootstrap, 2K), (bootstrap, 1)
     of_it, of_others = np.tile(rng.standard_gamma(0.5, (2, bootstrap, k)), 2)  # half an example each

@@ -137,16 +137,27 @@ def without_examples(metrics: Mapping[str, Any]) -> str:
     )
 
 
-def shares_table(shares: dict[str, dict[str, list]], classes: Sequence[str], stream: Any = None) -> str:
-    """The result of `class_shares` as a table for the terminal: a line a class, with 95 % intervals in brackets."""
+def shares_table(
+    shares: dict[str, dict[str, list]], classes: Sequence[str], stream: Any = None, weighted: bool | None = False
+) -> str:
+    """The result of `class_shares` as a table for the terminal: a line a class, with 95 % intervals in brackets.
+
+    `weighted` is whether the loss weighed the classes, which "mean_probability" is without then; None: nobody knows.
+    """
     titles = {"counted": "counted", "mean_probability": "mean probability", "corrected": "corrected by validation"}
     columns = [["class", *shortened(classes, 24)]]
     for name, found in shares.items():
         pairs = zip(found["shares"], found["intervals"], strict=True)
         columns.append([titles[name], *(f"{percent(s, 1):>7} ({interval(bounds, 1, True)})" for s, bounds in pairs)])
+    often = {
+        False: ", right where the classes are mixed as they were in training",
+        True: ", rare ones too often, since they weighed more in training",
+        None: "",
+    }[weighted]
+    undone = "class weights undone, " if weighted else ""
     meaning = {
-        "counted": "counted: how often a class is named, right where the classes are mixed as they were in training",
-        "mean_probability": "mean probability: right where the probabilities are",
+        "counted": f"counted: how often a class is named{often}",
+        "mean_probability": f"mean probability: {undone}right where the probabilities are",
         "corrected": "corrected: without the mistakes that were made on validation, for any mixture",
     }
     told = f"(in brackets: 95 % intervals; {'; '.join(meaning[name] for name in shares)})"

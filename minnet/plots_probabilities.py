@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minnet import calibration, functional, intervals
-from minnet.canvas import BLUE, DASHED, GRID, ORANGE, PALE, QUIET, RULE, SOLID, calm, new, panel, shown, spread
+from minnet.canvas import BLUE, DASHED, GRID, ORANGE, PALE, QUIET, RULE, SOLID, calm, new, panel, shown, spread, wrapped
 from minnet.formatting import count, interval, listing, percent
 
 if TYPE_CHECKING:
@@ -41,17 +41,20 @@ def reliability(
     axes.text(0.97, 0.03, "surer than right", ha="right", **said)
     axes.text(0.03, 0.93, "less sure than right", **said)
     styles = [("●", {**SOLID, "marker": "o"}), ("□", {**DASHED, "marker": "s", "markerfacecolor": "white"})]
-    at = spread([data["accuracy"][-1] for data in found.values()], 0.07)
+    beside = [wrapped(shown(name, 40), 1.3, 9) if name else [] for name in found]
+    at = spread([data["accuracy"][-1] for data in found.values()], 0.02 + 0.025 * sum(map(len, beside)))
     width = 1 / bins
-    for (name, data), (sign, style), y in zip(found.items(), styles[len(found) - 1 :: -1], at, strict=True):
+    drawn = zip(found.values(), styles[len(found) - 1 :: -1], beside, at, strict=True)
+    for data, (sign, style), lines, y in drawn:
         accuracy, (low, high) = np.array(data["accuracy"]), np.array(data["interval"]).T
         error = np.maximum([accuracy - low, high - accuracy], 0)
         points = {**style, "linestyle": "none"}
         axes.errorbar(data["confidence"], accuracy, error, elinewidth=0.8, markersize=5, clip_on=False, **points)
         joined = np.array(data["count"]) >= JOINED
         axes.plot(np.array(data["confidence"])[joined], accuracy[joined], clip_on=False, **{**style, "marker": ""})
-        if name:
-            axes.text(1.05, y, f"{sign} {shown(name, 18)}", va="center", parse_math=False)
+        if lines:
+            axes.text(1.05, y, sign, va="center")
+            axes.text(1.1, y, "\n".join(lines), va="center", parse_math=False)
         filled = {"color": PALE, "edgecolor": BLUE} if style["color"] == BLUE else {"fill": False, "edgecolor": ORANGE}
         below.bar(data["low"], data["count"], width, align="edge", linewidth=0.8, **filled)
     axes.set(xlim=(0, 1), ylim=(0, 1), ylabel="share that is right")

@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 
 from minnet import commands, metrics
-from minnet.calibration import too_little
+from minnet.calibration import too_little, unweighted, weights_in
 from minnet.checkpoint import written_whole
 from minnet.data.images import mostly_cut, shapes_of, tiny
 from minnet.data.own import files_in
 from minnet.data.tables import texts_of
 from minnet.formatting import bars, count, one_line, some
+from minnet.functional import softmax
 from minnet.run_folder import predictions_csv, read_json
 from minnet.trained_run import TrainedRun, load_run
 
@@ -69,7 +70,7 @@ def run_command(args: argparse.Namespace) -> int:
         _predict_csv(run, args)
     else:
         _predict_inputs(run, args)
-    _say_how_sure(read_json(args.folder, "config.json"), len(run.classes))
+    _say_how_sure(read_json(args.folder, "config.json"), run.classes)
     return 0
 
 
@@ -205,15 +206,20 @@ def _predict_csv(run: TrainedRun, args: argparse.Namespace) -> None:
     for line in doubts(run, [text for text, there in zip(texts, said, strict=True) if there], numbers[said]):
         print(line)
     config, k = read_json(args.folder, "config.json"), len(run.classes)
+    weights = weights_in(config, k)
+    with np.errstate(divide="ignore"):
+        believed = softmax(unweighted(np.log(probabilities[said]), weights))
     confusion = _validation_confusion(config, k) if k <= MAX_CORRECTED else None
-    shares = metrics.class_shares(probabilities[said], confusion)
-    print(metrics.shares_table(shares, run.classes, sys.stdout))
+    shares = metrics.class_shares(probabilities[said], confusion, believed=believed)
+    weighted: bool | None = weights is not None
+    if weights is None and config.get("balanced") is not False and config.get("class_weights", "") is not None:
+        weighted = None  # a run from before its config told, or a checkpoint alone
+    print(metrics.shares_table(shares, run.classes, sys.stdout, weighted))
     if confusion is not None and (fewest := int(confusion.sum(axis=1).min())) < MIN_PER_CLASS:
         rare = run.classes[int(confusion.sum(axis=1).argmin())]
         print(
             f"(the corrected shares are guesses: they rest on {count(fewest, 'validation example')} of {rare!r}, where "
-            f"{MIN_PER_CLASS} of each class are needed, and only their intervals say what can be known. Counted shares "
-            "hold where the classes are mixed as they were in training)"
+            f"{MIN_PER_CLASS} of each class are needed, and only their intervals say what can be known)"
         )
     if k > MAX_CORRECTED:
         print(f"(not corrected: with more than {MAX_CORRECTED} classes that takes minutes)")
@@ -221,14 +227,24 @@ def _predict_csv(run: TrainedRun, args: argparse.Namespace) -> None:
         print("(not corrected: the run's folder has no validation confusion matrix with every class in it)")
 
 
-def _say_how_sure(config: dict[str, Any], classes: int) -> None:
-    """One line where enough validation examples showed that the percentages cannot be taken at their word."""
-    temperature, confusion = config.get("temperature"), _validation_confusion(config, classes)
+def _say_how_sure(config: dict[str, Any], classes: Sequence[str]) -> None:
+    """A line each where class weights moved the percentages, and where those of enough validation examples were better
+    at another temperature."""
+    weights, temperature = weights_in(config, len(classes)), config.get("temperature")
+    confusion = _validation_confusion(config, len(classes))
+    if weights is not None and weights.max() / weights.min() > 1.25:
+        rarest, commonest = (repr(one_line(classes[int(i)], 24)) for i in (weights.argmax(), weights.argmin()))
+        print(
+            f"\n({rarest} weighed {weights.max() / weights.min():.1f} times as much as {commonest} in training: where "
+            f"classes are mixed as they were there, {rarest} is less likely than shown)"
+        )
     enough = confusion is not None and not too_little(confusion)
     if enough and isinstance(temperature, float) and not 0.8 < temperature < 1.25:
+        sure = "less sure" if temperature > 1 else "surer"
+        how = f"are {sure} and fit" if weights is None else "without class weights fit"
         print(
-            f"\n(not corrected: on its validation examples this run was right {'less' if temperature > 1 else 'more'} "
-            f"often than its percentages said; its page shows them with all scores divided by {temperature:.2f})"
+            f"\n(not corrected: with all scores divided by {temperature:.2f}, percentages {how} this run's validation "
+            "examples better; its page shows these, too)"
         )
 
 

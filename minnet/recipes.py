@@ -104,6 +104,11 @@ class Recipe:
             weights = np.minimum(len(dataset.train.y) / (len(counts) * np.maximum(counts, 1)), MAX_CLASS_WEIGHT)
         return SoftmaxCrossEntropy(self.label_smoothing, weights)
 
+    def class_weights(self, dataset: Dataset) -> list[float] | None:
+        """The loss's, to four digits, as config.json tells them; None where all classes weigh alike."""
+        weights = [float(f"{weight:.4g}") for weight in self.loss(dataset).class_weights or ()]
+        return weights if len(set(weights)) > 1 else None
+
     def scores(self, trainer: Trainer, inputs: Any) -> np.ndarray:
         """What the trained network says of these inputs, averaged over six views of each picture if `views`: (N, K)."""
         return over_views(trainer.predict, inputs, self.views)

@@ -233,6 +233,11 @@ def test_the_page_shows_percentages_at_the_temperature_of_the_runs_validation(ru
     (name,) = shown["calibrated"]
     assert name == f"temperature {temperature:.2f}"
     np.testing.assert_allclose(shown["calibrated"][name], softmax(np.log(p), temperature=temperature))
+    weights = np.arange(1.0, 11)
+    (here / "digits/config.json").write_text(json.dumps({"class_weights": weights.tolist(), "temperature": "1"}))
+    assert evaluate("digits", "digits", "--out", "third").status == 0
+    undone = (p / weights) / (p / weights).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(shown["calibrated"]["class weights undone"], undone, rtol=1e-5)
 
 
 def test_a_folder_of_pictures_by_class(runs, here):

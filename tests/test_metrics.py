@@ -8,10 +8,12 @@ import tracemalloc
 import numpy as np
 import pytest
 import sklearn.metrics
+from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
 from minnet import calibration, intervals, metrics
 from minnet.formatting import bars, encodable, interval, one_line, percent, some, width_of
+from minnet.losses import SoftmaxCrossEntropy
 
 # Six examples, three classes; the predictions are 0 0 1 1 0 1, so class 2 is never predicted.
 HAND = np.array([
@@ -332,6 +334,62 @@ def test_temperature_refuses(logits, labels, says):
         metrics.fit_temperature(logits, labels)
 
 
+def test_a_network_whose_loss_weighs_the_classes_tells_the_true_probabilities_once_the_weights_are_undone():
+    """Five inputs with known p(k|x) and a score for each class of each, which minimise the weighted loss."""
+    rng = np.random.default_rng(5)
+    p, w = rng.dirichlet(np.ones(4), 5), np.array([5.0, 0.4, 1.3, 2.0])
+    labels, often = np.tile(np.arange(4), 5), p.ravel()  # input x has label k p(k|x) of the time
+    loss = SoftmaxCrossEntropy(class_weights=w)
+
+    def both(flat):
+        value = loss.forward(np.repeat(flat.reshape(5, 4), 4, axis=0), labels, often)
+        return value, loss.backward().reshape(5, 4, 4).sum(axis=1).ravel()
+
+    scores = minimize(both, np.zeros(20), jac=True, tol=1e-12).x.reshape(5, 4)
+    assert np.abs(softmax(scores, axis=1) - p).max() > 0.1
+    np.testing.assert_allclose(softmax(calibration.unweighted(scores, w), axis=1), p, atol=1e-5)
+
+
+def test_undoing_weights_keeps_the_kind_of_numbers_and_refuses_weights_of_others():
+    scores = np.zeros((2, 3), np.float32)
+    assert calibration.unweighted(scores, None) is scores
+    assert calibration.unweighted(scores, [1, 2, 4]).dtype == np.float32
+    for weights in ([1, 2], [1, 2, 0], [1, 2, np.inf], [1, 2, np.nan], 1.0):
+        with pytest.raises(ValueError, match="unweighted expects a positive weight for each of 3 classes"):
+            calibration.unweighted(scores, weights)
+
+
+def test_temperature_and_weights_are_told_apart():
+    """A network twice too sure of what its weighted loss taught it: its temperature is 2, not what the weights do."""
+    p, labels = simulated(20_000, 3, seed=3)
+    w = np.array([5.0, 0.4, 3.0])
+    scores = (2 * (np.log(p) + np.log(w)) + 7).astype(np.float32)
+    said = calibration.seen_on_validation(scores, labels, w)
+    assert said["temperature"] == pytest.approx(2, rel=0.04)
+    assert calibration.seen_on_validation(scores, labels)["temperature"] > 2.3
+    named = sklearn.metrics.confusion_matrix(labels, scores.argmax(axis=1))
+    assert said["validation_confusion"] == named.tolist(), "which class is named stays as it was"
+    config = json.loads(json.dumps({"class_weights": w.tolist(), **said}))
+    ((name, found),) = calibration.calibrated(scores, config).items()
+    assert name == f"temperature {said['temperature']:.2f}, class weights undone" and found.dtype == np.float32
+    assert np.abs(found - p).max() < 0.01
+    ((name, found),) = calibration.calibrated(scores, {"class_weights": w.tolist()}).items()
+    assert name == "class weights undone"
+    np.testing.assert_allclose(found, softmax(scores - np.log(w), axis=1), atol=1e-5)
+    assert calibration.calibrated(scores, {"class_weights": None, "no_temperature": "few"}) is None
+    for doubtful in ([1, 2], [1, 2, 0], [1, 2, "x"], "no", {}, [10**400, 1, 1], [[1], [2], [3]], [1, 2, math.nan]):
+        assert calibration.calibrated(scores, {"class_weights": doubtful, "temperature": math.nan}) is None
+    small = calibration.seen_on_validation(0.5 * scores[:200], labels[:200], w)
+    told = "200 validation examples do not tell its percentages, class weights undone, from right ones"
+    assert small["no_temperature"] == told and "temperature" not in small
+
+
+def test_a_temperature_at_the_end_of_what_is_tried_is_none():
+    scores = np.eye(2)[np.arange(60) % 2] * 3
+    said = calibration.seen_on_validation(scores, 1 - np.arange(60) % 2)  # always wrong: the less sure, the better
+    assert said["no_temperature"] == "the best is none of those that are tried, 0.01 to 100" and len(said) == 2
+
+
 def test_mcnemar_by_hand():
     a = np.array([1] * 8 + [0] * 2 + [1] * 5, dtype=bool)
     b = np.array([0] * 8 + [1] * 2 + [1] * 5, dtype=bool)
@@ -427,6 +485,14 @@ def test_class_shares_by_hand():
     for kind in found.values():
         for share, (low, high) in zip(kind["shares"], kind["intervals"], strict=True):
             assert low <= share <= high and sum(kind["shares"]) == pytest.approx(1)
+
+
+def test_the_mean_is_of_the_probabilities_that_are_believed():
+    p = np.repeat([[0.9, 0.1], [0.3, 0.7]], [80, 20], axis=0)
+    plain = metrics.class_shares(p, np.array([[100, 0], [50, 50]]))
+    found = metrics.class_shares(p, np.array([[100, 0], [50, 50]]), believed=p[:, ::-1])
+    assert found["mean_probability"]["shares"] == pytest.approx([0.22, 0.78])
+    assert all(found[name] == plain[name] for name in ("counted", "corrected"))
 
 
 def test_the_corrected_shares_of_many_classes_take_one_table_at_a_time(monkeypatch):
@@ -636,6 +702,14 @@ def test_tables_letter_by_letter():
         "dog with a name of more…   75.0 % (50.0 to 87.5 %)   90.0 % (50.0 to 100.0 %)",
         "(in brackets: 95 % intervals; counted: how often a class is named, right where the classes are mixed as they "
         "were in training; corrected: without the mistakes that were made on validation, for any mixture)",
+    ]
+    shares = {"counted": shares["counted"], "mean_probability": shares["counted"]}
+    lines = [metrics.shares_table(shares, names[:2], stream("utf-8"), told).splitlines()[-1] for told in (True, None)]
+    assert lines == [
+        "(in brackets: 95 % intervals; counted: how often a class is named, rare ones too often, since they weighed "
+        "more in training; mean probability: class weights undone, right where the probabilities are)",
+        "(in brackets: 95 % intervals; counted: how often a class is named; mean probability: right where the "
+        "probabilities are)",
     ]
 
 

@@ -110,10 +110,14 @@ def test_axes_are_labelled(name):
 
 def test_names_of_what_is_drawn_twice_stay_inside_the_figure():
     p = np.repeat([[0.9, 0.1], [0.6, 0.4]], 20, axis=0)
-    figure = plots.reliability({"as trained": p, "temperature 12.34": p}, np.arange(40) % 2)
+    names = {"as trained": p, "temperature 12.34, class weights undone": p}
+    figure = plots.reliability(names, np.arange(40) % 2)
     canvas.png(figure)
     for text in figure.axes[0].texts:
         assert text.get_window_extent().x1 <= figure.bbox.x1, text.get_text()
+    drawn = [text for text in figure.axes[0].texts if text.get_text().replace("\n", " ") in names]
+    first, second = sorted((text.get_window_extent() for text in drawn), key=lambda box: box.y0)
+    assert len(drawn) == 2 and first.y1 < second.y0
 
 
 def test_figures_leave_no_trace_and_need_no_display():

@@ -346,6 +346,37 @@ def test_the_shares_of_a_csv_by_hand(runs, here):
     assert not Path("broken.csv").exists()
 
 
+def test_class_weights_are_undone_in_the_mean_and_spoken_of(runs, here):
+    Path("best.ckpt").write_bytes((runs / "comments" / "best.ckpt").read_bytes())
+    Path("mine.csv").write_text("comment\ngreat\nawful\nfine\nthe parcel came on Monday\n")
+
+    def asked(**config):
+        Path("config.json").write_text(json.dumps(config))
+        Path("out.csv").unlink(missing_ok=True)
+        return predict(here, "--csv", "mine.csv", "--out", "out.csv")
+
+    weights = {"negative": 4.0, "neutral": 0.5, "positive": 1.0}
+    said = asked(balanced=True, class_weights=list(weights.values()))
+    rows = [{name: float(row[f"p_{name}"]) / weights[name] for name in weights} for row in read("out.csv")]
+    means = [100 * np.mean([row[name] / sum(row.values()) for row in rows]) for name in weights]
+    assert [row[1] for row in shares_of(said).values()] == pytest.approx(means, abs=0.051)
+    assert "rare ones too often, since they weighed more" in said.out and "class weights undone" in said.out
+    line = (
+        "('negative' weighed 8.0 times as much as 'neutral' in training: where classes are mixed as they were there, "
+        "'negative' is less likely than shown)"
+    )
+    assert said.out.endswith(f"\n{line}\n") and line in predict(here, "fine").out
+    plain = asked(balanced=True, class_weights=None)
+    assert "how often a class is named, right where" in plain.out and "weigh" not in plain.out
+    assert [row[0] for row in shares_of(plain).values()] == [row[0] for row in shares_of(said).values()]
+    assert "times as much" not in asked(class_weights=[1.0, 1.1, 1.2]).out
+    confusion = (20 * np.eye(3, dtype=int) + 1).tolist()
+    both = asked(class_weights=list(weights.values()), temperature=0.5, validation_confusion=confusion).out
+    assert "less likely than shown)" in both and "percentages without class weights fit this run's" in both
+    for old in ({"balanced": True}, {}, {"balanced": True, "class_weights": [1, 2]}):
+        assert "how often a class is named; " in asked(**old).out
+
+
 def test_shares_of_very_many_classes_are_not_corrected(runs, here, monkeypatch):
     Path("best.ckpt").write_bytes((runs / "comments" / "best.ckpt").read_bytes())
     Path("mine.csv").write_text("comment\ngreat\n")
@@ -385,8 +416,13 @@ def test_a_table_of_another_alphabet(runs, here):
 @pytest.mark.parametrize(
     "temperature, each, line",
     [
-        (1.6, 17, "less often than its percentages said; its page shows them with all scores divided by 1.60)"),
-        (0.5, 17, "right more often"),
+        (
+            1.6,
+            17,
+            "(not corrected: with all scores divided by 1.60, percentages are less sure and fit this run's validation "
+            "examples better; its page shows these, too)",
+        ),
+        (0.5, 17, "divided by 0.50, percentages are surer and fit"),
         (0.5, 16, ""),  # 48 examples say little
         (1.1, 17, ""),
         (0.01, 18, ""),  # no mistake among 54
@@ -400,7 +436,7 @@ def test_percentages_that_cannot_be_believed_are_spoken_of(runs, here, temperatu
     Path("config.json").write_text(json.dumps({"temperature": temperature, "validation_confusion": confusion.tolist()}))
     Path("mine.csv").write_text("comment\ngreat\n")
     for said in (predict(here, "fine"), predict(here, "--csv", "mine.csv")):
-        assert said.status == 0 and ("on its validation examples" in said.out) == bool(line) and line in said.out
+        assert said.status == 0 and ("validation examples better" in said.out) == bool(line) and line in said.out
 
 
 # -- what does not do --------------------------------------------------------------------------------------------

@@ -123,6 +123,7 @@ def test_a_run_says_how_it_was_made(elsewhere, unwritten):
     assert config["optimizer_settings"] == {}
     assert (config["seed"], config["workers"], config["examples"], config["epochs"]) == (3, 1, 60, 1)
     assert config["fingerprint"] and config["command"].startswith("python ")
+    assert config["class_weights"] is None and set(made["calibrated"]) == {f"temperature {config['temperature']:.2f}"}
     assert len(made["rates"]) == 4 and made["rates"].argmax() == 1, "one cycle"
     assert made["probabilities"].shape == (360, 10) and len(made["images"]) == 360
 
@@ -286,6 +287,12 @@ def test_a_csv_of_ones_own(elsewhere, unwritten, classes, encoding, delimiter):
     (made,) = unwritten
     assert set(made["measured"]["classes"]) == set(list(WORDS)[:classes])
     assert made["measured"]["macro"]["recall"] > 0.9, "the rare classes are learned too"
+    weights = dict(zip(made["measured"]["classes"], made["config"]["class_weights"], strict=True))
+    assert weights["good"] == min(weights.values()) < 1 < max(weights.values())
+    undone = made["probabilities"] / made["config"]["class_weights"]
+    (name,) = made["calibrated"]  # no temperature is fitted: all validation examples are right, or there are too few
+    assert name == "class weights undone"
+    np.testing.assert_allclose(made["calibrated"][name], undone / undone.sum(axis=1, keepdims=True), atol=1e-5)
     counts = [row["support"] for row in made["measured"]["per_class"]]
     assert min(counts) >= 2 and sum(counts) == pytest.approx(len(rows) / 5, abs=classes)
     assert trained_run.load_run(Path("runs") / "mine-ngrams").classes == tuple(made["measured"]["classes"])

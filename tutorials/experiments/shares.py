@@ -4,9 +4,10 @@ python -m tutorials.experiments.shares vader
 
 A model errs more on some classes than on others, so the shares of its predictions are off wherever the mix of classes
 differs from training's. Here test examples are drawn anew to known mixes, and each estimate's error is the mean over
-the classes of |estimated - true share|. The correction knows the validation examples' confusion matrix and nothing of
-the mixes. It also prints how often the 95 % intervals hold the truth. Each seed has its own splits and its own model:
-the validation matrix is a large part of what the interval must cover.
+the classes of |estimated - true share|. Probabilities are averaged with the class weights undone. The correction knows
+the validation examples' confusion matrix and nothing of the mixes. It also prints how often the 95 % intervals hold the
+truth. Each seed has its own splits and its own model: the validation matrix is a large part of what the interval must
+cover.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from typing import Any
 
 import numpy as np
 
+from minnet.calibration import unweighted
 from minnet.commands import one_line_errors
+from minnet.functional import softmax
 from minnet.metrics import class_shares
 from minnet.recipes import choose
 from tutorials.experiments.apart import load_apart
@@ -48,6 +51,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
             raise ValueError(f"{dataset.name} has too few test examples for --size {args.size}: take less")
         _, recipe = choose(dataset, "ngrams")
         p = fitted(recipe, dataset, recipe.encode(dataset), seed)
+        believed = softmax(unweighted(np.log(p["test"]), recipe.class_weights(dataset)))
         k = len(dataset.classes)
         truth = dataset.validation.y
         confusion = np.bincount(truth * k + p["validation"].argmax(axis=1), minlength=k * k).reshape(k, k)
@@ -64,7 +68,8 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
                     ]
                 )
                 true = counts / args.size
-                for name, found in class_shares(p["test"][drawn], confusion, bootstrap=200, seed=seed).items():
+                estimated = class_shares(p["test"][drawn], confusion, 200, seed, believed[drawn])
+                for name, found in estimated.items():
                     errors.setdefault(name, {}).setdefault(mix, []).append(np.abs(found["shares"] - true).mean())
                     low, high = np.array(found["intervals"]).T
                     held.setdefault(name, []).extend((low <= mix) & (mix <= high))
