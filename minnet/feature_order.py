@@ -23,6 +23,8 @@ from minnet.layers import (
 from minnet.layers.description import is_own
 from minnet.summary import traced
 
+_ROWS = (Conv2d, Linear, Flatten, Reshape, GlobalAvgPool, GlobalMaxPool)  # what decides how images become rows
+
 
 # A feature of a flattened image stands at h W C + w C + c here and at c H W + h W + w in PyTorch. Layers that work
 # on each feature alone keep the order, the next Linear sums it away.
@@ -62,22 +64,27 @@ def feature_orders(model: Layer, input_shape: Any) -> dict[str, dict[int, np.nda
 
 
 def _check_own_rows(chain: list[tuple[str, Layer]], model: Layer, input_shape: Any, first: bool) -> None:
-    """Raises ValueError where one's own layer flattens images, or may do so: the Linear behind it gets more features
-    than there are channels. With `input_shape` it is known how many a flattened image has."""
+    """Raises ValueError where one's own layer flattens images, or may do so: the Linear behind it, or the first in it,
+    gets more features than there are channels. With `input_shape` it is known how many a flattened image has."""
     images = isinstance(input_shape, (tuple, list)) and len(input_shape) == 3
     own: tuple[str, Layer] | None = None
     channels = input_shape[2] if images and first else None
     for place, layer in chain:
-        if isinstance(layer, Linear) and own is not None and channels not in (None, layer.in_features):
+        reader: Any = layer
+        if is_own(type(layer)) and layer.children():
+            own = own or (place, layer)
+            reader = next((part for _, part in layer.walk() if isinstance(part, _ROWS)), None)
+        if isinstance(reader, Linear) and own is not None and channels not in (None, reader.in_features):
             shape = _flattened_shapes(model, input_shape).get(own[0], ()) if images else ()
             known = len(shape) == 3
-            if not known or (prod(shape) == layer.in_features and shape[:2] != (1, 1)):
+            if not known or (prod(shape) == reader.in_features and shape[:2] != (1, 1)):
+                where = "at" if own[1] is layer else "before"
                 said = "flattens" if known else "may flatten"
                 cure = "use Flatten()" if images else "use Flatten(), or give input_shape"
-                raise ValueError(f"{own[1]!r} before '{place}' {said} in an order that is not known here: {cure}")
+                raise ValueError(f"{own[1]!r} {where} '{place}' {said} in an order that is not known here: {cure}")
         if isinstance(layer, Conv2d):
             own, channels = None, layer.out_channels
-        elif isinstance(layer, (Linear, Flatten, Reshape, GlobalAvgPool, GlobalMaxPool)) or layer.children():
+        elif isinstance(layer, _ROWS) or layer.children():
             channels = None
         elif is_own(type(layer)):
             own = place, layer

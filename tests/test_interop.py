@@ -503,6 +503,40 @@ def test_a_flatten_inside_a_layer_of_ones_own_is_refused():
         to_torch(Sequential(Block()), (4, 4, 1))
 
 
+class Odd(Layer):
+    """An activation of one's own."""
+
+    def forward(self, x):
+        return x**3
+
+
+class Head(Layer):
+    """A Linear on images, made rows by `rows`."""
+
+    def __init__(self, in_features, rows):
+        self.fc, self.rows = Linear(in_features, 2, rng=0), rows
+
+    def forward(self, x):
+        return self.fc.forward(self.rows(x))
+
+
+def test_a_layer_of_ones_own_that_flattens_before_the_linear_in_it_is_refused():
+    def model(*layers):
+        return Sequential(Conv2d(3, 8, 3, padding=1, rng=1), *layers)
+
+    flat = model(ReLU(), Head(128, lambda x: x.reshape(len(x), -1)))
+    with pytest.raises(ValueError, match=r"Head\(.* at '2\.' flattens in an order that is not known here: use Flatten"):
+        to_torch(flat, (4, 4, 3))
+    with pytest.raises(ValueError, match=r"at '2\.' may flatten in an order .*: use Flatten\(\), or give input_shape"):
+        to_torch(flat)
+    with pytest.raises(ValueError, match=r"Odd\(\) before '2\.' flattens in an order that is not known here"):
+        to_torch(model(Odd(), Head(128, lambda x: x.reshape(len(x), -1))), (4, 4, 3))
+    pools = model(Head(8, lambda x: x.mean(axis=(1, 2))))
+    assert list(to_torch(pools)) == ["0.weight", "0.bias", "1.fc.weight", "1.fc.bias"]
+    both = model(Head(16, lambda x: np.concatenate([x.mean(axis=(1, 2)), x.max(axis=(1, 2))], axis=1)))
+    assert to_torch(both, (4, 4, 3)).keys() == to_torch(pools).keys()
+
+
 def test_features_beside_one_another_are_no_flattened_image():
     class BothPools(Layer):
         def forward(self, x):
