@@ -87,8 +87,8 @@ class Trainer:
         training stops after `patience` epochs without a new lowest (class weights of the loss weigh it, too; example
         weights are for training alone). With `folder`, it keeps there history.csv, best.ckpt and last.ckpt (after every
         epoch, on Ctrl-C, and every `save_every` seconds); `resume` goes on from last.ckpt as if never stopped, with the
-        same data and settings. A new run does not replace one that could still go on. `about` (arrays, header) goes
-        into the checkpoints: what else a prediction needs.
+        same data and settings. A new run does not replace one that could still go on, nor join one at work.
+        `about` (arrays, header) goes into the checkpoints: what else a prediction needs.
 
         Each call is a run of its own, with order, augmentation, schedule and history from the start:
         ask for all epochs in one call, and look in between by `validation`, or by Ctrl-C, the folder and `resume`.

@@ -224,8 +224,8 @@ class Crew:
                 raise ValueError(f"forward makes the layer '{at}', which the model never sees: make it in __init__")
             for name, value in vars(layer).items():
                 before = getattr(known[place], name, None)
-                both_plain = {type(value), type(before)} <= {bool, int, float, str}
-                if both_plain and value != before and name not in ("training", "needs_dx"):
+                plain = {type(value), type(before)} <= {bool, int, float, str}
+                if plain and value is not before and value != before and name not in ("training", "needs_dx"):
                     cure = "write it into an array of `buffers`, or into self._cache where only backward reads it"
                     raise ValueError(f"'{place}{name}' goes from {before!r} to {value!r} in a replica only: {cure}")
 

@@ -1,5 +1,6 @@
 """Many workers give what one gives: the same gradient, the same statistics, and the same bits when run again."""
 
+import math
 import random
 import signal
 import threading
@@ -240,6 +241,9 @@ def test_a_number_that_the_model_never_sees_is_told_of():
     ):
         fit(Cooling(1.0, rows=9), SoftmaxCrossEntropy())
     fit(Cooling(1.0), SoftmaxCrossEntropy())
+    kept = Cooling(1.0)
+    kept.unknown = math.nan  # which is not equal to itself
+    fit(kept, SoftmaxCrossEntropy())
 
     class Patient(SoftmaxCrossEntropy):
         asked = 0
