@@ -58,7 +58,7 @@ def run_command(args: argparse.Namespace) -> int:
         commands.check_figures()
     run = load_run(args.folder)
     name, source, inputs, labels, files = _asked_for(args, run)
-    test = Split(inputs, _positions(labels, run.classes, args.folder), files=files)
+    test = Split(inputs, _positions(labels, run.classes, args.folder, args.task == "csv"), files=files)
     dataset = Dataset(name, run.kind, run.classes, test.take(np.zeros(0, int)), None, test, source, own=True)
     with _whole(args.out):
         numbers = run.encode(dataset.test.x)
@@ -157,16 +157,17 @@ def _test_split(args: argparse.Namespace, run: TrainedRun) -> Asked:
     return dataset.name, f"{dataset.name}'s test split ({dataset.source})", x, labels, None
 
 
-def _positions(labels: Sequence[str], classes: tuple[str, ...], folder: str) -> np.ndarray:
+def _positions(labels: Sequence[str], classes: tuple[str, ...], folder: str, in_column: bool = False) -> np.ndarray:
     """Each label's place among the run's classes, int64 (N,); spelling matters only where it tells two apart."""
     exact = {name: place for place, name in enumerate(classes)}
     spelled = Counter(map(meant, classes))
     alike = {meant(name): place for name, place in exact.items() if spelled[meant(name)] == 1}
     known = {label: exact.get(label, alike.get(meant(label), -1)) for label in dict.fromkeys(labels)}
     if strange := [repr(one_line(label, 40)) for label, place in known.items() if place < 0]:
+        column = ", or name the column that holds them (--label)" if in_column else ""
         raise ValueError(
             f"{folder} knows no class {some(strange)}: it tells apart {', '.join(classes)[:200]}. Rename these labels, "
-            "leave their examples out, or name the column that holds them (--label)"
+            f"or leave their examples out{column}"
         )
     return np.array([known[label] for label in labels], np.int64)
 

@@ -135,8 +135,11 @@ class Keeper:
             causes = [
                 line for line in about if not line.startswith(("fingerprint ", "dataset "))
             ]  # which are no causes
+            then = changed[0].partition(",")[0].removeprefix("workers was ")  # by default as many as there are cores
+            cure = f" (train.py: --workers {then})" if then.isdecimal() else ""
             raise ValueError(
-                f"cannot resume {self.folder}: {some(causes or changed, '; ')}. Use the data and settings of that run."
+                f"cannot resume {self.folder}: {some(causes or changed, '; ')}. Use the data and settings of that run"
+                f"{cure}."
             )
         best, of = checkpoint.load(self.folder / "best.ckpt") if state.best_epoch else (None, header)
         if of.get("settings") != header["settings"]:

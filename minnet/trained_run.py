@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,10 @@ from minnet import checkpoint
 from minnet.data import Ngrams, TokenIds, over_views, read_image, tokenize, vectorizer_from
 from minnet.functional import softmax
 from minnet.layers import Layer
+from minnet.progress import Progress, runs_on
 from minnet.training import predict
+
+CHECKPOINTS = ("best.ckpt", "last.ckpt")
 
 
 class TrainedRun(NamedTuple):
@@ -81,11 +85,12 @@ class TrainedRun(NamedTuple):
 def load_run(folder: str | os.PathLike[str]) -> TrainedRun:
     """The trained network in a run's folder, or in a checkpoint file itself.
 
-    Raises ValueError or OSError, in one line, when there is none or it does not hold what a prediction needs.
+    Warns of a run that did not come to its end. Raises ValueError or OSError, in one line, when there is none or it
+    does not hold what a prediction needs.
     """
     path = Path(folder)
     if path.is_dir():
-        found = [path / name for name in ("best.ckpt", "last.ckpt") if (path / name).exists()]
+        found = [path / name for name in CHECKPOINTS if (path / name).exists()]
         if not found:
             raise FileNotFoundError(f"{path} holds no best.ckpt or last.ckpt: is it the folder of a run?")
         path = found[0]
@@ -99,10 +104,27 @@ def load_run(folder: str | os.PathLike[str]) -> TrainedRun:
     if not isinstance(about, dict) or not about:
         raise ValueError(f"{path} holds weights but not what they are for: it was not saved by train.py")
     try:
-        return _run_of(model, about, checkpoint.below("about/", arrays))._replace(seed=_seed(header.get("settings")))
+        run = _run_of(model, about, checkpoint.below("about/", arrays))._replace(seed=_seed(header.get("settings")))
     except (KeyError, TypeError, ValueError) as error:  # the header is data: nothing in it is taken on trust
         reason = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
         raise ValueError(f"{path} does not say what its network is for: {reason}") from None
+    if path.name in CHECKPOINTS and (said := _unfinished(path, header)):
+        warnings.warn(said, stacklevel=2)
+    return run
+
+
+def _unfinished(path: Path, header: dict[str, Any]) -> str:
+    """What is to be said where the run of this checkpoint did not come to its end; nothing where nothing tells."""
+    try:
+        epochs, patience = (header["settings"][name] for name in ("epochs", "patience"))
+        best, done = header["progress"]["best_epoch"], header["progress"]["epoch"]
+        if path.name == "best.ckpt":  # the run went on
+            done = len((path.parent / "history.csv").read_text("utf-8").splitlines()) - 1
+        ended = not runs_on(Progress(epoch=done, waited=done - best), epochs, patience)
+    except (OSError, KeyError, TypeError, ValueError):
+        return ""
+    told = f"{path.parent} has done {done} of {epochs} epochs: unless it still runs, --resume goes on with it"
+    return "" if ended else told
 
 
 def _seed(settings: Any) -> int | None:

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 import train
+from minnet import __main__ as minnet_main
 from minnet import checkpoint, report, trained_run, training_command
 from minnet.data import test_views as views_of
 from minnet.recipes import IMAGES
@@ -204,6 +205,32 @@ def test_a_run_that_cannot_go_on_is_not_told_to(elsewhere, unwritten, monkeypatc
     assert call(train.main, *flags).status == 130
     Path("run/best.ckpt").unlink()
     refused(call(train.main, *flags, "--resume"), "best.ckpt")
+
+
+@pytest.mark.parametrize("validation", [60, 0])
+def test_what_is_asked_of_a_run_that_stopped_is_answered_with_a_remark(elsewhere, unwritten, monkeypatch, validation):
+    flags = ("comments", "--limit", 60, "--epochs", 4, "--out", "run", "--validation", validation, "--batch-size", 20)
+    with monkeypatch.context() as patched:
+        stopping(8, patched)
+        assert call(train.main, *flags).status == 130
+    remark = "warning: run has done 2 of 4 epochs: unless it still runs, --resume goes on with it\n"
+    assert call(minnet_main.main, "predict", "run", "the food").err == remark
+    assert call(train.main, *flags, "--resume").status == 0
+    assert call(minnet_main.main, "predict", "run", "the food").err == ""
+
+
+def test_a_run_that_ended_early_for_want_of_progress_has_come_to_its_end(elsewhere, unwritten):
+    flags = ("--limit", 60, "--epochs", 30, "--patience", 1, "--learning-rate", 3, "--out", "run")
+    assert call(train.main, "comments", *flags).status == 0
+    assert len(Path("run/history.csv").read_text().splitlines()) < 20
+    assert call(minnet_main.main, "predict", "run", "the food").err == ""
+
+
+def test_a_run_on_fewer_cores_is_told_how_many_it_had(elsewhere, unwritten):
+    flags = ("comments", *QUICK, "--out", "run")
+    assert call(train.main, *flags, "--workers", 2).status == 0
+    said = call(train.main, *flags, "--workers", 1, "--resume")
+    refused(said, "workers was 2, now 1. Use the data and settings of that run (train.py: --workers 2).")
 
 
 def test_a_stopped_tour_names_the_task(elsewhere, unwritten, monkeypatch):

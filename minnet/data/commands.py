@@ -68,7 +68,7 @@ def list_datasets(args: argparse.Namespace) -> int:
     data = data_folder(args.folder)
     for source in SOURCES.values():
         place = place_of(source, data) if source.files else "ships with scikit-learn"
-        size = f"{source.size / 1e6:.0f} MB" if source.size else "small"
+        size = f"{source.size / 1e6:.0f} MB on the disk" if source.size else "small"
         print(f"{source.name:10} {source.title}")
         print(f"{'':10} licence: {source.licence}; size: {size}")
         print(f"{'':10} {place or f'not here: python -m minnet data fetch {source.name}'}")

@@ -16,6 +16,7 @@ from minnet.data.download import WrongBytes, check, digest, fetch_bytes, fetch_f
 from minnet.data.sources import Source, find
 
 ARCHIVES = (".tar.gz", ".tgz")
+NAMED = "--data of train.py, --folder of `minnet data`, else MINNET_DATA"
 
 
 def fetch(source: Source, data: Path, address: str | None = None) -> Path:
@@ -38,7 +39,7 @@ def fetch(source: Source, data: Path, address: str | None = None) -> Path:
             stack.enter_context(locked(downloads / f"{source.name}.lock"))
         except OSError as error:
             raise OSError(
-                f"cannot write to {data} ({error.strerror}): set MINNET_DATA to a folder that is yours"
+                f"cannot write to {data} ({error.strerror}): name a data folder that is yours ({NAMED})"
             ) from None
         try:
             if missing(source, folder):  # another process may have fetched it while this one waited
@@ -156,7 +157,7 @@ def remedy(source: Source, data: Path) -> str:
     offline = "digits" if source.kind == "images" else "comments"
     return (
         f"Put its {len(source.files)} files ({next(iter(source.files))}, ...) into {data / source.folder} by hand, "
-        f"set MINNET_DATA to a folder that has {source.folder}, or run `python -m minnet data fetch {source.name} "
+        f"name a data folder that has {source.folder} ({NAMED}), or run `python -m minnet data fetch {source.name} "
         f"--from URL`; {offline} needs no network"
     )
 

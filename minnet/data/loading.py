@@ -27,6 +27,7 @@ from minnet.data.readers import (
     sentiment_of,
 )
 from minnet.data.sources import CIFAR10, SOURCES, VADER, data_folder, unknown
+from minnet.formatting import some
 
 
 def load(
@@ -63,7 +64,7 @@ def load(
     dataset = with_validation(dataset, validation, held_out, seed)
     if domain:
         dataset = one_group(dataset, domain)
-    return limited(dataset, limit, seed)
+    return stinted(dataset, limit, seed)
 
 
 def load_lexicon(folder: str | os.PathLike[str] | None = None) -> dict[str, float]:
@@ -144,7 +145,17 @@ def incomplete_cifar10(data: Path, limit: int, validation: int | float | None, s
     if len(dataset.train) < limit:
         return None
     warnings.warn(f"cifar10 comes from {note}. Without a limit, the rest is fetched.", stacklevel=3)
-    return limited(dataset, limit, seed)
+    return stinted(dataset, limit, seed)
+
+
+def stinted(dataset: Dataset, limit: int | None, seed: int) -> Dataset:
+    """`limited`, with a warning where it leaves no example of some class to train on."""
+    dataset = limited(dataset, limit, seed)
+    lost = [] if limit is None else np.setdiff1d(np.arange(len(dataset.classes)), dataset.train.y).tolist()
+    if lost:
+        none = some([dataset.classes[label] for label in lost])
+        warnings.warn(f"{dataset.name}: a limit of {limit} leaves no example of {none} to train on", stacklevel=3)
+    return dataset
 
 
 def one_group(dataset: Dataset, name: str) -> Dataset:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import http.server
 import re
 import shutil
@@ -13,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 def server(files: dict[str, Path], host: str, port: int) -> http.server.ThreadingHTTPServer:
     """A server of `files` (path of the address -> file), which goes on where a download broke off.
 
-    Raises OSError in one line when it cannot listen at that port.
+    Raises OSError in one line when it cannot listen there.
     """
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -55,7 +56,9 @@ def server(files: dict[str, Path], host: str, port: int) -> http.server.Threadin
     try:
         return Server((host, port), Handler)
     except (OSError, OverflowError) as error:
-        raise OSError(f"cannot listen at {host}:{port} ({error}): choose another --port") from None
+        nowhere = isinstance(error, socket.gaierror) or getattr(error, "errno", None) == errno.EADDRNOTAVAIL
+        cure = "--host" if nowhere else "--port"
+        raise OSError(f"cannot listen at {host}:{port} ({error}): choose another {cure}") from None
 
 
 def local_address() -> str:

@@ -46,7 +46,7 @@ def test_the_list_says_where_everything_is(run, cifar_folder, monkeypatch):
     for source in SOURCES.values():
         assert source.name in printed and source.licence in printed
     assert str(cifar_folder / "cifar-10-batches-bin") in printed
-    assert "not here: python -m minnet data fetch tweeteval" in printed and "184 MB" in printed
+    assert "not here: python -m minnet data fetch tweeteval" in printed and "184 MB on the disk" in printed
 
 
 def test_verify_tells_official_bytes_from_others(run, toy, cifar_folder):
@@ -135,4 +135,7 @@ def test_a_port_that_is_taken():
         server({}, "127.0.0.1", first.server_address[1])
     with pytest.raises(OSError, match="choose another --port"):
         server({}, "127.0.0.1", 99_999)
+    for nowhere in ("192.0.2.1", "no name of a machine"):
+        with pytest.raises(OSError, match="choose another --host"):
+            server({}, nowhere, 0)
     assert local_address().count(".") == 3

@@ -474,14 +474,14 @@ def test_a_file_system_without_locks_is_written_to_all_the_same(tmp_path, monkey
 def test_a_lock_that_cannot_be_made(web, tmp_path, monkeypatch):
     source, _, _ = cifar_like(web)
     (tmp_path / ".downloads" / f"{source.name}.lock").mkdir(parents=True)
-    with pytest.raises(OSError, match="set MINNET_DATA to a folder that is yours"):
+    with pytest.raises(OSError, match="name a data folder that is yours"):
         fetch(source, tmp_path)
 
 
 def test_a_folder_that_cannot_be_written(web, tmp_path):
     source, _, _ = cifar_like(web)
     (tmp_path / "file").write_text("")
-    with pytest.raises(OSError, match=r"cannot write to .*file.*: set MINNET_DATA to a folder that is yours"):
+    with pytest.raises(OSError, match=r"cannot write to .*file.*: name a data folder that is yours"):
         fetch(source, tmp_path / "file")
 
 

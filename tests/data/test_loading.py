@@ -1,6 +1,7 @@
 """load: names, folders, splits; the real datasets where MINNET_DATA has them."""
 
 import shutil
+import warnings
 
 import numpy as np
 import pytest
@@ -200,3 +201,11 @@ def test_comments_are_found_where_pip_puts_them_or_say_where_they_come_from(tmp_
         shutil.rmtree(tmp_path / base)
     with pytest.raises(FileNotFoundError, match=r"comments.csv missing; it is bundled with a checkout of minnet"):
         load("comments", folder=tmp_path)
+
+
+def test_a_limit_that_leaves_no_example_of_a_class_is_told_of():
+    with pytest.warns(UserWarning, match=r"digits: a limit of 3 leaves no example of \d, \d, \d, and 4 more to train"):
+        assert len(load("digits", limit=3).train) == 3
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        load("digits", limit=20)
