@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 GREY = frozenset(["1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "F"])  # PIL's modes without colour
 
@@ -123,7 +124,9 @@ def test_views(x: np.ndarray) -> Iterator[tuple[float, np.ndarray]]:
 
 def over_views(ask: Callable[[Any], np.ndarray], x: Any, views: bool) -> np.ndarray:
     """ask(x), or with `views` the weighted mean of what it says of the six `test_views` of images x: (N, K)."""
-    total: Any = sum(weight * ask(view) for weight, view in (test_views(x) if views else [(1.0, x)]))
+    if not views:
+        return ask(x)
+    total: Any = sum(weight * ask(view) for weight, view in tqdm(test_views(x), "views", total=6, delay=1, leave=False))
     return total
 
 
@@ -164,7 +167,7 @@ def shapes_of(paths: Sequence[Any]) -> tuple[list[tuple[int, int, bool] | None],
 
     shapes: list[tuple[int, int, bool] | None] = []
     broken = []
-    for path in paths:
+    for path in tqdm(paths, desc="files", delay=1):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")

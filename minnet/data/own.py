@@ -232,7 +232,7 @@ def with_splits(
     if not 0 < test < 1:
         raise ValueError(f"test must be a fraction between 0 and 1, got {test!r}")
     check_classes(name, classes, everything.y)
-    contents = np.array([content(example) for example in tqdm(everything.x, kind, delay=1)])
+    contents = np.array([content(example) for example in tqdm(everything.x, "looking for copies", delay=1)])
     everything = replace(everything, groups=contents)  # until the end: a copy is known in whichever split it is
     rng = np.random.default_rng((seed, 0))
     rest, held_out = divided_by_class(everything, test, rng)

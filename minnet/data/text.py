@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -232,6 +233,15 @@ def rated(normalised: Sequence[str], lexicon: Mapping[str, float]) -> Any:
             rating = lexicon.get(word.removeprefix("#"), 0.0)
             row[2 * (word != token) + (rating < 0)] += abs(rating)
     return normalize(csr_matrix(sums), copy=False)
+
+
+MANY = 20_000  # texts, which take some ten seconds
+
+
+def announce(texts: int) -> None:
+    """A line on standard error where so many texts become numbers that nobody should wait without a word."""
+    if texts >= MANY:
+        print(f"{texts:,} texts become numbers ...", file=sys.stderr)
 
 
 VECTORIZERS = {"Ngrams": Ngrams, "TokenIds": TokenIds}
