@@ -50,9 +50,6 @@ class Replica:
         self.loss: Any = None if loss is None else loss.replica().train()
         self.workspace = Workspace()
         layers = [layer for _, layer in self.model.walk()]
-        owned = [] if self.loss is None else [layer for _, layer in self.loss.walk()]
-        self.drawing: list[Any] = drawing([*layers, *owned])
-        self.noting: list[Any] = [layer for layer in layers if hasattr(type(layer), "update_running")]
         for layer in layers:
             if isinstance(vars(layer).get("workspace"), Workspace):
                 layer.workspace = self.workspace  # scratch is shared by all layers of a thread
@@ -61,6 +58,8 @@ class Replica:
         if self.loss is None:
             self.model.eval()
         else:
+            self.drawing: list[Any] = drawing([*layers, *(layer for _, layer in self.loss.walk())])
+            self.noting: list[Any] = [layer for layer in layers if hasattr(type(layer), "update_running")]
             self.learners = learners(self.model, self.loss)
             self.shared = arrays("parameters", self.model, self.loss) + arrays("buffers", self.model, self.loss)
 
