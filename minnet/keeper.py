@@ -141,6 +141,8 @@ class Keeper:
                 f"cannot resume {self.folder}: {some(causes or changed, '; ')}. Use the data and settings of that run"
                 f"{cure}."
             )
+        if state.best_epoch and not (self.folder / "best.ckpt").exists():
+            raise FileNotFoundError(f"cannot resume {self.folder}: its best.ckpt is gone. Start anew elsewhere.")
         best, of = checkpoint.load(self.folder / "best.ckpt") if state.best_epoch else (None, header)
         if of.get("settings") != header["settings"]:
             raise ValueError(

@@ -204,7 +204,7 @@ def test_a_run_that_cannot_go_on_is_not_told_to(elsewhere, unwritten, monkeypatc
     stopping(5, monkeypatch)
     assert call(train.main, *flags).status == 130
     Path("run/best.ckpt").unlink()
-    refused(call(train.main, *flags, "--resume"), "best.ckpt")
+    refused(call(train.main, *flags, "--resume"), "its best.ckpt is gone. Start anew elsewhere.")
 
 
 @pytest.mark.parametrize("validation", [60, 0])
