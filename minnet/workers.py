@@ -13,6 +13,7 @@ import functools
 import itertools
 import random
 import threading
+import warnings
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -215,7 +216,7 @@ class Crew:
         self._compared = True
 
     def _check_alike(self, replica: Replica) -> None:
-        """Raises ValueError for a layer or a number that a replica's passes made, where the model never sees it."""
+        """Raises ValueError for a layer that a replica's pass made, unseen by the model, and warns of a number."""
         known = dict([*self.model.walk(), *self.loss.walk("loss.")])
         for place, layer in [*replica.model.walk(), *replica.loss.walk("loss.")]:
             if place not in known:
@@ -225,8 +226,9 @@ class Crew:
                 before = getattr(known[place], name, None)
                 plain = {type(value), type(before)} <= {bool, int, float, str}
                 if plain and value is not before and value != before and name not in ("training", "needs_dx"):
-                    cure = "write it into an array of `buffers`, or into self._cache where only backward reads it"
-                    raise ValueError(f"'{place}{name}' goes from {before!r} to {value!r} in a replica only: {cure}")
+                    lost = f"'{place}{name}' goes from {before!r} to {value!r} in a replica only, and is lost with it"
+                    cure = "keep what has to last in an array of `buffers`, what only backward reads in self._cache"
+                    warnings.warn(f"{lost}: {cure}", stacklevel=2)
 
     def _work(
         self,
@@ -306,9 +308,7 @@ def drawing(layers: Iterable[Layer]) -> list[Any]:
     found = [(layer, vars(layer).get("rng")) for layer in layers]
     for layer, rng in found:
         if isinstance(rng, (np.random.RandomState, random.Random)):
-            raise ValueError(
-                f"{named(layer)}: rng is a {type(rng).__name__}: set self.rng = np.random.default_rng(seed)"
-            )
+            raise ValueError(f"{named(layer)}: rng is a {type(rng).__name__}: use np.random.default_rng(seed)")
     return [layer for layer, rng in found if isinstance(rng, np.random.Generator)]
 
 
