@@ -58,6 +58,7 @@ TARGETS = {
     "predictor": ["tests/test_predictor.py"],
     "memory": ["tests/test_kernels_memory.py", "tests/test_kernels.py", "tests/test_workers.py"],
     "process_memory": ["tests/test_kernels_memory.py", "tests/test_workers.py"],
+    "places": ["tests/test_optimizers.py", "tests/test_workers.py"],
     "losses": ["tests/test_losses.py", "tests/test_losses_contract.py"],
     "layers/activations": ["tests/test_layers.py", *contract("ReLU", "LeakyReLU", "Sigmoid", "Tanh", "GELU", "Scale")],
     "layers/arguments": ["tests/test_layers.py"],
