@@ -140,8 +140,10 @@ def train(args: argparse.Namespace) -> str:
 
 def tour(args: argparse.Namespace) -> None:
     """Two networks from nothing but what is installed: pictures of digits, and short comments."""
-    if args.model or args.resume:
-        raise ValueError("--model and --resume need a data set: python train.py digits --model mlp")
+    if args.model:
+        raise ValueError("--model needs a data set: python train.py digits --model mlp")
+    if args.resume:
+        raise ValueError("--resume goes on with one run: repeat the command that was printed when it stopped")
     args.touring, out, results = True, args.out, []
     try:
         for task in ("digits", "comments"):

@@ -204,7 +204,7 @@ def seen_on_validation(
         # of freedom, and be above 3.84 in one of twenty
         if 2 * (best - as_is) < 3.84:
             undone = "" if class_weights is None else ", class weights undone,"
-            told = f"{len(z):,} validation examples do not tell its percentages{undone} from right ones"
+            told = f"{len(z):,} validation examples give no sign that its percentages{undone} are off"
             fitted = {"no_temperature": told}
         elif round(temperature, 4) in TEMPERATURES:
             fitted = {"no_temperature": "the best is none of those that are tried, {} to {:.0f}".format(*TEMPERATURES)}

@@ -150,18 +150,18 @@ def shares_table(
         pairs = zip(found["shares"], found["intervals"], strict=True)
         columns.append([titles[name], *(f"{percent(s, 1):>7} ({interval(bounds, 1, True)})" for s, bounds in pairs)])
     often = {
-        False: ", right where the classes are mixed as they were in training",
-        True: ", rare ones too often, since they weighed more in training",
+        False: "; right where the classes are mixed as in training",
+        True: "; rare ones too often, since they weighed more in training",
         None: "",
     }[weighted]
-    undone = "class weights undone, " if weighted else ""
+    undone = ", class weights undone" if weighted else ""
     meaning = {
-        "counted": f"counted: how often a class is named{often}",
-        "mean_probability": f"mean probability: {undone}right where the probabilities are",
-        "corrected": "corrected: without the mistakes that were made on validation, for any mixture",
+        "counted": f"counted: how often each class is named{often}",
+        "mean_probability": f"mean probability: the mean of the percentages{undone}; right where these come true",
+        "corrected": "corrected: counted, without the mistakes that were made on validation; for any mixture",
     }
-    told = f"(in brackets: 95 % intervals; {'; '.join(meaning[name] for name in shares)})"
-    return encodable("\n".join([*aligned(list(zip(*columns, strict=True))), told]), stream)
+    lines = [*aligned(list(zip(*columns, strict=True))), "in brackets: 95 % intervals", *(meaning[n] for n in shares)]
+    return encodable("\n".join(lines), stream)
 
 
 def _intervals(p: np.ndarray, y: np.ndarray, right: np.ndarray, bootstrap: int, seed: int) -> dict[str, Any]:

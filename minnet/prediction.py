@@ -14,18 +14,19 @@ from typing import Any
 import numpy as np
 
 from minnet import commands, metrics
-from minnet.calibration import too_little, unweighted, weights_in
+from minnet.calibration import calibrated, too_little, unweighted, weights_in
 from minnet.checkpoint import written_whole
 from minnet.data.images import mostly_cut, shapes_of, tiny
 from minnet.data.own import files_in
 from minnet.data.tables import texts_of
-from minnet.formatting import bars, count, one_line, some
+from minnet.formatting import bars, count, one_line, percent, shortened, some
 from minnet.functional import softmax
 from minnet.run_folder import predictions_csv, read_json
 from minnet.trained_run import TrainedRun, load_run
 
 MAX_CORRECTED = 200  # classes, for which the corrected shares take some seconds; for 700 they take minutes
 MIN_PER_CLASS = 30  # validation examples of a class that tell what share of it is mistaken to within some ten points
+LOOK = "The run's page tells how far percentages come true: 'Can the probabilities be believed?'"
 FILES = frozenset([".csv", ".tsv", ".txt", ".png", ".jpg", ".jpeg"])  # what a mistyped name may end with
 
 
@@ -62,15 +63,13 @@ def run_command(args: argparse.Namespace) -> int:
     if args.out is not None and os.path.lexists(args.out):
         raise ValueError(f"{args.out} is there already and is not overwritten: choose another --out")
     if args.out is not None and not os.access(Path(args.out).parent, os.W_OK):
-        raise FileNotFoundError(
-            f"cannot write {args.out}: {Path(args.out).parent} is no folder that can be written into"
-        )
+        why = "cannot be written into" if Path(args.out).parent.is_dir() else "is no folder"
+        raise ValueError(f"cannot write {args.out}: {Path(args.out).parent} {why}")
     run = load_run(args.folder)
     if args.csv is not None:
         _predict_csv(run, args)
     else:
         _predict_inputs(run, args)
-    _say_how_sure(read_json(args.folder, "config.json"), run.classes)
     return 0
 
 
@@ -104,6 +103,11 @@ def _predict_inputs(run: TrainedRun, args: argparse.Namespace) -> None:
     else:
         for name, row in zip(names, probabilities, strict=True):
             print(f"\n{one_line(name)}\n{bars(row, run.classes, top=args.top)}")
+        if better := _better_founded(probabilities, read_json(args.folder, "config.json")):
+            ((how, found),) = better.items()
+            named = zip(found.argmax(axis=1), found.max(axis=1), shortened(names, 24), strict=True)
+            says = [f"{n}: " * (len(names) > 1) + f"{one_line(run.classes[k], 24)} {percent(p)}" for k, p, n in named]
+            print(f"\n(as trained; with {how}: {some(says, '; ')}. {LOOK})")
 
 
 def doubts(run: TrainedRun, texts: Sequence[str], numbers: Any) -> list[str]:
@@ -112,12 +116,12 @@ def doubts(run: TrainedRun, texts: Sequence[str], numbers: Any) -> list[str]:
     unmet, long = run.unmet(texts), np.count_nonzero(run.cuts(texts, numbers))
     none, most = np.count_nonzero(unmet == 1), np.count_nonzero((unmet > 0.5) & (unmet < 1))
     of, most_read = f"of the {len(texts):,} texts", getattr(run.vectorizer, "max_length", 0)
-    lines = {
-        f"(in {none:,} {of} no word was met in training)": none,
-        f"(in {most:,} {of} most words were not met in training)": most,
-        f"({long:,} {of} are longer than the {most_read} words that are read of each)": long,
-    }
-    return [line for line, texts in lines.items() if texts]
+    lines = [
+        (none, f"(in {none:,} {of} no word was met in training)"),
+        (most, f"(in {most:,} {of} most words were not met in training)"),
+        (long, f"({long:,} {of} are longer than the {most_read} words that are read of each)"),
+    ]
+    return [line for number, line in lines if number]
 
 
 def _free(wanted: str | None, name: str) -> Path:
@@ -206,46 +210,44 @@ def _predict_csv(run: TrainedRun, args: argparse.Namespace) -> None:
     for line in doubts(run, [text for text, there in zip(texts, said, strict=True) if there], numbers[said]):
         print(line)
     config, k = read_json(args.folder, "config.json"), len(run.classes)
-    weights = weights_in(config, k)
     with np.errstate(divide="ignore"):
-        believed = softmax(unweighted(np.log(probabilities[said]), weights))
+        believed = softmax(unweighted(np.log(probabilities[said]), weights_in(config, k)))
     confusion = _validation_confusion(config, k) if k <= MAX_CORRECTED else None
     shares = metrics.class_shares(probabilities[said], confusion, believed=believed)
-    weighted: bool | None = weights is not None
-    if weights is None and config.get("balanced") is not False and config.get("class_weights", "") is not None:
-        weighted = None  # a run from before its config told, or a checkpoint alone
-    print(metrics.shares_table(shares, run.classes, sys.stdout, weighted))
-    if confusion is not None and (fewest := int(confusion.sum(axis=1).min())) < MIN_PER_CLASS:
+    print(metrics.shares_table(shares, run.classes, sys.stdout, _weighed(config, k)))
+    if k > MAX_CORRECTED:
+        print(f"(not corrected: with more than {MAX_CORRECTED} classes that takes minutes)")
+    elif confusion is None:
+        print("(not corrected: the run's folder has no validation confusion matrix with every class in it)")
+    elif (fewest := int(confusion.sum(axis=1).min())) < MIN_PER_CLASS:
         rare = run.classes[int(confusion.sum(axis=1).argmin())]
         print(
             f"(the corrected shares are guesses: they rest on {count(fewest, 'validation example')} of {rare!r}, where "
             f"{MIN_PER_CLASS} of each class are needed, and only their intervals say what can be known)"
         )
-    if k > MAX_CORRECTED:
-        print(f"(not corrected: with more than {MAX_CORRECTED} classes that takes minutes)")
-    elif confusion is None:
-        print("(not corrected: the run's folder has no validation confusion matrix with every class in it)")
+    else:
+        print("Quote the corrected shares, with their intervals.")
+    if _better_founded(probabilities[said], config):
+        print(f"\n(the p_ columns of {out} are as trained. {LOOK})")
 
 
-def _say_how_sure(config: dict[str, Any], classes: Sequence[str]) -> None:
-    """A line each where class weights moved the percentages, and where those of enough validation examples were better
-    at another temperature."""
-    weights, temperature = weights_in(config, len(classes)), config.get("temperature")
-    confusion = _validation_confusion(config, len(classes))
-    if weights is not None and weights.max() / weights.min() > 1.25:
-        rarest, commonest = (repr(one_line(classes[int(i)], 24)) for i in (weights.argmax(), weights.argmin()))
-        print(
-            f"\n({rarest} weighed {weights.max() / weights.min():.1f} times as much as {commonest} in training: where "
-            f"classes are mixed as they were there, {rarest} is less likely than shown)"
-        )
-    enough = confusion is not None and not too_little(confusion)
-    if enough and isinstance(temperature, float) and not 0.8 < temperature < 1.25:
-        sure = "less sure" if temperature > 1 else "surer"
-        how = f"are {sure} and fit" if weights is None else "without class weights fit"
-        print(
-            f"\n(not corrected: with all scores divided by {temperature:.2f}, percentages {how} this run's validation "
-            "examples better; its page shows these, too)"
-        )
+def _weighed(config: dict[str, Any], classes: int) -> bool | None:
+    """Whether the run's loss weighed its classes; None where its folder does not tell."""
+    if weights_in(config, classes) is not None:
+        return True
+    return False if config.get("balanced") is False or config.get("class_weights", "") is None else None
+
+
+def _better_founded(probabilities: np.ndarray, config: dict[str, Any]) -> dict[str, np.ndarray] | None:
+    """The probabilities at the temperature of enough validation examples and without class weights, see `calibrated`;
+    nothing where none moves by five points."""
+    confusion = _validation_confusion(config, probabilities.shape[1])
+    if confusion is None or too_little(confusion):
+        config = {**config, "temperature": None}
+    with np.errstate(divide="ignore"):
+        better = calibrated(np.log(probabilities), config)
+    moved = better is not None and any(np.abs(found - probabilities).max() >= 0.05 for found in better.values())
+    return better if moved else None
 
 
 def _validation_confusion(config: dict[str, Any], classes: int) -> np.ndarray | None:

@@ -96,7 +96,7 @@ def ending(config: Mapping[str, Any]) -> str:
     trained, asked, best = (config.get(name) for name in ("epochs_trained", "epochs", "best_epoch"))
     early = f"Training ended after epoch {trained} of {asked}: the validation loss fell no more."
     kept = f"Measured are the weights of epoch {best}, after which the validation loss was lowest."
-    return " ".join([early] * (trained != asked) + [kept] * (best not in (None, trained)))
+    return " ".join((early if trained != asked else "", kept if best not in (None, trained) else "")).strip()
 
 
 def _training(history: Sequence[Mapping[str, Any]], rates: np.ndarray | None) -> dict[str, Figure]:
@@ -146,8 +146,8 @@ def _sections(
     classes = metrics["classes"]
     sections = {"Results": _results(metrics) + _per_class(metrics)}
     if "curves" in drawn or "schedule" in drawn:
-        weights = config.get("class_weights")
-        weighed = len(set(weights)) > 1 if weights else config.get("balanced")
+        weights = config.get("class_weights", [1, 2] if config.get("balanced") else None)  # older runs do not tell
+        weighed = len(set(weights or ())) > 1
         rare = "In training's losses rare classes weigh more, in the log loss above all examples weigh alike."
         ended = "".join(map(page.note, filter(None, (ending(config), rare if weighed else ""))))
         sections["Training"] = ended + drawn.get("curves", "") + drawn.get("schedule", "")
@@ -205,8 +205,9 @@ def _results(metrics: Mapping[str, Any]) -> str:
         ("Brier score", number(metrics["brier"]), interval(bounds["brier"]),
          f"squared distance to the truth; a uniform guess has {1 - 1 / len(metrics['classes']):.3f}, 0 is perfect"),
         ("Calibration error", percent(calibration["ece"], 1), "",
-         f"by chance alone {percent(calibration['ece_if_calibrated'], 1)} "
-         f"({interval(calibration['ece_if_calibrated_interval'], 1, True)}) if perfectly calibrated"),
+         f"the mean gap between how sure it is and how often it is right; by chance alone "
+         f"{percent(calibration['ece_if_calibrated'], 1)} "
+         f"({interval(calibration['ece_if_calibrated_interval'], 1, True)})"),
     ]  # fmt: skip
     drawn = metrics["bootstrap"]
     caption = (

@@ -107,6 +107,8 @@ def resumable(args: argparse.Namespace, folder: Path) -> Iterator[None]:
         if (folder / "last.ckpt").exists():
             # not on standard output, whose reader may be what is gone
             print(f"Stopped. Go on with: {resuming(args, folder)}", file=sys.stderr)
+            if args.touring and args.task == "digits":
+                print("Then, for the rest of the tour: python train.py comments", file=sys.stderr)
         raise
 
 

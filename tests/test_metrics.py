@@ -380,7 +380,7 @@ def test_temperature_and_weights_are_told_apart():
     for doubtful in ([1, 2], [1, 2, 0], [1, 2, "x"], "no", {}, [10**400, 1, 1], [[1], [2], [3]], [1, 2, math.nan]):
         assert calibration.calibrated(scores, {"class_weights": doubtful, "temperature": math.nan}) is None
     small = calibration.seen_on_validation(0.5 * scores[:200], labels[:200], w)
-    told = "200 validation examples do not tell its percentages, class weights undone, from right ones"
+    told = "200 validation examples give no sign that its percentages, class weights undone, are off"
     assert small["no_temperature"] == told and "temperature" not in small
 
 
@@ -700,16 +700,21 @@ def test_tables_letter_by_letter():
         "class                     counted                   corrected by validation",
         "cat                        25.0 % (12.5 to 37.5 %)   10.0 % (0.0 to 37.5 %)",
         "dog with a name of more…   75.0 % (50.0 to 87.5 %)   90.0 % (50.0 to 100.0 %)",
-        "(in brackets: 95 % intervals; counted: how often a class is named, right where the classes are mixed as they "
-        "were in training; corrected: without the mistakes that were made on validation, for any mixture)",
+        "in brackets: 95 % intervals",
+        "counted: how often each class is named; right where the classes are mixed as in training",
+        "corrected: counted, without the mistakes that were made on validation; for any mixture",
     ]
     shares = {"counted": shares["counted"], "mean_probability": shares["counted"]}
-    lines = [metrics.shares_table(shares, names[:2], stream("utf-8"), told).splitlines()[-1] for told in (True, None)]
+    lines = [metrics.shares_table(shares, names[:2], stream("utf-8"), told).splitlines()[-2:] for told in (True, None)]
     assert lines == [
-        "(in brackets: 95 % intervals; counted: how often a class is named, rare ones too often, since they weighed "
-        "more in training; mean probability: class weights undone, right where the probabilities are)",
-        "(in brackets: 95 % intervals; counted: how often a class is named; mean probability: right where the "
-        "probabilities are)",
+        [
+            "counted: how often each class is named; rare ones too often, since they weighed more in training",
+            "mean probability: the mean of the percentages, class weights undone; right where these come true",
+        ],
+        [
+            "counted: how often each class is named",
+            "mean probability: the mean of the percentages; right where these come true",
+        ],
     ]
 
 

@@ -17,6 +17,7 @@ from minnet import __main__ as minnet_main
 from minnet import checkpoint, models, recipes, report
 from minnet.data import Ngrams, TokenIds, load, read_image
 from minnet.data import test_views as views_of
+from minnet.formatting import percent
 from minnet.functional import softmax
 from minnet.trained_run import TrainedRun, load_run
 from tests.running import call, refused
@@ -336,7 +337,7 @@ def test_the_shares_of_a_csv_by_hand(runs, here):
     Path("config.json").write_text(json.dumps({"validation_confusion": np.diag([30, 29, 30]).tolist()}))
     few = predict(here, "--csv", "mine.csv", "--text", "Comment", "--out", "few.csv").out
     assert "(the corrected shares are guesses: they rest on 29 validation examples of 'neutral', where 30 of" in few
-    assert "guesses" not in said.out
+    assert "guesses" not in said.out and "Quote the corrected" in said.out and "Quote" not in few
     Path("config.json").write_text(json.dumps({"validation_confusion": confusion}))
     Path("here.ckpt").write_bytes(Path("best.ckpt").read_bytes())
     again = predict("here.ckpt", "--csv", "mine.csv", "--text", "Comment", "--out", "third.csv")
@@ -361,20 +362,24 @@ def test_class_weights_are_undone_in_the_mean_and_spoken_of(runs, here):
     means = [100 * np.mean([row[name] / sum(row.values()) for row in rows]) for name in weights]
     assert [row[1] for row in shares_of(said).values()] == pytest.approx(means, abs=0.051)
     assert "rare ones too often, since they weighed more" in said.out and "class weights undone" in said.out
-    line = (
-        "('negative' weighed 8.0 times as much as 'neutral' in training: where classes are mixed as they were there, "
-        "'negative' is less likely than shown)"
-    )
-    assert said.out.endswith(f"\n{line}\n") and line in predict(here, "fine").out
+    line = "are as trained. The run's page tells how far percentages come true: 'Can the probabilities be believed?')"
+    assert said.out.endswith(f"\n(the p_ columns of out.csv {line}\n")
+    rows = {row["comment"]: [float(row[f"p_{name}"]) / weights[name] for name in weights] for row in read("out.csv")}
+    best = {text: (list(weights)[int(np.argmax(row))], max(row) / sum(row)) for text, row in rows.items()}
+    both = [f"{text}: {best[text][0]} {percent(best[text][1])}" for text in ("fine", "awful")]
+    one = f"{best['awful'][0]} {percent(best['awful'][1])}"
+    for asked_of, told in ((("fine", "awful"), "; ".join(both)), (("awful",), one)):
+        assert f"\n(as trained; with class weights undone: {told}. The run's page" in predict(here, *asked_of).out
     plain = asked(balanced=True, class_weights=None)
-    assert "how often a class is named, right where" in plain.out and "weigh" not in plain.out
+    assert "how often each class is named; right where" in plain.out and "weigh" not in plain.out
     assert [row[0] for row in shares_of(plain).values()] == [row[0] for row in shares_of(said).values()]
-    assert "times as much" not in asked(class_weights=[1.0, 1.1, 1.2]).out
+    assert "as trained" not in asked(class_weights=[1.0, 1.05, 1.1]).out  # nothing moves by five points
     confusion = (20 * np.eye(3, dtype=int) + 1).tolist()
     both = asked(class_weights=list(weights.values()), temperature=0.5, validation_confusion=confusion).out
-    assert "less likely than shown)" in both and "percentages without class weights fit this run's" in both
+    assert "as trained" in both
+    assert "with temperature 0.50, class weights undone: " in predict(here, "fine", "the parcel came on Monday").out
     for old in ({"balanced": True}, {}, {"balanced": True, "class_weights": [1, 2]}):
-        assert "how often a class is named; " in asked(**old).out
+        assert "how often each class is named\n" in asked(**old).out
 
 
 def test_shares_of_very_many_classes_are_not_corrected(runs, here, monkeypatch):
@@ -402,7 +407,7 @@ def test_nothing_that_is_there_is_overwritten(runs, here):
 
 def test_a_place_that_is_none_is_told_of_before_the_work(here):
     asked = ("no run", "--csv", "no.csv", "--text", "comment", "--out", "nowhere/x.csv")
-    refused(predict(*asked), "cannot write nowhere", "nowhere is no folder that can be written into")
+    refused(predict(*asked), "cannot write nowhere", "nowhere is no folder")
 
 
 def test_a_table_of_another_alphabet(runs, here):
@@ -419,10 +424,9 @@ def test_a_table_of_another_alphabet(runs, here):
         (
             1.6,
             17,
-            "(not corrected: with all scores divided by 1.60, percentages are less sure and fit this run's validation "
-            "examples better; its page shows these, too)",
+            "(as trained; with temperature 1.60: ",
         ),
-        (0.5, 17, "divided by 0.50, percentages are surer and fit"),
+        (0.5, 17, "(as trained; with temperature 0.50: "),
         (0.5, 16, ""),  # 48 examples say little
         (1.1, 17, ""),
         (0.01, 18, ""),  # no mistake among 54
@@ -436,7 +440,8 @@ def test_percentages_that_cannot_be_believed_are_spoken_of(runs, here, temperatu
     Path("config.json").write_text(json.dumps({"temperature": temperature, "validation_confusion": confusion.tolist()}))
     Path("mine.csv").write_text("comment\ngreat\n")
     for said in (predict(here, "fine"), predict(here, "--csv", "mine.csv")):
-        assert said.status == 0 and ("validation examples better" in said.out) == bool(line) and line in said.out
+        assert said.status == 0 and ("come true: 'Can the" in said.out) == bool(line)
+        assert line in predict(here, "fine").out
 
 
 # -- what does not do --------------------------------------------------------------------------------------------

@@ -78,7 +78,8 @@ def test_the_tour_puts_both_runs_into_the_folder_asked_for(elsewhere, unwritten)
 
 
 def test_the_tour_takes_no_model(elsewhere):
-    refused(call(train.main, "--model", "mlp"), "need a data set")
+    refused(call(train.main, "--model", "mlp"), "--model needs a data set")
+    refused(call(train.main, "--resume"), "--resume goes on with one run", "printed when it stopped")
 
 
 def test_runs_get_folders_of_their_own(elsewhere, unwritten):
@@ -242,7 +243,9 @@ def test_a_stopped_tour_names_the_task(elsewhere, unwritten, monkeypatch):
 def test_a_folder_named_like_a_task_is_not_taken_for_it(elsewhere, unwritten, monkeypatch):
     stopping(1, monkeypatch)
     said = call(train.main, "--limit", 60, "--epochs", 2, "--out", "digits")
-    assert said.err.strip().endswith(f"train.py digits --limit 60 --epochs 2 --out {Path('digits/digits')} --resume")
+    *_, again, then = said.err.splitlines()
+    assert again.endswith(f"train.py digits --limit 60 --epochs 2 --out {Path('digits/digits')} --resume")
+    assert then == "Then, for the rest of the tour: python train.py comments"
 
 
 def test_what_the_tour_has_done_is_told_when_the_rest_fails(elsewhere, unwritten):
