@@ -107,6 +107,9 @@ def test_gradients_in_rows_are_added_and_multiplied_as_arrays_are():
     numbers = (0.5, np.float64(0.5), np.float32(0.5), np.array(0.5))  # NumPy's would see a tuple: two arrays in a row
     for half in (product for number in numbers for product in (first * number, number * first)):
         assert half.rows is first.rows and half.values.tolist() == [[0.5, 1], [1.5, 2]]
+    assert first != RowGradient(first.rows, first.values) and {first}  # compared as objects: arrays are neither nor
+    with pytest.raises(AttributeError):
+        first.values = second.values
     for other in (np.zeros(2).tolist(), np.float64(1), np.zeros((2, 2))):
         with pytest.raises(TypeError):
             _ = first + other

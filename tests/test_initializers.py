@@ -93,6 +93,7 @@ def test_dirac():
     assert weights[..., 2:].all()
     assert np.abs(weights[..., 2:]).max() <= 1 / 18**0.5
     assert np.array_equal(weights[..., 2:], init.uniform_fan_in((3, 3, 2, 5), 0)[..., 2:])
+    assert init.dirac((5, 5, 1, 1), 0)[2, 2, 0, 0] == 1 and init.dirac((5, 5, 1, 1), 0).sum() == 1
     narrow = init.dirac((1, 1, 4, 2), 0)
     assert np.array_equal(narrow[0, 0], np.eye(4, 2))
     with pytest.raises(ValueError, match="convolutions"):

@@ -314,3 +314,12 @@ def test_padding_of_which_only_the_border_is_seen(sides):
     """One window that lies in the padding above and left: of the image itself nothing is copied."""
     x = laid(2, *sides, 3)
     assert memory.pad(x, 1, 1, (2, 2), Workspace(), 7.0).tolist() == np.full((1, 1, 2, 3), 7.0).tolist()
+
+
+def test_an_array_for_eyes_only_leaves_the_array_as_it_is():
+    x = np.zeros(3)
+    seen = memory.read_only(x)
+    with pytest.raises(ValueError, match="read-only"):
+        seen[0] = 1
+    x[0] = 2
+    assert seen[0] == 2 and memory.read_only([1]) == [1]

@@ -420,6 +420,8 @@ def test_pooling_names_what_is_wrong(cls):
         with pytest.raises(ValueError, match="an image of 3x4 is too small for kernel"):
             cls(4, stride=1, ceil_mode=ceil_mode).forward(np.zeros((1, 3, 4, 1)))
     assert cls(3, ceil_mode=True).forward(np.zeros((1, 2, 4, 1))).shape == (1, 1, 2, 1)
+    padded = cls(2, stride=3, padding=1, ceil_mode=True)  # the last window begins at 2, on the image's last place
+    assert padded.forward(np.zeros((1, 3, 3, 1))).shape == (1, 2, 2, 1)
 
 
 def test_an_infinite_maximum_is_not_taken_for_padding():
@@ -570,6 +572,21 @@ def test_a_container_with_a_forward_of_its_own_is_traced_as_one_layer():
 def test_names_that_are_no_tuple_of_names_are_told_when_the_class_is_made(kind, names):
     with pytest.raises(ValueError, match=rf'Loud\.{kind} is a tuple of names such as .*\("W",\)'):
         type("Loud", (Layer,), {kind: names})
+
+
+def test_a_change_of_another_shape_than_what_it_is_added_to():
+    x = np.ones((2, 3), np.float32)
+    for width in (1, 5):  # of which one is smaller and the other larger
+        with pytest.raises(ValueError, match="Residual"):
+            Residual(Linear(3, width)).forward(x)
+
+
+def test_layers_are_found_under_any_name():
+    class Named(Layer):
+        def __init__(self):
+            self.Head, self.tail = Linear(2, 2), Linear(2, 2)
+
+    assert list(Named().children()) == ["Head", "tail"]
 
 
 def test_what_has_no_gradient_passes_a_residual():

@@ -124,6 +124,9 @@ def test_few_examples_of_a_class_that_are_all_right_make_macro_intervals_doubtfu
     m = metrics.evaluate(0.1 + 0.8 * np.eye(2)[said], labels, ["rare", "common"], bootstrap=20)
     told = [each["why"] for each in m["undefined"] if each["measure"] == "intervals of macro averages"]
     assert told == ["too narrow: the few examples of rare are all right, or all wrong"] * (examples == 29)
+    p = np.hstack([0.1 + 0.8 * np.eye(2)[said], np.zeros((len(said), 1))])
+    m = metrics.evaluate(p, labels, ["rare", "common", "absent"], bootstrap=20)  # which has no examples, not few
+    assert [each["why"] for each in m["undefined"] if each["measure"] == "intervals of macro averages"] == told
 
 
 def test_names_of_classes_are_cut_at_24_characters_wherever_tables_show_them():
@@ -289,6 +292,7 @@ def test_coverage_by_hand_and_with_ties():
     assert [point["accuracy"] for point in points] == pytest.approx([1, 2 / 3, 2 / 4])
     assert [point["threshold"] for point in points] == pytest.approx([0.9, 0.8, 0.6])
     assert points[-1]["coverage"] == 1
+    assert metrics.coverage(p[:, ::-1], np.zeros(4, int), points=1)[0]["accuracy"] == 0
 
 
 def test_temperature_is_recovered_and_its_gradient_vanishes_there():
@@ -401,8 +405,9 @@ def test_mcnemar_by_hand():
     assert metrics.mcnemar(a, a)["p"] == 1
     assert metrics.mcnemar(a[:10], ~a[:10])["p"] <= 1
     assert metrics.mcnemar(a[7:9], ~a[7:9])["p"] == 1  # one against one: twice the half of all is not 3 / 2
-    with pytest.raises(ValueError, match="mcnemar expects"):
-        metrics.mcnemar(a, b[:3])
+    for x, y in ((a, b[:3]), (a[0], b[0]), (a[:, None], b[:, None])):
+        with pytest.raises(ValueError, match="mcnemar expects"):
+            metrics.mcnemar(x, y)
 
 
 def test_paired_bootstrap_sees_what_unpaired_intervals_do_not():
