@@ -64,7 +64,7 @@ def load(
     dataset = with_validation(dataset, validation, held_out, seed)
     if domain:
         dataset = one_group(dataset, domain)
-    return stinted(dataset, limit, seed)
+    return limited_with_warning(dataset, limit, seed)
 
 
 def load_lexicon(folder: str | os.PathLike[str] | None = None) -> dict[str, float]:
@@ -145,10 +145,10 @@ def incomplete_cifar10(data: Path, limit: int, validation: int | float | None, s
     if len(dataset.train) < limit:
         return None
     warnings.warn(f"cifar10 comes from {note}. Without a limit, the rest is fetched.", stacklevel=3)
-    return stinted(dataset, limit, seed)
+    return limited_with_warning(dataset, limit, seed)
 
 
-def stinted(dataset: Dataset, limit: int | None, seed: int) -> Dataset:
+def limited_with_warning(dataset: Dataset, limit: int | None, seed: int) -> Dataset:
     """`limited`, with a warning where it leaves no example of some class to train on."""
     dataset = limited(dataset, limit, seed)
     lost = [] if limit is None else np.setdiff1d(np.arange(len(dataset.classes)), dataset.train.y).tolist()
