@@ -172,6 +172,7 @@ def test_an_impossible_truth_has_infinite_log_loss_and_json_gets_none():
             r"3 classes .at least 2., got shape .6, 4.",
         ),
         (HAND * np.array([[1], [1], [1], [1.5], [0.9], [1]]), TRUTH, "row 3 sums to 1.5"),
+        (HAND * np.array([[1], [1], [1], [1.2], [0.5], [1]]), TRUTH, "row 4 sums to 0.5"),
         (HAND, TRUTH - 1, "got -1 to 1"),
         (np.where(HAND > 0.85, np.nan, HAND), TRUTH, "NaN"),
         (HAND * 7, TRUTH, "softmax"),
