@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 import unicodedata
 import zipfile
@@ -11,6 +12,7 @@ import pytest
 from tests.exercises.hostile import GOOD
 from tests.exercises.test_classroom import SHEETS, WRONG, zipped
 from tutorials.exercises import archives, submissions
+from tutorials.exercises.__main__ import main
 from tutorials.exercises.files import student_of
 from tutorials.exercises.naming import exercise_of
 from tutorials.exercises.roster import match_roster, read_roster
@@ -380,3 +382,51 @@ def test_folders_that_differ_in_a_space_are_two_students(tmp_path):
         ("Jane-Doe-2", "Jane-Doe"): WRONG,
     }
     assert found["Jane-Doe"].notes == []
+
+
+STUB3 = (HERE / "e03_cross_entropy.py").read_text(encoding="utf-8")
+UNWRITTEN = 'raise NotImplementedError("exercise 3: cross_entropy_backward")'
+
+
+@pytest.fixture()
+def own(tmp_path, monkeypatch):
+    """The folder with the stubs of a teacher's own checkout."""
+    here = tmp_path / "tutorials" / "exercises"
+    shutil.copytree(HERE, here, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(submissions, "HERE", here)
+    submissions.handed_out_file.cache_clear()
+    yield here
+    submissions.handed_out_file.cache_clear()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (HERE / "solutions" / "e03_cross_entropy.py").read_text(encoding="utf-8"),
+        STUB3.replace(UNWRITTEN, "return softmax(z)"),
+        STUB3.replace(UNWRITTEN, "return softmax(z)\n    " + UNWRITTEN),
+        STUB3 + "\n\ndef helper(z):\n    return z\n",
+    ],
+)
+def test_a_teachers_own_answer_is_neither_handed_out_nor_compared_with(answer, own, tmp_path, capsys):
+    (own / "e03_cross_entropy.py").write_text(answer, encoding="utf-8")
+    (tmp_path / "class" / "jane").mkdir(parents=True)
+    (tmp_path / "class" / "jane" / "e01_softmax.py").write_text(GOOD, encoding="utf-8")
+    out, where = str(tmp_path / "out"), "tutorials/exercises/e03_cross_entropy.py"
+    place = str(tmp_path / "class")
+    commands = (["bundle"], ["gradescope", "--seed", "1"], ["grade", place], ["viva", place])
+    for command in commands:
+        assert main([*command, "--out", out]) == 2
+        said = capsys.readouterr().err
+        assert said.startswith(f"{where} holds an answer, not the stub") and said.count("\n") == 1
+        assert said.endswith(f"(check --folder FOLDER), then git checkout {where}\n")
+        assert not (tmp_path / "out").exists()
+    assert main(["grade", place, "--out", out, "--exercises", "1"]) == 0  # nobody is compared with it
+
+
+def test_what_the_teacher_did_with_a_bug_changes_nothing(own):
+    """Code with a bug in it, and predictions, are written anew for each variant."""
+    for exercise in exercises():
+        if exercise.variants:
+            (own / f"{exercise.id}.py").write_text("", encoding="utf-8")
+        assert submissions.handed_out_file(exercise.id, 0)

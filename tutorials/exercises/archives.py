@@ -73,14 +73,15 @@ def bundle(out: Path, variant: int = 0) -> Path:
     """A students' archive: stubs, public cases with what is expected of them, and the checker."""
     described = [exercise.of(variant) for exercise in exercises()]
     sheets = [sheet_of(exercise.number, PUBLIC, variant if exercise.variants else 0) for exercise in described]
+    stubs = {exercise.id: handed_out_file(exercise.id, variant) for exercise in described}
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         _put(archive, "README.md", STUDENT.format(version=VERSION, count=len(sheets)))
         _put(archive, "VERSION", VERSION + "\n")
         _put(archive, "tutorials/__init__.py", "")
         for name in (*COMMON, *LEARNER):
             _put(archive, f"tutorials/exercises/{name}", (HERE / name).read_bytes())
-        for exercise in described:
-            _put(archive, f"tutorials/exercises/{exercise.id}.py", handed_out_file(exercise.id, variant))
+        for id, stub in stubs.items():
+            _put(archive, f"tutorials/exercises/{id}.py", stub)
         _put(archive, f"tutorials/exercises/{PUBLIC_FILE}", to_bytes(sheets))
     return out
 

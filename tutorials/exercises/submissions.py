@@ -61,6 +61,8 @@ def read_submissions(
     answers none of the `sheets` gets a note, unless it answers one of the `others`, not asked for today. What may be
     anybody's, a loose file of another kind or an empty folder, is added to `unread` by its name.
     """
+    for sheet in sheets:
+        handed_out_file(sheet.id, sheet.variant)  # what is wrong with ours is no student's problem: it is told first
     unread = [] if unread is None else unread
     if not place.exists():
         raise FileNotFoundError(f"{place} does not exist: name the folder or the zip that the students' work is in")
@@ -199,8 +201,12 @@ def add(
 
 def _written(id: str, text: str) -> tuple[int, int]:
     """The higher the more was done since the file was handed out: whether anything, how few functions are left."""
-    left = re.findall(rf'"""\s+raise NotImplementedError\("exercise {int(id[1:3])}:', text)
-    return not _is_untouched(id, text), -len(left)
+    return not _is_untouched(id, text), -_left(id, text)
+
+
+def _left(id: str, text: str) -> int:
+    """How many functions have nothing between their docstring and the line that says so."""
+    return len(re.findall(rf'"""\s+raise NotImplementedError\("exercise {int(id[1:3])}:', text))
 
 
 def _is_untouched(id: str, text: str) -> bool:
@@ -226,14 +232,24 @@ def answer_of(submission: Submission, id: str) -> tuple[str | None, str]:
 
 @cache
 def handed_out_file(id: str, variant: int) -> str:
-    """The file of an exercise as students get it."""
+    """The file of an exercise as students get it; ValueError where a teacher's own answer stands in its place."""
     try:
         from tutorials.exercises.specs import exercises
     except ImportError:  # on Gradescope
         path = HERE / HANDED_OUT / str(variant) / f"{id}.py"
         return path.read_text(encoding="utf-8") if path.exists() else ""
     exercise = next(exercise for exercise in exercises() if exercise.id == id).of(variant)
-    return exercise.stub or (HERE / f"{id}.py").read_text(encoding="utf-8")
+    if exercise.stub:
+        return exercise.stub
+    path = HERE / f"{id}.py"
+    text = path.read_text(encoding="utf-8")
+    if _left(id, text) != len(re.findall(r"(?m)^ *def (?!__init__)", text)):
+        where = path.relative_to(HERE.parents[1]).as_posix()
+        raise ValueError(
+            f"{where} holds an answer, not the stub that students get: move it to a folder of your own "
+            f"(check --folder FOLDER), then git checkout {where}"
+        )
+    return text
 
 
 def _note(notes: list[str], text: str) -> None:
