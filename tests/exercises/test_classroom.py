@@ -691,6 +691,21 @@ def test_a_notebook_is_told_its_own_words_and_every_check_counts(tmp_path, capsy
     assert "see check(softmax, example=True), and compare by hand" in said("z * 0.3", why=True)
 
 
+def test_a_stub_is_no_attempt(tmp_path, capsys):
+    """Why an answer is wrong is told to those who tried twice, and what was handed out is no try."""
+
+    def said(text):
+        (tmp_path / "e01_softmax.py").write_text(text, encoding="utf-8")
+        assert main(["check", "1", "--why", "--folder", str(tmp_path)]) == 1
+        return capsys.readouterr().out
+
+    stub = (HERE / "e01_softmax.py").read_text(encoding="utf-8")
+    assert "--why answers after two attempts: write something" in said(stub)
+    assert "--why answers after two attempts: write something" in said(stub + "\n")
+    assert "--why answers after one more attempt: change something" in said(WRONG)
+    assert "The exponentials overflow" in said(WRONG + "\n")
+
+
 def test_without_minnet_nothing_is_trained_and_that_is_said(tmp_path, monkeypatch):
     (tmp_path / "e29_improve_digits.py").write_text("", encoding="utf-8")
     monkeypatch.setitem(sys.modules, "minnet", None)

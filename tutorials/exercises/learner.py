@@ -46,7 +46,7 @@ def check_folder(folder: Path, number: int | None, example: bool = False, why: b
             result = grade_source(sheet, source, process, problem, network)
             missing += result.points - result.earned
             print(line(result, short=number is None))
-            attempts = _note(folder, sheet, source or "", bool(result.broken))
+            attempts = _note(folder, result, source or "")
             if number is not None and result.broken:
                 print(details(sheet, result, example, why, attempts))
     return int(np.ceil(missing))
@@ -116,7 +116,7 @@ def check(answer: Any, example: bool = False, why: bool = False) -> None:
         result = grade_source(sheet, cell.source, process)
     print(cell.placed(line(result)))
     if result.broken:
-        attempts = _note(Path.cwd(), sheet, cell.source, True)
+        attempts = _note(Path.cwd(), result, cell.source)
         said = details(sheet, result, example, why, attempts, f"check({name}, {{}}=True)")
         print(cell.placed(said))
         if cell.lost:
@@ -133,9 +133,13 @@ def line(result: Result, short: bool = False) -> str:
         return head
     if result.ended or not short:
         return f"{head}; {result.ended}" if result.ended else head
-    if is_stub(v.problem for v in result.verdicts):
+    if _is_unwritten(result):
         return f"{head}; nothing is written yet"
     return f"{head}; {in_short(result.broken.state, result.broken.property.sentence, result.broken.problem)}"
+
+
+def _is_unwritten(result: Result) -> bool:
+    return is_stub(v.problem for v in result.verdicts)
 
 
 def details(
@@ -163,7 +167,8 @@ def details(
         lines.append(f"   {asked.format('example')} shows the smallest case with its numbers")
     if why:
         if attempts < 2:
-            lines.append(f"   {asked.format('why')} answers after one more attempt: change something, and ask again")
+            more = "one more attempt: change something" if attempts else "two attempts: write something"
+            lines.append(f"   {asked.format('why')} answers after {more}, and ask again")
         else:
             unknown = (
                 f"None of the known mistakes gives these numbers: see {asked.format('example')}, and compare by hand."
@@ -227,15 +232,19 @@ def text(value: Any) -> str:
     return repr(value)
 
 
-def _note(folder: Path, sheet: Sheet, source: str, failed: bool) -> int:
-    """Keeps a fingerprint of every different failing attempt, and returns how many there are of this exercise."""
+def _note(folder: Path, result: Result, source: str) -> int:
+    """Keeps a fingerprint of every different failing attempt, and returns how many there are of this exercise.
+
+    Where nothing is written yet, nothing was attempted.
+    """
     path = folder / ATTEMPTS
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         kept = {}
     mark = hashlib.sha256(source.encode("utf-8", "surrogatepass")).hexdigest()[:12]
-    seen = kept.setdefault(sheet.id, [])
+    seen = kept.setdefault(result.id, [])
+    failed = result.broken is not None and not _is_unwritten(result)
     if failed and mark not in seen:
         seen.append(mark)
         with suppress(OSError):
