@@ -82,8 +82,8 @@ def test_stub_has_no_marks_and_says_so(exercise, process):
 @pytest.mark.parametrize(
     ("gradient", "state", "said", "points"),
     [
-        ("-p / len(z)", "not judged", "judged when the values are right: at [", 6),
-        ("p", "not judged", "judged when the values are right: at [", 7.25),
+        ("-p / len(z)", "not judged", "judged when the values are right: cross_entropy_backward: at [", 6),
+        ("p", "not judged", "judged when the values are right: cross_entropy_backward: at [", 7.25),
         ("np.subtract(0, p, out=z)", "not yet", "cross_entropy_backward writes into its arguments", 6),
         ("p / n", "no result", "NameError (line 9): name 'n' is not defined", 6),
         ("p / len(z)", "holds", "", 11),
@@ -108,6 +108,14 @@ def test_a_wrong_answer_without_a_loop_is_not_said_to_have_one(more, state, proc
     source = f"def {ALL[16].names[0]}(x, *more):\n    y = x + 1{more}\n    return y\n"
     (last,) = (v for v in grade_source(sheet_of(17, 1), source, process).verdicts if v.property.kind == "lines")
     assert (last.state, last.earned) == (state, 0)
+
+
+def test_of_several_functions_the_wrong_one_is_named(process):
+    more = "\n_right = cross_entropy_backward\ndef cross_entropy_backward(*given):\n    return 2 * _right(*given)\n"
+    wrong = grade_source(sheet_of(3, "public"), ALL[2].solution() + more, process)
+    assert wrong.broken.problem.startswith("cross_entropy_backward: at [")
+    alone = grade_source(sheet_of(1, "public"), "def softmax(z):\n    return z\n", process)
+    assert alone.broken.problem.startswith("at [")  # there is no other
 
 
 @pytest.mark.parametrize("exercise", ALL, ids=IDS)

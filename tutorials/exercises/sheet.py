@@ -168,8 +168,11 @@ def in_short(state: str, sentence: str, problem: str) -> str:
     return problem if state == NO_RESULT else f"{state}: {sentence}"
 
 
-def problem_of(case: Case, outcome: dict[str, Any]) -> str:
-    """What is wrong with the results of one case; "" when nothing is."""
+def problem_of(case: Case, outcome: dict[str, Any], named: bool = False) -> str:
+    """What is wrong with the results of one case; "" when nothing is.
+
+    It begins with the name of what gave the result where the case has several results, or if it is to be `named`.
+    """
     if outcome["error"]:
         return str(outcome["error"])
     if case.expected is not None and len(outcome["results"]) != len(case.expected):
@@ -178,22 +181,22 @@ def problem_of(case: Case, outcome: dict[str, Any]) -> str:
         predicted, measured = (*outcome["results"], None, None)[:2]
         found = difference(predicted, number_in(measured), case.slack)
         return f"the prediction and your own measurement differ: {found}" if found else ""
-    several = len(case.expected) > 1
-    for number, (got, expected) in enumerate(zip(outcome["results"], case.expected, strict=True)):
+    named = named or len(case.expected) > 1
+    for name, got, expected in zip(_called(case), outcome["results"], case.expected, strict=True):
         if found := difference(got, expected, case.slack):
-            return f"{_called(case.calls, number)}: {found}" if several else found
+            return f"{name}: {found}" if named else found
     return ""
 
 
-def _called(calls: list[Call], number: int) -> str:
-    """The name of the call that gave result `number`."""
-    giving = [call for call in calls if call.how in ("call", "method", "get")]
-    return giving[number].name
+def _called(case: Case) -> list[str]:
+    """The names of the calls that give the case's results, in order."""
+    return [call.name for call in case.calls if call.how in ("call", "method", "get")]
 
 
 def judge(sheet: Sheet, outcomes: list[dict[str, Any]]) -> Result:
     """Points and problems of an answer, from the outcome of every play of the sheet."""
-    problems = [problem_of(case, outcome) for case, outcome in zip(sheet.cases, outcomes, strict=True)]
+    several = len({name for case in sheet.cases for name in _called(case)}) > 1
+    problems = [problem_of(case, outcome, several) for case, outcome in zip(sheet.cases, outcomes, strict=True)]
     verdicts = []
     for index, wanted in enumerate(sheet.properties):
         mine = [i for i, case in enumerate(sheet.cases) if case.property == index]
