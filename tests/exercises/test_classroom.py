@@ -197,6 +197,24 @@ def test_what_cannot_be_meant_is_refused(wrong, said, canvas, tmp_path, capsys):
         assert main(["gradescope", "--out", str(tmp_path / "a.zip"), "--seed", "1", *wrong]) == 2
 
 
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (["check", "softmax"], "a number is expected, as `list` shows them, got 'softmax'"),
+        (["train", "29,30"], "a number is expected, as `list` shows them, got '29,30'"),
+        (["grade", ".", "--exercises", "1,3"], "numbers are expected, separated by spaces, got '1,3'"),
+        (
+            ["gradescope", "--seed", "1", "--exercises", "1,", "3"],
+            "numbers are expected, separated by spaces, got '1,'",
+        ),
+    ],
+)
+def test_how_exercises_are_named_is_told(asked, said, capsys):
+    with pytest.raises(SystemExit):
+        main(asked)
+    assert capsys.readouterr().err.endswith(f": {said}\n")
+
+
 def test_a_damaged_record_is_named_with_what_to_do(canvas, tmp_path, capsys, monkeypatch):
     out = tmp_path / "out"
     grade = ["grade", str(canvas), "--out", str(out), "--exercises", "1"]

@@ -18,12 +18,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tutorials.exercises", description=__doc__)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     check = commands.add_parser("check", help="check your own answers, in seconds")
-    check.add_argument("number", nargs="?", type=int, help="one exercise; all of them without it")
+    check.add_argument("number", nargs="?", type=_number, help="one exercise; all of them without it")
     check.add_argument("--folder", type=Path, default=HERE, help="where the answers are (default: beside the stubs)")
     check.add_argument("--example", action="store_true", help="the smallest failing case with its numbers")
     check.add_argument("--why", action="store_true", help="what probably went wrong, after one more attempt")
     train = commands.add_parser("train", help="train the network of an exercise that asks for one")
-    train.add_argument("number", type=int)
+    train.add_argument("number", type=_number)
     train.add_argument("--folder", type=Path, default=HERE, help="where the answers are")
     commands.add_parser("list", help="the exercises with their minutes and difficulty")
     if shelf.has_descriptions():
@@ -49,10 +49,18 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
 
 
-def _teacher(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    def number(text: str) -> int | str:
-        return text if text == "all" else int(text)
+def _number(text: str, expected: str = "a number is expected, as `list` shows them") -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{expected}, got {text!r}") from None
 
+
+def _one_of_several(text: str) -> int:
+    return _number(text, "numbers are expected, separated by spaces")
+
+
+def _teacher(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     grade = commands.add_parser("grade", help="grade a class from Canvas' or Moodle's zip or a folder of repositories")
     grade.add_argument("place", type=Path, metavar="FOLDER", help="a folder or a zip")
     grade.add_argument("--out", type=Path, default=Path("graded"), help="where results go (default: graded)")
@@ -67,7 +75,7 @@ def _teacher(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     grade.add_argument("--only", metavar="KEY", help="regrade one student; all others stay as they are")
     grade.add_argument(
         "--exercises",
-        type=number,
+        type=lambda text: text if text == "all" else _one_of_several(text),
         nargs="+",
         metavar="NUMBER",
         help='numbers, or "all" (default: those of an earlier run into OUT, else all)',
@@ -83,7 +91,7 @@ def _teacher(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     scope = commands.add_parser("gradescope", help="build autograder.zip")
     scope.add_argument("--out", type=Path, default=Path("autograder.zip"))
     scope.add_argument("--seed", type=int, required=True)
-    scope.add_argument("--exercises", type=int, nargs="+", help="numbers (default: all)")
+    scope.add_argument("--exercises", type=_one_of_several, nargs="+", help="numbers (default: all)")
     bundle = commands.add_parser("bundle", help="build the students' archive: stubs and public cases, no solution")
     bundle.add_argument("--out", type=Path, help="the archive (exercises.zip), with --roster a folder (exercises)")
     bundle.add_argument("--roster", type=Path, help="a CSV of the class: everybody gets an archive of their own")
