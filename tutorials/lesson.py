@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -77,7 +78,7 @@ def tiles(count: int, columns: int, label: float = 0.0, title: str = "") -> tupl
 
 
 def show(figure: Any, caption: str) -> None:
-    """Shows the figure in a notebook, nothing in a script; prints its caption in both."""
+    """Shows the figure in a notebook; a script says once where that is. Prints the caption in both."""
     figure.set_label(caption)
     _display(figure)
     print(f"Figure: {caption}")
@@ -91,6 +92,14 @@ def _in_notebook(figure: Any) -> None:
 
 def _nowhere(figure: Any) -> None:
     """A script has no place for pictures."""
+    _say_where()
+
+
+@cache  # once is enough
+def _say_where() -> None:
+    notebook = Path("tutorials", "notebooks", Path(sys.argv[0]).stem + ".ipynb")
+    if (ROOT / notebook).exists():
+        print(f"The figures are in {notebook.as_posix()}; here are their captions.")
 
 
 _display: Callable[[Any], None] = _in_notebook if "ipykernel" in sys.modules else _nowhere

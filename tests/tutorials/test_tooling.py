@@ -106,6 +106,23 @@ def test_a_figure_in_jupyter_is_shown_as_a_picture(monkeypatch, capsys):
     assert seen[0].startswith(b"\x89PNG") and capsys.readouterr().out == "Figure: Nothing yet.\n"
 
 
+def test_a_script_says_once_where_its_figures_are(monkeypatch, capsys):
+    monkeypatch.setattr(helper, "_display", helper._nowhere)
+    figure, _ = helper.panels()
+    for script, said in (
+        (
+            "03_cross_entropy.py",
+            "The figures are in tutorials/notebooks/03_cross_entropy.ipynb; here are their captions.\n",
+        ),
+        ("mine.py", ""),  # no lesson
+    ):
+        helper._say_where.cache_clear()
+        monkeypatch.setattr("sys.argv", [f"somewhere/{script}"])
+        helper.show(figure, "One.")
+        helper.show(figure, "Two.")
+        assert capsys.readouterr().out == f"{said}Figure: One.\nFigure: Two.\n"
+
+
 def test_check_wants_one_true_or_false(capsys):
     helper.check("two is two", np.bool_(True))
     assert capsys.readouterr().out == "checked: two is two\n"
