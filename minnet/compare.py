@@ -164,8 +164,10 @@ def table(result: dict[str, Any], show: int = 10, stream: Any = None) -> str:
     lines += [f"({name}: {absent})" for name, absent in told if absent]
     for pair in result["pairs"]:
         lines += ["", *_pair(pair, show, result["called"])]
+    how = "accuracy's by Wilson, its difference's by Bonett and Price, the others by resampling the examples"
+    lines += ["", f"(intervals: {how})"]
     if show and any(pair["won"] + pair["lost"] for pair in result["pairs"]):
-        lines += ["", "(examples are numbered from 0 in the order of the test split, as in predictions.csv)"]
+        lines.append("(examples are numbered from 0 in the order of the test split, as in predictions.csv)")
     return encodable("\n".join(lines), stream)
 
 
@@ -266,9 +268,6 @@ def _pair(pair: dict[str, Any], show: int, called: dict[int, str]) -> list[str]:
     if told < MIN_DISCORDANT:
         few = f"{count(told, 'example')} right in one run alone, too few to tell them apart"
         lines.append(f"  (–: {few if told else 'both are right on the same examples'})")
-    verdict = "more than chance" if test["p_holm"] < 0.05 else "not told apart from chance"
-    corrected = "" if test["p_holm"] == test["p"] else f", corrected for all pairs {p_value(test['p_holm'])}"
-    lines.append(f"  McNemar's exact test of accuracy: {p_value(test['p'])}{corrected}: {verdict}")
     for kind, name in (("won", b), ("lost", a)):
         found, shown = pair[kind], pair[kind][:show]
         more = f"and {len(found) - show:,} more" if shown and len(found) > show else ""
@@ -278,7 +277,27 @@ def _pair(pair: dict[str, Any], show: int, called: dict[int, str]) -> list[str]:
             lines += [line, *named, *([f"    {more}"] if more else [])]
         else:
             lines.append(f"{line}{': ' if shown else ''}{', '.join(map(str, shown))}{' ' + more if more else ''}")
-    return lines
+    return [*lines, *_verdict(test, a, b)]
+
+
+def _verdict(test: dict[str, Any], a: str, b: str) -> list[str]:
+    """Which of the two is right more often, and whether that is more than chance."""
+    fewer, more = sorted((test["only_a"], test["only_b"]))
+    better = b if test["only_b"] == more else a
+    lines = []
+    if more > fewer:
+        of = f"{count(fewer + more, 'example')} that only one of the two has right"
+        lines = [f"  {better} is right more often: on {more:,} against {fewer:,} of the {of}"]
+    elif more:
+        lines = [f"  both are right equally often: each on {count(more, 'example')} that the other has wrong"]
+    p, corrected = test["p"], test["p_holm"]
+    said = p_value(p)
+    if 0.05 <= p < 1:
+        said += f" (chance alone gives as uneven a share in {100 * p:.0f} of 100 such comparisons)"
+    if corrected != p:
+        said += f", corrected for all pairs {p_value(corrected)}"
+    verdict = "more than chance" if corrected < 0.05 else "not told apart from chance"
+    return [*lines, f"  McNemar's exact test of accuracy: {said}: {verdict}"]
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -49,9 +49,13 @@ def test_a_pair_by_hand(tmp_path):
     assert [r["accuracy"] for r in result["runs"]] == [0.5, 0.75]
     assert "a 50.0 % and b 75.0 %" in figure.get_label()
     text = module.table(result)
-    assert "b against a" in text and "+25.0 points" in text and "p = 0.625: not told apart from chance" in text
+    assert "b against a" in text and "+25.0 points" in text
     assert "only b is right: 3 examples: 4, 5, 6" in text and "only a is right: 1 example: 0" in text
     assert text.endswith("(examples are numbered from 0 in the order of the test split, as in predictions.csv)")
+    assert "b is right more often: on 3 against 1 of the 4 examples that only one of the two has right\n" in text
+    chance = "chance alone gives as uneven a share in 62 of 100 such comparisons"
+    assert f"p = 0.625 ({chance}): not told apart from chance\n" in text
+    assert "accuracy's by Wilson, its difference's by Bonett and Price, the others by resampling" in text
     assert "numbered" not in module.table(result, show=0)
     json.dumps(json.loads(to_json(result)), allow_nan=False)
 
@@ -111,7 +115,8 @@ def test_the_interval_of_accuracies_difference_does_not_contradict_the_test(tmp_
     labels = np.arange(20) % 3
     wrong = [np.where(np.arange(20) < n, (labels + 1) % 3, labels) for n in (8, 3)]  # five examples tell them apart
     text = module.table(module.compare([run(tmp_path / f"{n}", saying(wrong[n]), labels) for n in range(2)])[0])
-    assert "accuracy      +25.0 points  (0.0 to 44.3)" in text and "p = 0.062: not told apart from chance" in text
+    assert "accuracy      +25.0 points  (0.0 to 44.3)" in text
+    assert "p = 0.062 (chance alone gives as uneven a share in 6 of 100 such comparisons): not told" in text
 
 
 def test_a_class_without_examples_is_told_of_each_run(tmp_path):
@@ -138,7 +143,18 @@ def test_a_real_difference_is_more_than_chance_and_corrected_for_all_pairs(tmp_p
     result, _ = module.compare(folders)
     verdicts = [pair["mcnemar"]["p_holm"] < 0.05 for pair in result["pairs"]]
     assert verdicts == [False, True, True]
-    assert module.table(result).count(": more than chance") == 2
+    text = module.table(result)
+    assert text.count(": more than chance") == 2
+    assert "good is right more often" in text and "bad is right more often" not in text
+
+
+def test_neither_of_two_that_are_right_as_often_is_better(tmp_path):
+    mirrored = np.r_[FIRST[:2], 1, 1, 1, 2, FIRST[6:]]  # right at 0 1 4 5
+    a, b, c = (run(tmp_path / n, saying(said), LABELS) for n, said in (("a", FIRST), ("b", mirrored), ("c", FIRST)))
+    text = module.table(module.tested([a, b]))
+    assert "both are right equally often: each on 2 examples that the other has wrong" in text
+    assert text.count("right more often") == 0 and "p = 1.000: not told apart from chance" in text
+    assert "often" not in module.table(module.tested([a, c]))
 
 
 def test_holm_by_hand():
