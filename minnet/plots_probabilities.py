@@ -15,7 +15,8 @@ from minnet.formatting import count, interval, listing, percent
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-JOINED = 5  # examples: a line through bins of one or two leads up and down where nothing is known
+JOINED = 10  # examples: a line through bins of fewer leads up and down where nothing is known
+TELLING = 0.1  # a larger calibration error by chance alone hides any fault that one would look for
 
 
 @calm
@@ -73,7 +74,7 @@ def _reliability_words(
     given: Mapping[str, np.ndarray], found: Mapping[str, Any], labels: np.ndarray, bins: int
 ) -> tuple[str, str]:
     """The title and the caption of `reliability`."""
-    parts, errors, within = [], [], True
+    parts, errors, within, few = [], [], True, False
     for name, p in given.items():
         error = found[name]["ece"]
         _, (low, high) = calibration.calibrated_ece(p, bins)
@@ -84,8 +85,9 @@ def _reliability_words(
         verdict = "surer than right" if confidence > right else "less sure than right"
         if abs(confidence - right) <= farthest:
             verdict = "surer than right here, less sure there"
+        few = high > TELLING
         if within:
-            verdict = "no fault is seen"
+            verdict = "too few examples to tell" if few else "no fault is seen"
         parts.append(
             f"{name}{': ' if name else ''}mean confidence {percent(confidence, 1)}, accuracy {percent(right, 1)}, "
             f"expected calibration error {percent(error, 1)} (by chance alone {interval((low, high), 1, True)}): "
@@ -95,6 +97,9 @@ def _reliability_words(
     title = f"Probabilities are off by {errors[0]} on average"
     if len(errors) == 2:
         title = f"Calibration error: {errors[0]}, then {errors[1]}"
+    elif within and few:
+        are = "is" if len(labels) == 1 else "are"
+        title = f"{count(len(labels), 'example')} {are} too few to tell how far the percentages hold"
     elif within:
         title = f"Well calibrated, as far as {count(len(labels), 'example')} can tell"
     message, k = "; ".join(parts), next(iter(given.values())).shape[1]

@@ -326,8 +326,8 @@ def test_the_best_epoch_is_circled():
 
 
 def test_reliability_joins_no_bins_of_a_few_examples():
-    top = np.r_[np.full(30, 0.95), np.full(20, 0.8), np.full(2, 0.6)]
-    axes = plots.reliability(np.stack([top, 1 - top], axis=1), np.zeros(52, int)).axes[0]
+    top = np.r_[np.full(30, 0.95), np.full(10, 0.8), np.full(9, 0.6)]
+    axes = plots.reliability(np.stack([top, 1 - top], axis=1), np.zeros(49, int)).axes[0]
     dots, line = (found.get_xdata() for found in axes.lines if found.get_color() == canvas.BLUE)
     assert list(dots) == pytest.approx([0.6, 0.8, 0.95]) and list(line) == pytest.approx([0.8, 0.95])
 
@@ -397,8 +397,13 @@ def test_captions_state_the_numbers_of_the_data():
     assert "cat (80 % of 10), worst dog (60 % of 10)" in caption
     assert "Every one of 4 examples" in plots.confusion_matrix([[3, 0], [0, 1]], ["a", "b"]).get_label()
     p = np.array([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.6, 0.4]])
-    caption = plots.reliability(p, np.array([0, 0, 0, 1])).get_label()
-    assert "Mean confidence 75.0 %, accuracy 75.0 %" in caption and "no fault is seen" in caption
+    figure = plots.reliability(p, np.array([0, 0, 0, 1]))
+    caption = figure.get_label()
+    assert "Mean confidence 75.0 %, accuracy 75.0 %" in caption and ": too few examples to tell." in caption
+    assert "4 examples are too few to tell how far the percentages hold" in words_of(figure)
+    figure = plots.reliability(np.repeat([[0.75, 0.25]], 2000, axis=0), np.arange(2000) % 4 // 3)
+    assert ": no fault is seen." in figure.get_label()
+    assert "Well calibrated, as far as 2,000 examples can tell" in words_of(figure)
     rng = np.random.default_rng(0)
     for _ in range(20):  # the error and its bound are then one number, summed in two orders
         surest = np.stack([above := 1 - 1e-4 * rng.random(84), 1 - above], axis=1)
