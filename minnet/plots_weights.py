@@ -79,7 +79,9 @@ def telling_words(words: Sequence[str], weights: np.ndarray, classes: Sequence[s
     top = min(top, len(words))
     best = {k: _strongest(words, evidence[:, k], top) for k in drawn}
     block = 0.42 + 0.2 * top
-    figure = new(WIDTH, 0.55 + lines * (block + 0.1), "The words that speak most for each class")
+    told = [words[i] for k in drawn for i in best[k]]
+    kinds = "Words and pieces of words" if any(map(_is_piece, told)) else "The words"
+    figure = new(WIDTH, 0.55 + lines * (block + 0.1), f"{kinds} that speak most for each class")
     width = (WIDTH - 0.1) / columns
     aside = 0.42 * width  # for the words
     headings = names([classes[k] for k in drawn], width - aside - 0.1, 9, "bold")
@@ -94,42 +96,57 @@ def telling_words(words: Sequence[str], weights: np.ndarray, classes: Sequence[s
         for row, value in zip(rows.tolist(), values.tolist(), strict=True):
             axes.text(value + 0.03 * furthest, row, f"{value:+.2f}", va="center", fontsize=8)
         axes.set(xlim=(0, furthest), ylim=(-0.5, top - 0.5), xticks=[])
-        axes.set_yticks(rows, labels=[fitted(words[i], aside - 0.1, 8.5) for i in best[k]], parse_math=False)
+        axes.set_yticks(rows, labels=[fitted(_seen(words[i]), aside - 0.1, 8.5) for i in best[k]], parse_math=False)
         axes.tick_params(axis="y", length=0, labelcolor=INK, labelsize=8.5)
         axes.spines["bottom"].set_visible(False)
         axes.spines["left"].set_bounds(top - 0.5 - len(values), top - 0.5)
         axes.set_title(headings[k], fontsize=9, weight="bold", loc="left", parse_math=False)
     said = [
-        f"{isolated(classes[k])}: " + ", ".join(f"“{isolated(words[i])}” ({evidence[i, k]:+.2f})" for i in best[k][:3])
+        f"{isolated(classes[k])}: "
+        + ", ".join(f"“{isolated(_seen(words[i]))}” ({evidence[i, k]:+.2f})" for i in best[k][:3])
         for k in drawn
     ]
     more = f" The first {len(drawn)} of {len(classes)} classes." if len(drawn) < len(classes) else ""
     figure.set_label(
         f"Most telling for {'; for '.join(said)}.{more} Numbers are weights less their mean over the classes: "
         "times the word's value in a text, what it adds to the class's score. Where one word or piece holds another, "
-        "the stronger stands for both." + _notation([words[i] for k in drawn for i in best[k]])
+        "the stronger stands for both." + _notation(told)
     )
     return figure
 
 
 def _notation(words: Sequence[str]) -> str:
-    """What Ngrams writes these features with, in words."""
-
-    def between(first: str, last: str) -> bool:
-        return any(len(word) > 2 and word.startswith(first) and word.endswith(last) for word in words)
-
+    """The signs that these features are shown with, in words."""
     negated = [token for word in words for token in word.split(" ") if token.startswith("not_")][:1]
     return (
-        " Between bars: a piece of a word, with the spaces around it." * between("|", "|")
+        " With … or ␣ at its ends: a piece of a word, which goes on there or has a space." * any(map(_is_piece, words))
         + "".join(f" {token}: “{token[4:]}” after a not or the like." for token in negated)
-        + " In angles: a lexicon's ratings of the words." * between("<", ">")
+        + " In angles: a lexicon's ratings of the words." * any(map(_is_sum, words))
     )
+
+
+def _is_piece(word: str) -> bool:
+    """Whether this is a piece of a word, which Ngrams writes as |awf|."""
+    return len(word) > 2 and word.startswith("|") and word.endswith("|")
+
+
+def _is_sum(word: str) -> bool:
+    """Whether this is a sum of a lexicon's ratings, which Ngrams writes as <positive>."""
+    return len(word) > 2 and word.startswith("<") and word.endswith(">")
+
+
+def _seen(word: str) -> str:
+    """A piece of a word as it is shown: “| awf|” as “␣awf…”, whose ends look like no letters."""
+    if not _is_piece(word):
+        return word
+    piece = word[1:-1]
+    return "…" * (piece[0] != " ") + piece.replace(" ", "␣") + "…" * (piece[-1] != " ")
 
 
 def _strongest(words: Sequence[str], evidence: np.ndarray, top: int) -> np.ndarray:
     """The places of the `top` words with the largest evidence above 0; of "awful", "awfu" and "awf" only one."""
-    bare = [word.strip("| ") or word for word in words]  # Ngrams writes pieces of words as |awf|
-    named = [word.startswith("<") and word.endswith(">") for word in words]  # and a lexicon's sums as <positive>
+    bare = [word.strip("| ") or word for word in words]
+    named = [_is_sum(word) for word in words]
     found: list[int] = []
     for i in np.argsort(-evidence, kind="stable").tolist():
         if evidence[i] <= 0 or len(found) == top:

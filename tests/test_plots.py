@@ -235,10 +235,20 @@ def test_headings_of_columns_do_not_run_into_each_other():
 
 def test_the_caption_explains_how_features_are_written():
     weights = np.array([[3.0, 0], [2, 0], [0, 1]])
-    caption = plots.telling_words(["|nic|", "not_up it", "up"], weights, ["bad", "good"]).get_label()
-    assert "Between bars: a piece of a word, with the spaces around it. not_up: “up” after a not" in caption
-    caption = plots.telling_words(["nice", "|", "up"], weights, ["bad", "good"]).get_label()
-    assert "Between bars" not in caption and "after a not" not in caption
+    figure = plots.telling_words(["|nic|", "not_up it", "up"], weights, ["bad", "good"])
+    caption = figure.get_label()
+    signs = "With … or ␣ at its ends: a piece of a word, which goes on there or has a space."
+    assert "“…nic…”" in caption and f"{signs} not_up: “up” after a not" in caption
+    assert {"…nic…", "Words and pieces of words that speak most for each class"} <= set(words_of(figure))
+    figure = plots.telling_words(["nice", "|", "up"], weights, ["bad", "good"])
+    assert "a piece of" not in figure.get_label() and "after a not" not in figure.get_label()
+    assert {"|", "The words that speak most for each class"} <= set(words_of(figure))
+
+
+def test_the_ends_of_a_piece_tell_where_its_word_goes_on():
+    pieces = ["| or |", "| cle|", "|og |", "|s a|", "|! |"]
+    figure = plots.telling_words(pieces, np.eye(5), list("abcde"))
+    assert {"␣or␣", "␣cle…", "…og␣", "…s␣a…", "…!␣"} <= set(words_of(figure)), "the font has the sign"
 
 
 def test_above_forty_classes_no_frame_is_spoken_of_and_the_commonest_mistake_is_labelled():
@@ -444,7 +454,7 @@ def test_telling_words_say_a_thing_once():
     words = ["|awf|", "awful", "film", "| awfu|", "dull", "|fil|"]
     weights = np.array([[2.0, -2], [3, -3], [1, -1], [2.5, -2.5], [-1, 1], [4, -4]])
     caption = plots.telling_words(words, weights, ["negative", "positive"]).get_label()
-    assert "negative: “|fil|” (+4.00), “awful” (+3.00); for positive: “dull” (+1.00)." in caption
+    assert "negative: “…fil…” (+4.00), “awful” (+3.00); for positive: “dull” (+1.00)." in caption
 
 
 def test_a_lexicons_sums_stand_beside_the_words_of_their_names():
