@@ -29,7 +29,11 @@ __all__ = [
 @calm
 def curves(history: Sequence[Mapping[str, Any]]) -> Figure:
     """Loss and accuracy after every epoch, training and validation. Rows as the Trainer keeps them; without any
-    accuracy (a regression, say), the loss alone."""
+    accuracy (a regression, say), the loss alone.
+
+    The Trainer gives the model back the weights of the epoch with the lowest validation loss: where that is not the
+    last epoch, a vertical line stands there, with the values.
+    """
     epochs = np.array([row.get("epoch", i + 1) for i, row in enumerate(history)], dtype=np.float64)
     if len(epochs) == 0:
         raise ValueError("curves expects at least one row of history, got none: train for one epoch first")
@@ -39,12 +43,15 @@ def curves(history: Sequence[Mapping[str, Any]]) -> Figure:
     }
     # where nothing can be right or wrong the loss is no cross-entropy over classes, and nobody knows its unit
     rated = _rated(series)
+    best = _best(series["validation_loss"])
+    early = None if best == len(epochs) - 1 else best
     panels = [("loss", 0.62, "loss (nats)" if rated else "loss"), ("accuracy", 4.5, "accuracy (%)")]
     figure = new(WIDTH if rated else 3.9, 3.1, _curves_title(epochs, series))
     for kind, left, title in panels if rated else panels[:1]:
         axes = panel(figure, left, 0.52, 2.15, 1.95)
-        factor = 100 if kind == "accuracy" else 1
+        factor, said = (100, lambda v: f"{v:.1f} %") if kind == "accuracy" else (1, number)
         ends: list[tuple[str, float, float]] = []
+        kept: list[float] = []
         for who, label, style in (
             ("train", "training", DASHED),
             ("validation", "validation", SOLID),
@@ -54,13 +61,17 @@ def curves(history: Sequence[Mapping[str, Any]]) -> Figure:
             if known.any():
                 marker = "o" if known.sum() == 1 else None
                 axes.plot(epochs[known], values[known], marker=marker, markersize=4, **style)
-                ends.append((label, epochs[known][-1], values[known][-1]))
-        _end_labels(axes, ends, (lambda v: f"{v:.1f} %") if kind == "accuracy" else number)
-        best = series[f"validation_{kind}"] * factor
-        if np.isfinite(best).any():
-            at = int(np.nanargmin(best) if kind == "loss" else np.nanargmax(best))
-            axes.plot(epochs[at], best[at], "o", color=BLUE, markersize=5, markerfacecolor="white", markeredgewidth=1.5)
+                end = values[known][-1]
+                ends.append((f"{label}\n{said(end)}" if early is None else label, epochs[known][-1], end))
+            if early is not None and known[early]:
+                axes.plot(epochs[early], values[early], "o", color=style["color"], markersize=4)
+                kept.append(float(values[early]))
+        _end_labels(axes, ends)
         axes.set_xlabel("epoch")
+        if early is not None:
+            axes.axvline(float(epochs[early]), color=QUIET, linewidth=0.8, linestyle=":", zorder=0)
+            axes.set_xlabel(f"epoch (┆ measured: epoch {epochs[early]:.0f})")
+            _values_at(axes, float(epochs[early]), kept, said, left=early > 0.6 * len(epochs))
         axes.set_title(title, fontsize=9, color=QUIET, loc="left")
         axes.locator_params("x", integer=True)
         if len(epochs) == 1:
@@ -72,23 +83,30 @@ def curves(history: Sequence[Mapping[str, Any]]) -> Figure:
     return figure
 
 
+def _best(losses: np.ndarray) -> int | None:
+    """The place of the lowest validation loss, whose weights the Trainer keeps; None where there is no finite one."""
+    finite = np.where(np.isfinite(losses), losses, math.inf)
+    return int(finite.argmin()) if np.isfinite(finite).any() else None
+
+
 def _rated(series: Mapping[str, np.ndarray]) -> bool:
     """Whether any accuracy is known."""
     return any(np.isfinite(series[f"{who}_accuracy"]).any() for who in ("train", "validation"))
 
 
 def _curves_title(epochs: np.ndarray, series: Mapping[str, np.ndarray]) -> str:
-    loss = series["validation_loss"]
-    if np.isfinite(loss).any():
-        return f"Validation loss is lowest in epoch {epochs[np.nanargmin(loss)]:.0f} of {epochs[-1]:.0f}"
+    best = _best(series["validation_loss"])
+    if best is not None:
+        return f"Validation loss is lowest in epoch {epochs[best]:.0f} of {epochs[-1]:.0f}"
     return f"Training over {count(int(epochs[-1]), 'epoch')}"
 
 
 def _curves_caption(epochs: np.ndarray, series: Mapping[str, np.ndarray]) -> str:
     parts = []
     loss, accuracy, train = (series[n] for n in ("validation_loss", "validation_accuracy", "train_accuracy"))
-    if np.isfinite(loss).any():
-        parts.append(f"validation loss is lowest in epoch {epochs[np.nanargmin(loss)]:.0f} ({number(np.nanmin(loss))})")
+    best = _best(loss)
+    if best is not None:
+        parts.append(f"validation loss is lowest in epoch {epochs[best]:.0f} ({number(loss[best])})")
     if np.isfinite(accuracy).any():
         at = epochs[np.nanargmax(accuracy)]
         parts.append(f"validation accuracy is highest in epoch {at:.0f} ({percent(np.nanmax(accuracy), 1)})")
@@ -103,8 +121,10 @@ def _curves_caption(epochs: np.ndarray, series: Mapping[str, np.ndarray]) -> str
         known = series["train_loss"][np.isfinite(series["train_loss"])]
         parts.append(f"training loss went from {number(known[0])} to {number(known[-1])}")
     message = "; ".join(parts) or "no finite value was recorded"
-    known = np.isfinite(loss).any() or np.isfinite(accuracy).any()
-    lines = "Solid: validation, its best value circled; dashed: training." if known else "Dashed: training."
+    known = best is not None or np.isfinite(accuracy).any()
+    lines = "Solid: validation; dashed: training." if known else "Dashed: training."
+    if best is not None and best < len(epochs) - 1:
+        lines += f" Vertical: epoch {epochs[best]:.0f}, whose weights are measured."
     shown = "Loss and accuracy" if _rated(series) else "Loss"
     return f"{shown} over {count(len(epochs), 'epoch')}: {message}. {lines}"
 
@@ -219,7 +239,20 @@ def _whole_ticks(axes: Axes) -> None:
         axes.yaxis.set_major_formatter("{x:g}")
 
 
-def _end_labels(axes: Axes, ends: Sequence[tuple[str, float, float]], digits: Any) -> None:
+def _values_at(axes: Axes, x: float, values: Sequence[float], said: Any, left: bool) -> None:
+    """The values of one epoch beside its vertical line: the higher one above its point, the lower one below."""
+    from matplotlib.patheffects import withStroke
+
+    halo = [withStroke(linewidth=2.5, foreground="white")]  # the words stay readable where a curve crosses them
+    for value in values:
+        below = len(values) > 1 and value == min(values)
+        axes.annotate(
+            said(value), (x, value), xytext=(-4 if left else 4, -4 if below else 4), textcoords="offset points",
+            ha="right" if left else "left", va="top" if below else "bottom", fontsize=8.5, path_effects=halo,
+        )  # fmt: skip
+
+
+def _end_labels(axes: Axes, ends: Sequence[tuple[str, float, float]]) -> None:
     """Names the lines at their right ends, instead of a legend."""
     if not ends:
         return
@@ -227,6 +260,6 @@ def _end_labels(axes: Axes, ends: Sequence[tuple[str, float, float]], digits: An
     room = (high - low) or 1.0
     for (label, x, y), at in zip(ends, spread([y for _, _, y in ends], 0.2 * room), strict=True):
         axes.annotate(
-            f"{label}\n{digits(y)}", (x, y), xytext=(1.04, (at - low) / room), textcoords=axes.transAxes,
+            label, (x, y), xytext=(1.04, (at - low) / room), textcoords=axes.transAxes,
             va="center", fontsize=8.5, linespacing=1.1, annotation_clip=False,
         )  # fmt: skip

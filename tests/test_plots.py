@@ -329,10 +329,24 @@ def test_only_the_bar_of_the_truth_is_dark():
     assert widths[1] / widths[0] == pytest.approx(2 / 7)
 
 
-def test_the_best_epoch_is_circled():
-    for axes, epoch, value in zip(plots.curves(history(6)).axes, (3, 4), (1.0, 80.0), strict=True):
-        (circle,) = (line for line in axes.lines if line.get_marker() == "o")
-        assert (circle.get_xdata()[0], circle.get_ydata()[0]) == pytest.approx((epoch, value))
+def test_a_line_with_the_values_stands_at_the_epoch_whose_weights_are_measured():
+    figure = plots.curves(history(6))  # the accuracy is highest in another epoch, and the last is a third
+    for axes, values, written in zip(
+        figure.axes, ((2 / 3, 1.0), (100 - 50 / 3, 79.0)), ({"0.667", "1.000"}, {"83.3 %", "79.0 %"}), strict=True
+    ):
+        (upright,) = (line for line in axes.lines if line.get_linestyle() == ":")
+        assert list(upright.get_xdata()) == [3, 3] and axes.get_xlabel() == "epoch (┆ measured: epoch 3)"
+        points = [line.get_xydata()[0] for line in axes.lines if line.get_marker() == "o"]
+        assert np.array(points) == pytest.approx(np.array([[3, value] for value in values]))
+        assert {text.get_text() for text in axes.texts} == written | {"training", "validation"}
+    assert figure.get_label().endswith("Vertical: epoch 3, whose weights are measured.")
+
+
+def test_where_the_last_epoch_is_measured_its_values_stand_at_the_ends():
+    figure = plots.curves(history(3))
+    assert {"validation\n1.000", "validation\n79.0 %"} <= set(words_of(figure))
+    assert "Vertical" not in figure.get_label() and figure.axes[0].get_xlabel() == "epoch"
+    assert len(figure.axes[0].lines) == 2, "the curves alone"
 
 
 def test_reliability_joins_no_bins_of_a_few_examples():
@@ -495,7 +509,7 @@ def test_losses_of_any_size_stand_as_numbers_that_can_be_read(size, shown):
     rows = [{"epoch": e, "train_loss": size * (1 + 1 / e), "validation_loss": size} for e in (1, 2, 3)]
     figure = plots.curves(rows)
     figure.draw_without_rendering()
-    assert f"validation\n{shown}" in words_of(figure) and f"epoch 1 ({shown})" in figure.get_label()
+    assert shown in words_of(figure) and f"epoch 1 ({shown})" in figure.get_label()
     axes = figure.axes[0]
     assert axes.yaxis.get_offset_text().get_text() == "", "it would stand in the title"
     ticks = [float(label.get_text().replace("−", "-")) for label in axes.get_yticklabels()]
@@ -550,7 +564,7 @@ def test_curves_with_holes():
     no_validation = [{"epoch": 1, "train_loss": 2.0, "train_accuracy": 0.2, "validation_loss": None}]
     caption = plots.curves(no_validation).get_label()
     assert "no finite value" not in caption and caption.endswith(". Dashed: training.")
-    assert "Solid: validation, its best value circled" in plots.curves(rows).get_label()
+    assert "Solid: validation; dashed: training." in plots.curves(rows).get_label()
     canvas.png(plots.curves([{"epoch": 1, "train_loss": float("inf")}]))
     with pytest.raises(ValueError, match="at least one row"):
         plots.curves([])
