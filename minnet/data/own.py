@@ -257,10 +257,12 @@ def with_splits(
         )
     aside = " (letter case and marks set aside)" if kind == "text" else ""
     if disputed := in_several_classes(everything, contents):
-        shown = some([repr(one_line(each, 40)) for each in dict.fromkeys(disputed)])
+        ends = [dict.fromkeys(one_line(name, 40) for name in (same[0], same[-1])) for same in disputed]
+        shown = some([" and ".join(map(repr, names)) for names in ends])  # pictures stand class by class
+        what = count(len(disputed), "text" if kind == "text" else "picture")
         warnings.warn(
-            f"{name}: {count(len(disputed), 'example')} of more than one class are the same{aside}, such as {shown}: "
-            "which class is right?",
+            f"{name}: {what} ({count(sum(map(len, disputed)), 'example')}) occur{'s' * (len(disputed) == 1)} with more "
+            f"than one class{aside}, such as {shown}: which class is right?",
             stacklevel=3,
         )
     copies = int(np.isin(dataset.test.groups, dataset.train.groups).sum())  # type: ignore[arg-type]
@@ -287,13 +289,14 @@ def check_classes(name: str, classes: tuple[str, ...], y: np.ndarray) -> None:
         )
 
 
-def in_several_classes(examples: Split, contents: np.ndarray) -> list[str]:
-    """The texts, or the files of the pictures, that stand under more than one label; `contents` (N,) as `content`."""
-    labels_of: dict[int, set[int]] = {}
-    for found, label in zip(contents.tolist(), examples.y.tolist(), strict=True):
-        labels_of.setdefault(found, set()).add(label)
+def in_several_classes(examples: Split, contents: np.ndarray) -> list[list[str]]:
+    """The texts, or the files of the pictures, that stand under more than one label, the same ones together; `contents`
+    (N,) as `content`."""
     names = examples.x if examples.files is None else examples.files
-    return [str(name) for name, found in zip(names, contents.tolist(), strict=True) if len(labels_of[found]) > 1]
+    found: dict[int, list[tuple[str, int]]] = {}
+    for key, name, label in zip(contents.tolist(), names, examples.y.tolist(), strict=True):
+        found.setdefault(key, []).append((str(name), label))
+    return [[name for name, _ in same] for same in found.values() if len({label for _, label in same}) > 1]
 
 
 def content(example: Any) -> int:
