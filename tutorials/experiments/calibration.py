@@ -90,7 +90,7 @@ def _figure(drawn: dict[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
             accuracy, (low, high) = np.array(found["accuracy"]), np.array(found["interval"]).T
             bars, named = np.maximum([accuracy - low, high - accuracy], 0), f"{words}: error {100 * found['ece']:.1f} %"
             axes.errorbar(found["confidence"], accuracy, bars, fmt=style, markersize=4, elinewidth=0.8, label=named)
-        axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="top probability", title=title)
+        axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="top probability", title=f"{title} (seed 0)")
         axes.legend(loc="lower right")
     figure.axes[0].set_ylabel("share that is right, 95 % intervals")
     return figure
