@@ -8,8 +8,10 @@ import math
 import os
 import signal
 import sys
+import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 
@@ -40,7 +42,7 @@ def positive(text: str) -> int:
 
 def rate(text: str) -> float:
     """What --learning-rate takes."""
-    number = float(text)
+    number = _number(text)
     if not 0 <= number < math.inf:
         raise argparse.ArgumentTypeError(f"must be a number, at least 0; got {text}")
     return number
@@ -48,10 +50,17 @@ def rate(text: str) -> float:
 
 def held_out(text: str) -> int | float:
     """What --validation takes: a count of examples, 0 for none, or a share of them below 1."""
-    number = float(text)
+    number = _number(text)
     if not 0 <= number < math.inf or (number > 1 and not number.is_integer()):
         raise argparse.ArgumentTypeError(f"must be a count, or a fraction below 1; got {text}")
     return int(number) if number.is_integer() else number
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan  # which no bound lets pass
 
 
 def place(text: str) -> str:
@@ -94,8 +103,8 @@ def one_line_errors(command: Callable[[], Any]) -> Callable[[], None]:
                 finally:
                     sys.stdout.flush()  # here, where a reader that left is no error
         except KeyboardInterrupt:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one would interrupt the farewell
-            print("\nstopped", file=sys.stderr)
+            with _undisturbed():
+                print("\nstopped", file=sys.stderr)
             raise SystemExit(130) from None
         except (ValueError, OSError, ArithmeticError, MemoryError) as error:
             said = str(error)
@@ -113,6 +122,19 @@ def one_line_errors(command: Callable[[], Any]) -> Callable[[], None]:
             raise SystemExit(1) from None
 
     return run
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Deaf to Ctrl-C: a second one would interrupt the farewell. Only the main thread is told of it, and may say so."""
+    before: Any = None
+    if threading.current_thread() is threading.main_thread():
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGINT, before)
 
 
 def _flushed() -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import signal
 import sys
 from contextlib import redirect_stderr, redirect_stdout
 from typing import NamedTuple
@@ -19,7 +18,6 @@ def call(main, *arguments, encoding="utf-8"):
     """`main` with these arguments, on streams of `encoding`."""
     out, err = (io.TextIOWrapper(io.BytesIO(), encoding, newline="\n", write_through=True) for _ in range(2))
     before, sys.argv = sys.argv, ["train.py", *map(str, arguments)]
-    handler = signal.getsignal(signal.SIGINT)  # a command that Ctrl-C ended is deaf to another one
     try:
         with redirect_stdout(out), redirect_stderr(err):
             main()
@@ -28,7 +26,6 @@ def call(main, *arguments, encoding="utf-8"):
         status = end.code or 0
     finally:
         sys.argv = before
-        signal.signal(signal.SIGINT, handler)
     return Said(status, *(stream.buffer.getvalue().decode(encoding) for stream in (out, err)))
 
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -55,8 +56,12 @@ def test_the_traceback_is_shown_on_demand(monkeypatch):
 
 
 def test_ctrl_c_is_no_error():
+    before = signal.getsignal(signal.SIGINT)
     said = call(raising(KeyboardInterrupt()))
     assert said.status == 130 and said.err == "\nstopped\n"
+    assert signal.getsignal(signal.SIGINT) is before  # a notebook goes on, and is interrupted again
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(call, raising(KeyboardInterrupt())).result() == said
 
 
 def test_a_warning_is_one_line_and_nothing_is_changed_for_others():
