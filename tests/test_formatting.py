@@ -58,6 +58,7 @@ def test_no_end_of_an_interval_is_rounded_to_certainty():
     assert interval([0.9999, 1.0], 1, True) == ">99.9 to 100.0 %"
     assert interval([0.0, 1e-4], 1, True) == "0.0 to <0.1 %"
     assert interval([1e-17, 1 - 2e-16], 1, True) == "0.0 to 100.0 %"  # so much is lost in Wilson's sums
+    assert interval([-1e-17, 0.1], 1, True) == "0.0 to 10.0 %"
     assert interval([0.9999, 1.0]) == "1.000 to 1.000" and interval(None) == "–"
     assert percent(1.0, 1) == "100.0 %"
 
