@@ -176,7 +176,7 @@ def find(source: Source, data: Path) -> Path:
         layouts += [root / "datasets" / "comments"] if root else []
         # an installation without a checkout: in an environment, by --user, by --target
         bases = sysconfig.get_path("data"), site.getuserbase(), Path(__file__).parents[2]
-        layouts += [Path(base) / "share" / "minnet" for base in bases]
+        layouts += [Path(base) / "share" / "minnet" for base in bases if base]  # some systems have no users
     needed = [name for name in source.files if name not in source.extra]
     for layout in layouts:
         if all((layout / name).is_file() for name in needed):

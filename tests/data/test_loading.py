@@ -199,6 +199,7 @@ def test_comments_are_found_where_pip_puts_them_or_say_where_they_come_from(tmp_
         shutil.copy(bundled, placed)
         assert load("comments", folder=tmp_path).source == str(placed)
         shutil.rmtree(tmp_path / base)
+    monkeypatch.setattr("minnet.data.sources.site.getuserbase", lambda: None)  # in a browser
     with pytest.raises(FileNotFoundError, match=r"comments.csv missing; it is bundled with a checkout of minnet"):
         load("comments", folder=tmp_path)
 
