@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,7 @@ class Keeper:
         self.about, self.settings = about, settings
         self.history: list[dict[str, Any]] = []
         self.best: dict[str, np.ndarray] | None = None
+        self._claim = ExitStack()
 
     def __enter__(self) -> Keeper:
         """Raises OSError, before an hour of training and not after it, where nobody may write or another run does."""
@@ -49,14 +51,13 @@ class Keeper:
             lock = run_folder.prepare(self.folder)
             if lock.folder in _at_work:
                 raise OSError(f"{self.folder} is in use by another run of this process: choose another folder")
-            self._claim = lock.__enter__()
+            self._claim.enter_context(lock)
             _at_work.add(lock.folder)
+            self._claim.callback(_at_work.remove, lock.folder)
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self.folder is not None:
-            _at_work.remove(self._claim.folder)
-            self._claim.__exit__()
+        self._claim.close()
 
     def remember(self, state: Progress, row: dict[str, Any]) -> None:
         """Keeps the weights of the epoch with the lowest validation loss."""
