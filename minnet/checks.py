@@ -22,6 +22,7 @@ from minnet.losses import Loss, SigmoidCrossEntropy, SoftmaxCrossEntropy
 from minnet.memory import read_only
 from minnet.optimizers import Lookahead, Optimizer
 from minnet.sharing import Plan
+from minnet.workers import drawing
 
 
 def check_parts(model: Layer, loss: Loss, optimizer: Optimizer | Lookahead) -> None:
@@ -173,7 +174,7 @@ def _check_held(model: Layer) -> None:
 def check_cut(model: Layer, loss: Loss, x: Any, y: np.ndarray, batch_size: int, chosen: Plan) -> None:
     """Raises ValueError where batches of so many run in pieces, and the loss sees one example beside another."""
     whole = chosen.workers == 1 and chosen.piece >= batch_size
-    if whole or not is_own(type(loss)) or any(hasattr(part, "rng") for _, part in loss.walk()):
+    if whole or not is_own(type(loss)) or drawing(part for _, part in loss.walk()):
         return
     scores, probe = model.replica().eval().forward(read_only(x[:2])), loss.replica().eval()
     together = _tried(probe, scores, y[:2])

@@ -304,12 +304,13 @@ class Batch(NamedTuple):
 
 
 def drawing(layers: Iterable[Layer]) -> list[Any]:
-    """The layers that draw from a generator `rng`. Raises ValueError for one of the older kinds."""
-    found = [(layer, vars(layer).get("rng")) for layer in layers]
+    """The layers that have a generator `rng`, or None for one to come. Raises ValueError for one of the older kinds,
+    and for a seed, from which every pass would draw the same."""
+    found = [(layer, vars(layer)["rng"]) for layer in layers if "rng" in vars(layer)]
     for layer, rng in found:
-        if isinstance(rng, (np.random.RandomState, random.Random)):
-            raise ValueError(f"{named(layer)}: rng is a {type(rng).__name__}: use np.random.default_rng(seed)")
-    return [layer for layer, rng in found if isinstance(rng, np.random.Generator)]
+        if isinstance(rng, (np.random.RandomState, random.Random, int, np.integer)):
+            raise ValueError(f"{named(layer)}: rng is of type {type(rng).__name__}: use np.random.default_rng(seed)")
+    return [layer for layer, rng in found if rng is None or isinstance(rng, np.random.Generator)]
 
 
 def seed_layers(drawing: list[Any], key: tuple[int, int, int], number: int) -> None:

@@ -52,14 +52,14 @@ class Layer:
 
     What `forward` was given and what it returned must stay as it is until `backward` has run: layers keep the arrays,
     not copies. Whoever changes a parameter or buffer writes into it (`self.a[...] = value`), so that every replica sees
-    it; what a pass leaves in another attribute is lost with its replica. Layers that it keeps as attributes from
+    it. What a pass leaves in another attribute is lost with its replica. Layers that it keeps as attributes from
     `__init__` on, alone or in lists, tuples and dictionaries (three deep at most), belong to it: they are trained,
     saved and copied with it, and its own passes call theirs. `minnet.layercheck.check_layer` checks all of this.
 
-    Four attributes are set from outside where a layer has them: `rng`, a new generator for every piece of every step
-    (Dropout); `workspace`, the `Workspace` that all layers of a thread share (Conv2d); `mask`, by which a
-    MaskedSequential says where tokens are (GlobalAvgPool); and, beside a method `update_running`, `notes`, from which
-    the workers' batch statistics are pooled (BatchNorm).
+    Four attributes are set from outside where a layer has them: `rng`, a Generator or None in the instance, a new one
+    for every piece of every step (Dropout); `workspace`, the `Workspace` that all layers of a thread share (Conv2d);
+    `mask`, by which a MaskedSequential says where tokens are (GlobalAvgPool); and, beside a method `update_running`,
+    `notes`, from which the workers' batch statistics are pooled (BatchNorm).
     """
 
     parameters: tuple[str, ...] = ()
