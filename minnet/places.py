@@ -23,8 +23,20 @@ def learners(model: Layer, loss: Layer | None = None) -> list[tuple[str, Layer, 
 
 def arrays(kind: str, model: Layer, loss: Layer) -> list[tuple[str, Layer, str, Any]]:
     """(place, layer, name, array) of all parameters or buffers, those of the loss as "loss.…"."""
-    layers = [*model.walk(), *loss.walk("loss.")]
-    return [(at + name, layer, name, getattr(layer, name)) for at, layer in layers for name in getattr(layer, kind)]
+    found = walked(model, loss)
+    return [(at + name, layer, name, getattr(layer, name)) for at, layer in found for name in getattr(layer, kind)]
+
+
+def walked(model: Layer, loss: Layer) -> list[tuple[str, Layer]]:
+    """(prefix of its places, layer) of all layers, those of the loss as "loss.…"."""
+    return [*model.walk(), *loss.walk("loss.")]
+
+
+def numbers(model: Layer, loss: Layer) -> dict[str, Any]:
+    """The numbers, truth values and words that layers keep beside their arrays; but not which mode they are in."""
+    found = [(at + name, name, value) for at, layer in walked(model, loss) for name, value in vars(layer).items()]
+    plain = [(place, name, value) for place, name, value in found if type(value) in (bool, int, float, str)]
+    return {place: value for place, name, value in plain if name not in ("training", "needs_dx")}
 
 
 def sharing(named: dict[str, np.ndarray]) -> tuple[str, str] | None:

@@ -27,7 +27,7 @@ from minnet.layers.description import named
 from minnet.layers.normalization import folded
 from minnet.losses import Loss
 from minnet.memory import Workspace, read_only
-from minnet.places import arrays, learners
+from minnet.places import arrays, learners, numbers, walked
 from minnet.process_memory import keep_freed_memory, release_freed_memory
 from minnet.sharing import Plan, available_cores, shares
 
@@ -103,15 +103,14 @@ class Crew:
         self.loss: Any = loss  # None: it is there to predict
         source = folded(model) if loss is None and plan.piece > 1 else model  # folding costs one image's worth
         self.replicas = [Replica(source, loss) for _ in range(plan.workers)]
-        self._failed = self._compared = False
+        self._failed = False
+        self._first, self._numbers = 0, list[dict[str, Any]]()  # the first batch's size; replicas' numbers after it
         if loss is not None:  # found once: walking a small network takes as long as a pass through it
             self._learners = learners(model, loss)
             self._noting: list[Any] = [layer for _, layer in model.walk() if hasattr(type(layer), "update_running")]
             known = [buffer for buffer in arrays("buffers", model, loss) if buffer[-1] is not None]
             self.buffers = [array for _, _, _, array in known]
-            self._unnoted = [
-                (place, array) for place, layer, _, array in known if not hasattr(type(layer), "update_running")
-            ]
+            self._unnoted = [(at, array) for at, layer, _, array in known if not hasattr(type(layer), "update_running")]
         self.meeting = _Meeting() if exact_batch_norm else None
         if self.meeting is not None:
             for seat, replica in enumerate(self.replicas):
@@ -184,6 +183,8 @@ class Crew:
         before = [array.copy() for _, array in self._unnoted] if self.plan.workers > 1 else []
         results = self._each(functools.partial(self._work, batch, key, denominator), len(batch.y), piece)
         self._check_shared(before)
+        if self._first in (0, len(batch.y)):
+            self._check_alike(len(batch.y))
         total = results[0][1]
         for _, gradients in results[1:]:
             total = {place: total[place] + gradients[place] for place in total}
@@ -211,24 +212,23 @@ class Crew:
                 kind = "parameter" if name in layer.parameters else "buffer"
                 cure = "make it in __init__" if array is None else f"write into it, self.{name}[...] = ..."
                 raise ValueError(f"forward assigns the {kind} '{place}' anew, and the model never sees it: {cure}")
-        for replica in [] if self._compared else self.replicas:
-            self._check_alike(replica)
-        self._compared = True
 
-    def _check_alike(self, replica: Replica) -> None:
-        """Raises ValueError for a layer that a replica's pass made, unseen by the model, and warns of a number."""
-        known = dict([*self.model.walk(), *self.loss.walk("loss.")])
-        for place, layer in [*replica.model.walk(), *replica.loss.walk("loss.")]:
-            if place not in known:
-                at = place.rstrip(".")
-                raise ValueError(f"forward makes the layer '{at}', which the model never sees: make it in __init__")
-            for name, value in vars(layer).items():
-                before = getattr(known[place], name, None)
-                plain = {type(value), type(before)} <= {bool, int, float, str}
-                if plain and value is not before and value != before and name not in ("training", "needs_dx"):
-                    lost = f"'{place}{name}' goes from {before!r} to {value!r} in a replica only, and is lost with it"
-                    cure = "keep what has to last in an array of `buffers`, what only backward reads in self._cache"
-                    warnings.warn(f"{lost}: {cure}", stacklevel=2)
+    def _check_alike(self, size: int) -> None:
+        """Raises ValueError for a layer that a replica's pass made, unseen by the model; at the second batch of the
+        first one's size warns of numbers that go on changing there."""
+        known = dict(walked(self.model, self.loss))
+        for place, layer in itertools.chain(*(walked(replica.model, replica.loss) for replica in self.replicas)):
+            if place not in known and (layer.parameters or layer.buffers):
+                raise ValueError(f"forward makes '{place[:-1]}', a layer the model never sees: make it in __init__")
+        now = [numbers(replica.model, replica.loss) for replica in self.replicas]
+        changed: dict[str, Any] = {}
+        for before, after in zip(self._numbers, now, strict=False):
+            changed |= {at: (value, after[at]) for at, value in before.items() - after.items() if at in after}
+        for at, (value, then) in sorted(changed.items()):
+            lost = f"'{at}' goes from {value!r} to {then!r} in a replica only, and is lost with it"
+            cure = "keep what has to last in an array of `buffers`, what only backward reads in self._cache"
+            warnings.warn(f"{lost}: {cure}", stacklevel=2)
+        self._first, self._numbers = (-1, []) if self._first else (size, now)
 
     def _work(
         self,
