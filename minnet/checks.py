@@ -127,10 +127,11 @@ def check_run(
     parts = [("training", x, y, weights), *([] if validation is None else [("validation", *validation, None)])]
     for name, inputs, targets, _ in parts:
         _check_sizes(name, inputs, targets)
+    few = 2 if is_own(type(loss)) else 1  # one's own may compare examples
     for name, inputs, targets, w in parts:
         if reason := _unsuited(model, inputs[:128]):
             raise ValueError(f"the {name} {reason}")
-        scores = model.replica().eval().forward(read_only(inputs[:1]))  # raises for a wrong shape or dtype
+        scores = model.replica().eval().forward(read_only(inputs[:few]))  # raises for a wrong shape or dtype
         expect_output(model, scores)
         if learning and scores.dtype != model_dtype(model):
             raise ValueError(
@@ -138,7 +139,7 @@ def check_run(
                 "changes the type, as a factor np.sqrt(2) does; math.sqrt(2) leaves it"
             )
         _check_labels(name, scores, np.asarray(targets), loss)
-        _check_loss(loss, scores, np.asarray(targets)[:1], weights is not None)
+        _check_loss(loss, scores, np.asarray(targets)[:few], weights is not None)
         try:
             loss.check_targets(np.asarray(targets))
         except ValueError as error:
@@ -262,13 +263,13 @@ def _check_labels(name: str, scores: np.ndarray, targets: np.ndarray, loss: Loss
 
 
 def _check_loss(loss: Loss, scores: np.ndarray, target: np.ndarray, weighted: bool) -> None:
-    """On one example: whether the loss takes such targets, and heeds what the Trainer tells it beside them."""
+    """On an example, or on two: whether the loss takes such targets, and heeds what the Trainer tells it."""
     probe = loss.replica().eval()
     whole = _tried(probe, scores, target)  # raises for targets of another kind
     if whole is None or np.ndim(whole):
         got = "None: is its return missing?" if whole is None else f"numbers {np.shape(whole)}: a loss is one number"
         raise ValueError(f"{loss!r}: forward returned {got}")
-    trials = ("denominator", None, 2.0), ("weights", np.array([0.5]), 1.0)
+    trials = ("denominator", None, 2.0), ("weights", np.full(len(scores), 0.5), 1.0)
     for argument, weights, denominator in trials if weighted else trials[:1]:
         half = probe.forward(scores, target, weights, denominator)
         if not np.isclose(2 * half, whole, rtol=1e-3, equal_nan=True):

@@ -102,9 +102,9 @@ class Trainer:
         epochs, batch_size, examples = int(epochs), int(batch_size), len(y)
         # a rest of one example joins the last batch: batch statistics need two
         steps = examples // batch_size + (examples % batch_size > 1 or examples < batch_size)
-        largest = max(min(batch_size, examples), examples - (steps - 1) * batch_size)
-        chosen = plan(self.model, x[:1], largest, self.workers, self.piece)
-        check_cut(self.model, self.loss, x, y, largest, chosen)
+        usual, last = min(batch_size, examples), examples - (steps - 1) * batch_size
+        chosen = plan(self.model, x[:1], usual, self.workers, self.piece)
+        check_cut(self.model, self.loss, x, y, usual, chosen)
         run: dict[str, Any] = {
             "examples": examples, "epochs": epochs, "batch_size": batch_size, "steps": steps, "seed": self.seed,
             "workers": chosen.workers, "piece": chosen.piece, "exact_batch_norm": self.exact_batch_norm,
@@ -129,7 +129,9 @@ class Trainer:
                 return runs_on(state, epochs, patience)
 
             then = "finishing this step" + (" and saving" if folder is not None else "")
-            with self._crew(chosen) as crew, Interrupt(then) as interrupt:
+            # where batches stay whole, so does the last one with the rest
+            uncut = chosen._replace(piece=last) if chosen.piece == usual < last else chosen
+            with self._crew(uncut) as crew, Interrupt(then) as interrupt:
                 while more() and not self.interrupted:
                     if self._epoch(crew, (x, y, weights), state, interrupt, progress):
                         self._close_epoch(crew, validation, state, progress)

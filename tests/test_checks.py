@@ -62,9 +62,9 @@ class Distance(Loss):
 
 def test_a_loss_whose_gradient_is_of_another_type_or_shape_is_told_of():
     model = Sequential(Linear(4, 3, rng=0))
-    with pytest.raises(ValueError, match=r"Distance.* backward gives float64 \(1, 3\) for scores of float32.*astype"):
+    with pytest.raises(ValueError, match=r"Distance.* backward gives float64 \(2, 3\) for scores of float32.*astype"):
         fit(model, Distance(lambda gradient: gradient))
-    with pytest.raises(ValueError, match=r"Distance.* backward gives float32 \(3,\) for scores of float32 \(1, 3\)"):
+    with pytest.raises(ValueError, match=r"Distance.* backward gives float32 \(3,\) for scores of float32 \(2, 3\)"):
         fit(model, Distance(lambda gradient: gradient.sum(axis=0).astype(np.float32)))
     fit(model, Distance(lambda gradient: gradient.astype(np.float32)))
 
@@ -101,12 +101,14 @@ class Contrast(Loss):
     """Each example's score against the mean of the batch, or against a fixed number."""
 
     def __init__(self, batch=True):
-        self.batch = batch
+        self.batch, self.sizes = batch, set()
 
     def forward(self, scores, targets, weights=None, denominator=None):
         if len(scores) == 1 and self.batch is None:
             raise IndexError("no other example")
         self._cache = (scores - (scores.mean(axis=0) if self.batch else 1)) / (denominator or len(scores))
+        if self.training:
+            self.sizes.add(len(scores))
         return float((self._cache**2).sum() / 2 * (denominator or len(scores)))
 
     def backward(self):
@@ -118,19 +120,21 @@ def test_a_loss_that_compares_examples_gets_its_batches_whole():
         model = Sequential(Linear(4, 3, rng=0))
         it = Trainer(model, loss, SGD(model, 0.1), **how)
         it.fit((X[:19], LABELS[:19]), epochs=1, batch_size=batch_size, progress=False)
-        return it.run["piece"]
+        return it.run["piece"], loss.sizes
 
-    said = r"Contrast\(\) adds up to 0 over two examples alone, and is [0-9.]+ for both together.*workers=1, piece=7"
-    for cut in ({"workers": 2}, {"workers": 1, "piece": 3}, {"workers": 1, "piece": 6}):  # the last batch is of 7
+    said = r"Contrast\(\) adds up to 0 over two examples alone, and is [0-9.]+ for both together.*workers=1, piece=6"
+    for cut in ({"workers": 2}, {"workers": 1, "piece": 3}):
         with pytest.raises(ValueError, match=said):
             fit(Contrast(), **cut)
         fit(Contrast(batch=False), **cut)
-    assert fit(Contrast(), workers=1) == fit(Contrast(), workers=1, piece=7) == 7
-    assert fit(Contrast(), batch_size=1) == 1
+    for whole in ({}, {"workers": 1}, {"workers": 1, "piece": 6}):
+        assert fit(Contrast(), **whole) == (6, {6, 7})  # the last batch takes in the one that is left over
+        fit(Contrast(batch=None), **whole)
+    assert fit(Contrast(), batch_size=1)[0] == 1
     with pytest.raises(
         ValueError, match=r"Contrast\(batch=None\) fails on a batch of 1, with which it is tried: no other"
     ):
-        fit(Contrast(batch=None))
+        fit(Contrast(batch=None), workers=2)
 
 
 class NoReturn(Layer):
