@@ -136,8 +136,9 @@ class Keeper:
             causes = [
                 line for line in about if not line.startswith(("fingerprint ", "dataset "))
             ]  # which are no causes
-            then = changed[0].partition(",")[0].removeprefix("workers was ")  # by default as many as there are cores
-            cure = f" (train.py: --workers {then})" if then.isdecimal() else ""
+            then = header.get("settings")
+            had = then.get("workers") if isinstance(then, dict) and len(changed) == 1 else None
+            cure = f" (train.py: --workers {had})" if had not in (None, self.settings.get("workers")) else ""
             raise ValueError(
                 f"cannot resume {self.folder}: {some(causes or changed, '; ')}. Use the data and settings of that run"
                 f"{cure}."

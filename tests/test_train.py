@@ -232,6 +232,8 @@ def test_a_run_on_fewer_cores_is_told_how_many_it_had(elsewhere, unwritten):
     assert call(train.main, *flags, "--workers", 2).status == 0
     said = call(train.main, *flags, "--workers", 1, "--resume")
     refused(said, "workers was 2, now 1. Use the data and settings of that run (train.py: --workers 2).")
+    said = call(train.main, *flags, "--workers", 1, "--patience", 3, "--resume")
+    assert "workers was 2, now 1" in said.err and "--workers 2" not in said.err  # which alone would not do
 
 
 def test_a_stopped_tour_names_the_task(elsewhere, unwritten, monkeypatch):
