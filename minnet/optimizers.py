@@ -32,22 +32,30 @@ class SGD(Optimizer):
         groups: Sequence[dict[str, Any]] = (),
         loss: Layer | None = None,
     ) -> None:
-        self._momentum = in_range("momentum", momentum, below=1)
+        self.momentum = momentum
         self.nesterov = nesterov
         self.decoupled = decoupled
-        self.slots = ("momentum",) if momentum else ()
         if nesterov and not momentum:
             raise ValueError("nesterov looks ahead along the velocity: it needs momentum above 0")
         super().__init__(model, learning_rate, weight_decay, groups, loss)
 
     @property
     def momentum(self) -> float:
-        """The part of the velocity that is left a step later; fixed, since what is kept is a multiple of it."""
+        """The part of the velocity that is left a step later. A new one scales what is kept, which is a multiple of it;
+        from or to 0 it may be changed before the first step only."""
         return self._momentum
 
     @momentum.setter
     def momentum(self, momentum: float) -> None:
-        raise AttributeError("SGD's momentum is in the state that it keeps: for another one, make a new optimizer")
+        momentum = in_range("momentum", momentum, below=1)
+        if not vars(self).get("state"):
+            self.slots = ("momentum",) if momentum else ()
+        elif momentum != self.momentum:
+            if not (momentum and self.momentum):
+                raise ValueError("with momentum SGD keeps velocities, without it none: make a new optimizer")
+            for state in self.state.values():
+                state["momentum"] *= momentum / self.momentum
+        self._momentum = momentum
 
     # v <- momentum v + g          w <- w - rate v          (Nesterov: w <- w - rate (g + momentum v))
     # Kept is m = momentum v, from which the next step starts and which Nesterov's form needs as well: one pass less.
@@ -130,18 +138,22 @@ class Adam(Optimizer):
         groups: Sequence[dict[str, Any]] = (),
         loss: Layer | None = None,
     ) -> None:
-        self._betas = (in_range("betas[0]", betas[0], below=1), in_range("betas[1]", betas[1], below=1))
+        self.betas = betas
         self.eps = in_range("eps", eps)
         super().__init__(model, learning_rate, weight_decay, groups, loss)
 
     @property
     def betas(self) -> tuple[float, float]:
-        """The parts of the two moments that are left a step later; fixed, since what is kept depends on them."""
+        """The parts of the two moments that are left a step later. New ones scale the sums that are kept."""
         return self._betas
 
     @betas.setter
     def betas(self, betas: tuple[float, float]) -> None:
-        raise AttributeError("Adam's betas are in the state that it keeps: for others, make a new optimizer")
+        betas = (in_range("betas[0]", betas[0], below=1), in_range("betas[1]", betas[1], below=1))
+        for state in vars(self).get("state", {}).values():
+            for slot, old, new in zip(("sum", "squares"), self.betas, betas, strict=True):
+                state[slot] *= (1 - old) / (1 - new)  # the moments stay what they are
+        self._betas = betas
 
     # m <- beta1 m + (1 - beta1) g          v <- beta2 v + (1 - beta2) g^2
     # After t steps from zero the weights in these sums add up to c1 = 1 - beta1^t and c2 = 1 - beta2^t, hence

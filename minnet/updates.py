@@ -160,7 +160,8 @@ class Optimizer:
                 copy += g
             else:
                 np.copyto(copy, g)
-            if self.update(w, copy, state, settings, scratch) is not None:  # type: ignore[func-returns-value]
+            returned: Any = self.update(w, copy, state, settings, scratch)  # type: ignore[func-returns-value]
+            if returned is not None and returned is not w:
                 raise ValueError(f"{type(self).__name__}.update returned something: it has to write into w (w -= ...)")
             if rows is not None:
                 for table, part in zip(tables, (w, *state), strict=True):

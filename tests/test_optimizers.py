@@ -264,13 +264,45 @@ def test_columns_of_one_array_are_two_parameters():
             SGD(Sequential(*layers), 0.5)
 
 
-@pytest.mark.parametrize(("make", "name"), [(lambda m: SGD(m, 0.1, momentum=0.9), "momentum"), (Adam, "betas")])
-def test_what_the_state_was_made_with_stays(make, name):
-    optimizer = make(Table((2, 3)))
-    before = getattr(optimizer, name)
-    with pytest.raises(AttributeError, match="make a new optimizer"):
-        setattr(optimizer, name, 0.5)
-    assert getattr(optimizer, name) == before and name in optimizer.config()
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_momentum_may_have_a_schedule(nesterov):
+    layer = Table((2, 3))
+    optimizer, w, v = SGD(layer, 0.1, nesterov=nesterov, momentum=0.5), layer.W.copy(), 0.0
+    for step, momentum in enumerate((0.9, 0.9, 0.5, 0.99)):
+        gradients_for(layer, step)
+        optimizer.momentum = momentum
+        optimizer.step()
+        v = momentum * v + layer.dW
+        w -= 0.1 * (layer.dW + momentum * v if nesterov else v)
+        np.testing.assert_allclose(layer.W, w, rtol=1e-12)
+    with pytest.raises(ValueError, match="with momentum SGD keeps velocities, without it none: make a new optimizer"):
+        optimizer.momentum = 0
+    with pytest.raises(ValueError, match="momentum must be a number, at least 0, below 1"):
+        optimizer.momentum = 1
+    assert optimizer.config()["momentum"] == 0.99
+    plain = SGD(layer, 0.1)
+    plain.momentum = 0.9  # before the first step: there is nothing yet that would have to change
+    plain.step()
+    assert "W/momentum" in plain.state_arrays()
+
+
+class Sure(Adam):
+    def __init__(self, model):
+        self.betas = (0.5, 0.5)
+        super().__init__(model, 0.1, betas=self.betas)
+
+
+def test_betas_may_have_a_schedule():
+    layer = Table((2, 3))
+    optimizer, w, m, v = Sure(layer), layer.W.copy(), 0.0, 0.0
+    for t, (beta1, beta2) in enumerate(((0.5, 0.5), (0.9, 0.999), (0.8, 0.9)), start=1):
+        gradients_for(layer, t)
+        optimizer.betas = (beta1, beta2)
+        optimizer.step()
+        m, v = beta1 * m + (1 - beta1) * layer.dW, beta2 * v + (1 - beta2) * layer.dW**2
+        w -= 0.1 * (m / (1 - beta1**t)) / (np.sqrt(v / (1 - beta2**t)) + 1e-8)
+        np.testing.assert_allclose(layer.W, w, rtol=1e-12)
+    assert optimizer.betas == (0.8, 0.9)
 
 
 def test_defaults_are_those_that_people_know():
@@ -858,6 +890,9 @@ def test_an_update_that_returns_the_weights_is_refused():
     gradients_for(layer, 0)
     with pytest.raises(ValueError, match=r"Returned\.update returned something: it has to write into w"):
         Returned(layer, 0.1).step()
+    before = layer.W.copy()
+    Descent(layer, 0.1).step()  # which wrote into them, and returns these
+    np.testing.assert_allclose(layer.W, before - 0.1 * layer.dW, rtol=1e-15)
 
 
 class Descent(updates.Optimizer):
@@ -865,6 +900,7 @@ class Descent(updates.Optimizer):
 
     def update(self, w, g, state, settings, scratch):
         w -= settings.rate * g
+        return w
 
 
 def test_an_optimizer_of_ones_own_needs_one_formula():
