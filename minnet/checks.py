@@ -19,7 +19,7 @@ from minnet.layers.description import expect_output, is_own, named
 from minnet.layers.dropout import Dropout
 from minnet.layers.normalization import Normalize
 from minnet.losses import Loss, SigmoidCrossEntropy, SoftmaxCrossEntropy
-from minnet.memory import read_only
+from minnet.memory import spared
 from minnet.optimizers import Lookahead, Optimizer
 from minnet.sharing import Plan
 from minnet.workers import drawing
@@ -131,7 +131,7 @@ def check_run(
     for name, inputs, targets, w in parts:
         if reason := _unsuited(model, inputs[:128]):
             raise ValueError(f"the {name} {reason}")
-        scores = model.replica().eval().forward(read_only(inputs[:few]))  # raises for a wrong shape or dtype
+        scores = spared(model.replica().eval().forward, inputs[:few])  # raises for a wrong shape or dtype
         expect_output(model, scores)
         if learning and scores.dtype != model_dtype(model):
             raise ValueError(
@@ -177,7 +177,7 @@ def check_cut(model: Layer, loss: Loss, x: Any, y: np.ndarray, batch_size: int, 
     whole = chosen.workers == 1 and chosen.piece >= batch_size
     if whole or not is_own(type(loss)) or drawing(part for _, part in loss.walk()):
         return
-    scores, probe = model.replica().eval().forward(read_only(x[:2])), loss.replica().eval()
+    scores, probe = spared(model.replica().eval().forward, x[:2]), loss.replica().eval()
     together = _tried(probe, scores, y[:2])
     alone = [_tried(probe, scores[n : n + 1], y[n : n + 1]) for n in range(len(scores))]
     if not np.isclose(together, sum(alone), rtol=1e-3, atol=1e-3 * sum(map(abs, alone)), equal_nan=True):

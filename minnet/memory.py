@@ -9,6 +9,8 @@ two views without copying; any other memory order is accepted too, at the price 
 from __future__ import annotations
 
 import math
+import traceback
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,15 +35,22 @@ class Workspace:
         return buffer[:size].reshape(shape)
 
 
-def read_only(x: Any) -> Any:
-    """The same array for eyes only: a layer that works in place raises, and spares the data of whoever asks.
+def spared(forward: Callable[[Any], Any], x: Any) -> Any:
+    """forward(x) on an array for eyes only, which spares the data of whoever asks.
 
-    A CSR matrix, of which rows are copies anyway, comes back as it is.
+    Raises ValueError where a layer works in place. A CSR matrix, of which rows are copies anyway, goes in as it is.
     """
     if isinstance(x, np.ndarray):
         x = x.view()
         x.flags.writeable = False
-    return x
+    try:
+        return forward(x)
+    except ValueError as error:
+        if not str(error).endswith("is read-only"):  # NumPy's words
+            raise
+        passed = [frame.f_locals.get("self") for frame, _ in traceback.walk_tb(error.__traceback__)]
+        layer = [type(each).__name__ for each in passed if each is not None][-1]
+        raise ValueError(f"{layer}: forward changes its input: write x = x - ... instead of x -= ...") from error
 
 
 def positions(x: np.ndarray) -> np.ndarray:

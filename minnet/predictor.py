@@ -21,7 +21,7 @@ from minnet.layers.base import Layer
 from minnet.layers.containers import chains
 from minnet.layers.conv import Conv2d
 from minnet.layers.normalization import folded
-from minnet.memory import BLOCK_BYTES, Geometry, images, read_only
+from minnet.memory import BLOCK_BYTES, Geometry, images, spared
 from minnet.process_memory import keep_freed_memory
 from minnet.sharing import Plan, prediction_plan
 from minnet.workers import Crew, Replica
@@ -69,7 +69,7 @@ class Predictor:
             check_question(self._model, x)
             self._kind = kind
         with self._turn, one_blas_thread() if self._workers else nullcontext():
-            y = self._for_few.forward(read_only(x[:]))  # a slice, as `predict` takes
+            y = spared(self._for_few.forward, x[:])  # a slice, as `predict` takes
             _forget(self._layers)
         return y.copy() if isinstance(x, np.ndarray) and np.may_share_memory(x, y) else y
 

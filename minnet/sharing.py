@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minnet.layers.base import Layer
-from minnet.memory import read_only
+from minnet.memory import spared
 
 PIECE_BYTES = 1 << 23  # what the largest activation of a piece may occupy
 MOST_WORKERS = 8  # unless asked for: with more, the interpreter's lock takes what they add
@@ -88,7 +88,7 @@ def _sizes(model: Layer, example: Any) -> tuple[int, int, int]:
     key = (example.shape, example.dtype, stored, tuple(place for place, _, _ in model.trainable()))
     if key in known:
         return known[key]
-    _, steps = model.replica().eval().trace(read_only(example))
+    _, steps = spared(model.replica().eval().trace, example)
     learning = [step.layer.learns() for step in steps]
     activations = sum(step.y.nbytes for step in steps[learning.index(True) if True in learning else 0 :])
     tables = [step.layer.named_parameters() for step in steps if step.layer.in_rows]

@@ -26,7 +26,7 @@ from minnet.layers.conv import Conv2d
 from minnet.layers.description import named
 from minnet.layers.normalization import folded
 from minnet.losses import Loss
-from minnet.memory import Workspace, read_only
+from minnet.memory import Workspace, spared
 from minnet.places import arrays, learners, numbers, walked
 from minnet.process_memory import keep_freed_memory, release_freed_memory
 from minnet.sharing import Plan, available_cores, shares
@@ -278,7 +278,7 @@ class Crew:
         """The network's outputs for all of `x`, (N, K), with the replicas as they are (in evaluation mode)."""
 
         def forward(replica: Replica, pieces: list[slice], first: int) -> list[np.ndarray]:
-            return [replica.model.forward(read_only(x[piece])) for piece in pieces if not self._failed]
+            return [spared(replica.model.forward, x[piece]) for piece in pieces if not self._failed]
 
         each = self._each(forward, x.shape[0], self.plan.piece)
         return np.concatenate([y for results in each for y in results])
