@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minnet.layers.base import Layer, RowGradient
+from minnet.layers.containers import expect_layers
 from minnet.memory import Workspace
 from minnet.places import learners, parameters, sharing
 
@@ -69,6 +70,7 @@ class Optimizer:
     ) -> None:
         if not isinstance(model, Layer):
             raise ValueError(f"an optimizer takes the model itself, not its parameters; got {type(model).__name__}")
+        expect_layers([model], "")  # before walking it: it may hide what that takes
         self.model = model
         self.learning_rate = in_range("learning_rate", learning_rate)
         self.groups = list(groups)

@@ -1104,6 +1104,8 @@ class Has(Layer):
 def test_attributes_that_hide_what_a_layer_has_are_refused(name, value):
     with pytest.raises(ValueError, match=f"^Has: self.{name} hides what every layer has of that name"):
         Sequential(Has(name, value))
+    with pytest.raises(ValueError, match=f"^Has: self.{name} hides what every layer has of that name"):
+        SGD(Has(name, value), 0.1)
     if name != "children":  # which nobody finds it by
         model = Has("inner", Has(name, value))
         with pytest.raises(ValueError, match=f"^Has: self.{name} hides what every layer has of that name"):
