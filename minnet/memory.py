@@ -49,8 +49,8 @@ def spared(forward: Callable[[Any], Any], x: Any) -> Any:
         if not str(error).endswith("is read-only"):  # NumPy's words
             raise
         passed = [frame.f_locals.get("self") for frame, _ in traceback.walk_tb(error.__traceback__)]
-        layer = [type(each).__name__ for each in passed if each is not None][-1]
-        raise ValueError(f"{layer}: forward changes its input: write x = x - ... instead of x -= ...") from error
+        layers = [type(each).__name__ for each in passed if each is not None] or ["the model"]  # or a bare function
+        raise ValueError(f"{layers[-1]}: forward changes its input: write x = x - ... instead of x -= ...") from error
 
 
 def positions(x: np.ndarray) -> np.ndarray:

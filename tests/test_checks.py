@@ -281,6 +281,10 @@ def test_a_layer_that_works_in_place_spares_the_data():
     ):
         with pytest.raises(ValueError, match=r"^Centred: forward changes its input: write x = x - \.\.\. instead of"):
             act()
+    model = Sequential(Linear(4, 3, rng=0))
+    model.forward = lambda x: np.negative(x, out=x)
+    with pytest.raises(ValueError, match=r"^the model: forward changes its input"):
+        Predictor(model)(x[:2])
     assert np.array_equal(x, X) and x.flags.writeable
 
 
