@@ -325,3 +325,19 @@ def test_who_asks_keeps_the_data_as_they_are():
     assert seen[0] == 2 and memory.spared(sum, [1, 2]) == 3
     with pytest.raises(ValueError, match="another cause"):
         memory.spared(mock.Mock(side_effect=ValueError("another cause")), x)
+
+
+def test_who_works_in_place_is_named():
+    class Centred:
+        def forward(self, x):
+            x -= 1
+
+    class Chain:
+        def forward(self, x):
+            Centred().forward(x)
+
+    for forward in (Chain().forward, Centred().forward):
+        with pytest.raises(ValueError, match=r"^Centred: forward changes its input: write x = x - "):
+            memory.spared(forward, np.zeros(3))
+    with pytest.raises(ValueError, match=r"^the model: forward changes its input"):
+        memory.spared(lambda x: x.sort(), np.zeros(3))

@@ -248,6 +248,7 @@ def test_a_parameter_that_runs_backwards_is_found_to_share_its_last_number():
     whole = np.zeros(10)
     assert places.sharing({"back": whole[8::-2], "odd": whole[3:4], "first": whole[:1]}) == ("back", "first")
     assert places.sharing({"back": whole[8::-2], "odd": whole[3:4], "other": whole[9:]}) is None
+    assert places.sharing({"back": whole[5:2:-1], "before": whole[2:3], "last": whole[5:6]}) == ("back", "last")
 
 
 def test_columns_of_one_array_are_two_parameters():
