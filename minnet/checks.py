@@ -193,7 +193,10 @@ def _tried(loss: Loss, scores: np.ndarray, targets: np.ndarray) -> Any:
     except Exception as error:
         if not is_own(type(loss)):
             raise
-        raise ValueError(f"{loss!r} fails on a batch of {len(scores)}, with which it is tried: {error}") from error
+        cure = ". If it needs more at a time, give Trainer workers=1 and as piece the batch size" * (len(scores) == 1)
+        raise ValueError(
+            f"{loss!r} fails on a batch of {len(scores)}, with which it is tried: {error}{cure}"
+        ) from error
 
 
 def _check_sizes(name: str, inputs: Any, targets: Any) -> None:
