@@ -149,7 +149,10 @@ def check_run(
 
 
 def _check_held(model: Layer) -> None:
-    """Raises ValueError for a layer that the model holds where it is not looked for: nobody would train or save it."""
+    """Raises ValueError for a layer that the model holds where it is not looked for: nobody would train or save it.
+
+    The garbage collector knows what every object refers to, whether by an attribute, a slot, a set or a dataclass.
+    """
     layers = list(model.walk())
     seen = {id(layer) for _, layer in layers}
     for _, layer in layers:

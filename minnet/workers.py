@@ -104,7 +104,7 @@ class Crew:
         source = folded(model) if loss is None and plan.piece > 1 else model  # folding costs one image's worth
         self.replicas = [Replica(source, loss) for _ in range(plan.workers)]
         self._failed = False
-        self._first, self._numbers = 0, list[dict[str, Any]]()  # the first batch's size; replicas' numbers after it
+        self._first, self._numbers = 0, list[dict[str, Any]]()  # for _check_alike: size (0: none yet, -1: done)
         if loss is not None:  # found once: walking a small network takes as long as a pass through it
             self._learners = learners(model, loss)
             self._noting: list[Any] = [layer for _, layer in model.walk() if hasattr(type(layer), "update_running")]
