@@ -20,7 +20,7 @@ def reliability(probabilities: np.ndarray, labels: np.ndarray, bins: int = BINS)
 
     Bin b of B holds the examples whose top probability lies in (b/B, (b+1)/B]. Returns lists, one entry a bin:
     low, high, count, confidence (mean top probability), accuracy, and its 95 % interval (Wilson); and "ece", the
-    expected calibration error (Guo et al., On calibration of modern neural networks, 2017, equation 3):
+    expected calibration error (Guo et al., arXiv 1706.04599, equation 3):
     sum over bins of count/N |accuracy - confidence|.
     """
     p, y = checked("reliability", probabilities, labels)
@@ -96,7 +96,7 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray, class_weights: Seque
     the network's loss had class weights (K,), softmax(unweighted(logits / T, class_weights)).
 
     Fit it on validation examples, never on those that the network was trained on: there it is sure and right.
-    Dividing by T changes no prediction, only how sure it is (Guo et al., 2017, section 4.2).
+    Dividing by T changes no prediction, only how sure it is (Guo et al., arXiv 1706.04599, section 4.2).
     """
     z, labels = np.array(logits, dtype=np.float64), np.asarray(labels)
     if z.ndim != 2 or len(z) == 0 or labels.shape != (len(z),):

@@ -97,7 +97,7 @@ def wilson(hits: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def mcnemar(right_a: np.ndarray, right_b: np.ndarray) -> dict[str, Any]:
-    """McNemar's exact test: are two models equally often right on the same examples?
+    """McNemar's test (Psychometrika 12, 1947), exact: are two models equally often right on the same examples?
 
     Only examples on which exactly one of them is right tell them apart. Were they equally good, each of these n
     would be a fair coin, so the smaller side has Binomial(n, 1/2); p doubles that tail, for both directions.
@@ -185,9 +185,10 @@ def class_shares(
     """Which share of the examples belongs to each class, estimated without their labels in three ways.
 
     "counted": the share of predictions. "mean_probability": the mean of the probabilities, or of those that are
-    `believed` instead (N, K), such as `calibration.unweighted` ones. "corrected": the adjusted count (Forman,
-    Quantifying counts and costs via classification, 2008), left out where there is no validation matrix (None); its
-    time grows faster than K^3, seconds for 200 classes. Each has "shares" (K,) and "intervals" (K, 2); the examples
+    `believed` instead (N, K), such as `calibration.unweighted` ones. "corrected": for two classes the adjusted
+    count (Forman, Quantifying counts and costs via classification, 2008), for more the same with all of the validation
+    matrix (Saerens, Latinne and Decaestecker 2002), left out where there is none (None); its time grows faster than
+    K^3, seconds for 200 classes. Each has "shares" (K,) and "intervals" (K, 2); the examples
     count as a sample of a larger source, and the validation matrix as measured, not exact.
 
     The intervals are those of the Bayesian bootstrap (Rubin, The Bayesian bootstrap, 1981): examples are not drawn

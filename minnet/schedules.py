@@ -85,10 +85,11 @@ class Cosine(Schedule):
 
 @dataclass(frozen=True)
 class OneCycle(Schedule):
-    """Half a cosine wave up from `start` to 1 at `peak_at`, then one down to `end` (Smith, arXiv 1708.07120).
+    """Half a cosine wave up from `start` to 1 at `peak_at`, then one down to `end` (Smith and Topin, arXiv 1708.07120).
 
-    The rise lets a network start where gradients are wild, the top explores, the long fall settles. The form and
-    the defaults are those of PyTorch's OneCycleLR, which changes the momentum as well; this one does not.
+    The rise lets a network start where gradients are wild, the top explores, the long fall settles. The paper's
+    lines are straight and end in a third phase; the form and the defaults here are those of PyTorch's OneCycleLR, which
+    changes the momentum as well, as this one does not.
     """
 
     peak_at: float = 0.3

@@ -12,8 +12,8 @@ from minnet.layers.base import Layer
 class Dropout(Layer):
     """In training, each number becomes 0 with probability p, else x / (1 - p): its expectation stays x.
 
-    In evaluation, the identity. Shapes: y like x, any. The Trainer hands `rng` a fresh generator for every piece
-    of every step, so that a step can be replayed.
+    In evaluation it is the identity (Srivastava et al., JMLR 15, 2014, multiply by 1 - p there instead). Shapes: y like
+    x, any. The Trainer hands `rng` a fresh generator for every piece of every step, so that a step can be replayed.
     """
 
     def __init__(self, p: float = 0.5, rng: Any = None) -> None:

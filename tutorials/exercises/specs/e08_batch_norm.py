@@ -237,7 +237,7 @@ EXERCISE = Exercise(
         Mistake(
             "momentum-swapped",
             "momentum is the weight of the old value here: it is the weight of the new one.",
-            "Keras and PyTorch define it the opposite way",
+            "Keras defines it the opposite way",
             "running",
         ),
         Mistake(

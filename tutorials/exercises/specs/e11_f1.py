@@ -221,7 +221,7 @@ EXERCISE = Exercise(
         Mistake(
             "macro-over-present",
             "Only classes that occur in labels are averaged: all `classes` count.",
-            "scikit-learn averages over the labels it saw",
+            "classes from np.unique(labels)",
             "macro-undefined",
         ),
         Mistake("macro-sum", "The scores are added up: divide by the number of classes.", "sum for mean", "macro"),

@@ -105,7 +105,7 @@ EXERCISE = find_the_bug(
         Planted(
             "mean-over-present",
             "The mean is over the classes that occur: it is over all of them.",
-            "scikit-learn without labels=",
+            "classes from np.unique(labels)",
             "absent",
             "macro = f1.mean()",
             "macro = f1[present > 0].mean()",

@@ -182,7 +182,7 @@ EXERCISE = predict(
         Mistake(
             "over-predicted",
             "The mean is over the classes that are predicted: it is over all, and the others have 0.",
-            "scikit-learn without labels=",
+            "classes from np.unique of the predictions",
             "measured macro_f1",
         ),
         Mistake("micro", "This is the micro mean, which is accuracy.", "average='micro'", "measured macro_f1"),
