@@ -132,6 +132,7 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray, class_weights: Seque
 # r sums to 1, so this is W times a cross-entropy, which is least for q = r. A network whose loss weighs the classes
 # therefore learns q(k|x) = w_k p(k|x) / W instead of p(k|x). Backwards, p(k|x) is proportional to q(k|x) / w_k, whose
 # logarithm is z_k - log w_k and a number that is the same for all classes: softmax does not see it.
+# (Without label smoothing. Of weights that act in batches: `acting_weights`.)
 def unweighted(scores: np.ndarray, class_weights: Sequence[float] | np.ndarray | None) -> np.ndarray:
     """The scores (N, K) without what the class weights (K,) of the loss did to them: their softmax is the probability
     of each class where the classes are as common as they were in training. Same shape and dtype; None changes nothing.
@@ -144,6 +145,18 @@ def unweighted(scores: np.ndarray, class_weights: Sequence[float] | np.ndarray |
     if w.shape != scores.shape[-1:] or not ((w > 0) & (w < np.inf)).all():
         raise ValueError(f"unweighted expects a positive weight for each of {scores.shape[-1]} classes, got {w}")
     return scores - np.log(w).astype(scores.dtype)
+
+
+# The mean above divides by a fixed number. A batch of B examples divides by its own sum of weights, in which each of
+# them is, too: with S the sum of the B - 1 others, an example of class k acts with w_k / (w_k + S). On average S is
+# (B - 1) m, where m = sum_j s_j w_j and s_j is the share of class j, so that to first order class k acts with
+#     v_k = B m w_k / (w_k + (B - 1) m)
+# For large B this is w_k. With m = 1, in batches of 32 a weight of 5 acts as 4.4; in batches of one all act alike.
+def acting_weights(class_weights: np.ndarray, shares: np.ndarray, batch_size: int) -> np.ndarray:
+    """Class weights (K,) as they act in batches of this size, drawn from classes of these `shares` (K,), of sum 1."""
+    m = shares @ class_weights
+    acting: np.ndarray = batch_size * m * class_weights / (class_weights + (batch_size - 1) * m)
+    return acting
 
 
 def checked(who: str, probabilities: Any, labels: Any, classes: int | None = None) -> tuple[np.ndarray, np.ndarray]:

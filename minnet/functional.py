@@ -24,8 +24,10 @@ def _shifted(z: np.ndarray, axis: int, temperature: float) -> tuple[np.ndarray, 
     The maximum goes first: dividing large scores would round away what tells them apart, or overflow.
     """
     _expect_floats(z, "scores")
-    if not z.dtype.type(temperature) > 0:
-        raise ValueError(f"temperature must be positive in {z.dtype}, got {temperature}: near 0 it gives the arg max")
+    with np.errstate(over="ignore"):
+        if not 0 < z.dtype.type(temperature) < np.inf:
+            near = "near 0 it gives the arg max, large ones the uniform distribution"
+            raise ValueError(f"temperature must be positive and finite in {z.dtype}, got {temperature}: {near}")
     if z.ndim == 0 or z.shape[axis] == 0:
         raise ValueError(f"scores need at least one entry along axis {axis}, got shape {z.shape}")
     top = z.max(axis=axis, keepdims=True, initial=-np.inf)

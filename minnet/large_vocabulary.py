@@ -108,7 +108,7 @@ class SampledSoftmaxCrossEntropy(Loss):
         of_y = np.einsum("nd,nd->n", x, self.W[y]) + self.b[y]
         of_s = x @ self.W[s].T + (self.b[s] + c.astype(x.dtype))
         of_s[y[:, None] == s] = -np.inf  # drawn, but the truth is counted already
-        log_p = log_softmax(np.column_stack([of_y, of_s]))  # (N, 1 + S): the truth first
+        log_p = log_softmax(np.column_stack([of_y, of_s]))  # the truth, then the different classes drawn
         self._cache = x, y, s, np.exp(log_p), w
         return total(-log_p[:, 0], w)
 

@@ -17,8 +17,9 @@ class Loss(Layer):
     """Base of all losses: `forward(scores, targets) -> float`, `backward() -> dL/dscores`.
 
     A loss is a weighted mean over the batch, L = sum_n w_n l_n / D with D = sum_n w_n (N without weights).
-    The division by D happens here and nowhere else. Whoever computes a batch in pieces passes the
-    `denominator` of the whole batch, so that the pieces' losses and gradients simply add up.
+    So weights tell apart the examples of one batch; in a batch of one they cancel. The division by D happens here and
+    nowhere else. Whoever computes a batch in pieces passes the `denominator` of the whole batch, so that the pieces'
+    losses and gradients simply add up.
     """
 
     def __init_subclass__(cls, **rest: Any) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from minnet import models
+from minnet.calibration import acting_weights
 from minnet.data import Augment, Dataset, Ngrams, TokenIds, channel_statistics, load_lexicon, over_views
 from minnet.data.text import announce
 from minnet.layers import Sequential
@@ -107,8 +108,13 @@ class Recipe:
         return SoftmaxCrossEntropy(self.label_smoothing, weights)
 
     def class_weights(self, dataset: Dataset) -> list[float] | None:
-        """The loss's, to four digits, as config.json tells them; None where all classes weigh alike."""
-        weights = [float(f"{weight:.4g}") for weight in self.loss(dataset).class_weights or ()]
+        """The loss's as they act in batches, to four digits; None where all classes weigh alike. So they stand in
+        config.json and are undone where probabilities are to be believed."""
+        if (table := self.loss(dataset).class_weights) is None:
+            return None
+        shares = np.bincount(dataset.train.y, minlength=len(table)) / len(dataset.train)
+        acting = acting_weights(np.array(table), shares, min(self.batch_size, len(dataset.train)))
+        weights = [float(f"{weight:.4g}") for weight in acting]
         return weights if len(set(weights)) > 1 else None
 
     def scores(self, trainer: Trainer, inputs: Any) -> np.ndarray:
@@ -142,10 +148,11 @@ class Recipe:
 def decoupled(rate: float, decay: float, momentum: float, batch_size: int, biases: float) -> dict[str, Any]:
     """airbench94's decoupled hyperparameters (arXiv 2404.00498, section 3) as settings of SGD on a mean loss.
 
-    `rate` and `decay` are per 1024 examples and for a sum over them, divided by airbench94's constant
-    1 + 1 / (1 - momentum), close to momentum's amplification, which for a steady gradient is 1 / (1 - momentum). Batch
-    norm's shifts learn `biases` times as fast, with the same decay a step: SGD multiplies its decay by the learning
-    rate, so what is given here is divided by it.
+    `rate` and `decay` are given for 1024 examples. For the gradient summed over a batch SGD's rate is rate / (1024 c),
+    so for its mean batch_size times that; of a weight the part decay batch_size / (1024 c) goes into the velocity in
+    each step. c = 1 + 1 / (1 - momentum) is airbench94's constant, close to momentum's amplification, which for a
+    steady gradient is 1 / (1 - momentum). Batch norm's shifts learn `biases` times as fast, with the same decay a step:
+    SGD multiplies its decay by the learning rate, so what is given here is divided by it.
     """
     scale = 1024 * (1 + 1 / (1 - momentum))
     learning_rate, per_step = rate / scale * batch_size, decay * batch_size / scale

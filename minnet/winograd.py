@@ -25,6 +25,9 @@ from minnet.memory import Geometry, Workspace, images, pad, positions
 #     G  (6, 3): row i is (1, a_i, a_i^2) / N_i             last row (0, 0, 1)
 #     A' (4, 6): column i is (1, a_i, a_i^2, a_i^3)         last column (0, 0, 0, 1)
 #     B' (6, 6): row i holds the coefficients of prod over j != i of (x - a_j), the last row of prod over all j
+# (The value at infinity is the leading coefficient: h_3 and g_2, whose product is c_5. c(x) less c_5 prod over all j of
+# (x - a_j) has degree 4 and the values c(a_i) at the five points: by Lagrange's formula it is the sum over i of c(a_i)
+# prod over j != i of (x - a_j) / N_i.)
 # Along both axes: Y = A' [(G g G') * (B' D B)] A for a 4x4 tile of outputs from a 6x6 tile of inputs, 36
 # products instead of 144. Summed over input channels, each of the 36 is a matrix product, and so are the
 # transforms. Any distinct points are right; with 0, ±3/4, ±3/2 every constant of A and B is a short binary fraction

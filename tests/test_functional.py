@@ -79,7 +79,7 @@ def test_what_is_refused(function):
         function(np.zeros((2, 0)))
     with pytest.raises(ValueError, match=r"got shape \(\)"):
         function(np.array(1.0))
-    for temperature in (0, -1.0, np.nan):
+    for temperature in (0, -1.0, np.nan, np.inf):
         with pytest.raises(ValueError, match="temperature must be positive"):
             function(np.zeros((1, 2)), temperature=temperature)
     z = np.zeros((2, 0))
@@ -234,8 +234,10 @@ def test_a_temperature_is_one_in_the_scores_own_numbers():
     for function in (softmax, logsumexp, log_softmax):
         with pytest.raises(ValueError, match="scores must be a float32 or float64 array, got int64"):
             function(np.array([1, 2, 3]), temperature=1.5)
-        with pytest.raises(ValueError, match="temperature must be positive in float32, got 1e-50"):
+        with pytest.raises(ValueError, match="temperature must be positive and finite in float32, got 1e-50"):
             function(np.array([1, 2, 3], np.float32), temperature=1e-50)
+        with pytest.raises(ValueError, match=r"got 1e\+39"):
+            function(np.array([1, 2, 3], np.float32), temperature=1e39)
 
 
 def test_the_entropy_of_certainty_is_zero_without_a_sign():

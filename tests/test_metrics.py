@@ -10,6 +10,7 @@ import pytest
 import sklearn.metrics
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
+from scipy.stats import binom
 
 from minnet import calibration, intervals, metrics
 from minnet.formatting import bars, encodable, interval, one_line, percent, some, width_of
@@ -353,6 +354,17 @@ def test_a_network_whose_loss_weighs_the_classes_tells_the_true_probabilities_on
     scores = minimize(both, np.zeros(20), jac=True, tol=1e-12).x.reshape(5, 4)
     assert np.abs(softmax(scores, axis=1) - p).max() > 0.1
     np.testing.assert_allclose(softmax(calibration.unweighted(scores, w), axis=1), p, atol=1e-5)
+
+
+@pytest.mark.parametrize("batch_size", [1, 16, 32, 64])
+def test_weights_are_undone_as_they_act_in_batches_which_divide_by_their_own_sum(batch_size):
+    """One input, a rare class of a tenth: the expected loss of a batch is least at the mean share of its weight."""
+    w, shares, rare = np.array([1 / 1.8, 5.0]), np.array([0.9, 0.1]), np.arange(batch_size + 1)
+    weighs = (binom.pmf(rare, batch_size, 0.1) * rare * w[1] / (rare * w[1] + (batch_size - rare) * w[0])).sum()
+    learned = np.log([[1 - weighs, weighs]])
+    acting = calibration.acting_weights(w, shares, batch_size)
+    assert softmax(calibration.unweighted(learned, acting))[0, 1] == pytest.approx(0.1, abs=0.005)
+    assert softmax(calibration.unweighted(learned, w))[0, 1] < 0.095, "the weights themselves undo too much"
 
 
 def test_undoing_weights_keeps_the_kind_of_numbers_and_refuses_weights_of_others():

@@ -175,7 +175,8 @@ def folded(model: Layer) -> Layer:
 def pooled(moments: list[tuple[int, np.ndarray, np.ndarray]]) -> tuple[int, np.ndarray, np.ndarray]:
     """(count, mean, variance) of all numbers from those of their parts, exactly.
 
-    E[x^2] = var + mean^2 holds for each part and for all, so var = sum_i n_i (var_i + (mean_i - mean)^2) / n.
+    E[x^2] = var + mean^2 holds for each part and for all, and sum_i n_i mean_i = n mean, so
+    var = sum_i n_i (var_i + (mean_i - mean)^2) / n.
     """
     n = sum(count for count, _, _ in moments)
     mean = np.sum([count * m for count, m, _ in moments], axis=0) / n

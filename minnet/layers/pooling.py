@@ -22,7 +22,7 @@ class _Pool2d(Layer):
         step = kernel if stride is None else pair("stride", stride)
         self.geometry = Geometry(kernel, step, pair("padding", padding, 0))
         if any(2 * p > k for p, k in zip(self.geometry.padding, kernel, strict=True)):
-            raise ValueError(f"{self!r}: padding may be at most half of kernel_size, or windows would see only padding")
+            raise ValueError(f"{self!r}: padding may be at most half of kernel_size, as in PyTorch")
         self.workspace = Workspace()
 
     def replica(self) -> Any:
