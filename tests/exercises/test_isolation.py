@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import io
 import os
+import venv
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.exercises.hostile import CALL, FEW, GOOD, HOSTILE
+from tutorials.exercises import runner
 from tutorials.exercises.grading import grade_source
 from tutorials.exercises.messages import Call, pack, read_message, unpack
 from tutorials.exercises.runner import HERE, Process
@@ -101,6 +103,20 @@ def test_a_process_that_reads_no_question_is_stopped():
     with Process(seconds=1, patience=2) as process:
         (outcome,) = process.run("e01", FORGED.replace("TREE", LOADED), ["softmax"], [], [(calls, False)])
     assert "no answer after 1 seconds" in outcome["error"]
+
+
+def test_numpy_that_lies_outside_of_python_is_found_all_the_same(monkeypatch, tmp_path):
+    """In the user's own folder, or on PYTHONPATH: the process gets neither, as this bare environment has no NumPy."""
+    venv.create(tmp_path, symlinks=os.name != "nt", with_pip=False)
+    python = tmp_path / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    monkeypatch.setattr(runner.sys, "executable", str(python))
+    with Process() as process:
+        result = grade_source(SHEETS[4], LINEAR, process)
+    assert result.earned == result.points, result.ended
+    monkeypatch.setattr(runner, "NUMPY", tmp_path)
+    with Process() as process:
+        ended = grade_source(SHEETS[4], LINEAR, process).ended
+    assert ended == "its process ended by itself (exit code 1): ModuleNotFoundError: No module named 'numpy'"
 
 
 def test_nothing_was_written():

@@ -14,9 +14,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tutorials.exercises.messages import Call, pack, read_message, writable
 
 HERE = Path(__file__).parent
+NUMPY = Path(np.__file__).parents[1]
 SECONDS = 5.0  # of computing, for all cases of one exercise together
 PATIENCE = 8.0  # times that, by the clock: a busy machine must not make a right answer late
 # What every answer of the process holds, that to a source and that to calls.
@@ -113,7 +116,7 @@ class Process:
         if self._child is not None:
             self._child.kill()
             self._child.wait()
-            for pipe in (self._child.stdin, self._child.stdout):
+            for pipe in (self._child.stdin, self._child.stdout, self._child.stderr):
                 try:
                     if pipe is not None:
                         pipe.close()
@@ -132,10 +135,11 @@ class Process:
         threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
         # Not -I, which ignores PYTHONHASHSEED: a regrading walks through sets of words in the same order again.
         self._child = subprocess.Popen(
-            [sys.executable, "-s", "-B", str(HERE / "worker.py"), self._scratch.name],
+            # NumPy may lie where -s and the bare environment do not look: in the user's own folder, or on PYTHONPATH.
+            [sys.executable, "-s", "-B", str(HERE / "worker.py"), self._scratch.name, str(NUMPY)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,  # the process closes it as soon as it is ready to run an answer
             cwd=self._scratch.name,
             env={**keep, **threads, "PYTHONHASHSEED": "0"},
         )
@@ -176,16 +180,18 @@ class Process:
         return f"no answer after {self.seconds:g} seconds: is there an endless loop?"
 
     def _why(self) -> str:
-        assert self._child is not None
+        assert self._child is not None and self._child.stderr is not None
         try:
             code = self._child.wait(timeout=5)
         except subprocess.TimeoutExpired:
             return "its process closed the pipe"
         if code == -getattr(signal, "SIGXCPU", 0):
             return self._late()
-        return (
-            f"its process ended by itself (exit code {code})" if code >= 0 else f"its process crashed (signal {-code})"
-        )
+        if code < 0:
+            return f"its process crashed (signal {-code})"
+        said = self._child.stderr.read().decode(errors="replace").split("\n")  # empty, unless it failed to start
+        last = next((f": {line.strip()[:200]}" for line in reversed(said) if line.strip()), "")
+        return writable(f"its process ended by itself (exit code {code}){last}")
 
 
 def _refuse_patches(answer: dict[str, Any]) -> None:

@@ -1,7 +1,8 @@
 """Runs one student's code apart from everything else: takes calls over a pipe, sends back arrays, numbers or an error.
 
-Started as `python -s worker.py SCRATCH` with an environment of its own, it imports numpy, the standard library,
-messages.py and confinement.py. What is expected of an answer never enters this process.
+Started as `python -s worker.py SCRATCH NUMPY` with an environment of its own, it imports numpy (from the folder NUMPY
+where Python finds none itself), the standard library, messages.py and confinement.py.
+What is expected of an answer never enters this process.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import sys
 
 if __name__ == "__main__":  # the root in place of this folder, where files may be named like modules; `main` removes it
     sys.path[0] = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
+    sys.path.append(sys.argv[2])
 import copy
 import random
 import types
