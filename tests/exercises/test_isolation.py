@@ -119,6 +119,20 @@ def test_numpy_that_lies_outside_of_python_is_found_all_the_same(monkeypatch, tm
     assert ended == "its process ended by itself (exit code 1): ModuleNotFoundError: No module named 'numpy'"
 
 
+def test_a_folder_that_the_system_still_holds_does_not_end_the_grading(monkeypatch):
+    """On Windows a virus scanner may keep the folder that a process worked in."""
+
+    def held(path, *_, **__):
+        raise PermissionError(13, "The process cannot access the file", str(path))
+
+    with Process() as process:
+        process.run("e01", GOOD, ["softmax"], [], [])
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "rmdir", held)
+            process.__exit__()
+    assert not os.path.exists(process._scratch)
+
+
 def test_nothing_was_written():
     assert not Path("/tmp/written-by-an-answer").exists()
 

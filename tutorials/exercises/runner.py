@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import queue
+import shutil
 import signal
 import subprocess
 import sys
@@ -45,12 +46,12 @@ class Process:
         self._answers: queue.Queue[Any] = queue.Queue()
 
     def __enter__(self) -> Process:
-        self._scratch = tempfile.TemporaryDirectory(prefix="answer-")
+        self._scratch = tempfile.mkdtemp(prefix="answer-")
         return self
 
     def __exit__(self, *_: Any) -> None:
         self.stop()
-        self._scratch.cleanup()
+        shutil.rmtree(self._scratch, ignore_errors=True)  # Windows may still hold it: that must not end the grading
 
     def run(
         self, id: str, source: str, names: Sequence[str], given: Sequence[str], plays: Sequence[tuple[list[Call], bool]]
@@ -136,11 +137,11 @@ class Process:
         # Not -I, which ignores PYTHONHASHSEED: a regrading walks through sets of words in the same order again.
         self._child = subprocess.Popen(
             # NumPy may lie where -s and the bare environment do not look: in the user's own folder, or on PYTHONPATH.
-            [sys.executable, "-s", "-B", str(HERE / "worker.py"), self._scratch.name, str(NUMPY)],
+            [sys.executable, "-s", "-B", str(HERE / "worker.py"), self._scratch, str(NUMPY)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,  # the process closes it as soon as it is ready to run an answer
-            cwd=self._scratch.name,
+            cwd=self._scratch,
             env={**keep, **threads, "PYTHONHASHSEED": "0"},
         )
         self._answers = queue.Queue()
