@@ -18,8 +18,10 @@ def take(handle: int) -> None:
         os.lseek(handle, 1 << 20, os.SEEK_SET)  # a byte beyond the text, which others may then still read
         try:
             msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
-        except OSError:
+        except PermissionError:
             raise BlockingIOError from None
+        except OSError:  # a network's file system, or one of another system, may have no locks
+            pass
         os.lseek(handle, 0, os.SEEK_SET)
         return
     import fcntl
