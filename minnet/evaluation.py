@@ -81,12 +81,13 @@ def _whole(folder: str | None) -> Iterator[None]:
     if folder is None:
         yield
         return
-    with prepare(folder, new=True):  # one that appeared since the command began is not ours to remove
-        try:
+    claim = prepare(folder, new=True)  # one that appeared since the command began is not ours to remove
+    try:
+        with claim:
             yield
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
+    except BaseException:  # the claim has ended: its file, while open, could not be removed on Windows
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def _asked_for(args: argparse.Namespace, run: TrainedRun) -> Asked:

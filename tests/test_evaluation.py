@@ -118,8 +118,15 @@ def test_a_page_and_a_folder_that_compare_takes(runs, here):
 def test_what_is_stopped_half_way_leaves_no_folder_that_is_in_the_way(runs, here, monkeypatch, error):
     table("new.csv", ROWS)
     typed = (runs / "comments", "csv", "new.csv", "--text", "review", "--label", "stars", "--out", "deep/page")
+    remove = shutil.rmtree
+
+    def closed(folder, **settings):
+        assert not Path(folder, ".lock").exists()  # Windows removes no file that is open
+        remove(folder, **settings)
+
     with monkeypatch.context() as patched:
         patched.setattr(report.page, "page", mock.Mock(side_effect=error))
+        patched.setattr(shutil, "rmtree", closed)
         assert evaluate(*typed).status != 0
     assert not (here / "deep/page").exists()
     assert evaluate(*typed).status == 0 and (here / "deep/page/report.html").exists()
