@@ -261,11 +261,15 @@ def _corrected(
 
 def _least_squares_shares(table: np.ndarray, counted: np.ndarray) -> np.ndarray:
     """argmin over s >= 0, sum s = 1 of |table' s - counted|: the sum is held by a row of large weight."""
-    from scipy.optimize import nnls
+    from scipy.optimize import lsq_linear, nnls
 
     weight = 1e4
     rows = np.vstack([table.T, np.full((1, len(counted)), weight)])
-    shares, _ = nnls(rows, np.append(counted, weight))
+    target = np.append(counted, weight)
+    try:
+        shares, _ = nnls(rows, target)
+    except (RuntimeError, np.linalg.LinAlgError):  # SciPy before 1.15 gives up on some that have a solution
+        shares = np.maximum(lsq_linear(rows, target, (0, np.inf), "bvls", max_iter=10 * len(counted)).x, 0)
     shares[shares < 1e-9] = 0  # what the solver leaves of a share that is none
     return shares / shares.sum()
 

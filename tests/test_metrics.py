@@ -4,9 +4,11 @@ import io
 import json
 import math
 import tracemalloc
+from unittest import mock
 
 import numpy as np
 import pytest
+import scipy.optimize
 import sklearn.metrics
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
@@ -529,6 +531,16 @@ def test_class_shares_stay_shares():
     found = metrics.class_shares(p, np.array([[90, 10], [20, 80]]), bootstrap=200)
     assert found["corrected"]["shares"] == pytest.approx([1, 0], abs=1e-6)
     assert np.min(found["corrected"]["intervals"]) >= 0 and np.max(found["corrected"]["intervals"]) <= 1
+
+
+@pytest.mark.parametrize("error", [RuntimeError, np.linalg.LinAlgError])
+def test_shares_are_the_same_where_an_older_scipy_gives_up(monkeypatch, error):
+    rng = np.random.default_rng(0)
+    cases = [(rng.dirichlet(np.full(k, 0.3), k), rng.dirichlet(np.ones(k))) for k in (2, 3, 5, 10, 40) * 9]
+    usual = [intervals._least_squares_shares(*case) for case in cases]
+    monkeypatch.setattr(scipy.optimize, "nnls", mock.Mock(side_effect=error))
+    for case, shares in zip(cases, usual, strict=True):
+        np.testing.assert_allclose(intervals._least_squares_shares(*case), shares, atol=1e-6)
 
 
 def test_corrected_shares_are_the_closest_of_all_shares():
