@@ -10,7 +10,7 @@
 #
 # ## By hand: one picture, one step
 #
-# The simplest way from a picture to scores is a weighted sum a class (lesson 0): $z = xW + b$. Here $b$, the
+# The simplest way from a picture to scores is a weighted sum for each class (lesson 0): $z = xW + b$. Here $b$, the
 # **bias**, is what each class scores whatever the picture shows. With softmax behind it and cross-entropy as its loss
 # it is called **softmax regression**. Take two pixels, $x = (1, 2)$, three classes, and start with $W = 0$, $b = 0$.
 # The truth is class 0.
@@ -259,7 +259,8 @@ show(
 # - **Precision 0/0.** A class that is never said has no precision; its F1 counts as 0 (and so does that of a class that
 #   never occurs), and still belongs in the mean. minnet does so, and tells you.
 # - **Too high a learning rate.** The steps jump over the valley, and the loss jumps. With `learning_rate=50`, `history`
-#   goes 2.3, 15.9, 0.85, 2.8, 7.6, ..., and ends where it happens to be: at 0.46, with 93 % of the test pictures right.
+#   begins 2.3, 15.9 and then jumps up and down. Where it ends is chance: such steps blow up even the rounding in the
+#   16th digit, so another processor gives other numbers.
 # - **Forgetting $1/N$.** The step is then 32 times as large as you think. It may even train, until you change the
 #   batch size.
 # - **No shuffling.** If the labels are sorted, every mini-batch pulls towards one class.
