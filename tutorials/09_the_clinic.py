@@ -19,11 +19,12 @@
 #
 # By hand ("size" is the root of the mean square; $\mathrm{Var}$, the variance, is the mean square about the mean, and
 # its root the standard deviation): $D = 100$ inputs of size 1, weights of size 0.01. Then $\mathrm{Var}(a) = 100
-# \cdot 0.0001 \cdot 1 = 0.01$, so $a$ has the size 0.1. ReLU cuts off half of the values, and with them half of the
-# mean square: $\overline{h^2} = 0.005$. Each layer multiplies the mean square by 0.005; after ten layers it is
-# $10^{-23}$. With weights of size 1 each layer multiplies by 50: $10^{17}$. (Below, $D = 256$, and sizes are printed:
-# weights of 0.01 multiply the size by $\sqrt{256 \cdot 0.0001/2} = 0.113$ a layer, $3 \cdot 10^{-10}$ in ten.) What
-# multiplies by exactly 1?
+# \cdot 0.0001 \cdot 1 = 0.01$, so $a$ has the size 0.1. It is as often positive as negative, and as large, if
+# the weights are (draw them from a symmetric distribution; for large $D$ any will nearly do). So ReLU cuts off half of
+# the values, and with them half of the mean square: $\overline{h^2} = 0.005$. Each layer multiplies the mean square by
+# 0.005; after ten layers it is $10^{-23}$. With weights of size 1 each layer multiplies by 50: $10^{17}$. (Below, $D =
+# 256$, and sizes are printed: weights of 0.01 multiply the size by $\sqrt{256 \cdot 0.0001/2} = 0.113$ a layer, $3
+# \cdot 10^{-10}$ in ten.) What multiplies by exactly 1?
 #
 # $$\tfrac12 \cdot D \cdot \mathrm{Var}(W) = 1 \quad\Rightarrow\quad \mathrm{Var}(W) = \frac2D$$
 #
@@ -133,13 +134,15 @@ check("the healthy network gets more than 93 % right", right(healthy) > 0.93)
 #
 # | illness | sign | cure |
 # |---|---|---|
-# | 1. learning rate too high | the loss jumps above its start, or is `nan` | a tenth of it; the finder of lesson 6 |
+# | 1. learning rate too high | the loss jumps above its start, or is `nan` | new weights, a tenth of the rate |
 # | 2. all weights zero | the loss stays at $\log K$; weights and $dW$ of the hidden layer are 0 | random weights (He) |
-# | 3. unscaled input | the loss starts far above $\log K$ | mean 0, size 1 |
-# | 4. dead ReLUs | units that are 0 for *every* example, with weights that are not 0 | lower rate, bias 0, He |
+# | 3. unscaled input | the loss starts far above $\log K$ | mean 0, size 1; new weights |
+# | 4. dead ReLUs | units that are 0 for *every* example; weights are not 0 | bias 0, or new weights (He) |
 # | 5. no shuffling | saw teeth; the last classes win | a new order each epoch |
 # | 6. softmax twice | the loss cannot fall below 1.46 | scores into the loss |
 # | 7. test data in training | the test is as good as the training, too good | split first; look for copies |
+#
+# A lower rate keeps a network from 1 and 4; it does not bring back one that has them already.
 # %%
 sick = {name: network() for name in ("rate too high", "all zero", "unscaled input", "dead ReLUs", "no shuffling")}
 sick["softmax twice"] = network([Softmax()])
@@ -239,7 +242,7 @@ equal[2].W[...] = equal[2].W[:1]  # the same row for each hidden unit
 curve = train(equal, epochs=3)
 spread = abs(equal[0].W - equal[0].W[:, :1]).max()
 print(f"loss {curve[0]:.2f} -> {curve[-1]:.2f}; the 32 units differ by {spread:.0e}; right: {right(equal):.1%}")
-check("32 units that start equal stay equal to 0.01", spread < 0.01)  # up to the rounding of float32
+check("32 units that start equal still differ by less than 0.01", spread < 0.01)  # up to the rounding of float32
 check("the 32 equal units get less than 60 % right", right(equal) < 0.6)
 # %% [markdown]
 # You paid for 32 units and have one. Equal units get equal gradients, take equal steps, and stay equal for ever: only

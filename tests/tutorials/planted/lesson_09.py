@@ -23,7 +23,7 @@ PLANTED = [
      'max(cured["rate too high"], cured["unscaled input"])', 'max(cured["rate too high"], cured["no shuffling"])'),
     ("7: the leaked test claims at least 3 points more than is true", "right(leaked, test_x[:180], test_y[:180])",
      "right(leaked, test_x[180:], test_y[180:])"),
-    ("32 units that start equal stay equal to 0.01",
+    ("32 units that start equal still differ by less than 0.01",
      "equal[2].W[...] = equal[2].W[:1]", "equal[2].W[...] = equal[2].W"),
     ("the 32 equal units get less than 60 % right", "right(equal) < 0.6", "right(healthy) < 0.6"),
     ("step 2: the loss starts within 0.5 of log 10", "memory.forward(x50), hat)", "memory.forward(9 * x50), hat)"),
