@@ -82,11 +82,16 @@ check("our batch normalisation is minnet's, forward and back", same_y and same_d
 #
 # **Dropout** sets each number to 0 with probability $p$ and divides the others by $1 - p$. By hand, $x = 6$, $p =
 # \frac13$: 0 in one case of three, 9 in two: the mean is 6, so nothing needs to change when it is switched off in
-# use. No unit can rely on another one being there.
+# use. No unit can rely on another one being there (Srivastava and others, JMLR 15, 2014).
 #
 # **Weight decay** adds $\frac\lambda2 \sum W^2$ to the loss, thus $\lambda W$ to the gradient ($\lambda$ is no
 # curvature here): $W \leftarrow (1 - \eta\lambda) W - \eta\,dW$. A weight for which no example speaks fades away. By
 # hand, $\eta = 0.1$, $\lambda = 0.5$: times 0.95 a step; $0.95^{14} = 0.49$, halved in 14 steps.
+#
+# With plain SGD, adding $\lambda W$ to the gradient and shrinking $W$ are the same. With Adam they are not: $\lambda W$
+# in the gradient would be divided by $\sqrt s$ like everything else (lesson 6), so that weights with large gradients
+# would fade less. *AdamW* therefore leaves the gradient alone and shrinks $W$ itself, by $\eta\lambda W$ (Loshchilov
+# and Hutter, arXiv 1711.05101).
 # %%
 p, x = 1 / 3, np.full((200, 500), 6.0)  # (N, D)
 dropped = x * (np.random.default_rng(1).random(x.shape, np.float32) >= p) / (1 - p)  # float32, as minnet draws
@@ -235,10 +240,10 @@ show(
 # read single intervals with care: each misses its truth once in twenty, so of ten independent ones at least one does in
 # four tables out of ten ($1 - 0.95^{10} = 0.40$; ours share the plain runs, so this is rough).
 #
-# Augmentation, the remedy with the best name for photographs, does not shine here, and mirrors do harm. The digits
-# stand in the middle of their pictures, in training as in the test: whoever trains on shifted ones solves a harder
-# problem than is asked. What makes a remedy good is not in the remedy but in the match with the task. On CIFAR-10,
-# with another network and 45,000 photographs, the order may be another one: measure there.
+# Augmentation, the remedy with the best reputation for photographs, does not shine here, and mirrors do harm. The
+# digits stand in the middle of their pictures, in training as in the test: whoever trains on shifted ones solves a
+# harder problem than is asked. What makes a remedy good is not in the remedy but in the match with the task. On
+# CIFAR-10, with another network and 45,000 photographs, the order may be another one: measure there.
 #
 # ## Now you: one pair, live
 #
