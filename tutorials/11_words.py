@@ -109,7 +109,7 @@ print(f"pairs: {right2.mean():.0%}; only they right: {(right2 & ~right).sum()}, 
 #
 # ### Negation
 #
-# A bag cannot know what *not* stands before. *not* has one weight, whether it is followed by *happy* or by *bad*; and
+# A bag does not know which word follows *not*. *not* has one weight, whether it is followed by *happy* or by *bad*; and
 # "not happy" becomes a feature of its own only where it occurred in training. How much does that cost? (`error` below
 # says how far chance could have moved the difference: lesson 13.)
 # %%
@@ -120,7 +120,7 @@ print(f"right: {found[0]:.0%} of the {negated.sum()} comments with not or n't, {
 print(f"not happy: positive with {softmax(words.transform(['not happy']) @ W)[0, 2]:.0%}")
 check("with not or n't fewer are right: the interval of the difference is above 0", found[1] - found[0] > 1.96 * error)
 # %% [markdown]
-# Whether *not* alone is to blame these numbers do not say: such comments may be harder in other ways, too.
+# These numbers do not say whether *not* alone is to blame: such comments may be harder in other ways, too.
 #
 # The model is a list of weights, so it can be asked for its reasons: each word of a comment pushes the score of a
 # class by $x_j W_{jk}$, and the score is the sum of the pushes. Here is our ironic colleague.
@@ -132,7 +132,7 @@ row = words.transform([irony]).toarray()[0]  # (D,)
 present = np.flatnonzero(row)
 push = row[present] * (W[present, 2] - W[present, 0])  # towards positive, against negative
 order = push.argsort()
-p = softmax(row[None] @ W)[0]
+p, without = softmax(words.transform([irony, irony.replace("love", "")]) @ W)  # (K,), twice
 figure, (bars,) = panels(1, height=3.4, title="One loving word decides, and the irony is lost")
 bars.barh(range(len(order)), push[order], color=np.where(push[order] > 0, BLUE, ORANGE), edgecolor="black")
 bars.set_yticks(range(len(order)), [words.features[present[i]] for i in order])
@@ -140,7 +140,7 @@ bars.axvline(0, color="black", linewidth=0.8)
 bars.set(xlabel="push of the word: positive minus negative score")
 show(
     figure,
-    f"Pushes of each known word of '{irony}' Sum: {push.sum():+.2f}; positive gets {p[2]:.0%}, negative {p[0]:.0%}.",
+    f"'{irony}' Positive {p[2]:.0%}, neutral {p[1]:.0%}, negative {p[0]:.0%}; without love, neutral {without[1]:.0%}.",
 )
 check("the strongest push towards positive comes from love", words.features[present[order[-1]]] == "love")
 check("the sum of the pushes is the difference of the scores", np.isclose(push.sum(), (row @ W)[2] - (row @ W)[0]))

@@ -45,7 +45,7 @@ check("with w = 0 attention is the plain mean", np.allclose(attention_forward(x,
 # %% [markdown]
 # ## The way back
 #
-# A word reaches $y$ on two ways: directly, as a term of the sum, and through the weights. Let $r_l = dy \cdot x_l$,
+# A word reaches $y$ in two ways: directly, as a term of the sum, and through the weights. Let $r_l = dy \cdot x_l$,
 # which is $\partial L/\partial a_l$: how much the loss would rise if word $l$ got more weight. Softmax's backward pass
 # (lesson 2, with its product that needs no Jacobian) turns it into
 #
@@ -161,8 +161,8 @@ check("love and awful have vectors twice as long as the and to have", min(love, 
 # comments and few of them, one can learn *words* well enough without learning where to look: the vectors of words
 # that say nothing stay short, and so weigh little in a plain mean, too.
 #
-# Here is where it looks. Darker is more weight. (Words that training showed only once, such as *postcard*, are unknown:
-# to the network all one and the same token.)
+# Here is where it looks. Shades are relative: in each comment the heaviest word is the darkest. (Words that training
+# showed only once, such as *postcard*, are unknown: to the network all one and the same token.)
 # %%
 from matplotlib import colormaps
 
@@ -172,14 +172,14 @@ pool = model.layers[2]
 wanted = ("Pretty snow", "Three meetings", "What a beautiful", "Don't listen")
 chosen = [next(i for i, text in enumerate(test_texts) if text.startswith(start)) for start in wanted]
 z = predict(model, test_ids)  # (120, K)
-figure, (axis,) = panels(1, height=2.1, title="Where the network looks: darker is more weight")
+figure, (axis,) = panels(1, height=2.1, title="Where the network looks: a comment's darkest word is its heaviest")
 axis.axis("off")
 axis.set(xlim=(0, 100), ylim=(1.3, 5))
 tops, height = [], 6.0
 for n in chosen:
     model.eval().forward(test_ids[n : n + 1])
     a, tokens = pool.weights[0], tokenize(test_texts[n])  # (L,), and as many words
-    tops.append(tokens[a.argmax()])
+    tops.append(f"{tokens[a.argmax()]} {a.max():.0%}")
     column, height = 0.0, height - 1.0
     for token, weight in zip(tokens, a / a.max(), strict=False):
         if column + len(token) > 97:
@@ -188,7 +188,7 @@ for n in chosen:
         ink = "white" if weight > 0.6 else "black"
         axis.text(column, height, token, va="top", color=ink, family="monospace", bbox=box)
         column += 1.13 * len(token) + 1.6
-show(figure, "The heaviest word of each comment, from the top: " + ", ".join(tops) + ". In each the weights sum to 1.")
+show(figure, "The heaviest word of each comment and its weight, from the top: " + ", ".join(tops) + ".")
 # %% [markdown]
 # ## An experiment that surprises: do the weights explain?
 #
@@ -244,7 +244,8 @@ show(
 # another class. Weight is never negative; an argument is for or against. So a heat map of attention shows where the
 # network looks, which is worth seeing when you hunt for mistakes, and it explains an answer only as far as a test
 # like this says. In large networks words have been mixed many times before they are weighed, and the map is further
-# still from a reason.
+# still from a reason. (Jain and Wallace, arXiv 1902.10186, tried it on many data sets; Wiegreffe and Pinter, arXiv
+# 1908.04626, answered that it depends on what one calls an explanation.)
 #
 # ## What can go wrong
 #
@@ -253,8 +254,8 @@ show(
 # - **A text of padding only**: all scores are $-\infty$, and $-\infty - (-\infty)$ is NaN. minnet answers zeros: it
 #   does not mask such a text, and multiplies its weights by 0 after the softmax (the lines above give the same).
 # - **Scores too large**: one weight is 1, the others 0, and $de \approx 0$: saturated, as in lesson 2. Transformers,
-#   the networks behind today's language models, divide their scores by $\sqrt D$ for that reason: a sum of $D$ random
-#   products of unit size is about $\sqrt D$ large (lesson 8).
+#   the networks behind today's language models, divide their scores by $\sqrt D$ for that reason (Vaswani and others,
+#   arXiv 1706.03762, 3.2.1): a sum of $D$ random products of unit size is about $\sqrt D$ large (lesson 8).
 # - **Reading a heat map as a reason**, above all for someone who will be judged by it.
 #
 # ## Check yourself
