@@ -63,8 +63,8 @@ show(
 # %% [markdown]
 # The network computes ten **scores**, one for each **class**. A score is any number, negative too; higher means
 # "rather this one". Then ten probabilities are made of the scores. The scores come from 64 pixels and 650
-# **parameters**, numbers that training has found: for each of the ten classes 64, one a pixel, and one more (lesson 4).
-# The true class of a picture is its **label**.
+# **parameters**, numbers that training has found: for each of the ten classes 64, one for each pixel, and one more
+# (lesson 4). The true class of a picture is its **label**.
 #
 # Everything below is what you need in order to follow how.
 #
@@ -81,9 +81,9 @@ show(
 # %%
 x = np.array([[1.0, 0.0, 2.0], [3.0, 1.0, 0.0]])  # (2, 3): N = 2 examples with D = 3 features
 print("shape", x.shape)
-print("sum over axis 0:", x.sum(axis=0))  # (3,): one number a feature
-print("sum over axis 1:", x.sum(axis=1))  # (2,): one number an example
-check("summing over axis 1 leaves one number an example: 3 and 4", (x.sum(axis=1) == [3, 4]).all())
+print("sum over axis 0:", x.sum(axis=0))  # (3,): one number for each feature
+print("sum over axis 1:", x.sum(axis=1))  # (2,): one number for each example
+check("summing over axis 1 leaves one number for each example: 3 and 4", (x.sum(axis=1) == [3, 4]).all())
 # %% [markdown]
 # ## 2. Broadcasting, and why `keepdims`
 #
@@ -195,8 +195,9 @@ axes.loglog(steps, errors + 1e-16, color=BLUE)  # + 1e-16: an error of exactly 0
 axes.set(xlabel="step h", ylabel="error of the measured slope")
 show(
     figure,
-    f"The slope of f(x) = x^4 at 1 is 4. With a large step the measured slope is off because the curve bends; with a "
-    f"tiny one, because float64 keeps 16 digits. Best is h = {steps[best]:.0e}, with an error of {errors[best]:.0e}.",
+    f"The slope of f(x) = x^4 at 1 is 4. With a large step the measured slope is off because the curve bends "
+    f"differently on the two sides (a parabola does not: there any step is right but for rounding); with a tiny one, "
+    f"because float64 keeps 16 digits. Best is h = {steps[best]:.0e}, with an error of {errors[best]:.0e}.",
 )
 # %% [markdown]
 # ## 6. The chain rule

@@ -59,7 +59,7 @@ check("a push of 0.01 moves the probabilities by 0.01 times that column, to 1e-5
 # $$\frac{\partial s_i}{\partial z_j} = \frac{\delta_{ij}\, e^{z_i}\, S - e^{z_i} e^{z_j}}{S^2}
 # = \frac{e^{z_i}}{S}\left(\delta_{ij} - \frac{e^{z_j}}{S}\right) = s_i\,(\delta_{ij} - s_j)$$
 #
-# The delta has put two cases into one line: $s_i(1 - s_i)$ on the diagonal and $-s_i s_j$ beside it. As a matrix, with
+# The delta has put two cases into one line: $s_i(1 - s_i)$ on the diagonal and $-s_i s_j$ off it. As a matrix, with
 # $\mathrm{diag}(s)$ for $s$ on the diagonal of a table of zeros, and $s s^\top$ for the table of all products $s_i s_j$
 # (a column times a row; $^\top$, *transposed*, turns one into the other):
 #
@@ -129,8 +129,8 @@ for panel, T in zip(axes, (10.0, 1.0, 0.25), strict=True):
     panel.title.set_fontsize(8)
 show(
     figure,
-    "The table diag(s) - s s' of the s that z has at the temperatures T = 10, 1 and 0.25: the slopes by z / T (by z "
-    "itself they are 1/T of these, question 4). Its largest entry falls from "
+    "The table diag(s) - s s^T of the s that z has at the temperatures T = 10, 1 and 0.25: the slopes with respect to "
+    "z / T (to z itself they are 1/T of these, question 4). Its largest entry falls from "
     f"{jacobian(softmax(z / 10)).max():.2f} to 0.21 and {jacobian(softmax(z / 0.25)).max():.3f}: near certainty, "
     "pushing scores moves almost nothing.",
 )
@@ -267,7 +267,7 @@ check("with dy of ones a wrong sign goes unnoticed", np.allclose(wrong, correct)
 #
 # </details>
 #
-# **3.** Which largest value can an entry beside the diagonal have, in size, and where?
+# **3.** Which largest value can an entry off the diagonal have, in size, and where?
 #
 # <details><summary>Answer</summary>
 #

@@ -64,7 +64,8 @@ check("by hand and in code dW1 is (-1, 0), (-2, 0)", np.array_equal(dW1, [[-1, 0
 # - $x_{ni}$ touches $y_{nk}$ for every $k$, with strength $W_{ik}$:
 #   $dx_{ni} = \sum_k dy_{nk} W_{ik}$, so $dx = dy\,W^\top$.
 #
-# ReLU touches one number each: $dx = dy$ where $x > 0$, else 0. (At exactly 0 there is a corner; we choose 0.)
+# Each input of ReLU touches one output only: $dx = dy$ where $x > 0$, else 0. (At exactly 0 there is a corner; we
+# choose 0.)
 #
 # So a layer needs to know nothing about the rest of the network. It is handed $dy$, keeps $dW$ and $db$, and hands
 # $dx$ to the layer before it, for which it is the next $dy$. It must remember its input from the forward pass.
@@ -131,7 +132,7 @@ from minnet.canvas import BLUE, ORANGE, PALE
 
 side = np.linspace(-2.7, 2.7, 150)
 grid = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)  # (22500, 2)
-figure, axes = panels(2, height=3.6, width=7.2, title=f"A straight border, and one with {hidden} bends")
+figure, axes = panels(2, height=3.6, width=7.2, title=f"A straight border, and one bent by {hidden} ReLUs")
 for panel, layers in zip(axes, (straight, bent), strict=True):
     _, p = loss_and_gradients(layers, grid, np.zeros(len(grid), int))  # any labels: only p is wanted
     panel.contourf(side, side, p[:, 0].reshape(150, 150), [0, 0.5, 1], colors=["#fdf3e3", PALE])

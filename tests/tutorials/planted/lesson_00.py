@@ -2,7 +2,7 @@
 
 PLANTED = [
     (
-        "summing over axis 1 leaves one number an example: 3 and 4",
+        "summing over axis 1 leaves one number for each example: 3 and 4",
         "x = np.array([[1.0, 0.0, 2.0], [3.0, 1.0, 0.0]])",
         "x = np.array([[1.0, 0.0, 2.0], [3.0, 1.0, 1.0]])",
     ),
