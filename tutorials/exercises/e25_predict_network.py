@@ -26,7 +26,7 @@ def measured_shape(x, W, stride, padding):
 
 
 def predicted_parameters():
-    """How many numbers such a layer learns, with one bias a filter."""
+    """How many numbers such a layer learns, with one bias for each filter."""
     raise NotImplementedError("exercise 25: predicted_parameters")
 
 

@@ -24,8 +24,8 @@ def measured_loss(x, labels, classes):
 
 
 def predicted_bias_gradient():
-    """The gradient of that mean loss by the biases, an array of 3 numbers, for a batch of 19 examples of
-    which 7, 2 and 10 are of class 0, 1 and 2.
+    """The gradient of that mean loss with respect to the biases, an array of 3 numbers, for a batch of
+    19 examples of which 7, 2 and 10 are of class 0, 1 and 2.
     """
     raise NotImplementedError("exercise 27: predicted_bias_gradient")
 

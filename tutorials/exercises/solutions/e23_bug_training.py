@@ -7,7 +7,7 @@ def train(x, y, w, orders, batch_size, learning_rate, momentum):
     Shapes: x (N, D), y (N,), w (D,) the start, orders (epochs, N): in which order an epoch takes the examples;
     the result is the tuple w (D,) after the last epoch, losses (epochs,).
     Each batch is the next batch_size examples of the epoch's order; the last batch of an epoch may be smaller.
-    For a batch of n examples with errors e = x w - y: its gradient is g = 2/n x' e; then v <- momentum v + g and
+    For a batch of n examples with errors e = x w - y: its gradient is g = 2/n x^T e; then v <- momentum v + g and
     w <- w - learning_rate v, where v starts at zero before the first epoch. The loss of an epoch is the mean over
     its N examples of the squared errors, each taken before its batch's update.
     Example: x = [[1], [2]], y = [1, 2], w = [0], orders [[0, 1]], batch_size 1, learning_rate 0.1, momentum 0.5:

@@ -26,8 +26,8 @@ def measured_loss(x, labels, classes):
 
 
 def predicted_bias_gradient():
-    """The gradient of that mean loss by the biases, an array of {classes} numbers, for a batch of {total} examples of
-    which {counts} are of class {order}.
+    """The gradient of that mean loss with respect to the biases, an array of {classes} numbers, for a batch of
+    {total} examples of which {counts} are of class {order}.
     """
     raise NotImplementedError("exercise {number}: predicted_bias_gradient")
 
@@ -148,7 +148,7 @@ EXERCISE = predict(
         ),
         Question(
             "bias_gradient",
-            "its gradient by the biases",
+            "its gradient with respect to the biases",
             bias_gradient,
             lambda v: (own_labels(v), v["classes"]),
             labelled,
