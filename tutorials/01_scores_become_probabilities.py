@@ -24,7 +24,7 @@
 #
 # $$p_k = \frac{e^{z_k}}{\sum_j e^{z_j}}$$
 #
-# In code, one step a line. A batch of $N$ examples has scores of shape $(N, K)$, one row an example.
+# In code, one step on each line. A batch of $N$ examples has scores of shape $(N, K)$, one row for each example.
 # %%
 import numpy as np
 from lesson import check, panels, show
@@ -83,9 +83,9 @@ show(
 #
 # This is its **shift invariance**. And nothing but exponentials does it: suppose $p_k$ is proportional to
 # $f(z_k)$ with some positive $f$, and the ratio $f(a)/f(b)$ depends on $a - b$ only. The pair $(a - b, 0)$ has the same
-# difference, so $f(a)/f(b) = f(a - b)/f(0)$. With $b = 1$: one point more always multiplies by the same number,
-# $f(a)/f(a - 1) = f(1)/f(0)$; call it $B$. Then $f(2) = f(0)\,B^2$, $f(3) = f(0)\,B^3$, with half points $B^{1/2}$,
-# and, if $f$ has no jumps, $f(z) = f(0)\,B^z$ throughout. Base 2, base $e$: only the base is free.
+# difference, so $f(a)/f(b) = f(a - b)/f(0)$. With $b = a - 1$: one point more always multiplies by the same
+# number, $f(a)/f(a - 1) = f(1)/f(0)$; call it $B$. Then $f(2) = f(0)\,B^2$, $f(3) = f(0)\,B^3$, with half points
+# $B^{1/2}$, and, if $f$ has no jumps, $f(z) = f(0)\,B^z$ throughout. Base 2, base $e$: only the base is free.
 #
 # ## Overflow, live
 #
@@ -194,8 +194,8 @@ check("our log-softmax is minnet's", np.allclose(log_softmax(many), functional.l
 # $$p_k(T) = \frac{e^{z_k / T}}{\sum_j e^{z_j / T}}$$
 #
 # Base 2 is $T = 1/\log 2 = 1.44$. A hot $T$ levels the differences, up to the **uniform distribution** $1/K$; a cold
-# one enlarges them, down to certainty about the highest score, the **arg max**. How undecided a distribution is,
-# its **entropy** says (in **nats**, the unit that goes with the natural logarithm):
+# one enlarges them, down to certainty about the highest score, the **arg max**. The **entropy** of a
+# distribution says how undecided it is (in **nats**, the unit that goes with the natural logarithm):
 #
 # $$H(p) = -\sum_k p_k \log p_k$$
 #

@@ -7,7 +7,7 @@
 # Two networks look at a hundred photographs. Both are right on the same eighty. The first announces 70 % for its
 # winners, the second 51 %. Which is better, and by how much? And on the twenty where they fail: is it the same to
 # fail with 51 % as with 99 %? We need one number that says how wrong a set of announced probabilities is, and that
-# gets smaller by small steps.
+# small steps can lower.
 #
 # ## By hand: surprise
 #
@@ -129,7 +129,8 @@ check("each row of the gradient sums to 0", np.allclose(dz.sum(axis=1), 0))
 #
 # A network that knows nothing gives all classes the same score. Then $p_k = 1/K$, and its loss is $\log K$, whatever
 # the labels: 2.303 for ten classes. If training starts far above that, the scores are too large at the start; if
-# below, there are fewer classes than you think, or the network is not untrained. It is the cheapest check there is.
+# below, there are fewer classes than you think, or the network has been trained already. It is the cheapest check there
+# is.
 #
 # Labels come as integers. `np.eye(K)[labels]` turns them into rows of truth; `log_p[np.arange(N), labels]` picks the
 # terms at the labels without building the rows.

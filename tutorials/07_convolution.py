@@ -275,8 +275,8 @@ check("the convolutional network loses less than half as many", loss["convolutio
 #
 # - **Channels first or last.** Ours are last, $(N, H, W, C)$. Those of PyTorch, a widely used framework (lesson 17),
 #   are first. `reshape` does not exchange axes, `transpose` does.
-# - **The flip.** Mathematicians turn the filter before sliding it; deep learning does not. It only matters when
-#   weights are carried from one to the other.
+# - **The flip.** In mathematics, convolution turns the filter by 180 degrees first. Without that, the operation is
+#   called *cross-correlation*; deep learning computes that one and calls it convolution. Learned filters do not mind.
 # - **Sizes that do not divide.** Height 7, window 2, stride 2: the last row is never seen.
 # - **Forgetting where windows overlap.** Each pixel was seen up to nine times; its nine gradients are *added*. In code:
 #   `dx[...] += ...`, never `=`.

@@ -216,7 +216,8 @@ ratio = np.mean([drop.max() for drop in drops]) / np.mean([abs(np.median(drop)) 
 check("the worst place costs more than three times what the middling place costs", ratio > 3)
 # %% [markdown]
 # Look closely, and try more pictures, ships above all: does covering the *water* cost as much as covering the ship?
-# That would be no malice. If water is a good clue in the photographs that it saw, the loss asks for nothing else.
+# The network would not be cheating. If water was a good clue in its training photographs, the loss asked for nothing
+# else.
 #
 # ## An experiment that surprises: four steps of brightness
 #

@@ -197,8 +197,8 @@ axis.text(0.115, cost.max() * 0.9, "a / (a + b) = 0.1", va="top")
 axis.set(xlabel="threshold", ylabel="mean cost an example", ylim=(0, None))
 show(figure, f"Mean cost {at_tenth:.2f} at the threshold 0.1 and {at_half:.2f} at 0.5.")
 # %% [markdown]
-# The formula needs probabilities that can be believed (lesson 13). If they cannot, choose the threshold on validation
-# examples, one for each class.
+# The formula needs probabilities that can be believed (lesson 13). If they cannot, choose a threshold for each
+# class, on validation examples.
 #
 # ## Sentence 6: "Softmax outputs are a confidence: low for what was never seen." Not to be relied on. The surprise.
 #
@@ -222,7 +222,8 @@ check("of noise sixteen times as strong the network is surer than of digits", st
 # Of plain noise and of negatives the network is indeed less sure than of digits (0.41 and 0.63 against 0.85). But the
 # same noise sixteen times as strong gets 0.95, more than digits.
 #
-# Scores grow with the input, and softmax of grown scores is an arg max (temperature, lesson 1). Softmax compares
+# Scores grow with the input, and softmax of grown scores is an arg max (temperature, lesson 1); networks
+# with ReLU do the same far from their training examples (Hein and others, arXiv 1812.05720). Softmax compares
 # classes *with each other*; none of its outputs says "this looks like nothing I know". Sigmoids can say no ten times,
 # but in places where they were never trained they do not have to either.
 #
@@ -233,7 +234,7 @@ check("of noise sixteen times as strong the network is surer than of digits", st
 #   minnet and PyTorch take the mean over $K$, others the sum: learning rates then differ by the factor $K$.
 # - **Labels that were not checked counted as "no".** Missing is not absent.
 # - **One threshold for all labels.** Rare ones are then never named.
-# - **Accuracy on multi-label**: always "no" is right for 99.8 % of the questions. Use F1 a label.
+# - **Accuracy on multi-label**: always "no" is right for 99.8 % of the questions. Use the F1 of each label.
 #
 # ## Check yourself
 #

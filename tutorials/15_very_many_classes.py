@@ -19,8 +19,9 @@
 # | estimate $\hat Z$ | 4 | 4 + 12 = 16 | 4 + 8 = 12 | 4 + 4 = 8 | 10 |
 # | $\log \hat Z$ | 1.39 | 2.77 | 2.48 | 2.08 | 2.18 |
 #
-# On average the estimate is exactly right. That is **sampled softmax**. Its logarithm is not: 2.18, not $\log 10 =
-# 2.30$. The logarithm of a mean is more than the mean of the logarithms, because it bends downwards.
+# On average the estimate is exactly right. That is **sampled softmax**. The logarithm of the estimate is not, even on
+# average: 2.18, not $\log 10 = 2.30$. The logarithm of a mean is more than the mean of the logarithms, because the
+# curve of the logarithm bends downwards.
 # %%
 import heapq
 
@@ -151,8 +152,8 @@ show(
 # %% [markdown]
 # Frequent classes are drawn often and pushed down often; uncorrected, that cancels their frequency: the push down on
 # $b_k$ is in proportion to $q_k e^{b_k}$, the push up is its share, and they balance at $b_k =
-# \log(\text{share}_k/q_k)$ plus a constant, here the same for all. (Some bias is left with only ten draws, as the
-# figure before told.)
+# \log(\text{share}_k/q_k)$ plus a constant, here the same for all. (With ten draws the shares are still a
+# little off, as the figure before showed.)
 #
 # ## A tree of questions
 #
