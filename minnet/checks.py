@@ -21,8 +21,8 @@ from minnet.layers.normalization import Normalize
 from minnet.losses import Loss, SigmoidCrossEntropy, SoftmaxCrossEntropy
 from minnet.memory import spared
 from minnet.optimizers import Lookahead, Optimizer
+from minnet.randomness import drawing
 from minnet.sharing import Plan
-from minnet.workers import drawing
 
 
 def check_parts(model: Layer, loss: Loss, optimizer: Optimizer | Lookahead) -> None:

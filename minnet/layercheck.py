@@ -16,6 +16,7 @@ from minnet.gradcheck import gradcheck, restarter
 from minnet.gradients import accumulated
 from minnet.layers.base import Layer, RowGradient
 from minnet.layers.description import rebuild
+from minnet.places import unnamed
 
 
 def check_layer(
@@ -63,6 +64,7 @@ def _check_types_and_copies(run: Run, x: Any, dtype: Any, training: bool) -> Non
     restart = restarter(layer)
     x_before = copy.deepcopy(x)
     parameters = {place: array.copy() for place, array in layer.named_parameters().items()}
+    held = {place: dict(vars(inner)) for place, inner in layer.walk()}
     global_state = global_generator()
     y = layer.forward(x)
     run.expect(y is not None, "forward returned None: is its return missing?")
@@ -85,6 +87,9 @@ def _check_types_and_copies(run: Run, x: Any, dtype: Any, training: bool) -> Non
     if is_float(x):
         run.expect(dx is not None and dx.shape == x.shape, f"dx has the shape {np.shape(dx)}, x has {x.shape}")
         run.expect(dx.dtype == dtype, f"backward turns {np.dtype(dtype)} into {dx.dtype}")
+    for place, inner in layer.walk():
+        lost = unnamed(inner, held.get(place, {}))
+        run.expect(lost is None, f"{place}{lost} has a gradient and is not named in `parameters`: nobody trains it")
     for place, owner, name in layer.trainable():
         gradient = getattr(owner, "d" + name, None)
         run.expect(gradient is not None, f"backward set no gradient for {place}")

@@ -12,9 +12,10 @@ import numpy as np
 from minnet.checks import check_run, unpacked
 from minnet.functional import NoDistribution
 from minnet.gradients import clip_factor, gradient_norm
+from minnet.randomness import SHUFFLE
 from minnet.sharing import plan
 from minnet.training import Trainer
-from minnet.workers import SHUFFLE, Batch, Crew
+from minnet.workers import Batch, Crew
 
 
 class RateTest(NamedTuple):

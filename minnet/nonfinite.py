@@ -12,7 +12,8 @@ from minnet.functional import NoDistribution
 from minnet.layers.base import Layer, RowGradient
 from minnet.losses import Loss
 from minnet.places import learners, parameters
-from minnet.workers import Batch, drawing, seed_layers
+from minnet.randomness import drawing, seed_layers
+from minnet.workers import Batch
 
 
 class NonFiniteError(ArithmeticError):

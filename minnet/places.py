@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from minnet.layers.base import Layer
+from minnet.layers.base import Layer, RowGradient
 
 
 def parameters(model: Layer, loss: Layer | None = None) -> dict[str, np.ndarray]:
@@ -37,6 +37,18 @@ def numbers(model: Layer, loss: Layer) -> dict[str, Any]:
     found = [(at + name, name, value) for at, layer in walked(model, loss) for name, value in vars(layer).items()]
     plain = [(place, name, value) for place, name, value in found if type(value) in (bool, int, float, str)]
     return {place: value for place, name, value in plain if name not in ("training", "needs_dx")}
+
+
+def unnamed(layer: Layer, before: dict[str, Any]) -> str | None:
+    """The name of an array that has a gradient and is not among the layer's `parameters`: nobody trains or saves it.
+
+    `before` is vars(layer) before its passes: a dx stands beside an x, too, but beside one that the pass kept.
+    """
+    for name, gradient in vars(layer).items():
+        array = before.get(name[1:]) if name[0] == "d" and isinstance(gradient, (np.ndarray, RowGradient)) else None
+        if isinstance(array, np.ndarray) and array is vars(layer).get(name[1:]) and name[1:] not in layer.parameters:
+            return name[1:]
+    return None
 
 
 def sharing(named: dict[str, np.ndarray]) -> tuple[str, str] | None:

@@ -25,8 +25,9 @@ from minnet.losses import Loss
 from minnet.nonfinite import NonFiniteError, broken_scores, find_nonfinite, first_infinite
 from minnet.optimizers import Lookahead, Optimizer
 from minnet.progress import Progress, as_json, data_digests, runs_on, share
+from minnet.randomness import SHUFFLE
 from minnet.sharing import Plan, plan, prediction_plan
-from minnet.workers import SHUFFLE, Batch, Crew, Outcome
+from minnet.workers import Batch, Crew, Outcome
 
 
 class Trainer:

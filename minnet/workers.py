@@ -11,10 +11,9 @@ from __future__ import annotations
 import contextvars
 import functools
 import itertools
-import random
 import threading
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -23,15 +22,13 @@ import numpy as np
 from minnet.blas import one_blas_thread
 from minnet.layers.base import Layer, RowGradient
 from minnet.layers.conv import Conv2d
-from minnet.layers.description import named
 from minnet.layers.normalization import folded
 from minnet.losses import Loss
 from minnet.memory import Workspace, spared
-from minnet.places import arrays, learners, numbers, walked
+from minnet.places import arrays, learners, numbers, unnamed, walked
 from minnet.process_memory import keep_freed_memory, release_freed_memory
+from minnet.randomness import AUGMENT, drawing, seed_layers
 from minnet.sharing import Plan, available_cores, shares
-
-SHUFFLE, AUGMENT, DROPOUT = 1, 2, 3  # purposes of randomness
 
 
 class Outcome(NamedTuple):
@@ -214,12 +211,14 @@ class Crew:
                 raise ValueError(f"forward assigns the {kind} '{place}' anew, and the model never sees it: {cure}")
 
     def _check_alike(self, size: int) -> None:
-        """Raises ValueError for a layer that a replica's pass made, unseen by the model; at the second batch of the
-        first one's size warns of numbers that go on changing there."""
+        """Raises ValueError for a layer that a replica's pass made, unseen by the model, and for an array that is not
+        named to learn; at the second batch of the first one's size warns of numbers that go on changing there."""
         known = dict(walked(self.model, self.loss))
         for place, layer in itertools.chain(*(walked(replica.model, replica.loss) for replica in self.replicas)):
             if place not in known and (layer.parameters or layer.buffers):
                 raise ValueError(f"forward makes '{place[:-1]}', a layer the model never sees: make it in __init__")
+            if place in known and (name := unnamed(layer, vars(known[place]))):
+                raise ValueError(f"'{place}{name}' has a gradient and is not named in `parameters`: nobody trains it")
         now = [numbers(replica.model, replica.loss) for replica in self.replicas]
         changed: dict[str, Any] = {}
         for before, after in zip(self._numbers, now, strict=False):
@@ -301,20 +300,3 @@ class Batch(NamedTuple):
             rng = np.random.default_rng((seed, AUGMENT, epoch, step, number))
             x = self.augment(x, rng, epoch, self.indices[rows])
         return x, self.y[rows], None if self.weights is None else self.weights[rows]
-
-
-def drawing(layers: Iterable[Layer]) -> list[Any]:
-    """The layers that have a generator `rng`, or None for one to come. Raises ValueError for one of the older kinds,
-    and for a seed, from which every pass would draw the same."""
-    found = [(layer, vars(layer)["rng"]) for layer in layers if "rng" in vars(layer)]
-    for layer, rng in found:
-        if isinstance(rng, (np.random.RandomState, random.Random, int, np.integer)):
-            raise ValueError(f"{named(layer)}: rng is of type {type(rng).__name__}: use np.random.default_rng(seed)")
-    return [layer for layer, rng in found if rng is None or isinstance(rng, np.random.Generator)]
-
-
-def seed_layers(drawing: list[Any], key: tuple[int, int, int], number: int) -> None:
-    """Gives every layer that draws a generator of its own for this piece of this step."""
-    seed, epoch, step = key
-    for index, layer in enumerate(drawing):
-        layer.rng = np.random.default_rng((seed, DROPOUT, epoch, step, number, index))

@@ -334,9 +334,44 @@ class WrongInEvaluation(Dense):
         return super().backward(dy) * (1 if self.training else 2)
 
 
+class Unnamed(Dense):
+    """Learns a scale that it does not name; h and dh are only kept."""
+
+    def __init__(self, inputs, outputs):
+        super().__init__(inputs, outputs, rng=0)
+        self.scale = np.ones(1)
+
+    def forward(self, x):
+        self.h = super().forward(x)
+        return self.h * self.h.dtype.type(self.scale[0])
+
+    def backward(self, dy):
+        self.dh, self.dscale = dy, np.array([(dy * self.h).sum()])
+        return super().backward(dy * dy.dtype.type(self.scale[0]))
+
+
+class Kept(Squash):
+    """Keeps beside its values h what they get, dh."""
+
+    def forward(self, x):
+        self.h = super().forward(x)
+        return self.h.copy()
+
+    def backward(self, dy):
+        self.dh = dy
+        return super().backward(dy)
+
+
+def test_what_a_pass_keeps_beside_its_gradient_need_not_be_named():
+    layer = Kept()
+    layer.forward(X)
+    check_layer(layer, X)
+
+
 @pytest.mark.parametrize(
     ("layer", "said"),
     [
+        (Unnamed(4, 3), "scale has a gradient and is not named in `parameters`: nobody trains it"),
         (Downcasts(), "forward turns float64 into float32"),
         (UpcastsInEvaluation(), "forward turns float32 into float64"),
         (UpcastsBack(), "backward turns float32 into float64"),

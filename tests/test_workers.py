@@ -34,9 +34,10 @@ from minnet.layers import (
 from minnet.losses import SoftmaxCrossEntropy
 from minnet.models import cnn6
 from minnet.optimizers import SGD
+from minnet.randomness import seed_layers
 from minnet.sharing import Plan
 from minnet.training import Trainer
-from minnet.workers import Batch, Crew, seed_layers
+from minnet.workers import Batch, Crew
 from tests.drawing import normal
 
 KEY = (0, 0, 0)  # seed, epoch, step
@@ -212,6 +213,32 @@ def test_a_layer_that_the_model_never_sees_is_told_of(in_training_only):
     with pytest.raises(ValueError, match=said):
         Trainer(model, SoftmaxCrossEntropy(), SGD(model, 0.1)).fit((x, np.arange(8) % 3), progress=False)
     assert "1.linear.W" not in model.named_parameters()
+
+
+class Shifted(Linear):
+    """Learns a shift that it does not name; h and dh are only kept."""
+
+    def __init__(self, in_features, out_features):
+        super().__init__(in_features, out_features, rng=0)
+        self.shift = np.zeros(out_features, np.float32)
+
+    def forward(self, x):
+        self.h = super().forward(x)
+        return self.h + self.shift
+
+    def backward(self, dy):
+        self.dh, self.dshift = dy, dy.sum(axis=0)
+        return super().backward(dy)
+
+
+def test_an_array_that_has_a_gradient_and_no_name_is_told_of():
+    model, x = Sequential(Linear(4, 3, rng=0), Shifted(3, 3)), normal(8, 4).astype(np.float32)
+    before = model[0].W.copy()
+    with pytest.raises(ValueError, match=r"'1\.shift' has a gradient and is not named in `parameters`"):
+        Trainer(model, SoftmaxCrossEntropy(), SGD(model, 0.1)).fit((x, np.arange(8) % 3), progress=False)
+    np.testing.assert_array_equal(model[0].W, before)
+    model[1].parameters = ("W", "b", "shift")
+    Trainer(model, SoftmaxCrossEntropy(), SGD(model, 0.1)).fit((x, np.arange(8) % 3), progress=False)
 
 
 class Cooling(Layer):

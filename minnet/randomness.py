@@ -1,0 +1,31 @@
+"""Each use of randomness has a generator of its own, made from (seed, purpose, epoch, step, piece): none is saved."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from minnet.layers.base import Layer
+from minnet.layers.description import named
+
+SHUFFLE, AUGMENT, DROPOUT = 1, 2, 3  # purposes
+
+
+def drawing(layers: Iterable[Layer]) -> list[Any]:
+    """The layers that have a generator `rng`, or None for one to come. Raises ValueError for one of the older kinds,
+    and for a seed, from which every pass would draw the same."""
+    found = [(layer, vars(layer)["rng"]) for layer in layers if "rng" in vars(layer)]
+    for layer, rng in found:
+        if isinstance(rng, (np.random.RandomState, random.Random, int, np.integer)):
+            raise ValueError(f"{named(layer)}: rng is of type {type(rng).__name__}: use np.random.default_rng(seed)")
+    return [layer for layer, rng in found if rng is None or isinstance(rng, np.random.Generator)]
+
+
+def seed_layers(drawing: list[Any], key: tuple[int, int, int], number: int) -> None:
+    """Gives every layer that draws a generator of its own for this piece of this step."""
+    seed, epoch, step = key
+    for index, layer in enumerate(drawing):
+        layer.rng = np.random.default_rng((seed, DROPOUT, epoch, step, number, index))
