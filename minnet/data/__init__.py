@@ -8,19 +8,6 @@ from minnet.data.text import Ngrams, TokenIds, vectorizer_from
 from minnet.data.tokens import tokenize
 
 __all__ = [
-    "Augment",
-    "Dataset",
-    "Ngrams",
-    "Split",
-    "TokenIds",
-    "channel_statistics",
-    "load",
-    "load_csv",
-    "load_images",
-    "load_lexicon",
-    "over_views",
-    "read_image",
-    "test_views",
-    "tokenize",
-    "vectorizer_from",
-]
+    "Augment", "Dataset", "Ngrams", "Split", "TokenIds", "channel_statistics", "load", "load_csv", "load_images",
+    "load_lexicon", "over_views", "read_image", "test_views", "tokenize", "vectorizer_from",
+]  # fmt: skip
