@@ -7,24 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from minnet.calibration import calibrated_ece, checked, coverage, fit_temperature, reliability
+from minnet.calibration import calibrated_ece, checked, coverage, reliability
 from minnet.formatting import aligned, count, encodable, interval, number, percent, shortened, some, width_of
 from minnet.functional import entropy
-from minnet.intervals import (
-    class_shares,
-    losses,
-    mcnemar,
-    paired_bootstrap,
-    percentile_interval,
-    rates,
-    resample,
-    wilson,
-)
-
-__all__ = [
-    "calibrated_ece", "class_shares", "coverage", "evaluate", "fit_temperature", "mcnemar",
-    "paired_bootstrap", "reliability", "shares_table", "table",
-]  # fmt: skip
+from minnet.intervals import losses, percentile_interval, rates, resample, wilson
 
 RATES = ("precision", "recall", "f1")
 # where one of these has no value in `table`, or a doubtful one, the reason stands below

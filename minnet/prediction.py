@@ -21,6 +21,7 @@ from minnet.data.own import files_in
 from minnet.data.tables import texts_of
 from minnet.formatting import bars, count, one_line, percent, shortened, some
 from minnet.functional import softmax
+from minnet.intervals import class_shares
 from minnet.run_folder import predictions_csv, read_json
 from minnet.trained_run import TrainedRun, load_run
 
@@ -213,7 +214,7 @@ def _predict_csv(run: TrainedRun, args: argparse.Namespace) -> None:
     with np.errstate(divide="ignore"):
         believed = softmax(unweighted(np.log(probabilities[said]), weights_in(config, k)))
     confusion = _validation_confusion(config, k) if k <= MAX_CORRECTED else None
-    shares = metrics.class_shares(probabilities[said], confusion, believed=believed)
+    shares = class_shares(probabilities[said], confusion, believed=believed)
     print(metrics.shares_table(shares, run.classes, sys.stdout, _weighed(config, k)))
     if k > MAX_CORRECTED:
         print(f"(not corrected: with more than {MAX_CORRECTED} classes that takes minutes)")

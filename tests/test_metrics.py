@@ -136,7 +136,7 @@ def test_names_of_classes_are_cut_at_24_characters_wherever_tables_show_them():
     long = ["a" * 30, "b" * 30, "c" * 30]
     m = metrics.evaluate(np.array([[0.9, 0.1, 0.0], [0.2, 0.8, 0.0]]), np.array([0, 1]), long)
     assert m["bootstrap"]["resamples"] == 1000  # unless asked otherwise
-    shares = metrics.shares_table(metrics.class_shares(np.full((9, 3), 1 / 3), None), long, stream("utf-8"))
+    shares = metrics.shares_table(intervals.class_shares(np.full((9, 3), 1 / 3), None), long, stream("utf-8"))
     for text in (metrics.table(m, stream("utf-8")), metrics.without_examples(m), shares):
         assert "c" * 23 + "…" in text and "c" * 24 not in text
 
@@ -263,7 +263,7 @@ def test_wilson_by_the_formula_of_a_textbook():
 def test_ece_by_hand():
     """Two bins. (0, 0.5]: confidences 0.5, 0.4, one right: |0.5 - 0.45|; (0.5, 1]: 0.9, 0.6, both right: |1 - 0.75|."""
     p = np.array([[0.5, 0.3, 0.2], [0.4, 0.3, 0.3], [0.9, 0.05, 0.05], [0.6, 0.3, 0.1]])
-    bins = metrics.reliability(p, np.array([0, 1, 0, 0]), bins=2)
+    bins = calibration.reliability(p, np.array([0, 1, 0, 0]), bins=2)
     # 1 of 2 and 2 of 2 by Wilson: (1 + z^2 / 2 +- z sqrt(1 / 2 + z^2 / 4)) / (2 + z^2), and from 2 / (2 + z^2) on
     np.testing.assert_allclose(bins["interval"], [[0.0945, 0.9055], [0.3424, 1]], atol=1e-4)
     assert bins["ece"] == pytest.approx(0.5 * 0.05 + 0.5 * 0.25)
@@ -280,29 +280,29 @@ def test_the_expected_error_is_that_of_calibrated_probabilities():
     errors = []
     for _ in range(200):
         labels = (rng.random((600, 1)) > p.cumsum(axis=1)).sum(axis=1).clip(max=3)
-        errors.append(metrics.reliability(p, labels)["ece"])
+        errors.append(calibration.reliability(p, labels)["ece"])
     assert expected == pytest.approx(np.mean(errors), rel=0.06)
     assert 0.88 < np.mean((low <= np.array(errors)) & (np.array(errors) <= high)) <= 1
     # and probabilities that are too sure stand out of it
     sure = softmax(3 * np.log(p), axis=1)
     labels = (rng.random((600, 1)) > p.cumsum(axis=1)).sum(axis=1).clip(max=3)
-    assert metrics.reliability(sure, labels)["ece"] > 3 * calibration.calibrated_ece(sure)[1][1]
+    assert calibration.reliability(sure, labels)["ece"] > 3 * calibration.calibrated_ece(sure)[1][1]
 
 
 def test_coverage_by_hand_and_with_ties():
     p = np.array([[0.9, 0.1], [0.8, 0.2], [0.8, 0.2], [0.6, 0.4]])
-    points = metrics.coverage(p, np.array([0, 0, 1, 1]), points=4)
+    points = calibration.coverage(p, np.array([0, 0, 1, 1]), points=4)
     assert [point["answered"] for point in points] == [1, 3, 4]  # the two 0.8 are answered together
     assert [point["accuracy"] for point in points] == pytest.approx([1, 2 / 3, 2 / 4])
     assert [point["threshold"] for point in points] == pytest.approx([0.9, 0.8, 0.6])
     assert points[-1]["coverage"] == 1
-    assert metrics.coverage(p[:, ::-1], np.zeros(4, int), points=1)[0]["accuracy"] == 0
+    assert calibration.coverage(p[:, ::-1], np.zeros(4, int), points=1)[0]["accuracy"] == 0
 
 
 def test_temperature_is_recovered_and_its_gradient_vanishes_there():
     p, labels = simulated(20_000, 4, seed=3)
     logits = np.log(p) * 2.5 + 7  # 2.5 times too sure; a constant changes nothing
-    t = metrics.fit_temperature(logits, labels)
+    t = calibration.fit_temperature(logits, labels)
     assert t == pytest.approx(2.5, rel=0.04)
 
     def loss(temperature):
@@ -317,10 +317,10 @@ def test_temperature_is_recovered_and_its_gradient_vanishes_there():
 
 def test_temperature_stops_at_its_bounds():
     logits = np.array([[0.3, 0.0], [0.0, 0.3]])
-    assert metrics.fit_temperature(logits, np.array([0, 1])) == pytest.approx(0.01)  # always right: the surer
-    assert metrics.fit_temperature(logits, np.array([1, 0])) == pytest.approx(100)  # always wrong: the less sure
+    assert calibration.fit_temperature(logits, np.array([0, 1])) == pytest.approx(0.01)  # always right: the surer
+    assert calibration.fit_temperature(logits, np.array([1, 0])) == pytest.approx(100)  # always wrong: the less sure
     impossible = np.array([[1.0, -np.inf, 0.0], [0.0, 1.0, -np.inf], [2.0, 1.0, 0.0]])
-    assert 0.01 <= metrics.fit_temperature(impossible, np.array([0, 1, 1])) <= 100
+    assert 0.01 <= calibration.fit_temperature(impossible, np.array([0, 1, 1])) <= 100
 
 
 @pytest.mark.parametrize(
@@ -339,7 +339,7 @@ def test_temperature_stops_at_its_bounds():
 )
 def test_temperature_refuses(logits, labels, says):
     with pytest.raises(ValueError, match=says):
-        metrics.fit_temperature(logits, labels)
+        calibration.fit_temperature(logits, labels)
 
 
 def test_a_network_whose_loss_weighs_the_classes_tells_the_true_probabilities_once_the_weights_are_undone():
@@ -412,17 +412,17 @@ def test_a_temperature_at_the_end_of_what_is_tried_is_none():
 def test_mcnemar_by_hand():
     a = np.array([1] * 8 + [0] * 2 + [1] * 5, dtype=bool)
     b = np.array([0] * 8 + [1] * 2 + [1] * 5, dtype=bool)
-    found = metrics.mcnemar(a, b)
+    found = intervals.mcnemar(a, b)
     assert (found["only_a"], found["only_b"], found["both"], found["neither"]) == (8, 2, 5, 0)
     # 2 P(X <= 2), X ~ Binomial(10, 1/2) = 2 (1 + 10 + 45) / 1024
     assert found["p"] == pytest.approx(112 / 1024)
-    assert metrics.mcnemar(b, a)["p"] == found["p"]
-    assert metrics.mcnemar(a, a)["p"] == 1
-    assert metrics.mcnemar(a[:10], ~a[:10])["p"] <= 1
-    assert metrics.mcnemar(a[7:9], ~a[7:9])["p"] == 1  # one against one: twice the half of all is not 3 / 2
+    assert intervals.mcnemar(b, a)["p"] == found["p"]
+    assert intervals.mcnemar(a, a)["p"] == 1
+    assert intervals.mcnemar(a[:10], ~a[:10])["p"] <= 1
+    assert intervals.mcnemar(a[7:9], ~a[7:9])["p"] == 1  # one against one: twice the half of all is not 3 / 2
     for x, y in ((a, b[:3]), (a[0], b[0]), (a[:, None], b[:, None])):
         with pytest.raises(ValueError, match="mcnemar expects"):
-            metrics.mcnemar(x, y)
+            intervals.mcnemar(x, y)
 
 
 def test_paired_bootstrap_sees_what_unpaired_intervals_do_not():
@@ -430,7 +430,7 @@ def test_paired_bootstrap_sees_what_unpaired_intervals_do_not():
     better = p.copy()
     wrong = np.flatnonzero(p.argmax(axis=1) != labels)[:15]  # 3 % of the examples are put right
     better[wrong] = np.eye(3)[labels[wrong]]
-    found = metrics.paired_bootstrap(p, better, labels)
+    found = intervals.paired_bootstrap(p, better, labels)
     assert found["accuracy"]["difference"] == pytest.approx(15 / 500)
     low, high = found["accuracy"]["interval"]
     assert 0 < low < 0.03 < high
@@ -438,7 +438,7 @@ def test_paired_bootstrap_sees_what_unpaired_intervals_do_not():
     assert found["log_loss"]["interval"][1] < 0
     single = metrics.evaluate(p, labels, NAMES)["intervals"]["accuracy"]
     assert single[1] - single[0] > 2 * (high - low)
-    same = metrics.paired_bootstrap(p, p, labels)
+    same = intervals.paired_bootstrap(p, p, labels)
     assert same["macro_f1"]["interval"] is None and same["log_loss"]["interval"] == [0, 0]
 
 
@@ -451,7 +451,7 @@ def test_the_interval_of_two_accuracies_difference_covers_it_and_agrees_with_mcn
         low, high = intervals.paired_shares(only_a, only_b, n)
         inside += low <= of_b - of_a <= high
         right_a, right_b = np.arange(n) < only_a, np.arange(n) >= n - only_b
-        contradictions += (low > 0 or high < 0) != (metrics.mcnemar(right_a, right_b)["p"] < 0.05)
+        contradictions += (low > 0 or high < 0) != (intervals.mcnemar(right_a, right_b)["p"] < 0.05)
     assert inside / trials > 0.93 and contradictions == 0
     assert intervals.paired_shares(0, 0, 8) == pytest.approx([-0.2772, 0.2772], abs=1e-4)
     assert intervals.paired_shares(2, 7, n) == [-bound for bound in intervals.paired_shares(7, 2, n)[::-1]]
@@ -465,19 +465,19 @@ def test_few_examples_that_tell_two_models_apart_give_macro_averages_no_interval
     for told in (5, 6):
         better = p.copy()
         better[wrong[:told]] = np.eye(3)[labels[wrong[:told]]]
-        found = metrics.paired_bootstrap(p, better, labels)
+        found = intervals.paired_bootstrap(p, better, labels)
         assert (found["macro_f1"]["interval"] is None) == (told == 5) and found["log_loss"]["interval"]
         assert found["accuracy"]["interval"] == intervals.paired_shares(0, told, 500)
-        worse = metrics.paired_bootstrap(better, p, labels)
+        worse = intervals.paired_bootstrap(better, p, labels)
         assert (worse["macro_f1"]["interval"] is None) == (told == 5)
     sure = np.eye(3)[labels] * 0.97 + 0.01
     surer = np.eye(3)[labels] * 0.985 + 0.005
-    assert metrics.paired_bootstrap(sure, surer, labels)["log_loss"]["interval"] is None
+    assert intervals.paired_bootstrap(sure, surer, labels)["log_loss"]["interval"] is None
 
 
 def test_paired_bootstrap_survives_infinite_losses():
     hard = np.eye(2)[[0, 1, 1]]
-    found = metrics.paired_bootstrap(hard, hard[::-1], np.array([0, 0, 1]), bootstrap=20)
+    found = intervals.paired_bootstrap(hard, hard[::-1], np.array([0, 0, 1]), bootstrap=20)
     assert found["log_loss"]["difference"] is None and found["log_loss"]["interval"] is None
 
 
@@ -489,7 +489,7 @@ def test_paired_bootstrap_covers_the_true_difference():
     inside = 0
     for trial in range(200):
         indices = rng.integers(len(p), size=300)
-        found = metrics.paired_bootstrap(p[indices], other[indices], labels[indices], bootstrap=200, seed=trial)
+        found = intervals.paired_bootstrap(p[indices], other[indices], labels[indices], bootstrap=200, seed=trial)
         low, high = found["accuracy"]["interval"]
         inside += low <= truth <= high
     assert 0.89 <= inside / 200 <= 0.99
@@ -498,7 +498,7 @@ def test_paired_bootstrap_covers_the_true_difference():
 def test_class_shares_by_hand():
     """Half of class 1 is taken for 0. Seen: 80 % zeros. Then s1 / 2 = 20 %: the true mix is 60 to 40."""
     p = np.repeat([[0.9, 0.1], [0.3, 0.7]], [80, 20], axis=0)
-    found = metrics.class_shares(p, np.array([[100, 0], [50, 50]]))
+    found = intervals.class_shares(p, np.array([[100, 0], [50, 50]]))
     assert found["counted"]["shares"] == pytest.approx([0.8, 0.2])
     assert found["mean_probability"]["shares"] == pytest.approx([0.78, 0.22])
     assert found["corrected"]["shares"] == pytest.approx([0.6, 0.4], abs=1e-6)
@@ -509,8 +509,8 @@ def test_class_shares_by_hand():
 
 def test_the_mean_is_of_the_probabilities_that_are_believed():
     p = np.repeat([[0.9, 0.1], [0.3, 0.7]], [80, 20], axis=0)
-    plain = metrics.class_shares(p, np.array([[100, 0], [50, 50]]))
-    found = metrics.class_shares(p, np.array([[100, 0], [50, 50]]), believed=p[:, ::-1])
+    plain = intervals.class_shares(p, np.array([[100, 0], [50, 50]]))
+    found = intervals.class_shares(p, np.array([[100, 0], [50, 50]]), believed=p[:, ::-1])
     assert found["mean_probability"]["shares"] == pytest.approx([0.22, 0.78])
     assert all(found[name] == plain[name] for name in ("counted", "corrected"))
 
@@ -519,7 +519,7 @@ def test_the_corrected_shares_of_many_classes_take_one_table_at_a_time(monkeypat
     monkeypatch.setattr(intervals, "_least_squares_shares", lambda table, counted: counted)
     k = 150
     tracemalloc.start()
-    metrics.class_shares(np.full((10, k), 1 / k), np.eye(k, dtype=int), bootstrap=200)
+    intervals.class_shares(np.full((10, k), 1 / k), np.eye(k, dtype=int), bootstrap=200)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 8 * 200 * k * k / 4
@@ -528,7 +528,7 @@ def test_the_corrected_shares_of_many_classes_take_one_table_at_a_time(monkeypat
 def test_class_shares_stay_shares():
     """Seen: 2 % ones, fewer than the 10 % of zeros that are taken for ones: the closest possible mix has no ones."""
     p = np.repeat([[0.9, 0.1], [0.3, 0.7]], [98, 2], axis=0)
-    found = metrics.class_shares(p, np.array([[90, 10], [20, 80]]), bootstrap=200)
+    found = intervals.class_shares(p, np.array([[90, 10], [20, 80]]), bootstrap=200)
     assert found["corrected"]["shares"] == pytest.approx([1, 0], abs=1e-6)
     assert np.min(found["corrected"]["intervals"]) >= 0 and np.max(found["corrected"]["intervals"]) <= 1
 
@@ -547,7 +547,7 @@ def test_corrected_shares_are_the_closest_of_all_shares():
     """Against every mix of three classes in steps of 1 %, where no mix explains what was counted."""
     table = np.array([[20, 80, 0], [70, 30, 0], [30, 70, 0]])
     p = np.repeat(0.1 + 0.7 * np.eye(3), [0, 20, 80], axis=0)
-    found = np.array(metrics.class_shares(p, table, bootstrap=10)["corrected"]["shares"])
+    found = np.array(intervals.class_shares(p, table, bootstrap=10)["corrected"]["shares"])
     steps = np.arange(101) / 100
     mixes = np.array([(a, b, 1 - a - b) for a in steps for b in steps if a + b <= 1 + 1e-9])
 
@@ -568,7 +568,7 @@ def test_corrected_shares_are_closer_and_their_intervals_cover():
         held_out = rng.choice(len(p), 1500)
         table = sklearn.metrics.confusion_matrix(labels[held_out], p[held_out].argmax(axis=1))
         drawn = np.concatenate([rng.choice(by_class[k], n) for k, n in enumerate(rng.multinomial(1000, mix))])
-        found = metrics.class_shares(p[drawn], table, bootstrap=200, seed=trial)
+        found = intervals.class_shares(p[drawn], table, bootstrap=200, seed=trial)
         counted.append(np.abs(np.array(found["counted"]["shares"]) - mix).mean())
         corrected.append(np.abs(np.array(found["corrected"]["shares"]) - mix).mean())
         bounds = np.array(found["corrected"]["intervals"])
@@ -588,13 +588,13 @@ def test_few_comments_are_no_certainty(n, share):
         said = np.where(rng.random(n) < np.where(true, 0.1, 0.05), ~true, true)
         for name, answers in (("counted", true), ("corrected", said)):  # counting is right where nothing is mistaken
             p = np.where(answers[:, None], [0.1, 0.9], [0.9, 0.1])
-            low, high = metrics.class_shares(p, table, bootstrap=100, seed=trial)[name]["intervals"][1]
+            low, high = intervals.class_shares(p, table, bootstrap=100, seed=trial)[name]["intervals"][1]
             inside[name] += low <= share <= high
     assert min(inside.values()) / trials > 0.88
 
 
 def test_shares_of_one_example_and_of_one_validation_example():
-    found = metrics.class_shares(np.array([[0.1, 0.8, 0.1]]), np.eye(3, dtype=int))
+    found = intervals.class_shares(np.array([[0.1, 0.8, 0.1]]), np.eye(3, dtype=int))
     assert found["counted"]["shares"] == [0, 1, 0]
     assert found["corrected"]["shares"] == [0, 1, 0]
     for name in ("counted", "mean_probability", "corrected"):
@@ -604,9 +604,9 @@ def test_shares_of_one_example_and_of_one_validation_example():
 
 def test_class_shares_without_validation_and_as_a_table():
     p = np.repeat([[0.9, 0.1], [0.3, 0.7]], [80, 20], axis=0)
-    found = metrics.class_shares(p, None)
+    found = intervals.class_shares(p, None)
     assert list(found) == ["counted", "mean_probability"]
-    whole = metrics.class_shares(p, np.array([[100, 0], [50, 50]]))
+    whole = intervals.class_shares(p, np.array([[100, 0], [50, 50]]))
     assert whole["counted"] == found["counted"]
     lines = metrics.shares_table(whole, ["负面", "good"], stream("utf-8")).splitlines()
     assert lines[0].split() == ["class", "counted", "mean", "probability", "corrected", "by", "validation"]
@@ -617,11 +617,11 @@ def test_class_shares_without_validation_and_as_a_table():
 
 def test_class_shares_refuse_a_class_without_validation_examples():
     with pytest.raises(ValueError, match="class 1 has no validation example"):
-        metrics.class_shares(HAND[:, :2], np.array([[3, 1], [0, 0]]))
+        intervals.class_shares(HAND[:, :2], np.array([[3, 1], [0, 0]]))
     with pytest.raises(ValueError, match="confusion matrix"):
-        metrics.class_shares(HAND, np.eye(2))
+        intervals.class_shares(HAND, np.eye(2))
     with pytest.raises(ValueError, match="at least one example"):
-        metrics.class_shares(HAND[:0], None)
+        intervals.class_shares(HAND[:0], None)
 
 
 def test_table_names_every_class_and_is_aligned():
@@ -689,20 +689,22 @@ def test_wilson_stays_between_0_and_1():
 def test_the_share_of_resamples_in_which_b_is_above():
     p, labels = simulated(60, 3)
     other = softmax(np.log(p) + np.random.default_rng(3).normal(size=p.shape), axis=1)
-    found = metrics.paired_bootstrap(p, other, labels)
+    found = intervals.paired_bootstrap(p, other, labels)
     a, b = (intervals.resample(q, labels, bootstrap=1000, seed=0) for q in (p, other))
     for name, result in found.items():
         assert result["share_above"] == sum(x < y for x, y in zip(a[name], b[name], strict=True)) / 1000
     assert 0 < found["accuracy"]["share_above"] < 1
-    assert found["accuracy"]["share_above"] + metrics.paired_bootstrap(other, p, labels)["accuracy"]["share_above"] < 1
+    assert (
+        found["accuracy"]["share_above"] + intervals.paired_bootstrap(other, p, labels)["accuracy"]["share_above"] < 1
+    )
     for wrong in ((p, other[:-1], labels), (p, other, labels[:-1]), (p[:-1], other[:-1], labels)):
         with pytest.raises(ValueError, match="expects"):
-            metrics.paired_bootstrap(*wrong)
+            intervals.paired_bootstrap(*wrong)
 
 
 def test_class_shares_by_default_are_resampled_a_thousand_times():
     p = simulated(30, 3)[0]
-    assert metrics.class_shares(p, None) == metrics.class_shares(p, None, bootstrap=1000, seed=0)
+    assert intervals.class_shares(p, None) == intervals.class_shares(p, None, bootstrap=1000, seed=0)
 
 
 def test_tables_letter_by_letter():
@@ -751,8 +753,8 @@ def test_tables_letter_by_letter():
 def test_small_integers_are_labels_as_well():
     p, labels = simulated(300, 100, seed=1)
     for found, kept in zip(
-        metrics.paired_bootstrap(p, p[::-1], labels.astype(np.uint8), 20).values(),
-        metrics.paired_bootstrap(p, p[::-1], labels, 20).values(), strict=True,
+        intervals.paired_bootstrap(p, p[::-1], labels.astype(np.uint8), 20).values(),
+        intervals.paired_bootstrap(p, p[::-1], labels, 20).values(), strict=True,
     ):  # fmt: skip
         assert found == kept
     with pytest.raises(ValueError, match="bootstrap must be at least 1 resample, got 0"):
@@ -763,15 +765,15 @@ def test_a_temperature_is_fitted_to_labels_that_there_are():
     z = np.random.default_rng(0).standard_normal((3, 3))
     for labels in ([0, -1, 2], [0, 3, 2]):
         with pytest.raises(ValueError, match=r"outside 0\.\.2"):
-            metrics.fit_temperature(z, np.array(labels))
+            calibration.fit_temperature(z, np.array(labels))
 
 
 def test_every_confidence_has_its_bin():
     """Rounding takes probabilities a little above 1; 15 bins unless others are asked for."""
     p = np.array([[1 + 1e-7, 0], [0.5, 0.5], [0.71, 0.29]])
-    found = metrics.reliability(p, np.array([0, 0, 0]), bins=10)
+    found = calibration.reliability(p, np.array([0, 0, 0]), bins=10)
     assert found["low"] == [0.4, 0.7, 0.9] and found["high"] == [0.5, 0.8, 1.0]
-    assert metrics.reliability(p, np.array([0, 0, 0]))["bins"] == 15
+    assert calibration.reliability(p, np.array([0, 0, 0]))["bins"] == 15
 
 
 def test_a_class_with_one_example_has_its_rates():
@@ -794,7 +796,7 @@ def test_labels_that_are_no_integers_are_told_what_is_expected():
         metrics.evaluate(np.full((2, 4), 0.25), np.array([0.0, 1.0]), list("abcd"))
 
 
-@pytest.mark.parametrize("measure", [metrics.reliability, metrics.coverage])
+@pytest.mark.parametrize("measure", [calibration.reliability, calibration.coverage])
 def test_measures_of_calibration_check_what_they_are_given(measure):
     p, labels = simulated(50, 3)
     assert measure(p.tolist(), labels.tolist()) == measure(p, labels) == measure(p, labels.astype(np.uint8))
@@ -811,10 +813,10 @@ def test_measures_of_calibration_check_what_they_are_given(measure):
         with pytest.raises(ValueError, match=says):
             measure(wrong, y)
     with pytest.raises(ValueError, match="calibrated_ece expects rows of probabilities"):
-        metrics.calibrated_ece(np.log(p))
-    assert metrics.calibrated_ece(p) == metrics.calibrated_ece(p, seed=0)
-    assert len(metrics.coverage(p, labels)) == 20
-    assert metrics.fit_temperature(np.log(p), labels.tolist()) == metrics.fit_temperature(np.log(p), labels)
+        calibration.calibrated_ece(np.log(p))
+    assert calibration.calibrated_ece(p) == calibration.calibrated_ece(p, seed=0)
+    assert len(calibration.coverage(p, labels)) == 20
+    assert calibration.fit_temperature(np.log(p), labels.tolist()) == calibration.fit_temperature(np.log(p), labels)
 
 
 def test_shares_are_resampled_as_often_as_asked_and_doubted_by_one_example(monkeypatch):
@@ -825,9 +827,9 @@ def test_shares_are_resampled_as_often_as_asked_and_doubted_by_one_example(monke
     p = np.tile([0.8, 0.2], (4, 1))
     for work in (1 << 20, 40, 1):  # all at once, ten at a time, each by itself
         monkeypatch.setattr(intervals, "WORK", work)
-        metrics.class_shares(p, None, bootstrap=33)
+        intervals.class_shares(p, None, bootstrap=33)
         assert [len(resampled) for resampled in seen[-2:]] == [33, 33]
-    metrics.class_shares(p[:1], None, bootstrap=4000)
+    intervals.class_shares(p[:1], None, bootstrap=4000)
     assert seen[-2].mean(axis=0) == pytest.approx([0.75, 0.25], abs=0.02)  # Dirichlet of 1 + 1/2 and 1/2
     assert metrics.evaluate(HAND, TRUTH, NAMES, bootstrap=1)["bootstrap"]["resamples"] == 1
 
@@ -836,7 +838,7 @@ def test_differences_of_every_measure_are_b_minus_a():
     p, labels = simulated(300, 3, seed=4)
     sure = np.eye(3)[labels] * 0.97 + 0.01  # all right, where p is not
     for a, b in ((p, sure), (sure, p)):
-        found, whole = metrics.paired_bootstrap(a, b, labels), [metrics.evaluate(q, labels, NAMES) for q in (a, b)]
+        found, whole = intervals.paired_bootstrap(a, b, labels), [metrics.evaluate(q, labels, NAMES) for q in (a, b)]
         for name in ("accuracy", "macro_f1", "log_loss", "brier"):
             difference = metrics.value_of(whole[1], name) - metrics.value_of(whole[0], name)
             low, high = found[name]["interval"]
@@ -845,7 +847,7 @@ def test_differences_of_every_measure_are_b_minus_a():
 
 @pytest.mark.parametrize(("k", "n", "least"), [(2, 3, 0.4), (28, 3, 0.4), (10, 20, 0.1), (28, 100, 0.02)])
 def test_a_class_that_was_not_seen_may_be_there_however_many_classes_there_are(k, n, least):
-    found = metrics.class_shares(np.tile(0.1 / k + 0.9 * np.eye(k)[0], (n, 1)), None, bootstrap=2000)
+    found = intervals.class_shares(np.tile(0.1 / k + 0.9 * np.eye(k)[0], (n, 1)), None, bootstrap=2000)
     for low, high in found["counted"]["intervals"][1:]:
         assert low == 0 and high > least
 
@@ -855,7 +857,7 @@ def test_the_middle_95_percent_and_one_example_of_doubt_in_each_row(monkeypatch)
     tables, counts = [], []
     monkeypatch.setattr(intervals, "_least_squares_shares", lambda *drawn: tables.append(drawn[0]) or drawn[1])
     monkeypatch.setattr(intervals, "_around", lambda shares, resampled: counts.append(resampled) or [])
-    metrics.class_shares(np.array([[0.9, 0.1]]), np.eye(2, dtype=int), bootstrap=2000)
+    intervals.class_shares(np.array([[0.9, 0.1]]), np.eye(2, dtype=int), bootstrap=2000)
     drawn = np.array(tables[:2000])  # of one example in each row: Dirichlet of 1 + 1/2 and 1/2
     assert drawn.mean(axis=0).ravel() == pytest.approx([0.75, 0.25, 0.25, 0.75], abs=0.02)
     assert counts[-1].mean(axis=0) == pytest.approx([0.75, 0.25], abs=0.02)  # the counts of one example, too
@@ -863,6 +865,6 @@ def test_the_middle_95_percent_and_one_example_of_doubt_in_each_row(monkeypatch)
 
 def test_shares_and_the_test_of_two_models_refuse_what_they_cannot_count():
     with pytest.raises(ValueError, match="bootstrap must be at least 1 resample, got 0"):
-        metrics.class_shares(HAND, None, bootstrap=0)
+        intervals.class_shares(HAND, None, bootstrap=0)
     with pytest.raises(ValueError, match="mcnemar expects two"):
-        metrics.mcnemar(np.ones((2, 2), bool), np.ones((2, 2), bool))
+        intervals.mcnemar(np.ones((2, 2), bool), np.ones((2, 2), bool))

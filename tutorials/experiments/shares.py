@@ -20,7 +20,7 @@ import numpy as np
 from minnet.calibration import unweighted
 from minnet.commands import one_line_errors
 from minnet.functional import softmax
-from minnet.metrics import class_shares
+from minnet.intervals import class_shares
 from minnet.recipes import choose
 from tutorials.experiments.apart import load_apart
 from tutorials.experiments.record import Record, parsed, parser, rounded, show
