@@ -145,7 +145,7 @@ def _figure(result: dict[str, Any]) -> Figure:
     return plots.compare({run["name"]: {**run, "examples": result["examples"]} for run in result["runs"]})
 
 
-def table(result: dict[str, Any], show: int = 10, stream: Any = None) -> str:
+def table(result: dict[str, Any], show: int = 10) -> str:
     """The comparison as text: the runs, then each pair with its differences and the first examples that changed."""
     rows = [("run", *(title for _, title in MEASURES))]
     called = shortened([run["name"] for run in result["runs"]], 32)
@@ -168,7 +168,7 @@ def table(result: dict[str, Any], show: int = 10, stream: Any = None) -> str:
     lines += ["", f"(intervals: {how})"]
     if show and any(pair["won"] + pair["lost"] for pair in result["pairs"]):
         lines.append("(examples are numbered from 0 in the order of the test split, as in predictions.csv)")
-    return encodable("\n".join(lines), stream)
+    return encodable("\n".join(lines))
 
 
 def add_arguments(subparsers: Any) -> None:

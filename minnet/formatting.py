@@ -9,7 +9,6 @@ import re
 import sys
 import unicodedata
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -142,22 +141,20 @@ def _without_middle(text: str, room: float, measured: Callable[[str], float]) ->
     return start + end.removesuffix("…")[::-1]
 
 
-def encodable(text: str, stream: Any = None) -> str:
-    """`text` as `stream` (standard output by default) can print it: what it lacks becomes "?" or a likeness."""
-    encoding = _encoding(stream)
+def encodable(text: str) -> str:
+    """`text` as standard output can print it: what its encoding lacks becomes "?" or a likeness."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     for character, likeness in (("…", "..."), ("–", "-"), ("█", "#")):
-        if not _carries(character, stream):
+        if not character.encode(encoding, "ignore"):
             text = text.replace(character, likeness)
     return text.encode(encoding, "replace").decode(encoding)
 
 
-def bars(
-    probabilities: np.ndarray, classes: Sequence[str], width: int = 24, top: int | None = None, stream: Any = None
-) -> str:
+def bars(probabilities: np.ndarray, classes: Sequence[str], width: int = 24, top: int | None = None) -> str:
     """One example's probabilities (K,) as lines "automobile  ████████  70 %", the most probable class first.
 
-    The bar is `width` characters long at probability 1. Blocks become "#" where the encoding of `stream`
-    (standard output by default) has none. `top` keeps only that many lines.
+    The bar is `width` characters long at probability 1, of "#" where standard output has no blocks. `top` keeps only
+    that many lines.
     """
     probabilities = np.asarray(probabilities, dtype=np.float64)
     if probabilities.shape != (len(classes),):
@@ -166,26 +163,14 @@ def bars(
         raise ValueError("bars expects finite probabilities, got NaN or infinity")
     order = np.argsort(-probabilities, kind="stable")[:top]
     whole = shortened(classes, 40)
-    shown = {k: encodable(whole[k], stream) for k in order}
+    shown = {k: encodable(whole[k]) for k in order}
     longest = max(width_of(name) for name in shown.values())
     lines = []
     for k in order:
         length = math.floor(width * min(max(probabilities[k], 0.0), 1.0) + 0.5)
         padding = " " * (longest - width_of(shown[k]))
         lines.append(f"{shown[k]}{padding}  {'█' * length:<{width}}  {percent(probabilities[k]):>5}")
-    return encodable("\n".join(lines), stream)
-
-
-def _encoding(stream: Any) -> str:
-    return getattr(stream or sys.stdout, "encoding", None) or "utf-8"
-
-
-def _carries(character: str, stream: Any) -> bool:
-    try:
-        character.encode(_encoding(stream))
-    except UnicodeEncodeError:
-        return False
-    return True
+    return encodable("\n".join(lines))
 
 
 def aligned(rows: Sequence[Sequence[str]], left: int | None = None) -> list[str]:

@@ -84,11 +84,8 @@ def value_of(metrics: Mapping[str, Any], name: str) -> Any:
     return metrics["macro"][name.removeprefix("macro_")] if name.startswith("macro_") else metrics[name]
 
 
-def table(metrics: dict[str, Any], stream: Any = None) -> str:
-    """The result of `evaluate` as a table for the terminal: one line a class, the means, the intervals.
-
-    `stream` is where it will be printed: what its encoding cannot carry is replaced.
-    """
+def table(metrics: dict[str, Any]) -> str:
+    """The result of `evaluate` as a table for the terminal: one line a class, the means, the intervals."""
     n = metrics["examples"]
     called = shortened(metrics["classes"], 24)
     rated = [(name, row, row["support"]) for name, row in zip(called, metrics["per_class"], strict=True)]
@@ -106,7 +103,7 @@ def table(metrics: dict[str, Any], stream: Any = None) -> str:
         *(f"({u['measure'].replace('_', ' ')}: {u['why']})" for u in metrics["undefined"] if u["measure"] in DASHES),
         *([f"({only_some})"] if (only_some := without_examples(metrics)) else []),
     ]  # fmt: skip
-    return encodable("\n".join(lines_of_text), stream)
+    return encodable("\n".join(lines_of_text))
 
 
 def without_examples(metrics: Mapping[str, Any]) -> str:
@@ -123,9 +120,7 @@ def without_examples(metrics: Mapping[str, Any]) -> str:
     )
 
 
-def shares_table(
-    shares: dict[str, dict[str, list]], classes: Sequence[str], stream: Any = None, weighted: bool | None = False
-) -> str:
+def shares_table(shares: dict[str, dict[str, list]], classes: Sequence[str], weighted: bool | None = False) -> str:
     """The result of `class_shares` as a table for the terminal: a line a class, with 95 % intervals in brackets.
 
     `weighted` is whether the loss weighed the classes, which "mean_probability" is without then; None: nobody knows.
@@ -147,7 +142,7 @@ def shares_table(
         "corrected": "corrected: counted, without the mistakes that were made on validation; for any mixture",
     }
     lines = [*aligned(list(zip(*columns, strict=True))), "in brackets: 95 % intervals", *(meaning[n] for n in shares)]
-    return encodable("\n".join(lines), stream)
+    return encodable("\n".join(lines))
 
 
 def _intervals(p: np.ndarray, y: np.ndarray, right: np.ndarray, bootstrap: int, seed: int) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import os
-import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -215,7 +214,7 @@ def _predict_csv(run: TrainedRun, args: argparse.Namespace) -> None:
         believed = softmax(unweighted(np.log(probabilities[said]), weights_in(config, k)))
     confusion = _validation_confusion(config, k) if k <= MAX_CORRECTED else None
     shares = class_shares(probabilities[said], confusion, believed=believed)
-    print(metrics.shares_table(shares, run.classes, sys.stdout, _weighed(config, k)))
+    print(metrics.shares_table(shares, run.classes, _weighed(config, k)))
     if k > MAX_CORRECTED:
         print(f"(not corrected: with more than {MAX_CORRECTED} classes that takes minutes)")
     elif confusion is None:

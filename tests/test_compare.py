@@ -267,7 +267,8 @@ def test_the_command(tmp_path, capsys):
     assert json.loads((tmp_path / "out" / "comparison.json").read_text())["pairs"][0]["won"] == [4, 5, 6]
 
 
-def test_the_table_can_be_printed_in_ascii(tmp_path):
+def test_the_table_can_be_printed_in_ascii(tmp_path, monkeypatch):
     a, b = run(tmp_path / "猫", saying(FIRST), LABELS), run(tmp_path / "b", np.eye(3)[FIRST], LABELS)
     result, _ = module.compare([a, b])
-    module.table(result, stream=io.TextIOWrapper(io.BytesIO(), encoding="ascii")).encode("ascii")
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding="ascii"))
+    module.table(result).encode("ascii")

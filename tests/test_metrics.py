@@ -3,6 +3,7 @@
 import io
 import json
 import math
+import sys
 import tracemalloc
 from unittest import mock
 
@@ -113,7 +114,7 @@ def test_what_is_undefined_is_said():
     # 2 of 2 right: Wilson's lower bound is n / (n + z^2)
     assert m["intervals"]["accuracy"] == pytest.approx([2 / (2 + 1.959963984540054**2), 1.0])
     assert [bounds for name, bounds in m["intervals"].items() if name != "accuracy"] == [None] * 5
-    *last, only_some = metrics.table(m, stream("utf-8")).splitlines()[-3:]
+    *last, only_some = metrics.table(m).splitlines()[-3:]
     others = "over the other 2 classes: recall 1.000, F1 1.000"
     assert only_some == f"(there are no examples of owl, which count as 0 in the macro means; {others})"
     assert "macro F1 0.667 (–), log loss" in last[0]
@@ -136,8 +137,8 @@ def test_names_of_classes_are_cut_at_24_characters_wherever_tables_show_them():
     long = ["a" * 30, "b" * 30, "c" * 30]
     m = metrics.evaluate(np.array([[0.9, 0.1, 0.0], [0.2, 0.8, 0.0]]), np.array([0, 1]), long)
     assert m["bootstrap"]["resamples"] == 1000  # unless asked otherwise
-    shares = metrics.shares_table(intervals.class_shares(np.full((9, 3), 1 / 3), None), long, stream("utf-8"))
-    for text in (metrics.table(m, stream("utf-8")), metrics.without_examples(m), shares):
+    shares = metrics.shares_table(intervals.class_shares(np.full((9, 3), 1 / 3), None), long)
+    for text in (metrics.table(m), metrics.without_examples(m), shares):
         assert "c" * 23 + "…" in text and "c" * 24 not in text
 
 
@@ -156,7 +157,7 @@ def test_an_impossible_truth_has_infinite_log_loss_and_json_gets_none():
     assert m["log_loss"] is None and m["intervals"]["log_loss"] is None
     assert "infinite" in next(u["why"] for u in m["undefined"] if u["measure"] == "log_loss")
     json.dumps(m, allow_nan=False)
-    said = metrics.table(m, stream("utf-8"))
+    said = metrics.table(m)
     assert "log loss –\n(log loss: infinite: the probability of the true class is 0 in 1 of the examples)" in said
 
 
@@ -602,17 +603,18 @@ def test_shares_of_one_example_and_of_one_validation_example():
             assert 0 <= low <= share + 1e-12 and share - 1e-12 <= high <= 1 and high - low > 0.3
 
 
-def test_class_shares_without_validation_and_as_a_table():
+def test_class_shares_without_validation_and_as_a_table(monkeypatch):
     p = np.repeat([[0.9, 0.1], [0.3, 0.7]], [80, 20], axis=0)
     found = intervals.class_shares(p, None)
     assert list(found) == ["counted", "mean_probability"]
     whole = intervals.class_shares(p, np.array([[100, 0], [50, 50]]))
     assert whole["counted"] == found["counted"]
-    lines = metrics.shares_table(whole, ["负面", "good"], stream("utf-8")).splitlines()
+    lines = metrics.shares_table(whole, ["负面", "good"]).splitlines()
     assert lines[0].split() == ["class", "counted", "mean", "probability", "corrected", "by", "validation"]
     assert lines[1].startswith("负面") and "80.0 % (" in lines[1] and "78.0 % (" in lines[1] and "60.0 % (" in lines[1]
     assert width_of(lines[1][: lines[1].index("80.0")]) == width_of(lines[2][: lines[2].index("20.0")])
-    metrics.shares_table(found, ["负面", "good"], stream("ascii")).encode("ascii")
+    monkeypatch.setattr(sys, "stdout", stream("ascii"))
+    metrics.shares_table(found, ["负面", "good"]).encode("ascii")
 
 
 def test_class_shares_refuse_a_class_without_validation_examples():
@@ -624,15 +626,15 @@ def test_class_shares_refuse_a_class_without_validation_examples():
         intervals.class_shares(HAND[:0], None)
 
 
-def test_table_names_every_class_and_is_aligned():
+def test_table_names_every_class_and_is_aligned(monkeypatch):
     p, labels = simulated(300, 3)
     text = metrics.table(metrics.evaluate(p, labels, ["负面", "neutral", "very positive indeed"]))
     lines = text.splitlines()
     assert len({width_of(line) for line in lines[:7]}) == 1
     assert "负面" in lines[2] and lines[0].split() == ["class", "precision", "recall", "F1", "examples"]
     assert "accuracy" in lines[-1] and "95 % interval" in lines[-1]
-    narrow = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
-    metrics.table(metrics.evaluate(p, labels, ["负面", "b", "c"]), narrow).encode("ascii")
+    monkeypatch.setattr(sys, "stdout", stream("ascii"))
+    metrics.table(metrics.evaluate(p, labels, ["负面", "b", "c"])).encode("ascii")
 
 
 def stream(encoding):
@@ -640,7 +642,7 @@ def stream(encoding):
 
 
 def test_bars_in_a_terminal():
-    text = bars(np.array([0.1, 0.7, 0.2]), ["dog", "automobile", "cat"], width=10, stream=stream("utf-8"))
+    text = bars(np.array([0.1, 0.7, 0.2]), ["dog", "automobile", "cat"], width=10)
     assert text.splitlines() == [
         "automobile  ███████      70 %",
         "cat         ██           20 %",
@@ -649,12 +651,10 @@ def test_bars_in_a_terminal():
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
-def test_bars_degrade_where_the_encoding_has_no_blocks(encoding):
-    text = bars(np.array([0.25, 0.75]), ["dog", "猫"], width=8, top=1, stream=stream(encoding))
-    assert text == "?  ######     75 %"
-    out = stream(encoding)
-    print(bars(np.array([0.5, 0.5]), ["x" * 90, "\x1b[31mred\n"], stream=out), file=out)
-    out.flush()
+def test_bars_degrade_where_the_encoding_has_no_blocks(encoding, monkeypatch):
+    monkeypatch.setattr(sys, "stdout", stream(encoding))
+    assert bars(np.array([0.25, 0.75]), ["dog", "猫"], width=8, top=1) == "?  ######     75 %"
+    print(bars(np.array([0.5, 0.5]), ["x" * 90, "\x1b[31mred\n"]), flush=True)
 
 
 def test_bars_refuse_what_does_not_fit():
@@ -664,13 +664,14 @@ def test_bars_refuse_what_does_not_fit():
         bars(np.array([np.nan, 1]), ["a", "b"])
 
 
-def test_numbers_as_a_reader_sees_them():
+def test_numbers_as_a_reader_sees_them(monkeypatch):
     assert [percent(x) for x in (0, 0.001, 0.014, 0.704, 0.999, 1)] == ["0 %", "<1 %", "1 %", "70 %", ">99 %", "100 %"]
     assert percent(0.99996, 1) == ">99.9 %" and percent(0.8461, 1) == "84.6 %"
     assert interval([0.8391, 0.8534], 1, True) == "83.9 to 85.3 %"
     assert one_line("a\nb\x00\u2028c", 4) == "a b…"
     assert some(["a", "b", "c"]) == "a, b, c" and some("abcdefg", "; ") == "a; b; c; and 4 more" and some([]) == ""
-    assert encodable("1 – 2 …", stream("ascii")) == "1 - 2 ..."
+    monkeypatch.setattr(sys, "stdout", stream("ascii"))
+    assert encodable("1 – 2 …") == "1 - 2 ..."
 
 
 def test_all_wrong_has_an_interval_of_accuracy_alone():
@@ -711,7 +712,7 @@ def test_tables_letter_by_letter():
     names = ["cat", "dog with a name of more than twenty-four letters", "owl"]
     m = metrics.evaluate(HAND, TRUTH, names, bootstrap=10)
     m["intervals"] |= {"accuracy": [0.25, 0.9375], "macro_f1": [0.125, 0.75]}
-    assert metrics.table(m, stream("utf-8")).splitlines() == [
+    assert metrics.table(m).splitlines() == [
         "class                     precision  recall     F1  examples",
         "------------------------------------------------------------",
         "cat                           0.667   1.000  0.800         2",
@@ -728,7 +729,7 @@ def test_tables_letter_by_letter():
         "counted": {"shares": [0.25, 0.75], "intervals": [[0.125, 0.375], [0.5, 0.875]]},
         "corrected": {"shares": [0.1, 0.9], "intervals": [[0.0, 0.375], [0.5, 1]]},
     }
-    assert metrics.shares_table(shares, names[:2], stream("utf-8")).splitlines() == [
+    assert metrics.shares_table(shares, names[:2]).splitlines() == [
         "class                     counted                   corrected by validation",
         "cat                        25.0 % (12.5 to 37.5 %)   10.0 % (0.0 to 37.5 %)",
         "dog with a name of more…   75.0 % (50.0 to 87.5 %)   90.0 % (50.0 to 100.0 %)",
@@ -737,7 +738,7 @@ def test_tables_letter_by_letter():
         "corrected: counted, without the mistakes that were made on validation; for any mixture",
     ]
     shares = {"counted": shares["counted"], "mean_probability": shares["counted"]}
-    lines = [metrics.shares_table(shares, names[:2], stream("utf-8"), told).splitlines()[-2:] for told in (True, None)]
+    lines = [metrics.shares_table(shares, names[:2], told).splitlines()[-2:] for told in (True, None)]
     assert lines == [
         [
             "counted: how often each class is named; rare ones too often, since they weighed more in training",
