@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -51,19 +52,8 @@ def unnamed(layer: Layer, before: dict[str, Any]) -> str | None:
     return None
 
 
-def sharing(named: dict[str, np.ndarray]) -> tuple[str, str] | None:
+def overlapping(named: dict[str, np.ndarray]) -> tuple[str, str] | None:
     """The places of two arrays that have a number in common; None if no two have."""
-    near: list[tuple[str, np.ndarray]] = []  # those that reach beyond the first byte of the next
-    for place, w in sorted(((place, w) for place, w in named.items() if w.size), key=lambda item: _first_byte(item[1])):
-        near = [(other, v) for other, v in near if np.may_share_memory(v, w)]
-        for other, v in near:
-            if np.shares_memory(v, w):  # not so for columns of one array side by side, whose rows take turns in memory
-                return other, place
-        near.append((place, w))
-    return None
-
-
-def _first_byte(w: np.ndarray) -> int:
-    """The lowest address that `w` reads: along a negative stride it is that of the last number."""
-    down = sum(min(0, (n - 1) * stride) for n, stride in zip(w.shape, w.strides, strict=True))
-    return w.__array_interface__["data"][0] + down
+    pairs = itertools.combinations(named.items(), 2)
+    # columns of one array side by side have none in common: their rows take turns in memory
+    return next(((one, other) for (one, v), (other, w) in pairs if np.shares_memory(v, w)), None)

@@ -15,7 +15,7 @@ import numpy as np
 from minnet.layers.base import Layer, RowGradient
 from minnet.layers.containers import expect_layers
 from minnet.memory import Workspace
-from minnet.places import learners, parameters, sharing
+from minnet.places import learners, overlapping, parameters
 
 # An update is a handful of passes over weight, gradient and state. Walked in pieces of this many numbers, every pass
 # but the first finds its operands in the processor's cache, and no temporary array of a parameter's size is made.
@@ -83,7 +83,7 @@ class Optimizer:
             if not isinstance(group, dict) or not {"match"} <= group.keys() <= keys:
                 raise ValueError(f"a group's keys are match, learning_rate, weight_decay; got {group}")
         self.weight_decay = weight_decay
-        if shared := sharing(self.parameters()):
+        if shared := overlapping(self.parameters()):
             raise ValueError("'{}' and '{}' are one array, which would move twice: give each its own".format(*shared))
         for group in self.groups:
             if not any(self._group_of(place) is group for place in self._settings):

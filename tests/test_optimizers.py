@@ -246,9 +246,9 @@ def test_arrays_that_cannot_be_moved_are_refused_before_any_is():
 
 def test_a_parameter_that_runs_backwards_is_found_to_share_its_last_number():
     whole = np.zeros(10)
-    assert places.sharing({"back": whole[8::-2], "odd": whole[3:4], "first": whole[:1]}) == ("back", "first")
-    assert places.sharing({"back": whole[8::-2], "odd": whole[3:4], "other": whole[9:]}) is None
-    assert places.sharing({"back": whole[5:2:-1], "before": whole[2:3], "last": whole[5:6]}) == ("back", "last")
+    assert places.overlapping({"back": whole[8::-2], "odd": whole[3:4], "first": whole[:1]}) == ("back", "first")
+    assert places.overlapping({"back": whole[8::-2], "odd": whole[3:4], "other": whole[9:]}) is None
+    assert places.overlapping({"back": whole[5:2:-1], "before": whole[2:3], "last": whole[5:6]}) == ("back", "last")
 
 
 def test_columns_of_one_array_are_two_parameters():
