@@ -203,9 +203,6 @@ class HierarchicalSoftmax(Loss):
         right = csr((self.answers < 0).astype(x.dtype), self.nodes, self.starts, self.classes - 1)
         return -(left @ np.logaddexp(x.dtype.type(0), -z).T + right @ np.logaddexp(x.dtype.type(0), z).T).T
 
-    def config(self) -> dict[str, Any]:
-        return {"layer": type(self).__name__, "features": self.features, "counts": self.counts}
-
 
 def huffman(counts: np.ndarray) -> np.ndarray:
     """The tree whose mean depth, weighed by `counts` (K,), is the least: (K - 1, 2), the two children of each node.
