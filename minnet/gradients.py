@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import inf, isfinite, sqrt
 
 import numpy as np
@@ -12,12 +14,17 @@ from minnet.layers.description import named
 RUN = 8192  # numbers a BLAS sums by itself: of longer vectors it gives each of its threads a part, which moves the bits
 
 
-def accumulated(error: AttributeError) -> str:
-    """What is wrong where a backward pass reads a gradient, as += does, that it should set; empty for another error."""
-    layer, name = error.obj, error.name or ""
-    if not (isinstance(layer, Layer) and name in ["d" + parameter for parameter in layer.parameters]):
-        return ""
-    return f"{named(layer)}: backward reads {name} before it sets it: it has to overwrite (self.{name} = ..., not +=)"
+@contextmanager
+def overwriting(kind: type[Exception] = ValueError) -> Iterator[None]:
+    """Around a backward pass: raises `kind` where it reads a gradient, as += does, that it should set."""
+    try:
+        yield
+    except AttributeError as error:
+        layer, name = error.obj, error.name or ""
+        if not (isinstance(layer, Layer) and name in ["d" + parameter for parameter in layer.parameters]):
+            raise
+        cure = f"it has to overwrite (self.{name} = ..., not +=)"
+        raise kind(f"{named(layer)}: backward reads {name} before it sets it: {cure}") from error
 
 
 def gradient_norm(model: Layer, loss: Layer | None = None) -> float:

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from minnet.checks import check_cut, check_parts, check_question, check_run, check_settings, unpacked
 from minnet.formatting import number
 from minnet.functional import NoDistribution
-from minnet.gradients import accumulated, clip_factor, gradient_norm
+from minnet.gradients import clip_factor, gradient_norm, overwriting
 from minnet.interrupt import Interrupt
 from minnet.keeper import Keeper
 from minnet.layers.base import Layer
@@ -234,14 +234,11 @@ class Trainer:
         before = [array.copy() for array in crew.buffers]  # batch norm's statistics; weights only change in the update
         rate = self._rate(progress)
         try:
-            outcome = crew.step(batch, key)
+            with overwriting():
+                outcome = crew.step(batch, key)
             norm = gradient_norm(self.model, self.loss)
         except NoDistribution:  # every score is -inf
             outcome, norm = Outcome(math.nan, 0, 0), math.nan
-        except AttributeError as error:
-            if said := accumulated(error):
-                raise ValueError(said) from error
-            raise
         if not (math.isfinite(outcome.loss) and math.isfinite(norm)):
             for array, old in zip(crew.buffers, before, strict=True):
                 array[...] = old
