@@ -13,6 +13,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 
 from minnet import locks
@@ -29,13 +30,9 @@ class WrongBytes(ValueError):
 
 def digest(path: Path, kind: str) -> str:
     """The checksum of a file as "kind:hexadecimal"; kind "blob" is git's, otherwise a name that hashlib knows."""
-    if kind == "blob":
-        state = hashlib.sha1(f"blob {path.stat().st_size}\0".encode(), usedforsecurity=False)
-    else:
-        state = hashlib.new(kind, usedforsecurity=False)
+    blob = partial(hashlib.sha1, f"blob {path.stat().st_size}\0".encode(), usedforsecurity=False)
     with path.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            state.update(block)
+        state = hashlib.file_digest(stream, blob if kind == "blob" else kind)
     return f"{kind}:{state.hexdigest()}"
 
 
