@@ -12,6 +12,7 @@ from minnet.layers.base import Layer
 from minnet.layers.description import named
 
 SHUFFLE, AUGMENT, DROPOUT = 1, 2, 3  # purposes
+Key = tuple[int, int, int]  # (seed, epoch, step)
 
 
 def drawing(layers: Iterable[Layer]) -> list[Any]:
@@ -24,7 +25,7 @@ def drawing(layers: Iterable[Layer]) -> list[Any]:
     return [layer for layer, rng in found if rng is None or isinstance(rng, np.random.Generator)]
 
 
-def seed_layers(drawing: list[Any], key: tuple[int, int, int], number: int) -> None:
+def seed_layers(drawing: list[Any], key: Key, number: int) -> None:
     """Gives every layer that draws a generator of its own for this piece of this step."""
     seed, epoch, step = key
     for index, layer in enumerate(drawing):

@@ -184,7 +184,7 @@ class Trainer:
             "validation_loss": None, "validation_accuracy": None,
         }  # fmt: skip
         if validation is not None:
-            scores = self.predict(validation[0], crew)
+            scores = crew.predict(validation[0])
             row["validation_loss"], row["validation_accuracy"] = self._score(scores, validation[1])
             if math.isnan(row["validation_loss"]):  # no epoch could be told from another by it
                 raise NonFiniteError(f"epoch {state.epoch}: the validation loss is NaN{broken_scores(scores)}")
@@ -257,16 +257,9 @@ class Trainer:
 
     # -- evaluation ----------------------------------------------------------------------------------------
 
-    def predict(self, x: Any, crew: Crew | None = None) -> np.ndarray:
+    def predict(self, x: Any) -> np.ndarray:
         """The scores (N, K) for all of `x`, in evaluation mode, by all workers."""
-        if crew is None:
-            return predict(self.model, x, self.workers)
-        for replica in crew.replicas:
-            replica.model.eval()
-        scores = crew.predict(x)
-        for replica in crew.replicas:
-            replica.model.train()
-        return scores
+        return predict(self.model, x, self.workers)
 
     def evaluate(self, x: Any, y: Any) -> tuple[float, float | None]:
         """(loss, accuracy) on the examples given; no accuracy (None) where the loss knows none, see Loss.hits."""

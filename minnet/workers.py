@@ -27,7 +27,7 @@ from minnet.losses import Loss
 from minnet.memory import Workspace, spared
 from minnet.places import arrays, learners, numbers, unnamed, walked
 from minnet.process_memory import keep_freed_memory, release_freed_memory
-from minnet.randomness import AUGMENT, drawing, seed_layers
+from minnet.randomness import AUGMENT, Key, drawing, seed_layers
 from minnet.sharing import Plan, available_cores, shares
 
 
@@ -167,11 +167,8 @@ class Crew:
             raise error  # a worker's error with its own traceback, rather than that of one who waited for it
         return [future.result() for future in futures]
 
-    def step(self, batch: Batch, key: tuple[int, int, int]) -> Outcome:
-        """One forward and backward pass over `batch`, leaving the whole batch's gradients in the model and the loss.
-
-        `key` is (seed, epoch, step).
-        """
+    def step(self, batch: Batch, key: Key) -> Outcome:
+        """One forward and backward pass over `batch`, leaving the whole batch's gradients in the model and the loss."""
         denominator = self.loss.denominator(batch.y, batch.weights)
         # workers that meet take one piece each, so that all stand at the same layer at the same time
         piece = self.plan.piece if self.meeting is None else len(batch.y)
@@ -230,13 +227,7 @@ class Crew:
         self._first, self._numbers = (-1, []) if self._first else (size, now)
 
     def _work(
-        self,
-        batch: Batch,
-        key: tuple[int, int, int],
-        denominator: float,
-        replica: Replica,
-        pieces: list[slice],
-        first: int,
+        self, batch: Batch, key: Key, denominator: float, replica: Replica, pieces: list[slice], first: int
     ) -> tuple[Outcome, dict[str, Any]]:
         value, correct, counted = 0.0, 0, 0
         total: dict[str, Any] = {}
@@ -274,12 +265,17 @@ class Crew:
             replica.learners = learners(replica.model, replica.loss)
 
     def predict(self, x: Any) -> np.ndarray:
-        """The network's outputs for all of `x`, (N, K), with the replicas as they are (in evaluation mode)."""
+        """The network's outputs for all of `x`, (N, K), in evaluation mode; replicas that train go on training."""
+        learning = self.replicas if self.loss is not None else []
+        for replica in learning:
+            replica.model.eval()
 
         def forward(replica: Replica, pieces: list[slice], first: int) -> list[np.ndarray]:
             return [spared(replica.model.forward, x[piece]) for piece in pieces if not self._failed]
 
         each = self._each(forward, x.shape[0], self.plan.piece)
+        for replica in learning:
+            replica.model.train()
         return np.concatenate([y for results in each for y in results])
 
 
@@ -292,7 +288,7 @@ class Batch(NamedTuple):
     weights: np.ndarray | None = None  # their weights
     augment: Callable[..., np.ndarray] | None = None  # augment(x, rng, epoch, indices)
 
-    def piece(self, rows: slice, key: tuple[int, int, int], number: int) -> tuple[Any, np.ndarray, np.ndarray | None]:
+    def piece(self, rows: slice, key: Key, number: int) -> tuple[Any, np.ndarray, np.ndarray | None]:
         """(x, y, weights) of one piece."""
         x = self.x[self.indices[rows]]
         if self.augment is not None:
