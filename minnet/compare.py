@@ -96,13 +96,7 @@ def _called(path: Path) -> dict[int, str]:
         csv.field_size_limit(longest)
 
 
-def compare(folders: Sequence[str | Path], bootstrap: int = 1000, seed: int = 0) -> tuple[dict[str, Any], Figure]:
-    """What `tested` says of the runs, and a figure of all. Raises as it does."""
-    result = tested(folders, bootstrap, seed)
-    return result, _figure(result)
-
-
-def tested(folders: Sequence[str | Path], bootstrap: int = 1000, seed: int = 0) -> dict[str, Any]:
+def compare(folders: Sequence[str | Path], bootstrap: int = 1000, seed: int = 0) -> dict[str, Any]:
     """The runs with their intervals, and every pair of them tested.
 
     The dictionary has "runs" [{name, folder, accuracy, ...}], "pairs" [{a, b, mcnemar, differences, won, lost}] and
@@ -190,7 +184,7 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"--show must be at least 0, got {args.show}")
     if args.out:
         commands.check_figures()
-    result = tested(args.runs, args.bootstrap, args.seed)
+    result = compare(args.runs, args.bootstrap, args.seed)
     print(table(result, args.show))
     if args.out:
         from minnet import canvas

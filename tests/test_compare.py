@@ -37,7 +37,7 @@ SECOND = np.array([1, 1, 2, 0, 1, 2, 0, 0])  # right at 1 2 3 4 5 6
 
 def test_a_pair_by_hand(tmp_path):
     a, b = run(tmp_path / "a", saying(FIRST), LABELS), run(tmp_path / "b", saying(SECOND), LABELS)
-    result, figure = module.compare([a, b])
+    result = module.compare([a, b])
     (pair,) = result["pairs"]
     assert (pair["a"], pair["b"]) == ("a", "b")
     assert pair["won"] == [4, 5, 6] and pair["lost"] == [0]
@@ -47,7 +47,7 @@ def test_a_pair_by_hand(tmp_path):
     }  # fmt: skip
     assert pair["differences"]["accuracy"]["difference"] == pytest.approx(2 / 8)
     assert [r["accuracy"] for r in result["runs"]] == [0.5, 0.75]
-    assert "a 50.0 % and b 75.0 %" in figure.get_label()
+    assert "a 50.0 % and b 75.0 %" in module._figure(result).get_label()
     text = module.table(result)
     assert "b against a" in text and "+25.0 points" in text
     assert "only b is right: 3 examples: 4, 5, 6" in text and "only a is right: 1 example: 0" in text
@@ -72,7 +72,7 @@ def test_examples_are_called_by_their_texts_where_a_run_tells_them(tmp_path):
     a, b = run(tmp_path / "a", saying(FIRST), LABELS), run(tmp_path / "b", saying(SECOND), LABELS)
     rows = [[number, f"text {number} " + "long, " * 50, "positive"] for number in range(7, -1, -1)]
     save(b / "predictions.csv", predictions_csv(["number", "example", "label"], rows, saying(SECOND), CLASSES))
-    result, _ = module.compare([a, b])
+    result = module.compare([a, b])
     assert sorted(result["called"]) == [0, 4, 5, 6] and result["called"][5].startswith("text 5 long")
     lines = module.table(result, show=2).splitlines()
     at = lines.index("  only b is right: 3 examples")
@@ -84,12 +84,12 @@ def test_examples_are_called_by_their_texts_where_a_run_tells_them(tmp_path):
     rows[0][1] = "very " * 40_000
     said = predictions_csv(["number", "example", "label"], rows, saying(SECOND), CLASSES)
     save(b / "predictions.csv", b"\xef\xbb\xbf" + said)  # as a spreadsheet saves it
-    assert sorted(module.compare([a, b])[0]["called"]) == [0, 4, 5, 6]
+    assert sorted(module.compare([a, b])["called"]) == [0, 4, 5, 6]
     save(b / "predictions.csv", said[: said.index(b"text 3")])
-    assert "    0: (not told)" in module.table(module.compare([a, b])[0]).splitlines()
+    assert "    0: (not told)" in module.table(module.compare([a, b])).splitlines()
     for broken in (b"", b"number,label\n0,a\n", b"number,example\nx,y\n", b"number,example\n1\n", b"\xff\xfe"):
         save(b / "predictions.csv", broken)
-        assert module.compare([a, b])[0]["called"] == {}
+        assert module.compare([a, b])["called"] == {}
 
 
 def test_equal_names_of_files_are_no_equal_pictures(tmp_path):
@@ -104,24 +104,24 @@ def test_equal_names_of_files_are_no_equal_pictures(tmp_path):
 
 def test_macro_averages_of_what_is_all_right_have_no_interval_and_it_is_said(tmp_path):
     runs = [run(tmp_path / name, saying(said), LABELS) for name, said in (("a", FIRST), ("b", LABELS), ("c", SECOND))]
-    text = module.table(module.compare(runs)[0])
+    text = module.table(module.compare(runs))
     assert "1.000 (–)" in text and "\n(–: with all answers right, or none, resampling cannot" in text
     assert "100.0 % (67.6 to 100.0 %)" in text
-    few = module.table(module.compare([runs[0], runs[2]])[0])
+    few = module.table(module.compare([runs[0], runs[2]]))
     assert few.count("(–)") == 2 and "  (–: 4 examples right in one run alone, too few to tell them apart)" in few
 
 
 def test_the_interval_of_accuracies_difference_does_not_contradict_the_test(tmp_path):
     labels = np.arange(20) % 3
     wrong = [np.where(np.arange(20) < n, (labels + 1) % 3, labels) for n in (8, 3)]  # five examples tell them apart
-    text = module.table(module.compare([run(tmp_path / f"{n}", saying(wrong[n]), labels) for n in range(2)])[0])
+    text = module.table(module.compare([run(tmp_path / f"{n}", saying(wrong[n]), labels) for n in range(2)]))
     assert "accuracy      +25.0 points  (0.0 to 44.3)" in text
     assert "p = 0.062 (chance alone gives as uneven a share in 6 of 100 such comparisons): not told" in text
 
 
 def test_a_class_without_examples_is_told_of_each_run(tmp_path):
     a, b = (run(tmp_path / name, saying(said), LABELS % 2) for name, said in (("a", FIRST), ("b", LABELS % 2)))
-    lines = module.table(module.compare([a, b])[0]).splitlines()
+    lines = module.table(module.compare([a, b])).splitlines()
     told = "there are no examples of positive, which count as 0 in the macro means; over the other 2 classes: recall"
     assert [line for line in lines if told in line][1] == f"(b: {told} 1.000, F1 1.000)"
 
@@ -130,7 +130,7 @@ def test_the_order_of_the_examples_in_a_file_does_not_matter(tmp_path):
     turned = np.arange(8)[::-1]
     a = run(tmp_path / "a", saying(FIRST), LABELS)
     b = run(tmp_path / "b", saying(SECOND)[turned], LABELS[turned], turned)
-    assert module.compare([a, b])[0]["pairs"][0]["won"] == [4, 5, 6]
+    assert module.compare([a, b])["pairs"][0]["won"] == [4, 5, 6]
 
 
 def test_a_real_difference_is_more_than_chance_and_corrected_for_all_pairs(tmp_path):
@@ -140,7 +140,7 @@ def test_a_real_difference_is_more_than_chance_and_corrected_for_all_pairs(tmp_p
     for name, wrong in (("good", 0.1), ("same", 0.1), ("bad", 0.3)):
         said = np.where(rng.random(400) < wrong, (labels + 1) % 3, labels)
         folders.append(run(tmp_path / name, saying(said), labels))
-    result, _ = module.compare(folders)
+    result = module.compare(folders)
     verdicts = [pair["mcnemar"]["p_holm"] < 0.05 for pair in result["pairs"]]
     assert verdicts == [False, True, True]
     text = module.table(result)
@@ -151,10 +151,10 @@ def test_a_real_difference_is_more_than_chance_and_corrected_for_all_pairs(tmp_p
 def test_neither_of_two_that_are_right_as_often_is_better(tmp_path):
     mirrored = np.r_[FIRST[:2], 1, 1, 1, 2, FIRST[6:]]  # right at 0 1 4 5
     a, b, c = (run(tmp_path / n, saying(said), LABELS) for n, said in (("a", FIRST), ("b", mirrored), ("c", FIRST)))
-    text = module.table(module.tested([a, b]))
+    text = module.table(module.compare([a, b]))
     assert "both are right equally often: each on 2 examples that the other has wrong" in text
     assert text.count("right more often") == 0 and "p = 1.000: not told apart from chance" in text
-    assert "often" not in module.table(module.tested([a, c]))
+    assert "often" not in module.table(module.compare([a, c]))
 
 
 def test_holm_by_hand():
@@ -167,7 +167,7 @@ def test_only_the_test_data_have_to_be_the_same(tmp_path):
     """Another share held out for validation changes the fingerprint of all data, and no test example."""
     a = run(tmp_path / "a", saying(FIRST), LABELS, fingerprint="34cd")
     b = run(tmp_path / "b", saying(SECOND), LABELS, fingerprint="56ef")
-    assert module.compare([a, b])[0]["fingerprint"] == "12ab"
+    assert module.compare([a, b])["fingerprint"] == "12ab"
 
 
 @pytest.mark.parametrize(
@@ -240,9 +240,9 @@ def test_pickled_predictions_are_never_loaded(tmp_path):
 
 def test_runs_of_the_same_name_are_told_apart(tmp_path):
     a, b = (run(tmp_path / place / "run", saying(FIRST), LABELS) for place in ("one", "two"))
-    result, _ = module.compare([a, b])
+    result = module.compare([a, b])
     assert [r["name"] for r in result["runs"]] == ["one/run", "two/run"]
-    result, _ = module.compare([a, a])
+    result = module.compare([a, a])
     assert [r["name"] for r in result["runs"]] == ["one/run", "one/run (2)"]
     assert result["pairs"][0]["mcnemar"]["p"] == 1
 
@@ -250,9 +250,9 @@ def test_runs_of_the_same_name_are_told_apart(tmp_path):
 def test_infinite_losses_are_compared_where_they_can_be(tmp_path):
     a = run(tmp_path / "a", np.eye(3)[FIRST], LABELS)
     b = run(tmp_path / "b", saying(SECOND), LABELS)
-    result, figure = module.compare([a, b])
+    result = module.compare([a, b])
     assert "not finite" in module.table(result)
-    figure.draw_without_rendering()
+    module._figure(result).draw_without_rendering()
 
 
 def test_the_command(tmp_path, capsys):
@@ -269,6 +269,6 @@ def test_the_command(tmp_path, capsys):
 
 def test_the_table_can_be_printed_in_ascii(tmp_path, monkeypatch):
     a, b = run(tmp_path / "猫", saying(FIRST), LABELS), run(tmp_path / "b", np.eye(3)[FIRST], LABELS)
-    result, _ = module.compare([a, b])
+    result = module.compare([a, b])
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding="ascii"))
     module.table(result).encode("ascii")

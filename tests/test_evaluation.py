@@ -100,7 +100,7 @@ def test_a_page_and_a_folder_that_compare_takes(runs, here):
 
     hidden = evaluate(runs / "comments", "csv", "new.csv", *columns, "--out", "second", "--hide-text")
     assert hidden.status == 0 and "What a wonderful day" not in (here / "second/report.html").read_text("utf-8")
-    result, _ = compare(["first", "second"])
+    result = compare(["first", "second"])
     assert result["examples"] == 5 and result["pairs"][0]["won"] == []
 
     with np.load("first/predictions.npz") as kept:
@@ -171,7 +171,7 @@ def test_its_own_data_are_divided_as_they_were_for_training(runs, here):
     said = evaluate(runs / "digits", "digits", "--out", "again")
     first, second = (json.loads((at / "metrics.json").read_text("utf-8")) for at in (runs / "digits", here / "again"))
     assert said.status == 0 and first == second
-    assert compare([runs / "digits", "again"])[0]["examples"] == 360
+    assert compare([runs / "digits", "again"])["examples"] == 360
     told = f"accuracy {100 * first['accuracy']:.1f} %, macro recall {first['macro']['recall']:.3f}"
     assert f"(on the 360 test examples of its own data: {told}" in said.out
 

@@ -84,9 +84,7 @@ def test_baselines_are_runs_that_compare_reads(tmp_path, capsys):
     found = baselines.run(["comments", "--quick", "--out", str(tmp_path)])
     assert found["majority"]["accuracy"] == pytest.approx(found["majority"]["majority"])
     assert found["logistic"]["accuracy"] > found["majority"]["accuracy"]
-    result, _ = compare(
-        [tmp_path / "baseline-comments-majority", tmp_path / "baseline-comments-logistic"], bootstrap=50
-    )
+    result = compare([tmp_path / "baseline-comments-majority", tmp_path / "baseline-comments-logistic"], bootstrap=50)
     assert [row["name"] for row in result["runs"]] == ["baseline-comments-majority", "baseline-comments-logistic"]
     with pytest.raises(ValueError, match="no baseline 'svm'"):
         baselines.run(["comments", "--models", "svm"])
