@@ -236,12 +236,10 @@ def _holm(values: Sequence[float]) -> list[float]:
 
     The smallest of m is multiplied by m, the next by m - 1, and so on; none may fall below the one before it.
     """
-    corrected = [0.0] * len(values)
-    highest = 0.0
-    for rank, i in enumerate(sorted(range(len(values)), key=lambda i: values[i])):
-        highest = max(highest, min(1.0, (len(values) - rank) * values[i]))
-        corrected[i] = highest
-    return corrected
+    order, m = np.argsort(values, kind="stable"), len(values)
+    corrected = np.empty(m)
+    corrected[order] = np.maximum.accumulate(np.minimum(1, (m - np.arange(m)) * np.asarray(values)[order]))
+    return corrected.tolist()
 
 
 def _pair(pair: dict[str, Any], show: int, called: dict[int, str]) -> list[str]:
