@@ -146,8 +146,7 @@ def _sections(
     classes = metrics["classes"]
     sections = {"Results": _results(metrics) + _per_class(metrics)}
     if "curves" in drawn or "schedule" in drawn:
-        unsaid = config.get("balanced") and "class_weights" not in config  # a run from before its config told them
-        weighed = unsaid or len(set(config.get("class_weights") or ())) > 1
+        weighed = len(set(config.get("class_weights") or ())) > 1
         rare = "In training's losses rare classes weigh more, in the log loss above all examples weigh alike."
         ended = "".join(map(page.note, filter(None, (ending(config), rare if weighed else ""))))
         sections["Training"] = ended + drawn.get("curves", "") + drawn.get("schedule", "")
