@@ -238,6 +238,8 @@ HELD = {
     "deque": lambda layer: Passes(collections.deque([layer])),
     "set": lambda layer: Passes({layer}),
     "deep": lambda layer: Passes({"a": [[[layer]]]}),
+    "one name": lambda layer: Passes({0: layer, "0": ReLU()}),
+    "one place": lambda layer: Passes({"a.b": layer, "a": {"b": ReLU()}}),
 }
 
 

@@ -1113,12 +1113,6 @@ def test_attributes_that_hide_what_a_layer_has_are_refused(name, value):
     Sequential(Has("forward", lambda x: 2 * x), Has("frozen", ("W",)))
 
 
-@pytest.mark.parametrize("held", [{0: ReLU(), "0": ReLU()}, {"a.b": ReLU(), "a": {"b": ReLU()}}])
-def test_two_layers_of_one_name_are_refused(held):
-    with pytest.raises(ValueError, match="two layers in blocks have one name"):
-        Sequential(Has("blocks", held))
-
-
 @pytest.mark.parametrize("value", [1.0, [1.0], np.float32(1)])
 def test_a_parameter_that_is_no_array_is_told_of(value):
     class Scale(Has):

@@ -313,8 +313,5 @@ def _inside(place: str, value: Any, depth: int = 3) -> dict[str, Layer]:
     if depth == 0 or not isinstance(value, (list, tuple, dict)):
         return {}
     items = value.items() if isinstance(value, dict) else enumerate(value)
-    deeper = [_inside(f"{place}.{key}", item, depth - 1) for key, item in items if type(item) not in _PLAIN]
-    found = {name: layer for part in deeper for name, layer in part.items()}
-    if len(found) < sum(map(len, deeper)):
-        raise ValueError(f"two layers in {place} have one name, as under the keys 0 and '0': rename one")
-    return found
+    deeper = (_inside(f"{place}.{key}", item, depth - 1) for key, item in items if type(item) not in _PLAIN)
+    return {name: layer for part in deeper for name, layer in part.items()}
