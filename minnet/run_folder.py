@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import csv
 import io
 import json
@@ -211,12 +210,6 @@ def _owner(folder: Path) -> str:
     except OSError:
         return ""
     return f" ({said})" if said else ""
-
-
-@atexit.register
-def _release_all() -> None:
-    for lock in list(_held.values()):
-        lock.release()
 
 
 def _holds_run(folder: Path) -> bool:
