@@ -200,16 +200,9 @@ def luminance(color: Sequence[float]) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-def contrast(first: Sequence[float], second: Sequence[float]) -> float:
-    """The contrast of two colours, from 1 (none) to 21 (black on white)."""
-    low, high = sorted((luminance(first), luminance(second)))
-    return (high + 0.05) / (low + 0.05)
-
-
 def legible(background: Sequence[float]) -> str:
-    """White or nearly black, whichever reads better on this background; the contrast is 4.5 at the least."""
-    dark, light = contrast((0.0, 0.0, 0.0), background), contrast((1.0, 1.0, 1.0), background)
-    return "white" if light >= min(dark, 4.5) else "black"
+    """White as long as its contrast on this background, 1.05 / (luminance + 0.05), is at least 4.5; else black."""
+    return "white" if luminance(background) <= 1.05 / 4.5 - 0.05 else "black"
 
 
 def png(figure: Figure) -> bytes:

@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from minnet import canvas, metrics, page, report, run_folder
+from minnet import metrics, page, report, run_folder
+from tests.test_plots import contrast
 
 HOSTILE = ["<b>cat</b>", "dog\" onload='x'", "$猫&amp;"]
 ATTACK = "<script>alert('x')</script> & \"quotes\" \x00 ‮txet"
@@ -318,7 +319,7 @@ def test_every_colour_of_text_reads_well_on_its_background():
     assert backgrounds == {"var(--paper)", "var(--shade)", "var(--pale)", "var(--blue)"}  # the bars have no text
     for ink in ("ink", "quiet", "blue"):
         for ground in ("paper", "shade"):
-            assert canvas.contrast(to_rgb(colors[ink]), to_rgb(colors[ground])) >= 4.5
+            assert contrast(to_rgb(colors[ink]), to_rgb(colors[ground])) >= 4.5
 
 
 def test_a_run_without_mistakes_or_history_or_examples(tmp_path):
