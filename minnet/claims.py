@@ -54,7 +54,9 @@ def check_gradient(
     rng = rng or np.random.default_rng(0)
     probe = Probe(lambda: function(array), array, dy)
     if isinstance(claimed, RowGradient):
-        claimed = dense_rows(claimed, array.shape, name)
+        if wrong := claimed.broken(array.shape):
+            raise GradientError(f"{name}: {wrong}")
+        claimed = claimed.dense(array.shape)
     claimed = as_float64(claimed, name)
     if claimed.shape != array.shape:
         hint = diagnose_shape(claimed, _measure(probe)) if array.size <= MEASURE_ALL else ""
@@ -165,17 +167,6 @@ def _measure(probe: Probe) -> np.ndarray:
         if not abs(right[place] - other) <= 1e-8 * abs(other) + probe.noise(QUICK_STEP / 8):
             right[place] = probe.careful(place).value
     return right
-
-
-def dense_rows(gradient: RowGradient, shape: tuple[int, ...], name: str) -> np.ndarray:
-    """A RowGradient as an array of the table's shape; raises where its rows break their promise."""
-    rows, values = gradient.rows, gradient.values
-    if values.shape != (len(rows), *shape[1:]):
-        expected = (len(rows), *shape[1:])
-        raise GradientError(f"{name}: a table {shape} needs values {expected} for {len(rows)} rows, got {values.shape}")
-    if len(rows) and (np.any(np.diff(rows) <= 0) or rows[0] < 0 or rows[-1] >= shape[0]):
-        raise GradientError(f"{name}: the rows of a RowGradient must be unique, sorted and in 0..{shape[0] - 1}")
-    return gradient.dense(shape)
 
 
 def as_float64(array: Any, name: str) -> np.ndarray:

@@ -232,11 +232,8 @@ class Optimizer:
         if decay:
             exempt = {"match": place, "weight_decay": 0.0}
             raise ValueError(f"{few}, but weight decay moves every row: exempt it with groups=[{exempt}]")
-        rows, shape = g.rows, g.values.shape
-        if rows.ndim != 1 or rows.dtype.kind not in "iu" or shape != (rows.size, *w.shape[1:]):
-            raise ValueError(f"'{place}' {w.shape} expects rows (R,) and values (R, ...), got {rows.shape} and {shape}")
-        if rows.size and (rows[0] < 0 or rows[-1] >= len(w) or (rows[1:] <= rows[:-1]).any()):
-            raise ValueError(f"'{place}': the rows of a gradient are unique, sorted and from 0 to {len(w) - 1}")
+        if wrong := g.broken(w.shape):
+            raise ValueError(f"'{place}': {wrong}")
 
     def state_arrays(self) -> dict[str, np.ndarray]:
         """All state as {"0.W/momentum": array, ..., "0.W/steps": array}: the arrays themselves, not copies."""

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minnet.claims import Checked, GradientError, check_gradient, dense_rows
+from minnet.claims import Checked, GradientError, check_gradient
 from minnet.differences import Probe, grain
 from minnet.gradcheck import gradcheck
 from minnet.layers.base import RowGradient
@@ -193,8 +193,9 @@ def test_a_jump_has_no_slope():
 
 
 def test_rows_need_values_for_each():
-    with pytest.raises(GradientError, match=r"^dW: a table \(7, 3\) needs values \(2, 3\) for 2 rows, got \(2, 4\)$"):
-        dense_rows(RowGradient(np.array([2, 5]), np.ones((2, 4))), (7, 3), "dW")
+    said = r"^dW: a table \(7, 3\) expects rows \(R,\) and values \(R, \.\.\.\), got \(2,\) and \(2, 4\)$"
+    with pytest.raises(GradientError, match=said):
+        check_gradient(RowGradient(np.array([2, 5]), np.ones((2, 4))), np.sum, np.zeros((7, 3)), name="dW")
 
 
 # -- the diagnosis needs the whole gradient, the alarm of a large array does not ------------------------------------

@@ -281,7 +281,7 @@ def test_rows_of_a_row_gradient_are_unique_sorted_and_inside(rows):
     def change(self, dy, dx):
         self.dW = RowGradient(np.array(rows), np.ones((2, 3)))
 
-    with pytest.raises(GradientError, match=r"unique, sorted and in 0\.\.6"):
+    with pytest.raises(GradientError, match=r"unique, sorted and from 0 to 6"):
         gradcheck(planted(Lookup, change)(7, 3), np.array([0, 2]))
 
 

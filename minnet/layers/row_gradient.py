@@ -20,6 +20,15 @@ class RowGradient:
 
     __array_ufunc__ = None  # a NumPy number on the left then leaves the product to __rmul__
 
+    def broken(self, shape: tuple[int, ...]) -> str:
+        """What is wrong with it as the gradient of a table of this shape; nothing where it keeps its promise."""
+        rows, values = self.rows, self.values
+        if rows.ndim != 1 or rows.dtype.kind not in "iu" or values.shape != (rows.size, *shape[1:]):
+            return f"a table {shape} expects rows (R,) and values (R, ...), got {rows.shape} and {values.shape}"
+        if rows.size and (rows[0] < 0 or rows[-1] >= shape[0] or (rows[1:] <= rows[:-1]).any()):
+            return f"the rows of a gradient are unique, sorted and from 0 to {shape[0] - 1}"
+        return ""
+
     def dense(self, shape: tuple[int, ...]) -> np.ndarray:
         """The same gradient as an array of the table's whole shape."""
         full = np.zeros(shape, self.values.dtype)
