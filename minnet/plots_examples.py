@@ -81,7 +81,7 @@ def examples(
     if images.ndim != 4 or images.shape[3] not in (1, 3) or images.dtype != np.uint8:
         raise ValueError(f"examples expects images (N, H, W, 1 or 3) uint8, got {images.shape} {images.dtype}")
     which = grouped(probabilities, labels, which, each=3)
-    lines = [(group, part) for group, indices in which.items() for part in _threes(indices)]
+    lines = [(group, indices[i : i + 3]) for group, indices in which.items() for i in range(0, len(indices), 3)]
     card, picture, heading, foot = 1.28, 0.92, 0.3, 0.3
     headings = sum(bool(group) and part[0] == which[group][0] for group, part in lines)
     height = 0.45 + card * len(lines) + heading * headings + foot
@@ -143,10 +143,6 @@ def text_examples(
     _foot(axes)
     figure.set_label(_caption("Texts", which, labels, probabilities, classes))
     return figure
-
-
-def _threes(indices: np.ndarray) -> list[np.ndarray]:
-    return [indices[i : i + 3] for i in range(0, len(indices), 3)]
 
 
 def _verdict(

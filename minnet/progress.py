@@ -48,12 +48,7 @@ class Progress:
     @property
     def train_accuracy(self) -> float | None:
         """The share of them that was right, None where that cannot be asked."""
-        return share(self.correct, self.counted)
-
-
-def share(part: int, whole: int) -> float | None:
-    """part / whole; None where the whole is empty."""
-    return part / whole if whole else None
+        return self.correct / self.counted if self.counted else None
 
 
 def progress_from(found: Any) -> Progress:

@@ -65,7 +65,8 @@ def write(
     first_layer = _first_layer(filters, filter_shape, None if hide_text else words, weights, classes)
     together = probabilities if calibrated is None else {"as trained": probabilities, **calibrated}
     figures = {
-        **_training(history, rates),
+        **({"curves": plots.curves(history)} if history else {}),
+        **({"schedule": plots.schedule(rates)} if rates is not None else {}),
         "confusion_matrix": plots.confusion_matrix(metrics["confusion"], classes),
         **_examples(images, shown, labels, probabilities, classes),
         "reliability": plots.reliability(together, labels),
@@ -97,11 +98,6 @@ def ending(config: Mapping[str, Any]) -> str:
     early = f"Training ended after epoch {trained} of {asked}: the validation loss fell no more."
     kept = f"Measured are the weights of epoch {best}, after which the validation loss was lowest."
     return " ".join((early if trained != asked else "", kept if best not in (None, trained) else "")).strip()
-
-
-def _training(history: Sequence[Mapping[str, Any]], rates: np.ndarray | None) -> dict[str, Figure]:
-    found = {"curves": plots.curves(history)} if history else {}
-    return found if rates is None else {**found, "schedule": plots.schedule(rates)}
 
 
 def _examples(

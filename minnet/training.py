@@ -24,7 +24,7 @@ from minnet.layers.base import Layer
 from minnet.losses import Loss
 from minnet.nonfinite import NonFiniteError, broken_scores, find_nonfinite, first_infinite
 from minnet.optimizers import Lookahead, Optimizer
-from minnet.progress import Progress, as_json, data_digests, runs_on, share
+from minnet.progress import Progress, as_json, data_digests, runs_on
 from minnet.randomness import SHUFFLE
 from minnet.sharing import Plan, plan, prediction_plan
 from minnet.workers import Batch, Crew, Outcome
@@ -266,7 +266,9 @@ class Trainer:
         return self._score(self.predict(x), y)
 
     def _score(self, scores: np.ndarray, y: Any) -> tuple[float, float | None]:
-        return float(self.loss.replica().eval().forward(scores, y)), share(*self.loss.hits(scores, y))
+        value = float(self.loss.replica().eval().forward(scores, y))
+        right, counted = self.loss.hits(scores, y)
+        return value, right / counted if counted else None
 
 
 def predict(model: Layer, x: Any, workers: int | None = None, batch_size: int = 512) -> np.ndarray:
