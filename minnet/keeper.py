@@ -105,7 +105,7 @@ class Keeper:
             raise ValueError(f"{error}. Choose another folder, or remove that file.") from None
         try:
             state, settings = progress_from(header.get("progress")), header["settings"]
-            unfinished = runs_on(state, settings["epochs"], settings["patience"])
+            unfinished = runs_on(state.epoch, state.waited, settings["epochs"], settings["patience"])
         except (ValueError, KeyError, TypeError):  # nothing could go on from this
             return Progress()
         if unfinished:

@@ -66,9 +66,9 @@ def progress_from(found: Any) -> Progress:
     return Progress(**found)
 
 
-def runs_on(state: Progress, epochs: int, patience: int | None) -> bool:
+def runs_on(epoch: int, waited: int, epochs: int, patience: int | None) -> bool:
     """Whether there is more to do for a run of so many epochs."""
-    return state.epoch < epochs and (patience is None or state.waited < patience)
+    return epoch < epochs and (patience is None or waited < patience)
 
 
 def data_digests(train: tuple[Any, ...], validation: tuple[Any, Any] | None) -> dict[str, str | None]:

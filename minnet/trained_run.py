@@ -16,7 +16,7 @@ from minnet.data import Ngrams, TokenIds, over_views, read_image, tokenize, vect
 from minnet.data.text import announce
 from minnet.functional import softmax
 from minnet.layers import Layer
-from minnet.progress import Progress, runs_on
+from minnet.progress import runs_on
 from minnet.training import predict
 
 CHECKPOINTS = ("best.ckpt", "last.ckpt")
@@ -122,7 +122,7 @@ def _unfinished(path: Path, header: dict[str, Any]) -> str:
         best, done = header["progress"]["best_epoch"], header["progress"]["epoch"]
         if path.name == "best.ckpt":  # the run went on
             done = len((path.parent / "history.csv").read_text("utf-8").splitlines()) - 1
-        ended = not runs_on(Progress(epoch=done, waited=done - best), epochs, patience)
+        ended = not runs_on(done, done - best, epochs, patience)
     except (OSError, KeyError, TypeError, ValueError):
         return ""
     told = f"{path.parent} has done {done} of {epochs} epochs: unless it still runs, --resume goes on with it"

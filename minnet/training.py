@@ -127,7 +127,7 @@ class Trainer:
             self._started = time.perf_counter() - state.seconds
 
             def more() -> bool:
-                return runs_on(state, epochs, patience)
+                return runs_on(state.epoch, state.waited, epochs, patience)
 
             then = "finishing this step" + (" and saving" if folder is not None else "")
             # where batches stay whole, so does the last one with the rest
