@@ -13,6 +13,7 @@ import numpy as np
 
 from minnet.checkpoint import model_dtype
 from minnet.formatting import count
+from minnet.layers.arguments import whole
 from minnet.layers.base import Layer
 from minnet.layers.containers import MaskedSequential, Sequential, expect_layers
 from minnet.layers.description import expect_output, is_own, named
@@ -107,8 +108,7 @@ def check_run(
     if validation is not None and not getattr(validation[0], "shape", ()):
         raise ValueError(f"the validation inputs are an array or a CSR matrix, got {type(validation[0]).__name__}")
     for name, value in (("epochs", epochs), ("batch_size", batch_size), *waits):
-        if not isinstance(value, (int, np.integer)) or value < 1:
-            raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
+        whole(name, value)
     if patience is not None and validation is None:
         raise ValueError("patience waits for a lower validation loss: give validation data, or leave patience out")
     if not isinstance(freeze_at, dict):

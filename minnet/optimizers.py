@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from minnet.layers.arguments import whole
 from minnet.layers.base import Layer
 from minnet.updates import Optimizer, in_range
 
@@ -218,12 +219,10 @@ class Lookahead:
     progress = 0.0  # how much of the run is done, in [0, 1]
 
     def __init__(self, optimizer: Optimizer, every: int = 5, alpha: float = 0.5, slowing: float | None = None) -> None:
-        if not isinstance(every, int) or every < 1:
-            raise ValueError(f"every must be a whole number of steps, 1 or more; got {every!r}")
         if not isinstance(optimizer, Optimizer):
             raise ValueError(f"Lookahead goes around an optimizer, such as Lookahead(SGD(model)); got {optimizer!r}")
         self.optimizer = optimizer
-        self.every = every
+        self.every = whole("every", every)
         self.alpha = in_range("alpha", alpha, most=1)
         self.slowing = None if slowing is None else in_range("slowing", slowing, most=1)
         self.slow: dict[str, np.ndarray] = {}  # empty until the first step: weights may be loaded before it

@@ -17,6 +17,7 @@ from minnet.blas import one_blas_thread
 from minnet.checks import check_question
 from minnet.kernels import windows
 from minnet.layers.activations import ReLU
+from minnet.layers.arguments import whole
 from minnet.layers.base import Layer
 from minnet.layers.containers import chains
 from minnet.layers.conv import Conv2d
@@ -43,8 +44,8 @@ class Predictor:
     """
 
     def __init__(self, model: Layer, workers: int | None = None) -> None:
-        if workers is not None and workers < 1:
-            raise ValueError(f"workers must be at least 1, got {workers}")
+        if workers is not None:
+            whole("workers", workers)
         keep_freed_memory()
         self._model = copy.deepcopy(folded(model))
         self._workers = workers

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minnet.layers.arguments import whole
 from minnet.layers.base import Layer
 from minnet.memory import spared
 
@@ -49,22 +50,22 @@ def plan(model: Layer, example: Any, batch_size: int, workers: int | None = None
     A number of workers that is asked for is the number of threads in all: the BLAS then takes one for each worker.
     """
     for name, value in (("batch_size", batch_size), ("workers", workers), ("piece", piece)):
-        if value is not None and not (isinstance(value, (int, np.integer)) and value >= 1):
-            raise ValueError(f"{name} must be at least 1, got {value!r}: give a whole number")
+        if value is not None:
+            whole(name, value)
     by_rule = workers is None
     if batch_size == 1:
         return Plan(1, 1, by_rule)  # nothing to share, and measuring would take as long as a prediction
     activations, largest, parameters = _sizes(model, example)
-    whole = activations * batch_size < max(parameters, PIECE_BYTES // 4)
+    uncut = activations * batch_size < max(parameters, PIECE_BYTES // 4)
     if workers is None:
-        workers = 1 if whole else min(available_cores(), MOST_WORKERS)
-    if piece is None and whole:
+        workers = 1 if uncut else min(available_cores(), MOST_WORKERS)
+    if piece is None and uncut:
         piece = batch_size
     elif piece is None:
         in_cache, worth_it = PIECE_BYTES // largest, 8 * parameters // max(1, activations)  # examples
         power = max(in_cache, worth_it, 1).bit_length() - 1  # rounded down to a power of two
         piece = max(16, 1 << power)
-    return Plan(min(workers, batch_size), min(piece, batch_size), by_rule and whole)
+    return Plan(min(workers, batch_size), min(piece, batch_size), by_rule and uncut)
 
 
 def prediction_plan(model: Layer, x: Any, workers: int | None = None, batch_size: int = 512) -> Plan:

@@ -295,7 +295,7 @@ def test_what_predict_takes_it_takes():
     near(Predictor(model)(Slices()), predict(model, np.ones((2, 3))))
     sparse = scipy.sparse.csr_matrix(np.eye(3))
     near(Predictor(model)(sparse[:2]), predict(model, sparse[:2]))
-    with pytest.raises(ValueError, match="workers must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="workers must be a whole number of at least 1, got 0"):
         Predictor(model, workers=0)
     for ask in (Predictor(model), partial(predict, model)):
         with pytest.raises(ValueError, match="predict expects an array or a CSR matrix, got ndarray"):

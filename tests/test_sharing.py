@@ -96,7 +96,7 @@ def test_plan(monkeypatch):
     assert [s[2] for s in sizes] == [sizes[0][2], 2 * sizes[0][2], 2 * sizes[0][2]]
     assert sizes[1][0] == 2 * sizes[0][0] and sizes[2][0] < sizes[1][0]  # the frozen front no longer counts
     for wrong in ({"workers": 0}, {"piece": 0}, {"workers": -1}, {"workers": "2"}, {"workers": 1.5}, {"piece": 2.5}):
-        with pytest.raises(ValueError, match=f"{next(iter(wrong))} must be at least 1"):
+        with pytest.raises(ValueError, match=f"{next(iter(wrong))} must be a whole number of at least 1"):
             plan(model, rows, 8, **wrong)
 
 

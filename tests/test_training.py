@@ -820,7 +820,7 @@ def test_validation_and_inputs_of_another_form_are_named():
             plain().fit((POINTS, missing), epochs=1)
         with pytest.raises(ValueError, match="validation targets must be an array or a list, one an example"):
             plain().fit((POINTS, LABELS), (POINTS, missing), epochs=1)
-    with pytest.raises(ValueError, match=r"batch_size must be at least 1, got 0"):
+    with pytest.raises(ValueError, match=r"batch_size must be a whole number of at least 1, got 0"):
         predict(Sequential(Linear(4, 3)), POINTS, batch_size=0)
     with pytest.raises(ValueError, match="expects an array or a CSR matrix, got list"):
         predict(Sequential(Linear(4, 3)), POINTS.tolist())

@@ -148,7 +148,7 @@ def with_validation(dataset: Dataset, validation: int | float | None, default: i
     wanted = default if validation is None else validation
     if isinstance(wanted, float) and 0 < wanted < 1:
         wanted = max(1, round(wanted * len(train)))
-    if not whole(wanted) or not 0 <= wanted < len(train):
+    if not is_whole(wanted) or not 0 <= wanted < len(train):
         raise ValueError(
             f"validation must be a count from 0 to {len(train) - 1:,}, or a fraction below 1 that leaves an example to "
             f"train on, got {validation!r}"
@@ -159,7 +159,7 @@ def with_validation(dataset: Dataset, validation: int | float | None, default: i
     return replace(dataset, train=train, validation=held_out)
 
 
-def whole(value: object) -> bool:
+def is_whole(value: object) -> bool:
     """Whether `value` is a whole number (True and False are none)."""
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
@@ -174,7 +174,7 @@ def joined(first: Split, second: Split) -> Split:
 
 def check_limit(limit: object) -> None:
     """Raises ValueError unless `limit` is None or a positive whole number."""
-    if limit is not None and (not whole(limit) or limit < 1):  # type: ignore[operator]
+    if limit is not None and (not is_whole(limit) or limit < 1):  # type: ignore[operator]
         raise ValueError(f"limit must be a positive number of training examples, got {limit!r}")
 
 
