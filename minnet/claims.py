@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
@@ -14,6 +15,8 @@ from minnet.layers.base import RowGradient
 EVERY_ENTRY = 200  # arrays up to this size are checked entry by entry, larger ones by a sample and as a whole
 SAMPLE = 100
 MEASURE_ALL = 5000  # up to this size a gradient that failed is measured wholly, for the diagnosis
+
+Explain = Callable[[np.ndarray, np.ndarray], str]  # of (claimed, right), see diagnosis.diagnose
 
 
 class GradientError(ValueError):
@@ -52,6 +55,7 @@ def check_gradient(
     if array.dtype != np.float64:
         raise ValueError(f"{name}: gradients are measured in float64, the array is {array.dtype}")
     rng = rng or np.random.default_rng(0)
+    explain = partial(diagnose, batch=batch, context=context, tokens=tokens)
     probe = Probe(lambda: function(array), array, dy)
     if isinstance(claimed, RowGradient):
         if wrong := claimed.broken(array.shape):
@@ -92,9 +96,9 @@ def check_gradient(
             kinks += 1
             if not slope.kink or low - room <= said[index] <= high + room:
                 continue
-            _raise(probe, claimed, places[index], (low, high), name, batch, context, tokens)
+            _raise(probe, claimed, places[index], (low, high), name, explain)
         if not off <= room:
-            _raise(probe, claimed, places[index], slope.value, name, batch, context, tokens)
+            _raise(probe, claimed, places[index], slope.value, name, explain)
         worst = max(worst, off)
     if kinks and kinks == len(places):
         raise ValueError(
@@ -102,11 +106,13 @@ def check_gradient(
             "use continuous random input of size 1"
         )
     if array.size > len(places) and np.all(np.isfinite(array)):
-        _check_whole(probe, claimed, rng, tolerance, name, batch, context, tokens)
+        _check_whole(probe, claimed, rng, tolerance, name, explain)
     return Checked(worst / size if size else 0.0, len(places), kinks)
 
 
-def _check_whole(probe: Probe, claimed: np.ndarray, rng: np.random.Generator, tolerance: float, *names: Any) -> None:
+def _check_whole(
+    probe: Probe, claimed: np.ndarray, rng: np.random.Generator, tolerance: float, name: str, explain: Explain
+) -> None:
     """One derivative along a random direction sees a mistake in any entry; halving the direction finds it."""
 
     def wrong(direction: np.ndarray) -> float | None:
@@ -127,9 +133,9 @@ def _check_whole(probe: Probe, claimed: np.ndarray, rng: np.random.Generator, to
     place = tuple(int(index) for index in np.unravel_index(entries[0], direction.shape))
     slope = probe.careful(place)
     if abs(claimed[place] - slope.value) > tolerance * abs(slope.value) + 3 * slope.error:
-        _raise(probe, claimed, place, slope.value, *names)
+        _raise(probe, claimed, place, slope.value, name, explain)
     raise GradientError(
-        f"{names[0]} is wrong: along a random direction it says {np.sum(claimed * direction):.10g}, "
+        f"{name} is wrong: along a random direction it says {np.sum(claimed * direction):.10g}, "
         f"measured {probe.careful(direction).value:.10g}"
     )
 
@@ -140,9 +146,7 @@ def _raise(
     place: tuple[int, ...],
     measured: float | tuple[float, float],
     name: str,
-    batch: int | None,
-    context: Mapping[str, np.ndarray] | None,
-    tokens: np.ndarray | None,
+    explain: Explain,
 ) -> NoReturn:
     at = f"{name}{list(place)}" if place else name
     if isinstance(measured, tuple):
@@ -154,7 +158,7 @@ def _raise(
     if claimed.size <= MEASURE_ALL:
         right = _measure(probe)
         if np.all(np.isfinite(right)):
-            hint = diagnose(claimed, right, batch=batch, context=context, tokens=tokens)
+            hint = explain(claimed, right)
     hint = f"; about {name.split(': ')[-1]}: {hint}" if hint else ""
     raise GradientError(f"{at} is {claimed[place]:.10g}, measured {measured:.10g}{hint}")
 
