@@ -25,12 +25,7 @@ class Run:
         self.name = named(layer)
 
     def fresh(self, training: bool = True, dtype: Any = np.float64) -> Layer:
-        twin = copy.deepcopy(self.layer).astype(dtype).train(training)
-        twin.need_dx(True)
-        for _, inner in twin.walk():
-            for name in inner.parameters:
-                vars(inner).pop("d" + name, None)
-        return twin
+        return fresh(self.layer, dtype).train(training)
 
     def dy(self, y: np.ndarray) -> np.ndarray:
         return np.random.default_rng(self.seed).standard_normal(y.shape).astype(y.dtype)
@@ -71,6 +66,16 @@ class Run:
         except Exception as error:
             raise self.broken(f"{promise}, got {type(error).__name__}: {error}; {cure}") from error
         raise self.broken(f"{promise}, nothing was raised; {cure}")
+
+
+def fresh(layer: Layer, dtype: Any = np.float64) -> Layer:
+    """A copy whose whole walk back is made, without gradients from before: those would say nothing."""
+    twin = copy.deepcopy(layer).astype(dtype)
+    twin.need_dx(True)
+    for _, inner in twin.walk():
+        for name in inner.parameters:
+            vars(inner).pop("d" + name, None)
+    return twin
 
 
 def layouts(array: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:

@@ -10,7 +10,7 @@ import numpy as np
 import scipy.sparse
 
 from minnet.claims import Checked, GradientError, as_float64, check_gradient
-from minnet.contract import cast, equal, is_float
+from minnet.contract import cast, equal, fresh, is_float
 from minnet.differences import grain
 from minnet.gradients import overwriting
 from minnet.layers.base import Layer, RowGradient
@@ -29,10 +29,7 @@ def gradcheck(
     The check works on a copy in float64: `layer` stays as it is. Layers that draw random numbers draw the same
     ones in every evaluation. Returns what was checked by name ("x", "0.W", ...); raises GradientError.
     """
-    layer = copy.deepcopy(layer).astype(np.float64)
-    layer.need_dx(True)
-    for _, owner, attribute in layer.trainable():  # a gradient that was there before says nothing
-        vars(owner).pop("d" + attribute, None)
+    layer = fresh(layer)
     name = _short(layer)
     x = cast(x if scipy.sparse.issparse(x) else np.array(x), np.float64)
     restart = restarter(layer)
