@@ -216,8 +216,8 @@ def seen_on_validation(
         # Wilks 1938: were T = 1 right, twice the log likelihood that the fit gains would follow chi-square, one degree
         # of freedom, and be above 3.84 in one of twenty
         if 2 * (best - as_is) < 3.84:
-            undone = "" if class_weights is None else ", class weights undone,"
-            told = f"{len(z):,} validation examples give no sign that its percentages{undone} are off"
+            undone = "" if class_weights is None else ", class weights undone"
+            told = f"{len(z):,} validation examples give no sign that one would mend its percentages{undone}"
             fitted = {"no_temperature": told}
         elif round(temperature, 4) in TEMPERATURES:
             fitted = {"no_temperature": "the best is none of those that are tried, {} to {:.0f}".format(*TEMPERATURES)}

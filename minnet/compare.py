@@ -20,13 +20,13 @@ import numpy as np
 from minnet import commands
 from minnet.formatting import aligned, count, encodable, interval, number, one_line, p_value, percent, shortened
 from minnet.intervals import MIN_DISCORDANT, mcnemar, paired_bootstrap
-from minnet.metrics import value_of, without_examples
+from minnet.metrics import doubts, value_of
 from minnet.run_folder import prepare, save, to_json
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-KEPT = ("accuracy", "per_class", "macro", "weighted", "log_loss", "brier", "intervals", "calibration")
+KEPT = ("accuracy", "per_class", "macro", "weighted", "log_loss", "brier", "intervals", "calibration", "undefined")
 MEASURES = (
     ("accuracy", "accuracy"),
     ("macro_recall", "macro recall"),
@@ -152,10 +152,8 @@ def table(result: dict[str, Any], show: int = 10) -> str:
         rows.append((name, *cells))
     lines = [f"{count(result['examples'], 'test example')}, the same for all; in brackets: 95 % intervals", ""]
     lines += aligned(rows)
-    if any(run["intervals"]["macro_f1"] is None for run in result["runs"]):
-        lines.append("(–: with all answers right, or none, resampling cannot show how uncertain it is)")
-    told = zip(called, map(without_examples, result["runs"]), strict=True)
-    lines += [f"({name}: {absent})" for name, absent in told if absent]
+    doubtful = [doubts(run, "interval of log loss") for run in result["runs"]]
+    lines += [f"({name}: {said})" for name, told in zip(called, doubtful, strict=True) for said in told]
     for pair in result["pairs"]:
         lines += ["", *_pair(pair, show, result["called"])]
     how = "accuracy's by Wilson, its difference's by Bonett and Price, the others by resampling the examples"

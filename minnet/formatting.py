@@ -43,7 +43,7 @@ def interval(bounds: Sequence[float] | None, digits: int = 3, as_percent: bool =
     if as_percent:
         low, high = (percent(round(bound, 12) + 0.0, digits) for bound in bounds)  # 1 less a rounding error is 1; no -0
         return f"{low.removesuffix(' %')} to {high}"
-    low, high = (f"{bound:.{digits}f}" for bound in bounds)
+    low, high = (number(bound) if digits == 3 else f"{bound:.{digits}f}" for bound in bounds)
     return f"{low} to {high}"
 
 

@@ -115,7 +115,7 @@ def _coins(heads: int, tails: int) -> float:
     from scipy.special import bdtr
 
     n = heads + tails
-    return min(1.0, 2 * float(bdtr(min(heads, tails), n, 0.5))) if n else 1.0
+    return 2 * float(bdtr(min(heads, tails), n, 0.5)) if abs(heads - tails) > 1 else 1.0  # not a rounding less
 
 
 def paired_bootstrap(

@@ -77,7 +77,7 @@ def _reliability_words(
     parts, errors, within, few = [], [], True, False
     for name, p in given.items():
         error = found[name]["ece"]
-        _, (low, high) = calibration.calibrated_ece(p, bins)
+        by_chance, (low, high) = calibration.calibrated_ece(p, bins)
         confidence = float(p.max(axis=1).astype(np.float64).mean())
         right = float((p.argmax(axis=1) == labels).mean())
         within = error <= high + 1e-9  # of one answer many times over both are one number, summed in another order
@@ -94,7 +94,7 @@ def _reliability_words(
             + verdict
         )
         errors.append(percent(error, 1))
-    title = f"Probabilities are off by {errors[0]} on average"
+    title = f"Calibration error {errors[0]}, by chance alone {percent(by_chance, 1)}"
     if len(errors) == 2:
         title = f"Calibration error: {errors[0]}, then {errors[1]}"
     elif within and few:

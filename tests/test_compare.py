@@ -105,7 +105,9 @@ def test_equal_names_of_files_are_no_equal_pictures(tmp_path):
 def test_macro_averages_of_what_is_all_right_have_no_interval_and_it_is_said(tmp_path):
     runs = [run(tmp_path / name, saying(said), LABELS) for name, said in (("a", FIRST), ("b", LABELS), ("c", SECOND))]
     text = module.table(module.compare(runs))
-    assert "1.000 (–)" in text and "\n(–: with all answers right, or none, resampling cannot" in text
+    why = "no prediction is wrong, so resampling cannot show how uncertain they are"
+    assert "1.000 (–)" in text and f"\n(b: intervals of all but accuracy: {why})\n" in text
+    assert "\n(a: interval of log loss: too narrow: most of it rests on" in text
     assert "100.0 % (67.6 to 100.0 %)" in text
     few = module.table(module.compare([runs[0], runs[2]]))
     assert few.count("(–)") == 2 and "  (–: 4 examples right in one run alone, too few to tell them apart)" in few

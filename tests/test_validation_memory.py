@@ -33,7 +33,7 @@ def test_a_temperature_that_chance_may_have_made_is_none():
         found.append(seen_on_validation(z, np.array([rng.choice(3, p=row) for row in softmax(z)])))
     assert 2 <= sum("temperature" in each for each in found) <= 20
     (why,) = {each["no_temperature"] for each in found if "no_temperature" in each}
-    assert why == "60 validation examples give no sign that its percentages are off"
+    assert why == "60 validation examples give no sign that one would mend its percentages"
 
 
 @pytest.mark.parametrize(
