@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 import os
 import platform
 import time
@@ -14,6 +13,7 @@ import numpy as np
 
 from minnet.blas import blas_controller
 from minnet.formatting import count
+from minnet.run_folder import versions
 from minnet.sharing import available_cores
 
 
@@ -44,17 +44,6 @@ def run(args: argparse.Namespace) -> int:
     found = warnings(libraries, cores, os.cpu_count() or cores, one, all_cores)
     print("\n" + "\n".join(f"warning: {line}" for line in found) if found else "\nnothing holds this machine back")
     return 0
-
-
-def versions() -> dict[str, str]:
-    """The software that a run stands on."""
-    found = {"python": platform.python_version(), "platform": platform.platform(), "cpus": str(os.cpu_count())}
-    for name in ("minnet", "numpy", "scipy", "scikit-learn", "matplotlib"):
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            found[name] = "not installed"
-    return found
 
 
 def processor() -> str:

@@ -23,8 +23,9 @@ from typing import Any
 
 import numpy as np
 
-from minnet.checkpoint import os_error, sound, written_whole
+from minnet.checkpoint import sound
 from minnet.feature_order import feature_orders
+from minnet.files import os_error, written_whole
 from minnet.formatting import some
 from minnet.layers import BatchNorm, Conv2d, Layer, Linear
 from minnet.layers.description import is_own

@@ -14,10 +14,10 @@ import numpy as np
 
 from minnet import commands, metrics
 from minnet.calibration import calibrated, too_little, unweighted, weights_in
-from minnet.checkpoint import written_whole
 from minnet.data.images import mostly_cut, shapes_of, tiny
 from minnet.data.own import files_in
 from minnet.data.tables import texts_of
+from minnet.files import written_whole
 from minnet.formatting import bars, count, one_line, percent, shortened, some
 from minnet.functional import softmax
 from minnet.intervals import class_shares

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minnet import canvas, doctor, page, plots
+from minnet import canvas, page, plots
 from minnet.formatting import count, extremes, interval, isolated, listing, number, one_line, percent, some, together
 from minnet.metrics import RATES, without_examples
 from minnet.plots_examples import choose, mistakes
-from minnet.run_folder import predictions_csv, save, to_csv, to_json, to_npz
+from minnet.run_folder import predictions_csv, save, to_csv, to_json, to_npz, versions
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -51,7 +51,7 @@ def write(
     """
     folder = Path(folder)
     _check(metrics, probabilities, labels, images, texts)
-    config = {**config, "versions": {**doctor.versions(), **config.get("versions", {})}}
+    config = {**config, "versions": {**versions(), **config.get("versions", {})}}
     # what cannot be made again comes first
     save(folder / "metrics.json", to_json(metrics))
     save(folder / "config.json", to_json(config))

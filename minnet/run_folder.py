@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import importlib.metadata
 import io
 import json
 import math
 import os
+import platform
 import socket
 import time
 from collections.abc import Mapping, Sequence
@@ -17,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from minnet import locks
-from minnet.checkpoint import written_whole
+from minnet.files import written_whole
 
 LOCK = ".lock"
 _held: dict[str, Lock] = {}
@@ -162,6 +164,17 @@ def to_npz(**arrays: np.ndarray) -> bytes:
     out = io.BytesIO()
     np.savez(out, **arrays)  # type: ignore[arg-type]
     return out.getvalue()
+
+
+def versions() -> dict[str, str]:
+    """The software that a run stands on."""
+    found = {"python": platform.python_version(), "platform": platform.platform(), "cpus": str(os.cpu_count())}
+    for name in ("minnet", "numpy", "scipy", "scikit-learn", "matplotlib"):
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found
 
 
 def _plain(value: Any) -> Any:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minnet import commands
-from minnet.checkpoint import written_whole
+from minnet.files import written_whole
 from minnet.functional import one_hot, softmax
 from minnet.layers import Layer, Linear, ReLU, Sequential
 from minnet.losses import SoftmaxCrossEntropy

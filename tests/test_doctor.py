@@ -10,7 +10,7 @@ from unittest import mock
 
 import pytest
 
-from minnet import doctor
+from minnet import doctor, run_folder
 
 OPENBLAS = {"user_api": "blas", "internal_api": "openblas", "version": "0.3.31", "num_threads": 4}
 
@@ -150,7 +150,7 @@ def test_what_to_expect_of_cnn6():
 
 def test_the_machine_has_a_name_and_versions():
     assert doctor.processor()
-    found = doctor.versions()
+    found = run_folder.versions()
     assert {"python", "minnet", "numpy", "scipy", "scikit-learn", "matplotlib"} <= found.keys() and all(found.values())
 
 

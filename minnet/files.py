@@ -1,0 +1,62 @@
+"""Files that are written whole or not at all."""
+
+from __future__ import annotations
+
+import glob
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+
+@contextmanager
+def written_whole(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """A file to write to, of which `path` gets all or nothing: what it held before stays until the block ends well.
+
+    The content goes to a second file in the same folder, down to the disk, and takes the name in one step.
+    """
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+    try:
+        _remove_leftovers(path)
+        with open(partial, "xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+        _sync_folder(path.parent)
+    except BaseException as error:
+        with suppress(OSError):
+            partial.unlink()
+        if isinstance(error, OSError):
+            kept = "; what it held before is untouched" if path.exists() else ""
+            raise os_error(error, f"cannot write {path}: {error.strerror or error}{kept}") from None
+        raise
+
+
+def os_error(error: OSError, message: str) -> OSError:
+    """An error of the same kind whose text is `message` alone, without "[Errno 28]"."""
+    told = type(error)(message)
+    told.errno = error.errno
+    return told
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Removes what killed runs left behind: a partial file that nobody has written to for an hour."""
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
+        with suppress(FileNotFoundError):  # another writer's, which has come to its end
+            if time.time() - leftover.stat().st_mtime > 3600:
+                leftover.unlink()
+
+
+def _sync_folder(folder: Path) -> None:
+    """Makes the new name itself outlast a power cut, where the system can (Windows cannot)."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
