@@ -52,7 +52,7 @@ def _window_blocks(x: np.ndarray, geometry: Geometry, workspace: Workspace) -> I
     kh, kw = geometry.kernel
     out_h, out_w = geometry.output(height, width)
     span = geometry.extent(out_h, out_w)
-    xp = pad(x, *span, geometry.padding, workspace)  # (H, W, N, C)
+    xp = pad(x, span, geometry.padding, workspace)  # (H, W, N, C)
     few = channels < 8  # runs of 3 numbers are slow to copy: put the channels first and copy runs of W*N
     if few:
         planes = workspace.array("planes", (channels, *span, n), x.dtype)
@@ -138,7 +138,7 @@ def _pool_input(
     reach = geometry.extent(*out)
     if geometry.padding == (0, 0) and reach[0] <= x.shape[1] and reach[1] <= x.shape[2]:
         return positions(x)
-    return pad(x, *reach, geometry.padding, workspace, fill)
+    return pad(x, reach, geometry.padding, workspace, fill)
 
 
 def max_pool(x: np.ndarray, geometry: Geometry, out: tuple[int, int], workspace: Workspace) -> np.ndarray:

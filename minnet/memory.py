@@ -93,14 +93,14 @@ class Geometry(NamedTuple):
 
 
 def pad(
-    x: np.ndarray, bottom: int, right: int, padding: tuple[int, int], workspace: Workspace, fill: float = 0
+    x: np.ndarray, size: tuple[int, int], padding: tuple[int, int], workspace: Workspace, fill: float = 0
 ) -> np.ndarray:
-    """A copy of `x` in memory order (H, W, N, C), with `fill` around it: `padding` above and
-    left, and up to (bottom, right) in all."""
+    """A copy of `x` in memory order (H, W, N, C), padded with `fill` to `size`, (height, width): by `padding` above and
+    left, by the rest below and right."""
     n, height, width, channels = x.shape
     top, left = padding
-    xp = workspace.array("padded", (bottom, right, n, channels), x.dtype)
-    height, width = max(0, min(height, bottom - top)), max(0, min(width, right - left))  # a rest may stay unseen
+    xp = workspace.array("padded", (*size, n, channels), x.dtype)
+    height, width = max(0, min(height, size[0] - top)), max(0, min(width, size[1] - left))  # a rest may stay unseen
     xp[:top] = fill
     xp[top + height :] = fill
     xp[top : top + height, :left] = fill

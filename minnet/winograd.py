@@ -138,7 +138,7 @@ def forward(
     width = _TILE * t.tw + 2
     image = positions(x)
     if not image.flags.c_contiguous:
-        image = pad(x, in_h, in_w, (0, 0), workspace)
+        image = pad(x, (in_h, in_w), (0, 0), workspace)
     image = image.reshape(in_h, in_w, n * C)
     row = 36 * t.tw * n * C
     V_all = kept.array("V", (t.th, row), x.dtype) if kept else workspace.array("V", (t.rows, row), x.dtype)
@@ -190,7 +190,7 @@ def backward(
     A, B, G = _A[x.dtype], _B[x.dtype], _G[x.dtype]
     dyp = positions(dy)
     if t.out != (_TILE * t.th, _TILE * t.tw) or not dyp.flags.c_contiguous:
-        dyp = pad(dy, _TILE * t.th, _TILE * t.tw, (0, 0), workspace)
+        dyp = pad(dy, (_TILE * t.th, _TILE * t.tw), (0, 0), workspace)
     V_all = kept.array("V", (t.th, 36 * t.tw * n * C), x.dtype)
     U, dU = kept.array("U", (36, C, K), x.dtype), workspace.array("dU", (36, C, K), x.dtype)
     width = _TILE * t.tw + 2

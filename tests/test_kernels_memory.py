@@ -313,7 +313,7 @@ def test_the_peak_of_memory_where_no_file_tells(system, mib, monkeypatch):
 def test_padding_of_which_only_the_border_is_seen(sides):
     """One window that lies in the padding above and left: of the image itself nothing is copied."""
     x = laid(2, *sides, 3)
-    assert memory.pad(x, 1, 1, (2, 2), Workspace(), 7.0).tolist() == np.full((1, 1, 2, 3), 7.0).tolist()
+    assert memory.pad(x, (1, 1), (2, 2), Workspace(), 7.0).tolist() == np.full((1, 1, 2, 3), 7.0).tolist()
 
 
 def test_who_asks_keeps_the_data_as_they_are():
