@@ -101,7 +101,8 @@ class Crew:
         source = folded(model) if loss is None and plan.piece > 1 else model  # folding costs one image's worth
         self.replicas = [Replica(source, loss) for _ in range(plan.workers)]
         self._failed = False
-        self._first, self._numbers = 0, list[dict[str, Any]]()  # for _check_alike: size (0: none yet, -1: done)
+        # of _check_alike, which looks after the first batch and after the next one of its size
+        self._first_size, self._checked, self._numbers = 0, False, list[dict[str, Any]]()
         if loss is not None:  # found once: walking a small network takes as long as a pass through it
             self._learners = learners(model, loss)
             self._noting: list[Any] = [layer for _, layer in model.walk() if hasattr(type(layer), "update_running")]
@@ -177,7 +178,7 @@ class Crew:
         before = [array.copy() for _, array in self._unnoted] if self.plan.workers > 1 else []
         results = self._each(functools.partial(self._work, batch, key, denominator), len(batch.y), piece)
         self._check_shared(before)
-        if self._first in (0, len(batch.y)):
+        if not self._checked and self._first_size in (0, len(batch.y)):
             self._check_alike(len(batch.y))
         total = results[0][1]
         for _, gradients in results[1:]:
@@ -224,7 +225,7 @@ class Crew:
             lost = f"'{at}' goes from {value!r} to {then!r} in a replica only, and is lost with it"
             cure = "keep what has to last in an array of `buffers`, what only backward reads in self._cache"
             warnings.warn(f"{lost}: {cure}", stacklevel=2)
-        self._first, self._numbers = (-1, []) if self._first else (size, now)
+        self._checked, self._first_size, self._numbers = self._first_size > 0, size, now
 
     def _work(
         self, batch: Batch, key: Key, denominator: float, replica: Replica, pieces: list[slice], first: int
