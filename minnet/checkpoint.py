@@ -29,7 +29,8 @@ KINDS = "biufU"  # of dtypes: bool, integers, floats, text of a fixed width
 def save(path: str | os.PathLike[str], arrays: dict[str, np.ndarray], header: dict[str, Any]) -> None:
     """Writes `arrays` and `header` to `path`; whatever happens, `path` holds the old content or the new.
 
-    Raises OSError in one line when it cannot be written (full disk, no permission).
+    Raises OSError in one line when it cannot be written (full disk, no permission), and ValueError for a name that is
+    no path inside an archive, an array that does not hold numbers, booleans or text, or a header that JSON cannot hold.
     """
     for name, array in arrays.items():
         if not _safe(name):

@@ -131,11 +131,10 @@ class Keeper:
         except ValueError as error:
             raise ValueError(f"cannot resume {path}: {error}. Was it saved by a run of this version?") from None
         if changed := differences(header.get("settings"), self.settings):
-            # Most settings follow from the model's name, the inputs' shape and the classes, where these have changed.
+            # Where the model's name, the shape or the classes changed, most settings follow: name those. No setting
+            # follows from the data's name or fingerprint.
             about = differences(header.get("about"), as_json(self.about[1]))
-            causes = [
-                line for line in about if not line.startswith(("fingerprint ", "dataset "))
-            ]  # which are no causes
+            causes = [line for line in about if not line.startswith(("fingerprint ", "dataset "))]
             then = header.get("settings")
             had = then.get("workers") if isinstance(then, dict) and len(changed) == 1 else None
             cure = f" (train.py: --workers {had})" if had not in (None, self.settings.get("workers")) else ""

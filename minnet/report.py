@@ -42,9 +42,10 @@ def write(
     """Writes everything about a finished run into `folder` and returns the path of its report.html.
 
     `metrics` is the result of `metrics.evaluate(probabilities, labels, classes)` on the test examples, which are
-    given as `images` (N, H, W, C) uint8 or as `texts`, in the order of the test split. Of `config`, model, dataset and
-    command are named in the page; all of it is shown.
-    `history` holds the Trainer's rows. Optional: `calibrated`, {"T = 1.3": probabilities} after temperature scaling;
+    given as `images` (N, H, W, C) uint8 or as `texts`, in the order of the test split. All of `config` is shown; the
+    page also speaks of its model, dataset, command, epochs, epochs_trained, best_epoch, class_weights, no_temperature,
+    trained_on, copies and warning.
+    `history` holds the Trainer's rows. Optional: `calibrated`, {"temperature 1.30": probabilities} after scaling;
     `filters`, the first layer's W (with `filter_shape` for a Linear); `words` and their `weights` (V, K), shown only
     where they lead to the classes; `rates`, the learning rate of every step; `names`, of images. `hide_text` shows
     lengths and labels of texts that are too coarse to show.

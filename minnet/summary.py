@@ -54,7 +54,9 @@ def traced(model: Layer, example: Any) -> tuple[Any, tuple[np.ndarray, list[Step
     """
     if getattr(example, "ndim", 0):
         if example.shape[0] != 1:
-            raise ValueError(f"summary expects one example as a batch of one, got {example.shape}: use x[:1]")
+            raise ValueError(
+                f"input_shape is one example's shape, or one example as a batch of one; got {example.shape}: use x[:1]"
+            )
         return example, model.trace(example)
     shape = (1, *example) if isinstance(example, (tuple, list)) else (1, example)
     furthest, reason = -1, ""

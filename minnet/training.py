@@ -110,7 +110,7 @@ class Trainer:
             "examples": examples, "epochs": epochs, "batch_size": batch_size, "steps": steps, "seed": self.seed,
             "workers": chosen.workers, "piece": chosen.piece, "exact_batch_norm": self.exact_batch_norm,
         }  # fmt: skip
-        # What others follow from comes first: a refusal to resume names the first that changed.
+        # In this order a refusal to resume names causes first: most later differences follow from earlier ones.
         settings = {} if folder is None else as_json(
             run | {
                 "patience": patience, "clip_norm": self.clip_norm, "freeze_at": self.freeze_at,
@@ -130,7 +130,7 @@ class Trainer:
                 return runs_on(state.epoch, state.waited, epochs, patience)
 
             then = "finishing this step" + (" and saving" if folder is not None else "")
-            # where batches stay whole, so does the last one with the rest
+            # the last batch may hold one example more: where a batch is one piece, that batch is one piece, too
             uncut = chosen._replace(piece=last) if chosen.piece == usual < last else chosen
             with self._crew(uncut) as crew, Interrupt(then) as interrupt:
                 while more() and not self.interrupted:

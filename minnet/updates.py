@@ -114,7 +114,7 @@ class Optimizer:
         """One update of every parameter that learns, from the gradients that the last `backward` left.
 
         `learning_rate` replaces the optimizer's own for this step; `scale` multiplies every gradient (`clip_factor`).
-        Everything is checked before the first number changes.
+        Gradients and settings are checked before the first number changes.
         """
         rate = self.learning_rate if learning_rate is None else in_range("learning_rate", learning_rate)
         scale = in_range("scale", scale)

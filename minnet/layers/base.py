@@ -56,10 +56,11 @@ class Layer:
     `__init__` on, alone or in lists, tuples and dictionaries (three deep at most), belong to it: they are trained,
     saved and copied with it, and its own passes call theirs. `minnet.layercheck.check_layer` checks all of this.
 
-    Four attributes are set from outside where a layer has them: `rng`, a Generator or None in the instance, a new one
-    for every piece of every step (Dropout); `workspace`, the `Workspace` that all layers of a thread share (Conv2d);
-    `mask`, by which a MaskedSequential says where tokens are (GlobalAvgPool); and, beside a method `update_running`,
-    `notes`, from which the workers' batch statistics are pooled (BatchNorm).
+    These attributes are set from outside where a layer has them: `rng`, a Generator or None in the instance, a new one
+    for every piece of every step (Dropout); `workspace`, the `Workspace` that all layers of a thread share, and `kept`,
+    in which one that only predicts keeps nothing (Conv2d); `mask`, by which a MaskedSequential says where tokens are
+    (GlobalAvgPool); and, beside a method `update_running`, `notes`, from which the workers' batch statistics are
+    pooled, and `exchange`, by which workers share them within a step (BatchNorm).
     """
 
     parameters: tuple[str, ...] = ()
