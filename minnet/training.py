@@ -78,7 +78,7 @@ class Trainer:
         patience: int | None = None,
         folder: str | os.PathLike[str] | None = None,
         resume: bool = False,
-        about: tuple[dict[str, np.ndarray], dict[str, Any]] = ({}, {}),
+        about: tuple[dict[str, np.ndarray], dict[str, Any]] | None = None,
         save_every: float = 60.0,
         progress: bool = True,
     ) -> list[dict[str, Any]]:
@@ -110,16 +110,8 @@ class Trainer:
             "examples": examples, "epochs": epochs, "batch_size": batch_size, "steps": steps, "seed": self.seed,
             "workers": chosen.workers, "piece": chosen.piece, "exact_batch_norm": self.exact_batch_norm,
         }  # fmt: skip
-        # In this order a refusal to resume names causes first: most later differences follow from earlier ones.
-        settings = {} if folder is None else as_json(
-            run | {
-                "patience": patience, "clip_norm": self.clip_norm, "freeze_at": self.freeze_at,
-                "data": about[1].get("fingerprint"), "validation": None if validation is None else len(validation[1]),
-            } | data_digests((x, y, weights), validation) | {
-                "model": self.model, "loss": self.loss, "optimizer": self.optimizer, "schedule": self.schedule,
-                "augment": self.augment,
-            }
-        )  # fmt: skip
+        about = about or ({}, {})
+        settings = {} if folder is None else self._settings(run, patience, about[1], (x, y, weights), validation)
         with Keeper(self.model, self.loss, self.optimizer, folder, about, settings) as keeper:
             state = keeper.restore() if resume else keeper.begin()
             self.run, self.steps, self.keeper, self.history = run, steps, keeper, keeper.history
@@ -143,6 +135,21 @@ class Trainer:
             self.keeper.put_back_best()
         self.run |= {"epochs_trained": state.epoch, "best_epoch": state.best_epoch or None}
         return self.history
+
+    def _settings(
+        self, run: dict[str, Any], patience: int | None, about: dict[str, Any], data: tuple[Any, ...], validation: Any
+    ) -> dict[str, Any]:
+        """All that a run depends on, as JSON can hold it: one of other settings may not go on from its checkpoints."""
+        # In this order a refusal to resume names causes first: most later differences follow from earlier ones.
+        return as_json(
+            run | {
+                "patience": patience, "clip_norm": self.clip_norm, "freeze_at": self.freeze_at,
+                "data": about.get("fingerprint"), "validation": None if validation is None else len(validation[1]),
+            } | data_digests(data, validation) | {
+                "model": self.model, "loss": self.loss, "optimizer": self.optimizer, "schedule": self.schedule,
+                "augment": self.augment,
+            }
+        )  # fmt: skip
 
     def _epoch(self, crew: Crew, data: tuple[Any, ...], state: Progress, interrupt: Interrupt, progress: bool) -> bool:
         """The updates of one epoch, from where `state` stands; False when Ctrl-C ended it before the last."""
