@@ -13,7 +13,7 @@ from zlib import crc32
 
 from minnet.data.archives import Blocks, unpack
 from minnet.data.download import WrongBytes, check, digest, fetch_bytes, fetch_file, locked
-from minnet.data.sources import Source, find
+from minnet.data.sources import Source, find, from_home
 
 ARCHIVES = (".tar.gz", ".tgz")
 NAMED = "--data of train.py, --folder of `minnet data`, else MINNET_DATA"
@@ -44,7 +44,7 @@ def fetch(source: Source, data: Path, address: str | None = None) -> Path:
         try:
             if missing(source, folder):  # another process may have fetched it while this one waited
                 _fetch(source, folder, downloads, address)
-        except (OSError, WrongBytes) as error:
+        except (OSError, ValueError) as error:
             with suppress(OSError):
                 folder.rmdir()  # if nothing has arrived
             raise OSError(f"{error}. {arrived(source, folder)}{remedy(source, data)}") from None
@@ -80,7 +80,7 @@ def local(address: str) -> str:
     scheme, separator, _ = address.partition("://")
     if separator and scheme.lower() in ("http", "https"):
         return address
-    path = Path(address).expanduser()
+    path = from_home(address)
     if separator or not path.exists():
         raise WrongBytes(f"{address} is neither an http(s) address nor a file or folder here")
     return str(path.absolute())

@@ -147,21 +147,31 @@ def checkout() -> Path | None:
     return root if (root / "pyproject.toml").is_file() and (root / "datasets").is_dir() else None
 
 
+def from_home(path: str | os.PathLike[str]) -> Path:
+    """The path, with the home folder in the place of its ~. Raises ValueError where the system knows none."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise ValueError(
+            f"{path}: no home folder is known for the ~: write the path in full, or name a data folder by MINNET_DATA"
+        ) from None
+
+
 def data_folder(folder: str | os.PathLike[str] | None = None) -> Path:
     """The one folder where data is looked for and put: `folder`, else $MINNET_DATA, else the checkout's
-    datasets/, else the user's cache folder."""
+    datasets/, else the user's cache folder. Raises ValueError where that lies in a home folder that is not known."""
     chosen = folder or os.environ.get("MINNET_DATA")
     if chosen:
-        return Path(chosen).expanduser().absolute()
+        return from_home(chosen).absolute()
     root = checkout()
     if root is not None:
         return root / "datasets"
     if sys.platform == "win32":
-        cache = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+        cache = Path(os.environ.get("LOCALAPPDATA") or from_home("~/AppData/Local"))
     elif sys.platform == "darwin":
-        cache = Path.home() / "Library" / "Caches"
+        cache = from_home("~/Library/Caches")
     else:
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or from_home("~/.cache"))
     return cache / "minnet"
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from minnet.data import load, load_lexicon
+from minnet.data.fetch import fetch
 from minnet.data.sources import SOURCES, checkout, data_folder
 
 
@@ -94,6 +95,20 @@ def test_where_data_is_looked_for(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr("sys.platform", "linux")
     assert data_folder() == tmp_path / "minnet"
+
+
+def test_a_home_folder_that_is_not_known(monkeypatch, tmp_path):
+    with pytest.raises(ValueError, match=r"^~nosuch/x: no home folder is known .* MINNET_DATA$"):
+        data_folder("~nosuch/x")
+    with pytest.raises(OSError, match=r"^~nosuch/x: no home folder is known"):
+        fetch(SOURCES["vader"], tmp_path, "~nosuch/x")
+    for name in ("MINNET_DATA", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("minnet.data.sources.checkout", lambda: None)
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)  # of a user whom the system does not know
+    with pytest.raises(ValueError, match=r"^~/.cache: no home folder is known .* MINNET_DATA$"):
+        data_folder()
 
 
 def test_every_dataset_has_a_card():
