@@ -9,7 +9,6 @@ python train.py images FOLDER                  your own pictures, one folder a c
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
 import time
 from pathlib import Path
@@ -17,6 +16,7 @@ from pathlib import Path
 from minnet import metrics, report
 from minnet.calibration import calibrated, seen_on_validation
 from minnet.commands import Parser, held_out, one_line_errors, place, positive, rate, seed
+from minnet.formatting import command_line
 from minnet.functional import softmax
 from minnet.process_memory import peak_memory
 from minnet.recipes import KINDS, OPTIMIZERS
@@ -113,7 +113,7 @@ def train(args: argparse.Namespace) -> str:
         probabilities = softmax(scores)
         measured = metrics.evaluate(probabilities, dataset.test.y, dataset.classes)
         config = {
-            "command": shlex.join(["python", *sys.argv]),
+            "command": command_line(["python", *sys.argv]),
             "dataset": dataset.name,
             "source": dataset.source,
             **({"copies": dataset.copies} if dataset.copies else {}),

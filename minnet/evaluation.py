@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shlex
 import shutil
 import sys
 import warnings
@@ -26,7 +25,7 @@ from minnet.data import Dataset, Split, load
 from minnet.data.own import classes_in
 from minnet.data.sources import SOURCES, unknown_task
 from minnet.data.tables import labelled_texts, meant
-from minnet.formatting import count, number, one_line, percent, some
+from minnet.formatting import command_line, count, number, one_line, percent, some
 from minnet.prediction import doubts, readable, warn_of_loss
 from minnet.run_folder import prepare, read_json
 from minnet.trained_run import TrainedRun, load_run
@@ -194,7 +193,7 @@ def _write(
     from minnet import report
 
     config = {
-        "command": shlex.join(["python", "-m", "minnet", *sys.argv[1:]]),
+        "command": command_line(["python", "-m", "minnet", *sys.argv[1:]]),
         "dataset": dataset.name,
         "source": dataset.source,
         "test_fingerprint": dataset.test_fingerprint,

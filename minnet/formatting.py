@@ -5,7 +5,10 @@ from __future__ import annotations
 import bisect
 import itertools
 import math
+import os
 import re
+import shlex
+import subprocess
 import sys
 import unicodedata
 from collections.abc import Callable, Sequence
@@ -55,6 +58,11 @@ def p_value(p: float) -> str:
 def count(n: int, noun: str, plural: str | None = None) -> str:
     """count(1, "example") -> "1 example"; count(12000, "example") -> "12,000 examples"."""
     return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
+
+
+def command_line(words: Sequence[str]) -> str:
+    """A command's words as they are typed into this system's terminal, those with spaces in quotes."""
+    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
 
 
 def listing(items: Sequence[str]) -> str:

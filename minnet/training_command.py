@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from minnet.commands import check_figures
 from minnet.data import Dataset, Ngrams, TokenIds, load
 from minnet.data.own import load_csv, load_images
 from minnet.data.sources import SOURCES, unknown_task
+from minnet.formatting import command_line
 from minnet.layers import Conv2d, Layer, Linear
 from minnet.recipes import KINDS, Recipe, choose, model_for
 from minnet.run_folder import new_folder
@@ -119,4 +119,4 @@ def resuming(args: argparse.Namespace, folder: Path) -> str:
         del typed[typed.index("--out") : typed.index("--out") + 2]
     flags = [] if args.resume else ["--resume"]
     at = typed.index("--") if "--" in typed else len(typed)  # behind it there are no flags
-    return shlex.join(["python", sys.argv[0], *typed[:at], "--out", str(folder), *flags, *typed[at:]])
+    return command_line(["python", sys.argv[0], *typed[:at], "--out", str(folder), *flags, *typed[at:]])

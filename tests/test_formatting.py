@@ -1,11 +1,14 @@
 """What a terminal shows of names and numbers: none taken for another, none more certain than it is."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from minnet import intervals, metrics
 from minnet.formatting import (
     bars,
+    command_line,
     extremes,
     interval,
     isolated,
@@ -83,3 +86,10 @@ def test_numbers_far_from_one_are_shown_by_their_first_digits():
         "0.704", "0.000", "-1.500", "9999.000", "1e+04", "3.03e+34", "0.00042", "-2e-07", "–"
     ]  # fmt: skip
     assert [number(x, 4) for x in (0.5, float("inf"), float("nan"))] == ["0.5000", "inf", "nan"]
+
+
+@pytest.mark.parametrize(("system", "quote"), [("nt", '"'), ("posix", "'")])
+def test_a_command_is_quoted_as_this_systems_terminal_reads_it(system, quote, monkeypatch):
+    monkeypatch.setattr("minnet.formatting.os", SimpleNamespace(name=system))
+    folder = r"C:\my pictures"
+    assert command_line(["python", "train.py", "images", folder]) == f"python train.py images {quote}{folder}{quote}"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import difflib
 import os
-import shlex
 import site
 import sys
 import sysconfig
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from minnet.formatting import command_line
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ def unknown_task(task: str, *command: str) -> ValueError:
     own = "images" if os.path.isdir(task) else "csv" if Path(task).suffix else None
     if own is None:
         return unknown(task, "csv", "images")
-    return ValueError(f"{task} is no data set's name; for your own data: {shlex.join([*command, own, task])}")
+    return ValueError(f"{task} is no data set's name; for your own data: {command_line([*command, own, task])}")
 
 
 def checkout() -> Path | None:
