@@ -106,8 +106,14 @@ def one_line_errors(command: Callable[[], Any]) -> Callable[[], None]:
             with _undisturbed():
                 print("\nstopped", file=sys.stderr)
             raise SystemExit(130) from None
-        except (ValueError, OSError, ArithmeticError, MemoryError) as error:
+        except (ValueError, OSError, ArithmeticError, MemoryError, RuntimeError) as error:
             said = str(error)
+            if isinstance(error, RuntimeError):
+                if "start new thread" not in said:  # a mistake of ours
+                    raise
+                said = "this process may start no more threads: raise the limit (ulimit -u), or use --workers 1"
+            elif isinstance(error, FileNotFoundError) and not _somewhere():
+                said = "the current folder is gone: go to one that exists (cd)"
             if isinstance(error, OSError) and (isinstance(error, BrokenPipeError) or not _flushed()):
                 # Python writes what is left once more when it ends
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -135,6 +141,14 @@ def _undisturbed() -> Iterator[None]:
     finally:
         if before is not None:
             signal.signal(signal.SIGINT, before)
+
+
+def _somewhere() -> bool:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _flushed() -> bool:

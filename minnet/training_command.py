@@ -41,7 +41,8 @@ def check_asked(args: argparse.Namespace) -> None:
         raise ValueError(f"--no-flip is for pictures, and {args.path or args.task} holds texts: leave it out")
     if args.patience is not None and args.validation == 0:
         raise ValueError("--patience waits for a lower validation loss: leave it out, or --validation 0")
-    called = {"csv": Path(args.path or "").stem, "images": Path(args.path or "").resolve().name}.get(family, args.task)
+    own = {"csv": lambda path: Path(path).stem, "images": lambda path: Path(path).resolve().name}
+    called = own[family](args.path) if family in own else args.task
     new_folder(args.out, f"{called}-{name}", args.resume)
     check_figures()
 

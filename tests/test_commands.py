@@ -44,9 +44,22 @@ def test_too_little_memory_names_the_remedy():
     refused(call(raising(MemoryError("Unable to allocate 9 TiB"))), "out of memory", "9 TiB", "--limit")
 
 
-def test_a_mistake_of_ours_keeps_its_traceback():
-    with pytest.raises(KeyError):
-        call(raising(KeyError("ours")))
+def test_too_few_threads_name_the_remedy():
+    refused(call(raising(RuntimeError("can't start new thread"))), "no more threads", "--workers 1")
+
+
+@pytest.mark.parametrize("error", [KeyError("ours"), RuntimeError("ours")])
+def test_a_mistake_of_ours_keeps_its_traceback(error):
+    with pytest.raises(type(error), match="ours"):
+        call(raising(error))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no current folder can be removed there")
+def test_a_current_folder_that_is_gone(tmp_path, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert refused(call(one_line_errors(os.getcwd))) == "error: the current folder is gone: go to one that exists (cd)"
 
 
 def test_the_traceback_is_shown_on_demand(monkeypatch):

@@ -1,12 +1,16 @@
 """What stands between train.py's arguments and the library."""
 
 import argparse
+import os
 from pathlib import Path
+
+import pytest
 
 from minnet.data import Ngrams, load
 from minnet.layers import Flatten, Linear, Sequential
 from minnet.models import cnn6
-from minnet.training_command import pictures_of_learning, resuming
+from minnet.training_command import check_asked, pictures_of_learning, resuming
+from train import arguments
 
 
 def test_what_a_page_shows_of_a_network():
@@ -22,6 +26,15 @@ def test_what_a_page_shows_of_a_network():
     words = Linear(len(ngrams), 3, rng=0)
     shown = pictures_of_learning(comments, Sequential(words), ngrams)
     assert shown["texts"] == comments.test.x and len(shown["words"]) == len(shown["weights"])
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no current folder can be removed there")
+def test_a_run_whose_place_is_absolute_needs_no_current_folder(tmp_path, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    monkeypatch.setattr("sys.argv", ["train.py", "digits", "--out", str(tmp_path / "run")])
+    check_asked(arguments())
 
 
 def test_what_to_type_names_the_folder_once(monkeypatch):
