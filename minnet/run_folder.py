@@ -226,7 +226,7 @@ def _owner(folder: Path) -> str:
 
 
 def _holds_run(folder: Path) -> bool:
-    return any((folder / name).exists() for name in ("last.ckpt", "best.ckpt", "config.json"))
+    return any(os.path.exists(folder / name) for name in ("last.ckpt", "best.ckpt", "config.json"))
 
 
 def new_folder(wanted: str | None, name: str, resume: bool) -> Path:
@@ -236,11 +236,13 @@ def new_folder(wanted: str | None, name: str, resume: bool) -> Path:
     FileNotFoundError none to resume.
     """
     if wanted is not None:
-        begun = (Path(wanted) / "last.ckpt").exists()
+        begun = os.path.exists(Path(wanted) / "last.ckpt")  # not, too, where nobody may look
         if resume and not begun:
             raise FileNotFoundError(f"nothing to resume: {wanted} has no last.ckpt. Start without --resume.")
         if not resume and _holds_run(Path(wanted)):
             further = ", or go on with it by --resume" if begun else ""
+            if not begun and not os.path.exists(Path(wanted) / "config.json"):  # it stopped before it could be resumed
+                further = f", or remove {Path(wanted) / 'best.ckpt'}"
             raise ValueError(f"{wanted} already holds a run: choose another --out{further}")
         return Path(wanted)
     numbered = [Path("runs") / (name if number == 1 else f"{name}-{number}") for number in range(1, 10_000)]

@@ -121,6 +121,9 @@ def _unfinished(path: Path, header: dict[str, Any]) -> str:
         epochs, patience = (header["settings"][name] for name in ("epochs", "patience"))
         best, done = header["progress"]["best_epoch"], header["progress"]["epoch"]
         if path.name == "best.ckpt":  # the run went on
+            if not (path.parent / "history.csv").exists():  # copied, or all that found room on a full disk
+                told = f"{path} is of epoch {done} of {epochs}, and no history.csv beside it tells if more came"
+                return told if runs_on(done, 0, epochs, patience) else ""
             done = len((path.parent / "history.csv").read_text("utf-8").splitlines()) - 1
         ended = not runs_on(done, done - best, epochs, patience)
     except (OSError, KeyError, TypeError, ValueError):

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -111,6 +112,8 @@ def test_a_folder_that_holds_no_run_is_free_and_not_resumed(elsewhere):
     for taken in ("runs/net", "runs/net-2", "runs/net-3"):
         with pytest.raises(ValueError, match="already holds a run"):
             new_folder(taken, "net", resume=False)
+    with pytest.raises(ValueError, match=r"choose another --out, or remove runs.net-2.best.ckpt$"):
+        new_folder("runs/net-2", "net", resume=False)  # it has nothing to resume
     assert new_folder(None, "net", resume=True) == Path("runs/net")
     with pytest.raises(FileNotFoundError, match=r"nothing to resume: there is no run runs.other"):
         new_folder(None, "other", resume=True)
@@ -217,6 +220,20 @@ def test_what_is_asked_of_a_run_that_stopped_is_answered_with_a_remark(elsewhere
     remark = "warning: run has done 2 of 4 epochs: unless it still runs, --resume goes on with it\n"
     assert call(minnet_main.main, "predict", "run", "the food").err == remark
     assert call(train.main, *flags, "--resume").status == 0
+    assert call(minnet_main.main, "predict", "run", "the food").err == ""
+
+
+def test_a_run_whose_disk_was_full_after_its_first_best_epoch(elsewhere, unwritten):
+    assert call(train.main, "comments", "--limit", 60, "--epochs", 2, "--out", "run").status == 0
+    Path("run/last.ckpt").unlink()
+    history = Path("run/history.csv").read_text()
+    Path("run/history.csv").unlink()
+    arrays, header = checkpoint.load("run/best.ckpt")
+    header["progress"]["epoch"] = 1
+    checkpoint.save("run/best.ckpt", arrays, header)
+    said = call(minnet_main.main, "predict", "run", "the food").err
+    assert re.fullmatch(r"warning: run.best.ckpt is of epoch 1 of 2, and no history.csv .*\n", said)
+    Path("run/history.csv").write_text(history)
     assert call(minnet_main.main, "predict", "run", "the food").err == ""
 
 
