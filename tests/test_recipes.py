@@ -190,6 +190,14 @@ def test_few_texts_get_more_passes():
         assert choose(texts(MEDIUM, name=name), "bag")[1] == TEXT["bag"]
 
 
+@pytest.mark.parametrize("name", ["ngrams", "lexicon"])
+def test_thousands_of_texts_in_more_than_three_classes_get_more_passes(name):
+    three, four = (choose(texts(SMALL, classes), name)[1] for classes in (3, 4))
+    assert (three.epochs, four.epochs) == (3, 12) and four == replace(three, epochs=12)
+    assert choose(texts(MEDIUM, 4), name)[1] == TEXT[name], "so many make enough updates in 3 epochs"
+    assert choose(texts(SMALL - 1, 4), name)[1] == choose(texts(SMALL - 1, 3), name)[1]
+
+
 def test_balanced_weights_make_every_class_count_alike():
     y = np.r_[np.zeros(60, np.int64), np.ones(30, np.int64), np.full(10, 2)]
     dataset = replace(texts(100), train=Split(["word"] * 100, y))
