@@ -102,7 +102,7 @@ def train(args: argparse.Namespace) -> str:
         )
         if trainer.interrupted:
             raise SystemExit(130)  # what shells expect of a program that Ctrl-C ended
-        if how := report.ending(trainer.run):
+        if how := report.ending(trainer.run, history):
             print(how)
         validated, weights = {}, recipe.class_weights(dataset)
         if validation is not None:

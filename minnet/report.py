@@ -80,7 +80,7 @@ def write(
         png = canvas.png(figure)
         save(folder / "figures" / f"{name}.png", png)
         drawn[name] = page.figure(png, str(figure.get_label()), figure.get_size_inches()[0])
-    sections = _sections(config, metrics, probabilities, labels, shown, drawn, hide_text)
+    sections = _sections(config, history, metrics, probabilities, labels, shown, drawn, hide_text)
     path = folder / "report.html"
     save(path, page.page(_title(config), _lead(metrics, config), sections))
     return path
@@ -93,11 +93,16 @@ def _for_reading(p: np.ndarray, labels: np.ndarray, classes: Sequence[str], name
     return predictions_csv(list(there), list(zip(*there.values(), strict=True)), p, classes)
 
 
-def ending(config: Mapping[str, Any]) -> str:
-    """Where training ended and whose weights are measured, unless that is the last epoch asked for; see Trainer.run."""
+def ending(config: Mapping[str, Any], history: Sequence[Mapping[str, Any]] = ()) -> str:
+    """Where training ended and whose weights are measured, unless that is the last epoch asked for (see Trainer.run);
+    and, with the rows of its history, whether the validation loss still fell then, by 2 % or more."""
     trained, asked, best = (config.get(name) for name in ("epochs_trained", "epochs", "best_epoch"))
     early = f"Training ended after epoch {trained} of {asked}: the validation loss fell no more."
     kept = f"Measured are the weights of epoch {best}, after which the validation loss was lowest."
+    if best is not None and best == trained and len(history) > 1:
+        before, last = (row["validation_loss"] for row in history[-2:])
+        if last < 0.98 * before:
+            return "The validation loss still fell in the last epoch: more --epochs may help."
     return " ".join((early if trained != asked else "", kept if best not in (None, trained) else "")).strip()
 
 
@@ -133,6 +138,7 @@ def _first_layer(
 
 def _sections(
     config: Mapping[str, Any],
+    history: Sequence[Mapping[str, Any]],
     metrics: Mapping[str, Any],
     p: np.ndarray,
     labels: np.ndarray,
@@ -145,7 +151,7 @@ def _sections(
     if "curves" in drawn or "schedule" in drawn:
         weighed = len(set(config.get("class_weights") or ())) > 1
         rare = "In training's losses rare classes weigh more, in the log loss above all examples weigh alike."
-        ended = "".join(map(page.note, filter(None, (ending(config), rare if weighed else ""))))
+        ended = "".join(map(page.note, filter(None, (ending(config, history), rare if weighed else ""))))
         sections["Training"] = ended + drawn.get("curves", "") + drawn.get("schedule", "")
     sections["What is taken for what"] = drawn["confusion_matrix"]
     hidden = page.note("The texts are hidden (--hide-text): lengths and labels stand for them.") if hide_text else ""

@@ -477,3 +477,16 @@ def test_whose_weights_are_measured_is_said():
     assert whole == "Measured are the weights of epoch 6, after which the validation loss was lowest."
     early = report.ending({"epochs": 40, "epochs_trained": 9, "best_epoch": 6})
     assert early == f"Training ended after epoch 9 of 40: the validation loss fell no more. {whole}"
+
+
+@pytest.mark.parametrize("losses, falling", [([2.1, 1.76, 1.7], True), ([0.9, 0.8, 0.799], False), ([0.9], False)])
+def test_a_run_that_ended_while_it_still_learned_is_told_to_go_on_longer(tmp_path, losses, falling):
+    history = [{"epoch": epoch, "validation_loss": loss} for epoch, loss in enumerate(losses, 1)]
+    run = {"epochs": len(losses), "epochs_trained": len(losses), "best_epoch": len(losses)}
+    said = "The validation loss still fell in the last epoch: more --epochs may help."
+    assert report.ending(run, history) == (said if falling else "")
+    assert said not in report.ending(run | {"best_epoch": 1}, history), "another epoch's weights are measured"
+    p, labels = predictions()
+    m = metrics.evaluate(p, labels, ["cat", "dog", "owl"], bootstrap=20)
+    path = report.write(tmp_path, CONFIG | run, [HISTORY[0] | row for row in history], m, p, labels)
+    assert (said in path.read_text("utf-8")) == falling
