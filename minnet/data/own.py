@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ WRITTEN = frozenset([
     "best.ckpt", "last.ckpt", "config.json", "metrics.json", "history.csv", "predictions.csv", "predictions.npz",
     "report.html", "comparison.json", "comparison.png",
 ])  # fmt: skip
+# folders that network drives, Windows and Linux make of their own accord: thumbnails, rubbish, rescued pieces
+SYSTEMS = frozenset(["@eadir", "#recycle", "$recycle.bin", "lost+found", "system volume information"])
 PICTURES = frozenset([".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff"])
 FEWEST = 3  # examples of a class: one for each split
 
@@ -139,6 +142,8 @@ def classes_in(folder: Path) -> dict[Path, list[Path]]:
     """The sub-folders that stand for classes, each with its files. Raises ValueError for another layout; warns of
     runs, which are left out, and where most classes have no pictures right in them."""
     if not folder.is_dir():
+        if zipfile.is_zipfile(folder):
+            raise ValueError(f"{folder} is an archive: unpack it, and give the folder that has one sub-folder a class")
         if folder.is_file():
             raise ValueError(
                 f"{folder} is a file: pictures stand in a folder, in one sub-folder a class; a table of texts is read "
@@ -156,8 +161,9 @@ def classes_in(folder: Path) -> dict[Path, list[Path]]:
         raise ValueError(f"{folder} has no sub-folders: it needs one for each class, with that class's pictures in it")
     if all(kind.name.lower() in SPLIT_NAMES for kind in kinds):
         raise ValueError(
-            f"{folder} has the sub-folders {', '.join(kind.name for kind in kinds)}, which look like splits: give a "
-            "folder that has one sub-folder for each class, the splits are made here"
+            f"{folder} has the sub-folders {', '.join(kind.name for kind in kinds)}, which look like splits, but "
+            "splits are made here: give the one to train on, whose sub-folders are the classes, and measure on another "
+            "afterwards by `python -m minnet evaluate RUN images FOLDER`"
         )
     for kind in kinds:
         if kind.name.encode("utf-8", "ignore").decode() != kind.name:  # Python's stand-ins for bytes that are no text
@@ -186,7 +192,8 @@ def classes_in(folder: Path) -> dict[Path, list[Path]]:
 
 def visible(path: Path) -> bool:
     """Whether a file or folder is the user's, not the system's."""
-    return not path.name.startswith((".", "__MACOSX")) and path.name.lower() not in ("thumbs.db", "desktop.ini")
+    name = path.name.lower()
+    return not name.startswith((".", "__macosx")) and name not in ("thumbs.db", "desktop.ini", *SYSTEMS)
 
 
 def seen_in(folder: Path) -> list[Path]:

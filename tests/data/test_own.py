@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 import warnings
+import zipfile
 
 import numpy as np
 import pytest
@@ -371,7 +372,9 @@ def test_hidden_files_are_passed_over_and_broken_ones_listed_in_one_warning(tmp_
         (folder / "cat" / name).write_bytes(b"x")
     (folder / ".git").mkdir()
     (folder / "__MACOSX").mkdir()
-    for inner in (".thumbnails", "__MACOSX"):
+    for name in ("@eaDir", "#recycle", "$RECYCLE.BIN", "lost+found", "System Volume Information"):
+        shutil.copytree(folder / "dog", folder / name)
+    for inner in (".thumbnails", "__MACOSX", "@eaDir"):
         (folder / "cat" / inner).mkdir()
         (folder / "cat" / inner / "0.png").write_bytes((folder / "cat" / "0.png").read_bytes())
     (folder / "readme.txt").write_text("not in a class")
@@ -440,9 +443,12 @@ def test_folders_that_are_no_classes(tmp_path):
         load_images(gallery(tmp_path / "a", count=2, kinds=("dog",)) and gallery(tmp_path / "a", kinds=("cat",)))
     with pytest.raises(ValueError, match="has only the class 'cat'"):
         load_images(gallery(tmp_path / "b", kinds=("cat",)))
-    with pytest.raises(ValueError, match="test, train, which look like splits"):
+    with pytest.raises(ValueError, match=r"test, train, which look like splits.* evaluate RUN images FOLDER`$"):
         load_images(gallery(tmp_path / "c", kinds=("train", "test")))
     (tmp_path / "d" / "cat").mkdir(parents=True)
+    zipfile.ZipFile(tmp_path / "c.zip", "w").close()
+    with pytest.raises(ValueError, match=r"c\.zip is an archive: unpack it"):
+        load_images(tmp_path / "c.zip")
     with pytest.raises(ValueError, match=r"has no picture that can be read in its sub-folders$"):
         load_images(tmp_path / "d")
     (tmp_path / "d" / "cat" / "IMG_1.heic").write_bytes(b"\0\0\0\x18ftypheic")
