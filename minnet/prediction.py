@@ -7,6 +7,7 @@ import itertools
 import os
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from minnet.calibration import calibrated, too_little, unweighted, weights_in
 from minnet.data.images import mostly_cut, shapes_of, tiny
 from minnet.data.own import files_in
 from minnet.data.tables import texts_of
+from minnet.files import os_error
 from minnet.files import written_whole
 from minnet.formatting import bars, count, one_line, percent, shortened, some
 from minnet.functional import softmax
@@ -62,9 +64,8 @@ def run_command(args: argparse.Namespace) -> int:
         raise ValueError("--text and --encoding are for a table of texts: give it by --csv FILE")
     if args.out is not None and os.path.lexists(args.out):
         raise ValueError(f"{args.out} is there already and is not overwritten: choose another --out")
-    if args.out is not None and not os.access(Path(args.out).parent, os.W_OK):
-        why = "cannot be written into" if Path(args.out).parent.is_dir() else "is no folder"
-        raise ValueError(f"cannot write {args.out}: {Path(args.out).parent} {why}")
+    if args.out is not None or args.csv is not None:
+        _check_place(args.out)
     run = load_run(args.folder)
     if args.csv is not None:
         _predict_csv(run, args)
@@ -81,6 +82,9 @@ def _predict_inputs(run: TrainedRun, args: argparse.Namespace) -> None:
         names, inputs = _pictures(run, args.inputs)
     else:
         names, inputs = args.inputs, _sentences(args.inputs, args.folder)
+    written = args.out is not None or len(inputs) > 20
+    if written:
+        _check_place(args.out)
     numbers = run.encode(inputs)
     probabilities = run.probabilities(inputs, numbers)
     if run.kind == "text":
@@ -94,11 +98,10 @@ def _predict_inputs(run: TrainedRun, args: argparse.Namespace) -> None:
             )
         if long := shown[run.cuts(args.inputs, numbers)].tolist():
             warnings.warn(f"only the first {run.vectorizer.max_length} words are read of {some(long)}", stacklevel=2)
-    if args.out is not None or len(inputs) > 20:
-        out = _free(args.out, "predictions")
+    if written:
         header = ["file" if run.kind == "images" else "text"]
-        with written_whole(out) as file:
-            file.write(predictions_csv(header, [[name] for name in names], probabilities, run.classes))
+        content = predictions_csv(header, [[name] for name in names], probabilities, run.classes)
+        out = _write(content, args.out, "predictions")
         print(f"{count(len(inputs), 'prediction')}: {out}")
     else:
         for name, row in zip(names, probabilities, strict=True):
@@ -124,12 +127,30 @@ def doubts(run: TrainedRun, texts: Sequence[str], numbers: Any) -> list[str]:
     return [line for number, line in lines if number]
 
 
-def _free(wanted: str | None, name: str) -> Path:
-    """The file that was asked for, else NAME.csv, NAME-2.csv, ... , the first that is not there."""
-    if wanted is not None:
-        return Path(wanted)
+def _check_place(wanted: str | None) -> None:
+    """Raises ValueError where no CSV could be written: before the work, not behind it."""
+    folder = Path(wanted or "a CSV").parent
+    if not os.access(folder, os.W_OK):
+        why = "cannot be written into" if folder.is_dir() else "is no folder"
+        shown = "the current folder" if wanted is None else folder
+        raise ValueError(f"cannot write {wanted or 'a CSV'}: {shown} {why}: name another place by --out")
+
+
+def _write(content: bytes, wanted: str | None, name: str) -> Path:
+    """Writes the file that was asked for, else NAME.csv, NAME-2.csv, ... , the first that is not there."""
     numbered = (Path(f"{name}.csv" if number == 1 else f"{name}-{number}.csv") for number in itertools.count(1))
-    return next(path for path in numbered if not path.exists())
+    for path in numbered if wanted is None else [Path(wanted)]:
+        try:
+            with open(path, "xb") as file:
+                file.write(content)
+            return path
+        except FileExistsError:  # perhaps another prediction's, begun meanwhile
+            continue
+        except OSError as error:
+            with suppress(OSError):
+                path.unlink()
+            raise os_error(error, f"cannot write {path}: {error.strerror}: name another place by --out") from None
+    raise ValueError(f"{wanted} is there already and is not overwritten: choose another --out")
 
 
 def _pictures(run: TrainedRun, inputs: Sequence[str]) -> tuple[list[str], list[np.ndarray]]:
@@ -201,9 +222,8 @@ def _predict_csv(run: TrainedRun, args: argparse.Namespace) -> None:
         raise ValueError(f"nothing to predict: every text in {args.csv} is empty. Is it the right column?")
     numbers = run.encode(texts)
     probabilities = run.probabilities(texts, numbers)
-    out = _free(args.out, Path(args.csv).stem + "-predictions")
-    with written_whole(out) as file:
-        file.write(predictions_csv(header, rows, np.where(said[:, None], probabilities, np.nan), run.classes))
+    content = predictions_csv(header, rows, np.where(said[:, None], probabilities, np.nan), run.classes)
+    out = _write(content, args.out, Path(args.csv).stem + "-predictions")
     print(f"{count(len(texts), 'comment')}: {out}\n")
     if not said.all():
         print(f"({np.count_nonzero(~said):,} of them are empty and not counted here)")

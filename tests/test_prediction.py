@@ -410,6 +410,28 @@ def test_a_place_that_is_none_is_told_of_before_the_work(here):
     refused(predict(*asked), "cannot write nowhere", "nowhere is no folder")
 
 
+@pytest.mark.parametrize("asked", [("--csv", "no.csv"), ("good",) * 21, ("good", "--out", "x.csv")])
+def test_a_folder_that_cannot_be_written_into_is_told_of_before_the_work(runs, here, monkeypatch, asked):
+    monkeypatch.setattr("os.access", lambda *_: False)
+    monkeypatch.setattr("minnet.trained_run.TrainedRun.encode", None)  # the work, which would fail
+    refused(predict(runs / "comments", *asked), "cannot write", "cannot be written into: name another place by --out")
+
+
+@pytest.mark.parametrize(("out", "told"), [(None, "mine-predictions-2.csv"), ("mine-predictions.csv", "there already")])
+def test_a_name_that_another_prediction_takes_meanwhile_is_left_to_it(runs, here, monkeypatch, out, told):
+    Path("mine.csv").write_text("comment\ngreat\n")
+    encode = TrainedRun.encode
+
+    def beside_another(run, inputs):
+        Path("mine-predictions.csv").write_text("another's")
+        return encode(run, inputs)
+
+    monkeypatch.setattr("minnet.trained_run.TrainedRun.encode", beside_another)
+    said = predict(runs / "comments", "--csv", "mine.csv", *(("--out", out) if out else ()))
+    assert told in said.out + said.err
+    assert Path("mine-predictions.csv").read_text() == "another's"
+
+
 def test_a_table_of_another_alphabet(runs, here):
     Path("mine.csv").write_bytes("отзыв\nхорошо\n".encode("cp1251"))
     said = predict(runs / "comments", "--csv", "mine.csv")
