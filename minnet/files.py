@@ -26,7 +26,7 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.replace(partial, path)
+        _take_name(partial, path)
         _sync_folder(path.parent)
     except BaseException as error:
         with suppress(OSError):
@@ -44,10 +44,21 @@ def os_error(error: OSError, message: str) -> OSError:
     return told
 
 
+def _take_name(partial: Path, path: Path) -> None:
+    """os.replace, tried again for three seconds on Windows: there a virus scanner or a reader may hold the file."""
+    for pause in (0.1, 0.2, 0.4, 0.8, 1.5) if os.name == "nt" else ():
+        try:
+            os.replace(partial, path)
+            return
+        except PermissionError:
+            time.sleep(pause)
+    os.replace(partial, path)
+
+
 def _remove_leftovers(path: Path) -> None:
     """Removes what killed runs left behind: a partial file that nobody has written to for an hour."""
     for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
-        with suppress(FileNotFoundError):  # another writer's, which has come to its end
+        with suppress(OSError):  # gone meanwhile, or held open: no reason not to write
             if time.time() - leftover.stat().st_mtime > 3600:
                 leftover.unlink()
 

@@ -19,7 +19,6 @@ from minnet.data.images import mostly_cut, shapes_of, tiny
 from minnet.data.own import files_in
 from minnet.data.tables import texts_of
 from minnet.files import os_error
-from minnet.files import written_whole
 from minnet.formatting import bars, count, one_line, percent, shortened, some
 from minnet.functional import softmax
 from minnet.intervals import class_shares

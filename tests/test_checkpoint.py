@@ -12,12 +12,13 @@ import subprocess
 import sys
 import time
 import zipfile
+from types import SimpleNamespace
 from unittest import mock
 
 import numpy as np
 import pytest
 
-from minnet import checkpoint
+from minnet import checkpoint, files
 from minnet.checkpoint import load, load_model, model_from, model_to, save
 from minnet.layers import BatchNorm, Conv2d, Dropout, Embedding, Flatten, Layer, Linear, ReLU, Residual, Sequential
 
@@ -405,6 +406,37 @@ def test_leftovers_of_killed_runs_are_removed_in_time(tmp_path):
     os.utime(bracketed, (time.time() - 4000,) * 2)
     save(tmp_path / "[y]", {}, {})  # a name, and no pattern
     assert {file.name for file in tmp_path.iterdir()} == {"x", "[y]", ".x.12.partial", ".y.56.partial"}
+
+
+@pytest.mark.parametrize("held", [0, 1, 5, 6])
+def test_a_file_that_windows_holds_for_a_moment_is_waited_for(tmp_path, monkeypatch, held):
+    replace, pauses = os.replace, []
+
+    def refusing(source, target):
+        if len(pauses) < held:
+            raise PermissionError(13, "held by a virus scanner")
+        replace(source, target)
+
+    partial, path = tmp_path / "partial", tmp_path / "x"
+    partial.touch()
+    monkeypatch.setattr(files, "os", SimpleNamespace(name="nt", replace=refusing))
+    monkeypatch.setattr(files, "time", SimpleNamespace(sleep=pauses.append))
+    if held > 5:
+        with pytest.raises(PermissionError, match="held by a virus scanner"):
+            files._take_name(partial, path)
+    else:
+        files._take_name(partial, path)
+    assert path.exists() == (held <= 5)
+    assert len(pauses) == min(held, 5) and sum(pauses) <= 3
+
+
+def test_a_leftover_that_cannot_be_removed_is_left(tmp_path, monkeypatch):
+    (tmp_path / ".x.34.partial").touch()
+    os.utime(tmp_path / ".x.34.partial", (0, 0))
+    with monkeypatch.context() as patched:
+        patched.setattr(pathlib.Path, "unlink", mock.Mock(side_effect=PermissionError))
+        save(tmp_path / "x", ARRAYS, {})
+    assert {file.name for file in tmp_path.iterdir()} == {"x", ".x.34.partial"}
 
 
 def test_a_file_that_another_writer_has_just_finished_is_no_leftover(tmp_path, monkeypatch):
