@@ -215,7 +215,8 @@ def _check_sizes(name: str, inputs: Any, targets: Any) -> None:
 
 def check_question(model: Layer, x: Any) -> None:
     """Raises ValueError where `x` is nothing to predict from, and warns of images in other units."""
-    if not getattr(x, "shape", ()):
+    gives_rows = bool(getattr(x, "shape", ())) and (hasattr(x, "tocsr") or isinstance(x[:1], np.ndarray))
+    if not gives_rows:  # a file's data set may; a data frame gives frames
         raise ValueError(f"predict expects an array or a CSR matrix, got {type(x).__name__}: use np.asarray")
     if x.shape[0] == 0:
         raise ValueError("nothing to predict: the input is empty")

@@ -65,7 +65,7 @@ class Predictor:
         if not getattr(x, "shape", ()) or not 0 < x.shape[0] <= FEW:
             check_question(self._model, x)
             return self._answer_many(x, prediction_plan(self._model, x, self._workers))
-        kind = (x.shape[1:], x.dtype)
+        kind = (x.shape[1:], getattr(x, "dtype", None))  # a data frame has none
         if kind != self._kind:  # once: looking for other units takes as long as a layer
             check_question(self._model, x)
             self._kind = kind

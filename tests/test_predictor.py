@@ -302,6 +302,22 @@ def test_what_predict_takes_it_takes():
             ask(np.array(1.0))
 
 
+class Frame:
+    """Has a shape and gives rows, but no arrays, as a data frame does."""
+
+    shape = (2, 3)
+
+    def __getitem__(self, rows):
+        return self
+
+
+def test_a_data_frame_is_refused_by_name():
+    model = Sequential(Linear(3, 2, rng=0))
+    for ask in (Predictor(model), partial(predict, model)):
+        with pytest.raises(ValueError, match="predict expects an array or a CSR matrix, got Frame"):
+            ask(Frame())
+
+
 def test_a_picture_in_other_units_is_warned_of_once():
     model = models.softmax_regression((8, 8, 3), 2, (125, 123, 114), (63, 62, 67))
     ask, x = Predictor(model), np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), np.uint8)
