@@ -1466,3 +1466,15 @@ def test_layers_are_looked_for_three_lists_deep():
             self.three, self.four = [[[ReLU()]]], [[[[ReLU()]]]]
 
     assert list(Deep().children()) == ["three.0.0.0"]
+
+
+def test_what_only_looks_like_an_array_is_refused_by_name(tmp_path):
+    x = np.ones((2, 4), np.float32)
+    layer = Linear(4, 3, rng=0)
+    with pytest.raises(ValueError, match=r"expects a NumPy array, got matrix: wrap it in np\.asarray"):
+        layer.forward(scipy.sparse.csr_matrix(x).todense())
+    with pytest.raises(ValueError, match=r"got MaskedArray: x\.filled\(value\) fills the masked places"):
+        layer.forward(np.ma.masked_less(x, 0))
+    on_disk = np.memmap(tmp_path / "x", np.float32, "w+", shape=(2, 4))
+    on_disk[...] = x
+    np.testing.assert_array_equal(layer.forward(on_disk), layer.forward(x))

@@ -249,9 +249,8 @@ class Layer:
 
     def _expect(self, x: Any, features: int | None = None, channels: int | None = None) -> None:
         """Raises ValueError unless `x` is a batch (N, features) or of images (N, H, W, channels) in our dtype."""
-        if not isinstance(x, np.ndarray):
-            cure = "x.toarray() makes one" if hasattr(x, "toarray") else "wrap it in np.asarray(...)"
-            raise ValueError(f"{self!r} expects a NumPy array, got {type(x).__name__}: {cure}")
+        if not isinstance(x, np.ndarray) or isinstance(x, (np.matrix, np.ma.MaskedArray)):
+            raise ValueError(f"{self!r} expects a NumPy array, got {type(x).__name__}: {hints.array(x)}")
         if features is not None and (x.ndim != 2 or x.shape[1] != features):
             raise ValueError(f"{self!r} expects (N, {features}), got {x.shape}: {hints.features(x.shape, features)}")
         if channels is not None and (x.ndim != 4 or x.shape[3] != channels):

@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Any
+
+
+def array(x: Any) -> str:
+    """How what came becomes an array."""
+    if hasattr(x, "filled"):
+        return "x.filled(value) fills the masked places"
+    return "x.toarray() makes one" if hasattr(x, "toarray") else "wrap it in np.asarray(...)"
 
 
 def features(shape: tuple[int, ...], wanted: int) -> str:
