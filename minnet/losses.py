@@ -280,8 +280,8 @@ class SigmoidCrossEntropy(_OverOutputs):
 
     # -log s(z) = log(1 + e^-z) and -log(1 - s(z)) = z + log(1 + e^-z), so   l = (1 - t) z + log(1 + e^-z)
     # Below 0, where e^-z may overflow, log(1 + e^-z) = -z + log(1 + e^z), so   l = -t z + log(1 + e^z)
-    # Both at once are   l = d |z| + log(1 + e^-|z|)   with d = 1 - t where z > 0, else t: no exponent is positive, and
-    # a sure answer that is right (d = 0) costs nothing, even at infinity.
+    # Both at once are   l = d |z| + log(1 + e^-|z|)   with d = 1 - t where z > 0, else t, so d = |(z > 0) - t|: no
+    # exponent is positive, and a sure answer that is right (d = 0) costs nothing, even at infinity.
     def forward(self, scores: np.ndarray, targets: Any, weights: Any = None, denominator: float | None = None) -> float:
         z, targets = scores, np.asarray(targets)
         if targets.ndim == 1 and z.ndim == 2 and (z.shape[1] > 1 or targets.dtype.kind in "iu"):
@@ -290,7 +290,7 @@ class SigmoidCrossEntropy(_OverOutputs):
         self.check_targets(targets)
         t = targets.astype(z.dtype, copy=False)
         size = np.abs(z)
-        losses = (_expected(np.where(z > 0, 1 - t, t), size) + np.log1p(np.exp(-size)).sum(axis=1)) / z.shape[1]
+        losses = (_expected(np.abs((z > 0) - t), size) + np.log1p(np.exp(-size)).sum(axis=1)) / z.shape[1]
         w = self._normalised(targets, weights, denominator)
         self._cache = z, t, w
         return total(losses, w)

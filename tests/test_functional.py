@@ -242,3 +242,15 @@ def test_a_temperature_is_one_in_the_scores_own_numbers():
 
 def test_the_entropy_of_certainty_is_zero_without_a_sign():
     assert not np.signbit(entropy(np.array([1.0, 0.0])))
+
+
+def test_sigmoid_keeps_the_type_and_every_bit_whatever_the_sign():
+    numbers = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-40, -1e-40, 3.0, -3.0, 90.0, -90.0])
+    for dtype in (np.float32, np.float64):
+        z = numbers.astype(dtype)
+        e = np.exp(-np.abs(z))
+        expected = np.where(z >= 0, dtype(1), e) / (1 + e)
+        np.testing.assert_array_equal(sigmoid(z), expected)
+        assert sigmoid(z).dtype == sigmoid(z[7]).dtype == dtype
+    with pytest.raises(ValueError, match="scores must be a float32 or float64 array, got float:"):
+        sigmoid(1.0)

@@ -1468,6 +1468,17 @@ def test_layers_are_looked_for_three_lists_deep():
     assert list(Deep().children()) == ["three.0.0.0"]
 
 
+@pytest.mark.parametrize("negative_slope", [0.0, 0.01, 1.0, 1.5, -0.5])
+def test_a_leaky_relu_takes_any_slope_and_keeps_the_type(negative_slope):
+    for dtype in (np.float32, np.float64):
+        x = np.array([[np.nan, np.inf, 0.0, -0.0, 1e-40, -1e-40, 2.0, -2.0]], dtype)
+        layer, slope = LeakyReLU(negative_slope), np.where(x > 0, dtype(1), dtype(negative_slope))
+        y, dx = layer.forward(x), layer.backward(np.ones_like(x))
+        np.testing.assert_array_equal(y, x * slope)
+        np.testing.assert_array_equal(dx, slope)
+        assert y.dtype == dx.dtype == dtype
+
+
 def test_what_only_looks_like_an_array_is_refused_by_name(tmp_path):
     x = np.ones((2, 4), np.float32)
     layer = Linear(4, 3, rng=0)

@@ -54,8 +54,8 @@ class LeakyReLU(_Elementwise):
         return x * self._slope(x), x
 
     def _slope(self, kept: np.ndarray) -> np.ndarray:
-        one = kept.dtype.type(1)
-        return np.where(kept > 0, one, one * kept.dtype.type(self.negative_slope))
+        slopes = np.array([self.negative_slope, 1], kept.dtype)
+        return slopes.take((kept > 0).view(np.int8))  # np.where guesses, and wrong signs in random order cost six times
 
 
 class Sigmoid(_Elementwise):
