@@ -284,7 +284,7 @@ class SigmoidCrossEntropy(_OverOutputs):
     # exponent is positive, and a sure answer that is right (d = 0) costs nothing, even at infinity.
     def forward(self, scores: np.ndarray, targets: Any, weights: Any = None, denominator: float | None = None) -> float:
         z, targets = scores, np.asarray(targets)
-        if targets.ndim == 1 and z.ndim == 2 and (z.shape[1] > 1 or targets.dtype.kind in "iu"):
+        if targets.ndim == 1 and z.ndim == 2 and z.shape[1] > 1:  # of one score, label 0 would mean yes
             targets = one_hot(targets, z.shape[1], z.dtype)
         self._expect_targets(z, targets)
         self.check_targets(targets)

@@ -398,6 +398,7 @@ ZEROS = np.zeros((2, 3))
             for loss, truth in (
                 (MeanSquaredError(), np.zeros(2)),
                 (SigmoidCrossEntropy(), np.zeros(2)),
+                (SigmoidCrossEntropy(), np.zeros(2, int)),  # as labels all would mean yes
                 (SigmoidCrossEntropy(), np.zeros(2, bool)),
             )
         ],

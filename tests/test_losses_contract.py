@@ -54,7 +54,8 @@ def sigmoid_cross_entropy(draw):
     z, rng = draw(SIZES) * draw(rows()), np.random.default_rng(draw(SEEDS))
     many = draw(st.sampled_from(["labels", "yes or no", "in between"]))
     if many == "labels":
-        return SigmoidCrossEntropy(), z, rng.integers(0, z.shape[1], len(z))
+        labels = rng.integers(0, z.shape[1], len(z))
+        return SigmoidCrossEntropy(), z, labels if z.shape[1] > 1 else np.ones((len(z), 1))
     t = rng.uniform(0, 1, z.shape)
     return SigmoidCrossEntropy(), z, np.round(t) if many == "yes or no" else t
 
