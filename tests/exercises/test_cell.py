@@ -60,6 +60,21 @@ def test_imports_and_constants_of_other_cells_are_taken_along(other, capsys):
     assert capsys.readouterr().out == " 1 Softmax: 10 of 10 points\n"
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from tutorials.exercises.given import softmax as theirs",
+        "from tutorials.exercises import given\ntheirs = given.softmax",
+        "from tutorials.exercises import given\ndef theirs(z):\n    return given.softmax(z)",
+    ],
+)
+def test_what_is_given_may_have_another_name_in_the_notebook(line, capsys):
+    answer = "def softmax_backward(dy, s):\n    assert theirs(dy).shape == s.shape\n"
+    answer += "    return s * (dy - (dy * s).sum(axis=1, keepdims=True))\n"
+    learner.check(notebook(line, answer)["softmax_backward"])
+    assert "10 of 10 points\n" in capsys.readouterr().out
+
+
 def test_local_names_and_given_ones_are_not_taken_from_the_notebook(capsys):
     """Matplotlib and minnet are not to be had in a hand-in: what an answer does not use of them does no harm."""
     solution = next(e for e in exercises() if e.number == 3).solution()

@@ -171,9 +171,45 @@ def test_what_a_notebook_saved_as_a_script_calls_does_nothing(process):
         assert result.earned == result.points, [v.problem for v in result.verdicts]
 
 
-def test_given_works_for_the_exercises_after(process):
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import matplotlib.pyplot as plt",
+        "from lesson import check, panels\ncheck('it is 1', True)",
+        "import tutorials.exercises as exercises\nexercises.check(softmax)",
+        "from minnet.functional import softmax as theirs",
+        "softmax(np.ones(3))",
+        "name = input('name? ')",
+        "get_ipython().magic('matplotlib inline')",
+        "await something",
+    ],
+)
+@pytest.mark.parametrize("mark", ["# In[1]:", "# %%"])
+def test_a_cell_that_fails_leaves_the_answer_of_another_cell_its_points(process, mark, line):
+    for source in (f"{mark}\n{line}\n{GOOD}", f"{mark}\n{GOOD}{line}\n"):
+        result = grade_source(SHEETS[1], source, process)
+        assert result.earned == result.points, [v.problem for v in result.verdicts]
+
+
+def test_of_a_notebook_without_the_answer_the_first_error_is_told(process):
+    result = grade_source(SHEETS[1], "# In[1]:\nimport torch\nsoftmax = torch.softmax\n", process)
+    assert result.broken.problem.startswith("ImportError (line 2): an answer may import numpy") and result.earned == 0
+    result = grade_source(SHEETS[1], f"# In[1]:\nraise SystemExit\n{GOOD}", process)
+    assert result.broken.problem == "sys.exit was called"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from given import softmax",
+        "from tutorials.exercises.given import softmax",
+        "import tutorials.exercises.given as given; softmax = given.softmax",
+        "from tutorials.exercises import given; softmax = given.softmax",
+    ],
+)
+def test_given_works_for_the_exercises_after(process, line):
     sheet = next(e for e in exercises() if e.number == 2).sheet(3)
-    source = "from given import softmax\nimport numpy as np\ndef softmax_backward(dy, s):\n"
+    source = f"{line}\nimport numpy as np\ndef softmax_backward(dy, s):\n"
     source += "    assert softmax(dy).shape == s.shape\n    return s * (dy - np.sum(dy * s, 1, keepdims=True))\n"
     result = grade_source(sheet, source, process)
     assert result.earned == result.points, [v.problem for v in result.verdicts]

@@ -44,7 +44,8 @@ Python 3.11 or later and numpy are all that is needed for exercises 1 to 28. Exe
 minnet: `python -m tutorials.exercises train 29` there writes a .ckpt file; hand it in beside the .py file.
 
 Hand in the files as they are, under any name (of several .ckpt files, each under its exercise's), or all of them in one
-.zip. Notebooks (.ipynb) are not read; exported as scripts (.py) they are.
+.zip. Notebooks (.ipynb) are not read; exported as scripts (.py) they are. In a notebook that is opened in this folder,
+`from tutorials.exercises import check` and `from tutorials.exercises.given import softmax` work.
 """
 SETUP = """#!/usr/bin/env bash
 apt-get update && apt-get install -y python3 python3-pip

@@ -13,8 +13,10 @@ import sys
 if __name__ == "__main__":  # the root in place of this folder, where files may be named like modules; `main` removes it
     sys.path[0] = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
     sys.path.append(sys.argv[2])
+import ast
 import copy
 import random
+import re
 import types
 import warnings
 from collections.abc import Callable
@@ -27,6 +29,7 @@ import numpy as np
 from tutorials.exercises.confinement import Gate, Printed, allow, limit, refuse
 from tutorials.exercises.messages import Call, Seed, pack, read_message
 
+NOTEBOOK = re.compile(r"^# (In\[|%%)|get_ipython\(\)", re.MULTILINE)  # a notebook saved as a script
 MAGIC = ("run_line_magic", "run_cell_magic", "system", "getoutput")  # what nbconvert makes of lines with % and !
 
 # -- playing calls -------------------------------------------------------------------------------------------------
@@ -170,18 +173,18 @@ def main() -> None:
             np.random.seed(0)  # noqa: NPY002
             sys.modules["given"] = _given(given_code, question["given"])
             sys.modules["tutorials"] = sys.modules["tutorials.exercises"] = _checker()
+            sys.modules["tutorials.exercises.given"] = sys.modules["given"]  # its name in a notebook
             sys.modules.pop(loaded, None)
             loaded = question["id"]
             module = sys.modules[loaded] = types.ModuleType(loaded)  # dataclasses look for it there
-            names, error = vars(module), None
+            names = vars(module)
             names["get_ipython"] = lambda: types.SimpleNamespace(**dict.fromkeys(MAGIC, _nothing))
-            try:
-                exec(compile(question["load"], file, "exec"), names)
-            except BaseException as problem:
-                error = _described(problem, file)
+            error, is_whole = _execute(question["load"], file, names)
             missing = {
                 n: _missing(n, question["names"], names) for n in question["names"] if not callable(names.get(n))
             }
+            if is_whole and len(missing) < len(question["names"]):
+                error = None  # of another cell than that with the answer
             reply: dict[str, Any] = {"error": error, "missing": [*missing.values()]}
             names |= {name: _absent(said) for name, said in missing.items()}
         else:
@@ -195,6 +198,27 @@ def main() -> None:
             message = pack(reply | {"results": [], "error": f"{problem} was returned, which is no array or number"})
         answers.write(message)
         answers.flush()
+
+
+def _execute(text: str, file: str, names: dict[str, Any]) -> tuple[str | None, bool]:
+    """(the first error or None, whether all of the text was tried).
+
+    A notebook saved as a script goes on after an error, one statement at a time: its plots, its trials and what it
+    imports for them are no part of the answer.
+    """
+    error = None
+    try:
+        if not NOTEBOOK.search(text):
+            exec(compile(text, file, "exec"), names)
+            return None, True
+        for statement in ast.parse(text, file).body:
+            try:
+                exec(compile(ast.Module([statement], []), file, "exec"), names)
+            except Exception as problem:  # what ends the process, or prints without end, ends the notebook too
+                error = error or _described(problem, file)
+        return error, True
+    except BaseException as problem:
+        return _described(problem, file), False
 
 
 def _missing(wanted: str, asked: list[str], names: dict[str, Any]) -> str:
@@ -230,9 +254,10 @@ def _given(code: str, wanted: list[str]) -> types.ModuleType:
 
 
 def _checker() -> types.ModuleType:
-    """The module `tutorials.exercises`, with a `check` that does nothing and nothing else."""
+    """The module `tutorials.exercises`, with `given` and a `check` that does nothing, and nothing else."""
     module = types.ModuleType("tutorials.exercises")
-    vars(module).update(check=_nothing, __path__=[])  # what else is asked of it comes to the Gate
+    vars(module).update(check=_nothing, exercises=module, given=sys.modules["given"])
+    module.__path__ = []  # what else is asked of it comes to the Gate
     return module
 
 
