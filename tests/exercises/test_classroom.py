@@ -622,11 +622,19 @@ def test_bugs_and_predictions_are_graded_in_the_variant_that_was_handed_out(tmp_
     amys = described[22].of(variant_of("Amy Gone"))
     looked_at = amys.stub.replace("    h = np", "    assert a.ndim == 2\n    h = np")
     (tmp_path / "class" / "Amy Gone" / "e22.py").write_text(looked_at, encoding="utf-8")
-    (tmp_path / "roster.csv").write_text("name\nJane Doe\nMax Roe\nAmy Gone\n", encoding="utf-8")
+    lees = tmp_path / "class" / "Lee Wu"
+    lees.mkdir()
+    lee = variant_of("Lee Wu")  # whose notebook has lost the line
+    assert lee not in (jane, max_)
+    (lees / "e26.py").write_text(described[26].of(lee).solution(), encoding="utf-8")
+    (tmp_path / "roster.csv").write_text("name\nJane Doe\nMax Roe\nAmy Gone\nLee Wu\n", encoding="utf-8")
     found = grade_class(tmp_path / "class", tmp_path / "out", tmp_path / "roster.csv", seed=3, exercises=[22, 26])
     records = {r["name"]: r for r in found["records"].values()}
     assert records["Jane Doe"]["earned"] == records["Max Roe"]["earned"] == 19 and records["Jane Doe"]["notes"] == []
     assert f"exercise 22 is variant {jane}, and variant {max_} was handed out to Max Roe" in records["Max Roe"]["notes"]
+    assert records["Lee Wu"]["earned"] == records["Jane Doe"]["exercises"][1]["earned"]
+    said = f"exercise 26 has no line VARIANT = {lee}, which was handed out to Lee Wu: graded as that"
+    assert said in records["Lee Wu"]["notes"]
     assert records["Amy Gone"]["exercises"][0]["mistakes"] == [amys.planted]
     assert records["Amy Gone"]["exercises"][0]["earned"] == 0
 

@@ -128,10 +128,15 @@ def _grade(
 
 
 def _note_variants(found: dict[str, Submission], matched: dict[str, dict[str, str]], sheets: tuple[Sheet, ...]) -> None:
-    """Notes whose file of an exercise that differs from student to student was handed out to somebody else."""
+    """Notes whose file of an exercise that differs from student to student was handed out to somebody else.
+
+    A file that does not say it, in a class where others do, is graded as its student's.
+    """
     stated = {
         key: {
-            s.number: variant_in(submission.files[s.id][0]) for s in sheets if s.personal and s.id in submission.files
+            s.number: variant_in(text)
+            for s in sheets
+            if s.personal and (text := submission.files.get(s.id, (None,))[0])
         }
         for key, submission in found.items()
     }
@@ -139,8 +144,12 @@ def _note_variants(found: dict[str, Submission], matched: dict[str, dict[str, st
         return  # one archive for all
     for key, row in matched.items():
         mine = variant_of(row["name"])
+        found[key].variant = mine
         for number, variant in stated[key].items():
-            if variant != mine:
+            if not variant:  # lost on the way into a notebook, say
+                had = f"which was handed out to {row['name']}: graded as that"
+                found[key].notes.append(f"exercise {number} has no line VARIANT = {mine}, {had}")
+            elif variant != mine:
                 found[key].notes.append(
                     f"exercise {number} is variant {variant}, and variant {mine} was handed out to {row['name']}"
                 )

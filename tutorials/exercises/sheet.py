@@ -16,7 +16,7 @@ import numpy as np
 from tutorials.exercises.comparison import difference, number_in
 from tutorials.exercises.messages import Call, pack, unpack
 
-VERSION = "7"  # of the sheets' format and content: archives of another version are refused
+VERSION = "8"  # of the sheets' format and content: archives of another version are refused
 SLACK = 8  # executed lines by which a large batch may exceed a small one
 HOLDS, NOT_YET, NO_RESULT, NOT_JUDGED = "holds", "not yet", "no result", "not judged"
 

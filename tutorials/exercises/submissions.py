@@ -46,6 +46,7 @@ class Submission:
     files: dict[str, tuple[str | None, str]] = field(default_factory=dict)
     networks: dict[str, bytes] = field(default_factory=dict)  # checkpoints, by exercise
     notes: list[str] = field(default_factory=list)
+    variant: int = 0  # that was handed out to the student: of files that do not say theirs
     _spare: list[str] = field(default_factory=list)  # notes for the case that there is nothing else to say
     # by what files are for: the best rank, the file that has it, and whether there are several
     _best: dict[str, tuple[tuple[Any, ...], str, bool]] = field(default_factory=dict)
@@ -279,9 +280,13 @@ def _counts(submission: Submission, what: str, path: str, rank: tuple[int, ...])
 def as_handed_out(
     submission: Submission, sheets: tuple[Sheet, ...], find: Callable[[int, int], Sheet | None]
 ) -> tuple[Sheet, ...]:
-    """`sheets`, each in the variant that the student's file says it is; `find(number, variant)` gives it."""
+    """`sheets`, each in the variant that the student's file says it is, else in the student's own.
+
+    `find(number, variant)` gives a sheet.
+    """
     found = []
     for sheet in sheets:
-        variant = variant_in(submission.files.get(sheet.id, (None, ""))[0]) if sheet.personal else 0
+        text = submission.files.get(sheet.id, (None, ""))[0] if sheet.personal else None
+        variant = (variant_in(text) or submission.variant) if text else 0
         found.append((find(sheet.number, variant) or sheet) if variant else sheet)
     return tuple(found)
