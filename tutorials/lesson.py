@@ -23,7 +23,8 @@ class ClaimError(AssertionError):
 
     def __init__(self, claim: str) -> None:
         super().__init__(
-            f"{claim}: this claim of the text does not hold with these numbers. If you changed one, that is your result"
+            f"{claim}: this claim of the text does not hold with these numbers. If you changed one, that is your "
+            "result; if you ran a cell twice, run the notebook from the top"
         )
 
     def _render_traceback_(self) -> list[str]:  # what Jupyter shows
@@ -87,7 +88,8 @@ def show(figure: Any, caption: str) -> None:
 def _in_notebook(figure: Any) -> None:
     from IPython.display import Image, display
 
-    display(Image(canvas.png(figure)))
+    width = round(96 * figure.get_size_inches()[0])  # the file has more pixels than the page needs
+    display(Image(canvas.png(figure), width=width, alt=figure.get_label()))
 
 
 def _nowhere(figure: Any) -> None:

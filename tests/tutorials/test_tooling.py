@@ -126,8 +126,18 @@ def test_a_script_says_once_where_its_figures_are(monkeypatch, capsys):
 def test_check_wants_one_true_or_false(capsys):
     helper.check("two is two", np.bool_(True))
     assert capsys.readouterr().out == "checked: two is two\n"
-    with pytest.raises(helper.ClaimError, match="two is three: this claim of the text does not hold") as raised:
+    with pytest.raises(helper.ClaimError, match=r"two is three: .* does not hold .*ran a cell twice") as raised:
         helper.check("two is three", np.bool_(False))
     assert raised.value._render_traceback_() == [f"ClaimError: {raised.value}"]  # what Jupyter shows
     with pytest.raises(ValueError, match="shape"):
         helper.check("many", np.array([True, True]))
+
+
+def test_a_figure_in_a_kernel_has_the_width_and_the_caption_of_the_stored_notebook(monkeypatch):
+    shown = []
+    display = types.SimpleNamespace(Image=lambda data, **about: about, display=shown.append)
+    monkeypatch.setitem(sys.modules, "IPython", types.ModuleType("IPython"))
+    monkeypatch.setitem(sys.modules, "IPython.display", display)
+    monkeypatch.setattr(helper, "_display", helper._in_notebook)
+    helper.show(helper.panels(width=5)[0], "Nothing yet.")
+    assert shown == [{"width": 480, "alt": "Nothing yet."}]
