@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from tests.exercises.hostile import CALL, GOOD
-from tutorials.exercises import classroom, learner
+from tutorials.exercises import classroom, learner, tables
 from tutorials.exercises.__main__ import main
 from tutorials.exercises.classroom import grade_class
 from tutorials.exercises.grading import grade_source
@@ -807,3 +807,18 @@ def test_a_network_is_handed_in_as_a_file_beside_its_settings(tmp_path):
     keys = [f"student{i}" for i in range(500)]
     assert 60 < sum(in_sample(key, 4) for key in keys) < 140
     assert [in_sample(key, 4) for key in keys] != [in_sample(key, 5) for key in keys]
+
+
+def test_a_disk_that_is_full_leaves_the_tables_as_they_were(tmp_path, monkeypatch):
+    comments = tmp_path / "comments.csv"
+    comments.write_text("key,comment\njane,Well explained\n", encoding="utf-8")
+
+    def half(path, text, **rest):
+        path.write_bytes(text.encode()[: len(text) // 2])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", half)
+    with pytest.raises(OSError, match=r"No space left on device: '.*comments\.csv'"):
+        tables.read_comments(comments, ["jane", "john"])
+    assert comments.read_text(encoding="utf-8") == "key,comment\njane,Well explained\n"
+    assert list(tmp_path.iterdir()) == [comments]

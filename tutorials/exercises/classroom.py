@@ -20,7 +20,7 @@ from tutorials.exercises.runner import SECONDS, Process
 from tutorials.exercises.sheet import VERSION, Result, Sheet
 from tutorials.exercises.specs import chosen, sheet_of
 from tutorials.exercises.submissions import Submission, answer_of, as_handed_out, read_submissions
-from tutorials.exercises.tables import check_writable, read_comments, write_tables
+from tutorials.exercises.tables import check_writable, read_comments, write_tables, write_whole
 from tutorials.exercises.variants import variant_in, variant_of
 
 SETTINGS = "grading.json"
@@ -76,10 +76,10 @@ def grade_class(
     records = {key: _read(students / f"{key}.json") for key in settings["students"]}
     for key, record in records.items():
         page = student_page(record, comments.get(key, ""), settings["seed"])
-        (students / f"{key}.html").write_text(page, encoding="utf-8")
+        write_whole(students / f"{key}.html", page)
     absent = len(missing) if rows else None
     page = class_page(list(records.values()), sheets, settings["seed"], absent)
-    (out / "class.html").write_text(page, encoding="utf-8")
+    write_whole(out / "class.html", page)
     write_tables(out, records, matched, missing, comments, sheets, settings["assignment"])
     return {
         "seed": settings["seed"],
@@ -220,10 +220,7 @@ def _read(path: Path, again: str = "grade everybody once more") -> Any:
 
 
 def _write(path: Path, value: Any) -> None:
-    """Whole or not at all: a run that is stopped, or a full disk, leaves the file as it was."""
-    partial = path.with_name(f"{path.name}.part")
-    partial.write_text(json.dumps(value, indent=1, ensure_ascii=False), encoding="utf-8")
-    os.replace(partial, path)
+    write_whole(path, json.dumps(value, indent=1, ensure_ascii=False))
 
 
 def _settings(out: Path, only: str | None, **asked: Any) -> dict[str, Any]:
