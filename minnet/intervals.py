@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+from numpy.linalg import LinAlgError
 
 LEVEL = 0.95
 Z = 1.959963984540054  # as many standard deviations about the middle hold 95 % of a normal distribution
@@ -268,7 +269,7 @@ def _least_squares_shares(table: np.ndarray, counted: np.ndarray) -> np.ndarray:
     target = np.append(counted, weight)
     try:
         shares, _ = nnls(rows, target)
-    except (RuntimeError, np.linalg.LinAlgError):  # SciPy before 1.15 gives up on some that have a solution
+    except (RuntimeError, LinAlgError):  # SciPy before 1.15 gives up on some that have a solution
         shares = np.maximum(lsq_linear(rows, target, (0, np.inf), "bvls", max_iter=10 * len(counted)).x, 0)
     shares[shares < 1e-9] = 0  # what the solver leaves of a share that is none
     return shares / shares.sum()

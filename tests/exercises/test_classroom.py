@@ -809,6 +809,16 @@ def test_a_network_is_handed_in_as_a_file_beside_its_settings(tmp_path):
     assert [in_sample(key, 4) for key in keys] != [in_sample(key, 5) for key in keys]
 
 
+def test_a_cell_with_a_magic_word_is_read_out_of_an_exported_notebook():
+    """As nbconvert 7 writes it."""
+    cell = "def f(z):\n    '''It's \"so\" \\\\ '''\n    return z\n"
+    for magic in ("time", "capture"):
+        text, _ = read_source(f"x = 1\nget_ipython().run_cell_magic('{magic}', 'out', {cell!r})\ny = 2\n".encode())
+        assert text == f"x = 1\n{cell}\ny = 2\n"
+    for line in ("run_cell_magic('timeit', '', 'z = 3\\n')", "run_cell_magic('time', '', 'f' + 'g')"):
+        assert read_source(f"get_ipython().{line}\n".encode())[0] == f"get_ipython().{line}\n"
+
+
 def test_a_disk_that_is_full_leaves_the_tables_as_they_were(tmp_path, monkeypatch):
     comments = tmp_path / "comments.csv"
     comments.write_text("key,comment\njane,Well explained\n", encoding="utf-8")

@@ -32,7 +32,8 @@ class Cell:
             except (OSError, SyntaxError):
                 if part is answer:
                     raise ValueError(
-                        f"the source of {self.name} cannot be found: define it in a cell or a file"
+                        f"the source of {self.name} cannot be found: define it in a file, or in a cell that does "
+                        "not begin with %%"
                     ) from None
                 self.lost.append(part.__name__)
                 return

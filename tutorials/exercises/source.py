@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import re
 
 LARGEST = 1 << 20
+# A cell that begins with %%time, exported as a script: its text is the last argument. (%%timeit defines nothing.)
+MAGIC = re.compile(r"^get_ipython\(\)\.run_cell_magic\('(?:time|capture|prun)', .*?, ((['\"]).*\2)\)$", re.MULTILINE)
 
 
 def read_source(data: bytes) -> tuple[str | None, str]:
@@ -14,7 +17,14 @@ def read_source(data: bytes) -> tuple[str | None, str]:
     text, told = decoded(data)
     if text is not None and re.match(r'\s*\{\s*"(cells|metadata|nbformat\w*)":', text):
         return None, "this is a notebook with another ending: export it as a script (.py)"
-    return text, told if text is None else ""
+    return (None, told) if text is None else (MAGIC.sub(_cell, text), "")
+
+
+def _cell(magic: re.Match[str]) -> str:
+    try:
+        return str(ast.literal_eval(magic[1]))
+    except (SyntaxError, ValueError):  # not what an export writes
+        return magic[0]
 
 
 def decoded(data: bytes) -> tuple[str | None, str]:
