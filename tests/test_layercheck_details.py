@@ -351,7 +351,11 @@ class Unnamed(Dense):
 
 
 class Kept(Squash):
-    """Keeps beside its values h what they get, dh."""
+    """Keeps beside its values h what they get, dh, and two arrays whose names differ by a letter that is no d."""
+
+    def __init__(self):
+        super().__init__()
+        self.low, self.slow = np.zeros(1), np.ones(1)
 
     def forward(self, x):
         self.h = super().forward(x)

@@ -293,7 +293,7 @@ def test_the_expected_error_is_that_of_calibrated_probabilities():
 
 def test_coverage_by_hand_and_with_ties():
     p = np.array([[0.9, 0.1], [0.8, 0.2], [0.8, 0.2], [0.6, 0.4]])
-    points = calibration.coverage(p, np.array([0, 0, 1, 1]), points=4)
+    points = calibration.coverage(p, np.array([0, 1, 0, 1]), points=4)
     assert [point["answered"] for point in points] == [1, 3, 4]  # the two 0.8 are answered together
     assert [point["accuracy"] for point in points] == pytest.approx([1, 2 / 3, 2 / 4])
     assert [point["threshold"] for point in points] == pytest.approx([0.9, 0.8, 0.6])
@@ -367,9 +367,10 @@ def test_one_example_more_on_one_side_is_no_sign_at_all():
 
 
 @pytest.mark.parametrize("batch_size", [1, 16, 32, 64])
-def test_weights_are_undone_as_they_act_in_batches_which_divide_by_their_own_sum(batch_size):
+@pytest.mark.parametrize("scale", [1, 7])  # a common factor of all weights falls out
+def test_weights_are_undone_as_they_act_in_batches_which_divide_by_their_own_sum(batch_size, scale):
     """One input, a rare class of a tenth: the expected loss of a batch is least at the mean share of its weight."""
-    w, shares, rare = np.array([1 / 1.8, 5.0]), np.array([0.9, 0.1]), np.arange(batch_size + 1)
+    w, shares, rare = scale * np.array([1 / 1.8, 5.0]), np.array([0.9, 0.1]), np.arange(batch_size + 1)
     weighs = (binom.pmf(rare, batch_size, 0.1) * rare * w[1] / (rare * w[1] + (batch_size - rare) * w[0])).sum()
     learned = np.log([[1 - weighs, weighs]])
     acting = calibration.acting_weights(w, shares, batch_size)
@@ -381,7 +382,7 @@ def test_undoing_weights_keeps_the_kind_of_numbers_and_refuses_weights_of_others
     scores = np.zeros((2, 3), np.float32)
     assert calibration.unweighted(scores, None) is scores
     assert calibration.unweighted(scores, [1, 2, 4]).dtype == np.float32
-    for weights in ([1, 2], [1, 2, 0], [1, 2, np.inf], [1, 2, np.nan], 1.0):
+    for weights in ([1, 2], [1, 2, 0], [1, 2, -1], [1, 2, np.inf], [1, 2, np.nan], 1.0):
         with pytest.raises(ValueError, match="unweighted expects a positive weight for each of 3 classes"):
             calibration.unweighted(scores, weights)
 
@@ -428,7 +429,8 @@ def test_mcnemar_by_hand():
     assert intervals.mcnemar(a, a)["p"] == 1
     assert intervals.mcnemar(a[:10], ~a[:10])["p"] <= 1
     assert intervals.mcnemar(a[7:9], ~a[7:9])["p"] == 1  # one against one: twice the half of all is not 3 / 2
-    for x, y in ((a, b[:3]), (a[0], b[0]), (a[:, None], b[:, None])):
+    assert intervals.mcnemar(a[6:10], ~a[6:10])["p"] == 1 and intervals.mcnemar(a[5:9], ~a[5:9])["p"] == 5 / 8
+    for x, y in ((a, b[:3]), (a[:3], b), (a[0], b[0]), (a[:, None], b[:, None])):
         with pytest.raises(ValueError, match="mcnemar expects"):
             intervals.mcnemar(x, y)
 

@@ -27,6 +27,7 @@ from minnet.layers import (
     GlobalAvgPool,
     Linear,
     MaxPool2d,
+    Normalize,
     ReLU,
     Residual,
     Sequential,
@@ -330,6 +331,14 @@ def test_a_picture_in_other_units_is_warned_of_once():
         ask(scaled)
         ask(scaled[:1])
     assert len(caught) == 1 and caught[0].filename == __file__
+
+
+def test_pictures_of_another_size_are_looked_at_anew():
+    layers = Normalize((125, 123, 114), (63, 62, 67)), Conv2d(3, 2, 3, rng=0), GlobalAvgPool()
+    ask = Predictor(Sequential(*layers))
+    ask(np.random.default_rng(0).uniform(0, 255, (2, 8, 8, 3)).astype(np.float32))
+    with pytest.warns(UserWarning, match="images run from"):
+        ask(np.random.default_rng(0).random((2, 9, 8, 3), np.float32))
 
 
 def test_several_threads_may_ask():

@@ -66,6 +66,7 @@ def test_progress_outside_the_run(progress):
         (lambda: OneCycle(start=-0.5), "OneCycle: start"),
         (lambda: Triangular(end=1.5), "Triangular: end"),
         (lambda: Warmup(length=1.5), "Warmup: length"),
+        (lambda: Warmup(length=-0.5), "Warmup: length"),
         (lambda: Warmup(of=0.1), r"schedule such as Cosine\(\), got 0.1"),
     ],
 )
