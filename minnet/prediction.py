@@ -15,7 +15,7 @@ import numpy as np
 
 from minnet import commands, metrics
 from minnet.calibration import calibrated, too_little, unweighted, weights_in
-from minnet.data.images import mostly_cut, shapes_of, tiny
+from minnet.data.images import mostly_cut, shapes_of, tiny, warn_left_out
 from minnet.data.own import files_in
 from minnet.data.tables import texts_of
 from minnet.files import os_error
@@ -185,16 +185,16 @@ def readable(run: TrainedRun, paths: Sequence[Path], folder: str) -> dict[str, n
     """The pictures among the files by name. Warns of the others; raises ValueError where there is no picture."""
     from tqdm import tqdm
 
-    good, broken = {}, []
+    good, broken = {}, {}
     for path in tqdm(paths, desc="pictures", delay=1):
         try:
             good[str(path)] = run.read(path)
         except ValueError as error:
-            broken.append(str(error))
+            broken[path] = str(error)
     if not good:
-        raise ValueError(f"{folder} holds no pictures{' that can be read: ' + broken[0] if broken else ''}")
-    if broken:
-        warnings.warn(f"{len(broken)} of {len(paths)} files are left out: {some(broken, '; ')}", stacklevel=2)
+        reason = f" that can be read: {next(iter(broken.values()))}" if broken else ""
+        raise ValueError(f"{folder} holds no pictures{reason}")
+    warn_left_out(broken, len(paths), Path(folder))
     return good
 
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
+
+from minnet.formatting import some
 
 GREY = frozenset(["1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "F"])  # PIL's modes without colour
 
@@ -161,12 +165,12 @@ def read_image(picture: Any, size: tuple[int, int] | int | None = None, channels
     return np.asarray(image, np.uint8).reshape(image.height, image.width, channels)
 
 
-def shapes_of(paths: Sequence[Any]) -> tuple[list[tuple[int, int, bool] | None], list[str]]:
+def shapes_of(paths: Sequence[Any]) -> tuple[list[tuple[int, int, bool] | None], dict[Any, str]]:
     """Height, width and whether there is colour, from each file's head; None and a line for what is no picture."""
     from PIL import Image
 
     shapes: list[tuple[int, int, bool] | None] = []
-    broken = []
+    broken = {}
     for path in tqdm(paths, desc="files", delay=1):
         try:
             with warnings.catch_warnings():
@@ -177,8 +181,21 @@ def shapes_of(paths: Sequence[Any]) -> tuple[list[tuple[int, int, bool] | None],
                     shapes.append((height, width, image.mode not in GREY))
         except Exception as error:  # decoders of damaged files raise nearly anything
             shapes.append(None)
-            broken.append(f"{path} cannot be read as a picture: {why_unreadable(error, path)}")
+            broken[path] = f"{path} cannot be read as a picture: {why_unreadable(error, path)}"
     return shapes, broken
+
+
+def warn_left_out(broken: Mapping[Path, str], files: int, folder: Path) -> None:
+    """Warns of those of the files below a folder that are no pictures: how many of which kind lie where, as one class
+    may have lost most of its own, and what is wrong with the first, see `shapes_of`."""
+    if not broken:
+        return
+    below = {path: path.relative_to(folder).parts[:-1] for path in broken}
+    kinds = Counter((path.suffix.lower() or "without a suffix", *parts[:1]) for path, parts in below.items())
+    told = [f"{number:,} {' in '.join(kind)}" for kind, number in kinds.most_common()]
+    warnings.warn(
+        f"{len(broken)} of {files} files are left out ({some(told)}): {some(list(broken.values()), '; ')}", stacklevel=3
+    )
 
 
 def mostly_cut(shape: tuple[int, int, bool], size: Sequence[int]) -> bool:
@@ -200,6 +217,8 @@ def why_unreadable(error: Exception, path: Any) -> str:
     if isinstance(error, UnidentifiedImageError):
         if os.path.getsize(path) == 0:
             return "it is empty"
+        if Path(path).suffix.lower() in (".heic", ".heif"):
+            return "HEIC, as phones write it, is not read here: export it as JPEG"
         return "it is of no kind that is known here (JPEG, PNG, GIF, BMP, TIFF and more are)"
     if isinstance(error, (Image.DecompressionBombWarning, Image.DecompressionBombError)):
         return f"it has more than {Image.MAX_IMAGE_PIXELS:,} pixels: scale it down first"

@@ -13,7 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from minnet.data.dataset import Dataset, Split, check_limit, divided_by_class, limited, with_validation
-from minnet.data.images import mostly_cut, read_image, shapes_of, tiny
+from minnet.data.images import mostly_cut, read_image, shapes_of, tiny, warn_left_out
 from minnet.data.tables import in_order, labelled_texts, spelled_alike
 from minnet.data.tokens import tokenize
 from minnet.formatting import count, one_line, some
@@ -91,7 +91,7 @@ def load_images(
     shapes, broken = shapes_of([path for path, _ in files])
     readable = [shape for shape in shapes if shape is not None]
     if not readable:
-        reason = f": {broken[0]}" if broken else ""
+        reason = f": {next(iter(broken.values()))}" if broken else ""
         raise ValueError(f"{folder} has no picture that can be read in its sub-folders{reason}")
     found = {(height, width) for height, width, _ in readable}
     if size is None:
@@ -110,11 +110,10 @@ def load_images(
             labels.append(label)
             names.append(path.relative_to(folder).as_posix())
         except ValueError as error:
-            broken.append(str(error))
-    if broken:
-        warnings.warn(f"{len(broken)} of {len(files)} files are left out: {some(broken, '; ')}", stacklevel=2)
+            broken[path] = str(error)
+    warn_left_out(broken, len(files), folder)
     if not pixels:
-        raise ValueError(f"{folder} has no picture that can be read: {broken[0]}")
+        raise ValueError(f"{folder} has no picture that can be read: {next(iter(broken.values()))}")
     everything = Split(np.stack(pixels), np.array(labels, np.int64), files=np.array(names))
     if everything.x.max() <= 20:  # of 12 bits in files of 16, the brightest is 16
         warnings.warn(

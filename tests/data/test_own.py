@@ -454,9 +454,23 @@ def test_folders_that_are_no_classes(tmp_path):
     (tmp_path / "d" / "cat" / "IMG_1.heic").write_bytes(b"\0\0\0\x18ftypheic")
     with pytest.raises(
         ValueError,
-        match=r"sub-folders: .*IMG_1.heic cannot be read as a picture: it is of no kind that is known here \(JPEG",
+        match=r"sub-folders: .*IMG_1.heic cannot be read as a picture: HEIC, as phones write it, .*: export it as JPEG",
     ):
         load_images(tmp_path / "d")
+
+
+def test_what_is_left_out_is_counted_by_kind_and_class(tmp_path):
+    """A class that lost most of its photographs is seen, wherever in the list its files stand."""
+    folder = gallery(tmp_path / "pets")
+    for kind, count in (("cat", 2), ("dog", 30)):
+        for index in range(count):
+            (folder / kind / f"IMG_{index}.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
+    for name in ("1.cr2", "deep/2.cr2", "notes"):
+        (folder / "cat" / name).parent.mkdir(exist_ok=True)
+        (folder / "cat" / name).write_text("no picture")
+    kinds = r"\(30 \.heic in dog, 2 \.cr2 in cat, 2 \.heic in cat, and 1 more\)"
+    with pytest.warns(UserWarning, match=rf"35 of 55 files are left out {kinds}: .*1\.cr2 cannot be read"):
+        load_images(folder)
 
 
 def test_what_a_run_has_written_is_no_class_and_no_picture(tmp_path):
