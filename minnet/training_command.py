@@ -118,6 +118,7 @@ def resuming(args: argparse.Namespace, folder: Path) -> str:
     typed = [args.task, *sys.argv[1:]] if args.touring else sys.argv[1:]  # the tour names no task
     if "--out" in typed:  # the folder that was asked for; the tour's runs lie inside it
         del typed[typed.index("--out") : typed.index("--out") + 2]
+    typed = [word for word in typed if not word.startswith("--out=")]
     flags = [] if args.resume else ["--resume"]
     at = typed.index("--") if "--" in typed else len(typed)  # behind it there are no flags
-    return command_line(["python", sys.argv[0], *typed[:at], "--out", str(folder), *flags, *typed[at:]])
+    return command_line(["python", sys.argv[0], *typed[:at], f"--out={folder}", *flags, *typed[at:]])

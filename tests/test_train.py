@@ -178,7 +178,7 @@ def test_a_stopped_run_says_how_to_go_on_and_ends_on_the_same_bits(elsewhere, un
     assert said.status == 130 and len(unwritten) == 1
     last = next(line for line in said.err.splitlines() if line.startswith("Stopped"))
     folder = str(Path("runs") / "comments-ngrams")
-    assert last == f"Stopped. Go on with: python train.py comments --limit 100 --epochs 3 --out {folder} --resume"
+    assert last == f"Stopped. Go on with: python train.py comments --limit 100 --epochs 3 --out={folder} --resume"
     assert call(train.main, *last.split("train.py ")[1].split()).status == 0
     for name in ("last.ckpt", "best.ckpt"):
         assert saved_bits(Path(folder) / name)[0] == saved_bits(Path("whole") / name)[0]
@@ -196,7 +196,7 @@ def test_what_fails_after_the_training_says_how_to_go_on(elsewhere, monkeypatch,
         said = call(train.main, *flags, "--out", "run")
     assert said.status == (130 if isinstance(error, KeyboardInterrupt) else 1)
     last = next(line for line in said.err.splitlines() if line.startswith("Stopped"))
-    assert last == "Stopped. Go on with: python train.py comments --limit 60 --epochs 1 --out run --resume"
+    assert last == "Stopped. Go on with: python train.py comments --limit 60 --epochs 1 --out=run --resume"
     kept = saved_bits("run/best.ckpt")[0]
     said = call(train.main, *last.split("train.py ")[1].split())
     assert said.status == 0 and len(unwritten) == 1 and saved_bits("run/best.ckpt")[0] == kept
@@ -256,14 +256,14 @@ def test_a_run_on_fewer_cores_is_told_how_many_it_had(elsewhere, unwritten):
 def test_a_stopped_tour_names_the_task(elsewhere, unwritten, monkeypatch):
     stopping(1, monkeypatch)
     said = call(train.main, "--limit", 60, "--epochs", 2)
-    assert said.status == 130 and f"train.py digits --limit 60 --epochs 2 --out {Path('runs')}" in said.err
+    assert said.status == 130 and f"train.py digits --limit 60 --epochs 2 --out={Path('runs')}" in said.err
 
 
 def test_a_folder_named_like_a_task_is_not_taken_for_it(elsewhere, unwritten, monkeypatch):
     stopping(1, monkeypatch)
     said = call(train.main, "--limit", 60, "--epochs", 2, "--out", "digits")
     *_, again, then = said.err.splitlines()
-    assert again.endswith(f"train.py digits --limit 60 --epochs 2 --out {Path('digits/digits')} --resume")
+    assert again.endswith(f"train.py digits --limit 60 --epochs 2 --out={Path('digits/digits')} --resume")
     assert then == "Then, for the rest of the tour: python train.py comments"
 
 

@@ -37,13 +37,18 @@ def test_a_run_whose_place_is_absolute_needs_no_current_folder(tmp_path, monkeyp
     check_asked(arguments())
 
 
-def test_what_to_type_names_the_folder_once(monkeypatch):
-    monkeypatch.setattr("sys.argv", ["train.py", "digits", "--out", "runs/a", "--epochs", "9"])
-    said = resuming(argparse.Namespace(task="digits", resume=False, touring=False), Path("runs/a"))
-    assert said == "python train.py digits --epochs 9 --out runs/a --resume"
+@pytest.mark.parametrize("typed", [["--out", "runs/a"], ["--out=runs/a"], ["--out=-a"]])
+def test_what_to_type_names_the_folder_once(monkeypatch, typed):
+    """In one word, for a name that begins like a flag would be taken for one."""
+    monkeypatch.setattr("sys.argv", ["train.py", "digits", *typed, "--epochs", "9"])
+    folder = typed[-1].removeprefix("--out=")
+    said = resuming(argparse.Namespace(task="digits", resume=False, touring=False), Path(folder))
+    assert said == f"python train.py digits --epochs 9 --out={folder} --resume"
+    monkeypatch.setattr("sys.argv", said.split()[1:])
+    assert arguments().out == folder
 
 
 def test_what_to_type_has_its_flags_before_the_names_of_files(monkeypatch):
     monkeypatch.setattr("sys.argv", ["train.py", "csv", "--text", "a", "--label", "b", "--", "-x.csv"])
     said = resuming(argparse.Namespace(task="csv", resume=False, touring=False), Path("runs/x"))
-    assert said == "python train.py csv --text a --label b --out runs/x --resume -- -x.csv"
+    assert said == "python train.py csv --text a --label b --out=runs/x --resume -- -x.csv"
