@@ -149,7 +149,8 @@ def classes_in(folder: Path) -> dict[Path, list[Path]]:
                 "with `csv`"
             )
         raise FileNotFoundError(f"there is no folder {folder}")
-    kinds = sorted(path for path in folder.iterdir() if path.is_dir() and visible(path))
+    kinds = [path for path in folder.iterdir() if path.is_dir() and visible(path)]
+    kinds.sort(key=lambda kind: kind.name)
     inside = {kind: files_in(kind) for kind in kinds}
     made = {folder / "figures"} if is_run(folder) else set()
     made |= {kind for kind in kinds if any(next(kind.rglob(name), None) for name in OF_RUNS)}
@@ -196,9 +197,10 @@ def visible(path: Path) -> bool:
 
 
 def seen_in(folder: Path) -> list[Path]:
-    """All that lies in a folder and below it, sorted, but for what is hidden."""
-    below = sorted(folder.rglob("*"))
-    return [path for path in below if all(visible(Path(part)) for part in path.relative_to(folder).parts)]
+    """All that lies in a folder and below it, but for what is hidden; sorted by the letters of the names, as Windows
+    would not sort paths, so that a seed draws the same splits on every system."""
+    below = sorted((path.relative_to(folder).parts, path) for path in folder.rglob("*"))
+    return [path for parts, path in below if all(visible(Path(part)) for part in parts)]
 
 
 def files_in(folder: Path) -> list[Path]:

@@ -7,6 +7,7 @@ import shutil
 import sys
 import warnings
 import zipfile
+from pathlib import Path, PurePath
 
 import numpy as np
 import pytest
@@ -432,6 +433,20 @@ def test_pictures_that_are_nearly_black_are_spoken_of(tmp_path):
             Image.fromarray(np.roll(values, index)).save(tmp_path / kind / f"{index}.png")
     with pytest.warns(UserWarning, match="nothing in any picture is brighter than 16 of 255: where its files have 16"):
         load_images(tmp_path)
+
+
+def test_the_splits_are_the_same_where_paths_are_sorted_whatever_their_case(tmp_path, monkeypatch):
+    folder = gallery(tmp_path / "pets", kinds=("a", "B"))
+    names = ("a", "C", "a b", "a-b", "a/d", "a.b/c", "B", "d")
+    for index, name in enumerate(names):
+        (folder / "a" / f"{name}.png").parent.mkdir(exist_ok=True)
+        Image.new("RGB", (9, 9), (index, 0, 0)).save(folder / "a" / f"{name}.png")
+    first = load_images(folder)
+    monkeypatch.setattr(PurePath, "__lt__", lambda one, other: str(one).lower() < str(other).lower())  # as on Windows
+    assert sorted([Path("B"), Path("a")]) == [Path("a"), Path("B")]
+    again = load_images(folder)
+    assert again.classes == first.classes == ("B", "a") and again.fingerprint == first.fingerprint
+    assert again.train.files.tolist() == first.train.files.tolist()
 
 
 def test_folders_that_are_no_classes(tmp_path):
