@@ -139,7 +139,7 @@ def load_images(
 
 def classes_in(folder: Path) -> dict[Path, list[Path]]:
     """The sub-folders that stand for classes, each with its files. Raises ValueError for another layout; warns of
-    runs, which are left out, and where most classes have no pictures right in them."""
+    runs, links and files that cannot be opened, and where most classes have no pictures right in them."""
     if not folder.is_dir():
         if zipfile.is_zipfile(folder):
             raise ValueError(f"{folder} is an archive: unpack it, and give the folder that has one sub-folder a class")
@@ -171,11 +171,14 @@ def classes_in(folder: Path) -> dict[Path, list[Path]]:
                 f"the folder {kind.name!a} in {folder} cannot name a class, for its own name is no valid text "
                 "(was it unpacked from another system's archive?): rename it"
             )
-    links = [path for path in seen_in(folder) if path.is_symlink() and not path.is_file() and path not in inside]
-    if links:
+    seen = seen_in(folder)
+    if links := [path for path in seen if path.is_symlink() and not path.is_file() and path not in inside]:
         warnings.warn(
             f"{count(len(links), 'link')} to folders or to nothing are passed over, such as {links[0]}", stacklevel=3
         )
+    if beyond := [path for path in seen if not (path.is_symlink() or path.is_file() or path.is_dir())]:
+        cure = "where its path is longer than Windows allows, move the folder nearer to the drive's root"
+        warnings.warn(f"{count(len(beyond), 'file')} cannot be opened, such as {beyond[0]}: {cure}", stacklevel=3)
     deep = [kind for kind in kinds if inside[kind] and all(path.parent != kind for path in inside[kind])]
     if 2 * len(deep) > len(kinds):
         warnings.warn(

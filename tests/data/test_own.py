@@ -604,6 +604,14 @@ def test_links_to_folders_are_told_of(tmp_path, recwarn):
     assert said.startswith("2 links to folders or to nothing are passed over, such as")
 
 
+def test_files_that_the_system_lists_but_does_not_open_are_told_of(tmp_path, monkeypatch):
+    """As Windows does with a path of more than 260 characters."""
+    folder = gallery(tmp_path / "pets")
+    monkeypatch.setattr(Path, "is_file", lambda path: path.name not in ("5.png", "7.png") and os.path.isfile(path))
+    with pytest.warns(UserWarning, match=r"4 files cannot be opened, such as .*cat.5\.png: where its path is longer"):
+        assert sum(map(len, load_images(folder).splits().values())) == 16
+
+
 def test_a_text_is_not_its_own_label(tmp_path):
     with pytest.raises(ValueError, match="'mood' cannot be both the text and its label"):
         load_csv(written(tmp_path, table()), "mood", "Mood")
