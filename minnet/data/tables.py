@@ -8,6 +8,7 @@ import re
 import unicodedata
 import warnings
 from collections import Counter
+from contextlib import suppress
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
@@ -260,11 +261,11 @@ def column_of(path: Path, header: list[str], name: str) -> int:
 
 
 def in_order(names: set[str]) -> tuple[str, ...]:
-    """Labels in the order of their numbers if all are numbers, else of the alphabet."""
-    try:
-        return tuple(sorted(names, key=lambda name: (float(name), name)))
-    except ValueError:
-        return tuple(sorted(names, key=lambda name: (name.casefold(), name)))
+    """Labels in the order of their numbers if all are numbers, also such as 2,5; else of the alphabet."""
+    for point in (".", ","):
+        with suppress(ValueError):
+            return tuple(name for _, name in sorted((float(name.replace(point, ".")), name) for name in names))
+    return tuple(sorted(names, key=lambda name: (name.casefold(), name)))
 
 
 def meant(name: str) -> str | Decimal:
