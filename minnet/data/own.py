@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from minnet.data.dataset import Dataset, Split, check_limit, divided_by_class, limited, with_validation
 from minnet.data.images import mostly_cut, read_image, shapes_of, tiny, warn_left_out
-from minnet.data.tables import in_order, labelled_texts, spelled_alike
+from minnet.data.tables import in_order, labelled_texts, listed, spelled_alike
 from minnet.data.tokens import tokenize
 from minnet.formatting import count, one_line, some
 
@@ -58,7 +58,7 @@ def load_csv(
     if len(classes) > max(20, len(labels) // 2):
         raise ValueError(
             f"{path}: column {label_column!r} has {len(classes):,} different values in {len(labels):,} rows, so it "
-            f"names no classes; the columns are {', '.join(header)}"
+            f"names no classes; the columns are {listed(header)}"
         )
     position = {name: index for index, name in enumerate(classes)}
     y = np.array([position[label] for label in labels], np.int64)
@@ -242,7 +242,7 @@ def with_splits(
     """
     if not 0 < test < 1:
         raise ValueError(f"test must be a fraction between 0 and 1, got {test!r}")
-    check_classes(name, classes, everything.y)
+    check_classes(name, classes, everything)
     contents = np.array([content(example) for example in tqdm(everything.x, "looking for copies", delay=1)])
     everything = replace(everything, groups=contents)  # until the end: a copy is known in whichever split it is
     rng = np.random.default_rng((seed, 0))
@@ -286,14 +286,16 @@ def with_splits(
     return replace(dataset.each_split(lambda _, split: replace(split, groups=None)), copies=copies)
 
 
-def check_classes(name: str, classes: tuple[str, ...], y: np.ndarray) -> None:
+def check_classes(name: str, classes: tuple[str, ...], everything: Split) -> None:
     """Raises ValueError unless there are two classes or more, each with an example for every split."""
     if len(classes) < 2:
         raise ValueError(f"{name} has only the class {classes[0]!r}: there is nothing to tell apart")
-    counts = np.bincount(y, minlength=len(classes))
+    counts = np.bincount(everything.y, minlength=len(classes))
     if counts.min() < FEWEST:
         few = [f"{classes[k]!r} ({counts[k]})" for k in np.flatnonzero(counts < FEWEST)]
         more = f" and {len(few) - 8} more classes" if len(few) > 8 else ""
+        if everything.files is None and len(few) == 1 and counts[everything.y[0]] == 1:
+            more = " (it stands in the first row: is that a second row of names?)"
         raise ValueError(
             f"{name} has too few examples of {', '.join(few[:8])}{more}: each class needs at least {FEWEST}, one for "
             "each split. Add examples, or leave these classes out"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import string
 import unicodedata
 import warnings
 from collections import Counter
@@ -155,7 +156,7 @@ def labelled_texts(
 ) -> tuple[list[str], list[str], list[str], str]:
     """(texts, labels, header, source) of a table, as `load_csv` takes them; `source` says in words what was read."""
     if not (text_column and label_column):
-        there = ", ".join(header_of(path, encoding))
+        there = listed(header_of(path, encoding))
         raise ValueError(f"which columns of {path}? Add --text and --label, each with one of: {there}"[:500])
     content, encoding = decoded(path, encoding)
     header, rows = table_of(path, content, (text_column, label_column), delimiter)
@@ -178,6 +179,15 @@ def labelled_texts(
             "it is a class, call it something else",
             stacklevel=3,
         )
+    names = Counter(labels)
+    marks = [name for name in names if not name.strip(string.punctuation + "–—…")]
+    if 0 < 2 * len(marks) < len(names):  # not so + and - beside 0
+        shown = some([f"{mark!r} ({names[mark]:,})" for mark in marks])
+        warnings.warn(
+            f"{path}: rows with the label {shown} are taken for a class: where that says that there is none, leave it "
+            "empty",
+            stacklevel=3,
+        )
     if not texts:
         raise ValueError(f"{path} has no row with both a {text_column!r} and a {label_column!r}")
     left_out = f", {skipped:,} of {len(rows):,} rows left out for want of text or label" if skipped else ""
@@ -194,7 +204,7 @@ def texts_of(path: Path, column: str | None, encoding: str | None) -> tuple[list
         return ["text"], [[line.strip()] for line in re.split(r"\r\n?|\n", content) if line.strip()], 0
     header, rows = table_of(path, content, (column or "", column or ""))
     if column is None and len(header) > 1:
-        raise ValueError(f"which column of {path} holds the texts? Add --text with one of: {', '.join(header)}")
+        raise ValueError(f"which column of {path} holds the texts? Add --text with one of: {listed(header)}")
     if column is None and (len(header[0].split()) > 3 or len(header[0]) > 30) and header[0][-1] not in "?:":
         warnings.warn(
             f"{path}: its first line, {one_line(header[0], 40)!r}, is taken for the column's name: a list of texts "
@@ -246,6 +256,11 @@ def header_of(path: Path, encoding: str | None) -> list[str]:
 def cleaned(header: list[str]) -> list[str]:
     """Names of columns without the space around them."""
     return [name.strip().lstrip("\ufeff") for name in header]
+
+
+def listed(header: list[str]) -> str:
+    """The names of columns in one line, with quotes for one that has none."""
+    return ", ".join(name or "''" for name in header)
 
 
 def column_of(path: Path, header: list[str], name: str) -> int:

@@ -17,7 +17,7 @@ from PIL import Image
 
 from minnet.data import load_csv, load_images
 from minnet.data.dataset import Split, divided_by_class
-from minnet.data.tables import candidates, decoded, header_of, table_of
+from minnet.data.tables import candidates, decoded, header_of, labelled_texts, table_of
 from tests.drawing import steady
 
 
@@ -131,6 +131,36 @@ def test_a_class_that_is_called_like_a_missing_value_does_not_vanish_in_silence(
     with pytest.warns(UserWarning, match=r"label 'null' \(10\), 'N/A' \(10\) are left out") as caught:
         dataset = load_csv(written(tmp_path, content), "review", "mood")
     assert dataset.classes == ("none", "some") and len(caught) == 1
+
+
+def test_a_dash_among_labels_is_perhaps_none(tmp_path, recwarn):
+    for labels in (("+", "-", "0"), ("yes", "-"), ("\U0001f44d", "\U0001f44e", "so so")):
+        load_csv(written(tmp_path, table(labels=labels)), "review", "mood")
+    assert not len(recwarn)
+    with pytest.warns(UserWarning, match=r"label '-' \(10\), '\?' \(10\) are taken for a class: .*, leave it empty"):
+        dataset = load_csv(written(tmp_path, table(rows=50, labels=("a", "-", "b", "?", "c"))), "review", "mood")
+    assert len(dataset.classes) == 5
+
+
+def test_a_second_row_of_names_is_asked_about(tmp_path):
+    rows = "".join(f"text {index},{'ab'[index % 2]}\n" for index in range(20))
+    with pytest.raises(ValueError, match=r"of 'Stimmung' \(1\) \(it stands in the first row: is that a second row of"):
+        load_csv(written(tmp_path, f"text,label\nKommentar,Stimmung\n{rows}"), "text", "label")
+    with pytest.raises(ValueError, match=r"of 'Stimmung' \(1\): each class needs at least 3"):
+        load_csv(written(tmp_path, f"text,label\n{rows}Kommentar,Stimmung\n"), "text", "label")
+    folder = gallery(tmp_path / "pets", kinds=("b", "c"))
+    (folder / "a").mkdir()
+    shutil.move(folder / "b" / "0.png", folder / "a")
+    with pytest.raises(ValueError, match=r"of 'a' \(1\): each class needs at least 3"):
+        load_images(folder)
+
+
+def test_a_column_without_a_name_is_seen_in_the_list(tmp_path):
+    with pytest.raises(ValueError, match=r"with one of: '', review, mood$"):
+        labelled_texts(written(tmp_path, table(header=("", "review", "mood"))), None, None, None)
+    content = "text,,label\n" + "".join(f"t{index},,{index}\n" for index in range(60))
+    with pytest.raises(ValueError, match=r"the columns are text, '', label$"):
+        load_csv(written(tmp_path, content), "text", "label")
 
 
 def test_two_columns_of_one_name_are_refused(tmp_path):
