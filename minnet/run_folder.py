@@ -247,8 +247,8 @@ def new_folder(wanted: str | None, name: str, resume: bool) -> Path:
         return Path(wanted)
     numbered = [Path("runs") / (name if number == 1 else f"{name}-{number}") for number in range(1, 10_000)]
     if not resume:
-        return next(path for path in numbered if not (path / LOCK).exists() and not _holds_run(path))
-    stopped = [path for path in numbered if (path / "last.ckpt").exists()]
+        return next(path for path in numbered if not os.path.exists(path / LOCK) and not _holds_run(path))
+    stopped = [path for path in numbered if os.path.exists(path / "last.ckpt")]
     if not stopped:
         raise FileNotFoundError(f"nothing to resume: there is no run {numbered[0]}. Give the run's folder by --out.")
     return max(reversed(stopped), key=lambda path: (path / "last.ckpt").stat().st_mtime)

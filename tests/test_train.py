@@ -1,6 +1,7 @@
 """train.py as its users meet it: the tour, own data, Ctrl-C and resume, and one line for whatever is wrong."""
 
 import csv
+import errno
 import json
 import os
 import re
@@ -8,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -117,6 +119,16 @@ def test_a_folder_that_holds_no_run_is_free_and_not_resumed(elsewhere):
     assert new_folder(None, "net", resume=True) == Path("runs/net")
     with pytest.raises(FileNotFoundError, match=r"nothing to resume: there is no run runs.other"):
         new_folder(None, "other", resume=True)
+
+
+def test_a_folder_into_which_nobody_may_look_is_asked_for_no_run(elsewhere, monkeypatch):
+    """What is wrong with it is told where it is to be written into."""
+    refused = mock.Mock(side_effect=PermissionError(errno.EACCES, "Permission denied"))
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "stat", refused)
+        assert new_folder(None, "net", resume=False) == Path("runs/net")
+        with pytest.raises(FileNotFoundError, match="there is no run"):
+            new_folder(None, "net", resume=True)
 
 
 def test_a_run_says_how_it_was_made(elsewhere, unwritten):

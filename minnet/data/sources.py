@@ -190,9 +190,9 @@ def find(source: Source, data: Path) -> Path:
         layouts += [Path(base) / "share" / "minnet" for base in bases if base]  # some systems have no users
     needed = [name for name in source.files if name not in source.extra]
     for layout in layouts:
-        if all((layout / name).is_file() for name in needed):
+        if all(os.path.isfile(layout / name) for name in needed):  # not, too, where nobody may look
             return layout
-    missing = [name for name in needed if not (layouts[0] / name).is_file()]
+    missing = [name for name in needed if not os.path.isfile(layouts[0] / name)]
     shown = missing[0] if len(missing) == 1 else f"{missing[0]} and {len(missing) - 1} more files"
     bundled = "; it is bundled with a checkout of minnet: install that with `pip install -e .`"
     raise FileNotFoundError(

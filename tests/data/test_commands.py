@@ -1,6 +1,8 @@
 """python -m minnet data, as functions of parsed arguments."""
 
 import argparse
+import errno
+import os
 import threading
 import urllib.error
 import urllib.request
@@ -47,6 +49,22 @@ def test_the_list_says_where_everything_is(run, cifar_folder, monkeypatch):
         assert source.name in printed and source.licence in printed
     assert str(cifar_folder / "cifar-10-batches-bin") in printed
     assert "not here: python -m minnet data fetch tweeteval" in printed and "184 MB on the disk" in printed
+
+
+def test_a_folder_that_nobody_may_look_into_hides_nothing_else(run, toy, monkeypatch):
+    look = os.stat
+
+    def refused(path, *args, **settings):
+        if os.fspath(path).startswith(str(toy / "toy")):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return look(path, *args, **settings)
+
+    monkeypatch.setattr(os, "stat", refused)
+    code, printed, _ = run("list", "--folder", str(toy))
+    assert code == 0 and "not here: python -m minnet data fetch toy" in printed
+    assert all(source.title in printed for source in SOURCES.values())
+    with pytest.raises(FileNotFoundError, match=r"toy is not at .*toy: a\.txt missing"):
+        run("fetch", "toy", "--folder", str(toy))
 
 
 def test_verify_tells_official_bytes_from_others(run, toy, cifar_folder):
