@@ -187,9 +187,10 @@ def run(args: argparse.Namespace) -> int:
     if args.out:
         from minnet import canvas
 
+        figure = canvas.png(_figure(result))  # before anything is written
         with prepare(args.out):
             save(Path(args.out) / "comparison.json", to_json(result))
-            save(Path(args.out) / "comparison.png", canvas.png(_figure(result)))
+            save(Path(args.out) / "comparison.png", figure)
         print(encodable(f"\nwritten: {Path(args.out) / 'comparison.json'} and comparison.png"))
     return 0
 
@@ -221,6 +222,7 @@ def _distinct_names(runs: Sequence[Measured]) -> list[str]:
     names = [run.name for run in runs]
     if len(set(names)) < len(names):
         names = ["/".join(run.folder.resolve().parts[-2:]) for run in runs]
+    names = [name.encode("utf-8", "replace").decode() for name in names]  # what no figure could show
     seen: dict[str, int] = {}
     for i, name in enumerate(names):
         seen[name] = seen.get(name, 0) + 1

@@ -3,7 +3,9 @@
 import argparse
 import io
 import json
+import os
 import sys
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -247,6 +249,18 @@ def test_runs_of_the_same_name_are_told_apart(tmp_path):
     result = module.compare([a, a])
     assert [r["name"] for r in result["runs"]] == ["one/run", "one/run (2)"]
     assert result["pairs"][0]["mcnemar"]["p"] == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no names that are not text")
+def test_a_run_whose_name_is_no_text_is_drawn(tmp_path, monkeypatch):
+    cafe = tmp_path / os.fsdecode(b"caf\xe9")
+    runs = run(cafe, saying(FIRST), LABELS), run(tmp_path / "b", saying(SECOND), LABELS)
+    assert call(minnet_main.main, "compare", *runs, "--out", tmp_path / "out").status == 0
+    said = json.loads((tmp_path / "out" / "comparison.json").read_text("utf-8"))
+    assert [each["name"] for each in said["runs"]] == ["caf?", "b"] and (tmp_path / "out" / "comparison.png").exists()
+    monkeypatch.setattr(module, "_figure", mock.Mock(side_effect=ValueError("no figure")))
+    refused(call(minnet_main.main, "compare", *runs, "--out", tmp_path / "none"), "no figure")
+    assert not (tmp_path / "none").exists()
 
 
 def test_infinite_losses_are_compared_where_they_can_be(tmp_path):
