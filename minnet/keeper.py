@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -44,6 +45,7 @@ class Keeper:
         self.history: list[dict[str, Any]] = []
         self.best: dict[str, np.ndarray] | None = None
         self._claim = ExitStack()
+        self._told = False  # that history.csv cannot be written
 
     def __enter__(self) -> Keeper:
         """Raises OSError, before an hour of training and not after it, where nobody may write or another run does."""
@@ -158,9 +160,18 @@ class Keeper:
         return state
 
     def log(self, row: dict[str, Any], epochs: int, progress: bool) -> None:
-        """A row of history, into the folder and, with `progress`, onto the screen."""
+        """A row of history, into the folder and, with `progress`, onto the screen.
+
+        history.csv is for the reader, who on Windows may have it open: nothing is lost by going on, for last.ckpt
+        holds the history as well, and the next epoch writes all of it. What a full disk says still ends the run.
+        """
         if self.folder is not None:
-            run_folder.save(self.folder / "history.csv", run_folder.to_csv(self.history))
+            try:
+                run_folder.save(self.folder / "history.csv", run_folder.to_csv(self.history))
+            except PermissionError as error:
+                if not self._told:
+                    warnings.warn(f"{error}. Is it open in another program? The run goes on.", stacklevel=4)
+                self._told = True
         if progress:
             line = f"epoch {row['epoch']:>2}/{epochs}  {_measured(row, 'train')}"
             if row["validation_loss"] is not None:

@@ -1,6 +1,7 @@
 """The Trainer: the same bits however a run is cut into parts, the best weights kept, mistakes named before any work."""
 
 import csv
+import errno
 import itertools
 import json
 import os
@@ -340,6 +341,25 @@ def test_history_csv_says_what_fit_returns(tmp_path):
         rows = list(csv.DictReader(file))
     assert [{key: float(value) for key, value in row.items()} for row in rows] == history
     assert [row["step"] for row in history] == [6, 12, 18]
+
+
+def test_a_history_that_is_open_in_another_program_does_not_end_the_run(tmp_path, monkeypatch):
+    save, held = run_folder.save, OSError(errno.ENOSPC, "the disk is full")
+
+    def refused(path, data):
+        if isinstance(held, PermissionError) and len(it.history) == 3:
+            return save(path, data)  # it was closed
+        raise held
+
+    monkeypatch.setattr(run_folder, "save", refused)
+    it = plain()
+    with pytest.raises(OSError, match="the disk is full"):
+        it.fit((POINTS, LABELS), epochs=3, folder=tmp_path / "full", progress=False)
+    held, it = PermissionError(errno.EACCES, "cannot write history.csv"), plain()
+    with pytest.warns(UserWarning, match=r"cannot write history\.csv\. Is it open in another program\?") as caught:
+        it.fit((POINTS, LABELS), epochs=3, folder=tmp_path / "open", progress=False)
+    assert len(caught) == 1
+    assert (tmp_path / "open" / "history.csv").read_text() == run_folder.to_csv(it.history) and len(it.history) == 3
 
 
 def test_a_closed_standard_error_costs_the_bar_and_no_more(monkeypatch):
