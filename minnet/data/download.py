@@ -6,6 +6,7 @@ import errno
 import hashlib
 import http.client
 import os
+import ssl
 import sys
 import time
 import urllib.error
@@ -168,7 +169,11 @@ def reason(error: Exception) -> str:
     if isinstance(cause, TimeoutError):
         return f"no answer in {TIMEOUT:.0f} s"
     words = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
-    return " ".join(str(words).split())[:120]
+    told = " ".join(str(words).split())[:120]
+    if isinstance(cause, ssl.SSLCertVerificationError) and sys.platform == "darwin":
+        place = f"/Applications/Python {sys.version_info.major}.{sys.version_info.minor}"
+        told += f" (Python from python.org has no certificates until you open {place}/Install Certificates.command)"
+    return told
 
 
 def line(address: str, offset: int) -> Generator[tuple[bytes, int | None], None, None]:

