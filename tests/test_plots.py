@@ -1,6 +1,7 @@
 """Figures: drawn without a display or a trace, legible, and with captions whose numbers are those of the data."""
 
 import io
+import os
 import re
 import subprocess
 import sys
@@ -131,7 +132,9 @@ def test_figures_leave_no_trace_and_need_no_display():
         "assert 'matplotlib.pyplot' not in sys.modules\n"
         "assert settings() == before\n"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, env={"PATH": "", "PYTHONPATH": ":".join(sys.path)})
+    windows = {name: os.environ[name] for name in ("SYSTEMROOT",) if name in os.environ}  # it starts no Python without
+    environment = {"PATH": "", "PYTHONPATH": os.pathsep.join(sys.path), **windows}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)
 
 
 def test_the_users_style_does_not_change_a_figure():
