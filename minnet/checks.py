@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import inspect
 import warnings
 from math import inf
 from numbers import Real
@@ -63,8 +64,19 @@ def check_settings(schedule: Any, seed: Any, clip_norm: Any, augment: Any) -> No
         raise ValueError(f"seed must be a whole number of at least 0, got {seed!r}")
     if clip_norm is not None and not (isinstance(clip_norm, Real) and 0 < float(clip_norm) < inf):
         raise ValueError(f"clip_norm is the longest gradient, a finite number above 0; got {clip_norm!r}")
-    if augment is not None and not callable(augment):
+    if augment is not None:
+        _check_augment(augment)
+
+
+def _check_augment(augment: Any) -> None:
+    if isinstance(augment, type) or not callable(augment):
         raise ValueError(f"augment is a function of (x, rng, epoch, indices), got {augment!r}")
+    try:
+        inspect.signature(augment).bind("x", "rng", "epoch", "indices")
+    except TypeError as error:
+        raise ValueError(f"augment is called as augment(x, rng, epoch, indices): {error}") from None
+    except ValueError:  # of some functions written in C no signature is known
+        return
 
 
 def unpacked(train: Any) -> tuple[Any, np.ndarray, np.ndarray | None]:

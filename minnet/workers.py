@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minnet.blas import one_blas_thread
+from minnet.functional import NoDistribution
 from minnet.layers.base import Layer, RowGradient
 from minnet.layers.conv import Conv2d
 from minnet.layers.normalization import folded
@@ -237,7 +238,13 @@ class Crew:
                 break
             x, y, weights = batch.piece(piece, key, number)
             seed_layers(replica.drawing, key, number)
-            scores = replica.model.forward(x)
+            try:
+                scores = replica.model.forward(x)
+            except ValueError as error:
+                given, made = ((array.dtype, array.shape[1:]) for array in (batch.x, x))
+                if given == made or isinstance(error, NoDistribution):
+                    raise
+                raise ValueError("augment turned {} {} into {} {}: ".format(*given, *made) + str(error)) from error
             value += float(replica.loss.forward(scores, y, weights, denominator))
             replica.model.backward(replica.loss.backward())
             hits = replica.loss.hits(*((scores, y) if weights is None else (scores[weights > 0], y[weights > 0])))
@@ -291,9 +298,14 @@ class Batch(NamedTuple):
 
     def piece(self, rows: slice, key: Key, number: int) -> tuple[Any, np.ndarray, np.ndarray | None]:
         """(x, y, weights) of one piece."""
-        x = self.x[self.indices[rows]]
+        x = given = self.x[self.indices[rows]]
         if self.augment is not None:
             seed, epoch, step = key
             rng = np.random.default_rng((seed, AUGMENT, epoch, step, number))
-            x = self.augment(x, rng, epoch, self.indices[rows])
+            x = self.augment(given, rng, epoch, self.indices[rows])
+            if getattr(x, "shape", ())[:1] != given.shape[:1]:
+                got = getattr(x, "shape", type(x).__name__)
+                raise ValueError(
+                    f"augment returned {got} for x of {given.shape}: an array of as many examples is needed"
+                )
         return x, self.y[rows], None if self.weights is None else self.weights[rows]

@@ -697,6 +697,9 @@ def test_a_clip_norm_that_clips_all_or_nothing_is_refused(norm):
         ({"schedule": 0.1}, r"schedule is a function of progress .* OneCycle\(\); got 0\.1"),
         ({"schedule": OneCycle}, "schedule is a function of progress"),
         ({"augment": "flip"}, r"augment is a function of \(x, rng, epoch, indices\), got 'flip'"),
+        ({"augment": Augment}, r"augment is a function of .*, got <class"),
+        ({"augment": lambda x, rng: x}, r"called as augment\(x, rng, epoch, indices\): too many positional arguments"),
+        ({"augment": lambda x, rng, epoch, ids, more: x}, r"called as augment\(.*\): missing .* 'more'"),
         ({"seed": -1}, "seed must be a whole number of at least 0, got -1"),
         ({"seed": None}, "seed must be a whole number"),
         ({"seed": 1.0}, "seed must be a whole number"),
@@ -705,6 +708,10 @@ def test_a_clip_norm_that_clips_all_or_nothing_is_refused(norm):
 def test_settings_of_the_wrong_kind_are_refused(settings, said):
     with pytest.raises(ValueError, match=said):
         plain(**settings)
+
+
+def test_an_augment_without_a_signature_is_taken_as_it_is():
+    assert plain(augment=min).augment is min
 
 
 def test_parts_of_the_wrong_kind_are_refused():

@@ -13,6 +13,7 @@ import scipy.sparse
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from minnet.blas import blas_controller, one_blas_thread
+from minnet.functional import NoDistribution
 from minnet.layers import (
     GELU,
     BatchNorm,
@@ -21,14 +22,17 @@ from minnet.layers import (
     Embedding,
     EmbeddingBag,
     Flatten,
+    GlobalAvgPool,
     GlobalMaxPool,
     Layer,
     Linear,
     MaskedSequential,
     MaxPool2d,
+    Normalize,
     ReLU,
     RowGradient,
     Sequential,
+    Softmax,
     Tanh,
 )
 from minnet.losses import SoftmaxCrossEntropy
@@ -482,6 +486,42 @@ def test_the_bits_do_not_depend_on_who_is_late(exact):
         assert losses == ways[0][0]
         for place, array in arrays.items():
             np.testing.assert_array_equal(array, ways[0][1][place])
+
+
+def augmented(augment, model=None, x=None):
+    x = np.ones((6, 2), np.float32) if x is None else x
+    model = model or Sequential(Linear(2, 2))
+    with Crew(model, SoftmaxCrossEntropy(), Plan(1, 6)) as crew:
+        return crew.step(Batch(x, np.arange(6), labels(6, 2), None, augment), KEY)
+
+
+@pytest.mark.parametrize(
+    ("augment", "said"),
+    [
+        (lambda *_: None, r"augment returned NoneType for x of \(6, 2\): an array of as many examples"),
+        (lambda x, *_: (x, 3), "augment returned tuple for x"),
+        (lambda x, *_: x[:5], r"augment returned \(5, 2\) for x of \(6, 2\)"),
+        (lambda x, rng, *_: x + rng.normal(size=x.shape),
+         r"augment turned float32 \(2,\) into float64 \(2,\): Linear.* computes in float32, got float64"),
+        (lambda x, *_: np.repeat(x, 2, 1), r"augment turned float32 \(2,\) into float32 \(4,\): Linear.* got \(6, 4\)"),
+    ],
+)  # fmt: skip
+def test_what_augment_did_is_not_blamed_on_the_model(augment, said):
+    with pytest.raises(ValueError, match=said):
+        augmented(augment)
+
+
+def test_what_the_model_refuses_itself_is_not_blamed_on_augment():
+    with pytest.raises(ValueError, match=r"^Linear"):
+        augmented(lambda x, *_: x, x=np.ones((6, 3), np.float32))
+    with pytest.raises(NoDistribution):  # which the Trainer makes a step that was not finite
+        augmented(lambda x, *_: np.full((6, 2), -np.inf, np.float32), Softmax(), np.ones((6, 2)))
+
+
+def test_augment_may_change_type_and_size_where_the_model_takes_both():
+    model = Sequential(Normalize([0.0], [1.0]), GlobalAvgPool(), Linear(1, 2))
+    x = np.ones((6, 4, 4, 1), np.uint8)
+    assert np.isfinite(augmented(lambda x, rng, *_: (x + rng.random(x.shape))[:, 1:], model, x).loss)
 
 
 def test_every_piece_of_every_step_draws_its_own_numbers():
