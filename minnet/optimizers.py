@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from minnet.layers.arguments import whole
+from minnet.layers.arguments import in_range, whole
 from minnet.layers.base import Layer
-from minnet.updates import Optimizer, in_range
+from minnet.updates import Optimizer
 
 
 class SGD(Optimizer):

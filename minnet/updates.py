@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from contextvars import copy_context
 from fnmatch import fnmatchcase
-from math import inf, isfinite
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from minnet.layers.arguments import in_range
 from minnet.layers.base import Layer, RowGradient
 from minnet.layers.containers import expect_layers
+from minnet.layers.description import is_own
 from minnet.memory import Workspace
 from minnet.places import learners, overlapping, parameters
 
@@ -78,6 +80,7 @@ class Optimizer:
         self.steps = 0
         self.state: dict[str, dict[str, np.ndarray]] = {}
         self._workspaces = [Workspace() for _ in range(TASKS)]
+        self._untried = is_own(type(self))
         keys = {"match", "learning_rate", "weight_decay"}
         for group in self.groups:
             if not isinstance(group, dict) or not {"match"} <= group.keys() <= keys:
@@ -131,6 +134,7 @@ class Optimizer:
             settings = Settings(rate * factor, decay, int(state["steps"]) + 1, isinstance(g, RowGradient))
             states = tuple(state[slot] for slot in self.slots)
             pieces += _split(w, g, states, settings, w.size if self.whole else CHUNK)
+        before = {place: w.copy() for place, w in self.parameters().items()} if self._untried else {}
         for count in counts:
             count += 1
         if self.pool is None or sum(piece.g.size for piece in pieces) <= CHUNK:
@@ -142,6 +146,9 @@ class Optimizer:
             for each in tasks:
                 each.result()
         self.steps += 1
+        if self._untried and any(piece.settings.rate * scale > 0 and piece.g.any() for piece in pieces):
+            self._untried = False
+            self._warn_of_what_stayed(before)
 
     def _apply(self, pieces: Iterator[Piece], scale: float, task: int) -> None:
         workspace = self._workspaces[task]
@@ -168,6 +175,17 @@ class Optimizer:
             if rows is not None:
                 for table, part in zip(tables, (w, *state), strict=True):
                     table[rows] = part
+
+    def _warn_of_what_stayed(self, before: dict[str, np.ndarray]) -> None:
+        """After the first step that has to move something: warns where a formula of one's own wrote into nothing."""
+        stayed = []
+        if all(np.array_equal(w, before[place]) for place, w in self.parameters().items()):
+            stayed.append("no weight")
+        if self.slots and not any(state[slot].any() for state in self.state.values() for slot in self.slots):
+            stayed.append(f"nothing in its state ({', '.join(self.slots)})")
+        if stayed:
+            cure = "w -= ... and v[...] = ... write into the arrays given, w = ... only names another"
+            warnings.warn(f"{type(self).__name__}.update changed {' and '.join(stayed)}: {cure}", stacklevel=3)
 
     # -- parameters, their settings and their state --------------------------------------------------------
 
@@ -297,11 +315,3 @@ def _split(w: np.ndarray, g: Any, state: tuple[np.ndarray, ...], settings: Setti
 def _starts(array: np.ndarray, most: int) -> tuple[range, int]:
     size = max(1, most * len(array) // max(1, array.size))
     return range(0, len(array), size), size
-
-
-def in_range(name: str, value: float, below: float = inf, most: float = inf) -> float:
-    """`value` as a float; raises ValueError unless it is a finite number from 0, under `below` and up to `most`."""
-    if isinstance(value, (int, float, np.number)) and isfinite(value) and 0 <= value < below and value <= most:
-        return float(value)
-    limit = f", below {below:g}" if below < inf else f", at most {most:g}" if most < inf else ""
-    raise ValueError(f"{name} must be a number, at least 0{limit}; got {value!r}")

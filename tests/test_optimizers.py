@@ -912,6 +912,58 @@ def test_an_optimizer_of_ones_own_needs_one_formula():
     np.testing.assert_allclose(layer.W, before + 0.5, rtol=1e-15)
 
 
+class Rebinding(updates.Optimizer):
+    """A learner's own optimizer in which `=` names new arrays, where it should write into those given."""
+
+    slots = ("velocity",)
+
+    def __init__(self, model, learning_rate, keeps, moves):
+        self.keeps, self.moves = keeps, moves
+        super().__init__(model, learning_rate)
+
+    def update(self, w, g, state, settings, scratch):
+        (v,) = state
+        if self.keeps:
+            v *= 0.9
+            v += g
+        else:
+            v = 0.9 * v + g
+        if self.moves:
+            w -= settings.rate * v
+        else:
+            w = w - settings.rate * v
+
+
+@pytest.mark.parametrize(
+    ("keeps", "moves", "said"),
+    [
+        (True, False, r"Rebinding\.update changed no weight: w -= "),
+        (False, True, r"Rebinding\.update changed nothing in its state \(velocity\): w -= "),
+        (False, False, r"Rebinding\.update changed no weight and nothing in its state"),
+    ],
+)
+def test_an_update_that_writes_into_nothing_is_told_of_once(keeps, moves, said):
+    layer = Table((3, 2))
+    optimizer = Rebinding(layer, 0.1, keeps, moves)
+    layer.dW, layer.db = np.zeros((3, 2)), np.zeros(2)
+    optimizer.step()  # nothing is to be moved yet, nor at a rate of 0
+    layer.dW += 1
+    optimizer.step(learning_rate=0.0)
+    optimizer.step(scale=0.0)
+    with pytest.warns(UserWarning, match=said) as caught:
+        optimizer.step()
+    assert len(caught) == 1 and caught[0].filename == __file__
+    optimizer.step()
+
+
+def test_one_array_that_moves_is_enough():
+    layer = Table((3, 2))
+    layer.b += 1e9  # of a size at which a step is lost
+    layer.dW, layer.db = np.ones((3, 2)), np.full(2, 1e-20)
+    Rebinding(layer, 0.1, True, True).step()
+    Descent(layer, 0.1).step()
+
+
 def test_a_decay_that_is_set_later_is_the_one_that_acts():
     model = Sequential(Linear(3, 2, rng=0))
     optimizer = AdamW(model, 0.1, groups=[{"match": "*.b", "weight_decay": 0.5}])

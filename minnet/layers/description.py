@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from minnet.layers.base import Layer
 
 
-def is_own(kind: type[Layer]) -> bool:
+def is_own(kind: type) -> bool:
     """Whether the class is its user's and not the library's."""
     return not kind.__module__.startswith("minnet.")
 
