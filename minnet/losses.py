@@ -185,8 +185,8 @@ class SoftmaxCrossEntropy(_OverClasses):
 
     Shapes: scores z (N, K), targets labels (N,) or probabilities (N, K), backward (N, K).
     `label_smoothing` e mixes the truth with the uniform distribution: t = (1 - e) t + e / K (arXiv 1512.00567).
-    `class_weights` (K,) weigh each example by its label; examples labelled `ignore_index` do not count.
-    A label whose score is -inf costs +inf.
+    `class_weights` (K,) weigh each example by its label, smoothed or not (PyTorch weighs a smoothed label class by
+    class); examples labelled `ignore_index` do not count. A label whose score is -inf costs +inf.
     """
 
     def __init__(

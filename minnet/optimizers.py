@@ -19,6 +19,7 @@ class SGD(Optimizer):
 
     PyTorch's form, in which the learning rate multiplies the velocity. Sutskever et al. 2013, section 2, multiply the
     gradient instead; the two agree as long as the rate stays the same.
+    In `groups` a learning_rate is a factor on the rate: `updates.Optimizer` tells of them, and of which arrays decay.
     """
 
     def __init__(
@@ -83,7 +84,10 @@ class SGD(Optimizer):
 
 
 class RMSProp(Optimizer):
-    """Each weight's step is divided by the running root mean square of its gradient (Tieleman and Hinton 2012)."""
+    """Each weight's step is divided by the running root mean square of its gradient (Tieleman and Hinton 2012).
+
+    In `groups` a learning_rate is a factor on the rate: `updates.Optimizer` tells of them, and of which arrays decay.
+    """
 
     slots = ("square",)
 
@@ -124,6 +128,7 @@ class Adam(Optimizer):
 
     On row-sparse gradients it is lazy: the moments of a row that the batch did not touch do not fade, as in
     torch.optim.SparseAdam.
+    In `groups` a learning_rate is a factor on the rate: `updates.Optimizer` tells of them, and of which arrays decay.
     """
 
     slots = ("sum", "squares")
@@ -185,6 +190,7 @@ class AdamW(Adam):
     """Adam whose decay shrinks the weights themselves: w <- (1 - rate decay) w.
 
     arXiv 1711.05101, algorithm 2, in PyTorch's form: the paper multiplies the decay by the schedule, not by the rate.
+    In `groups` a learning_rate is a factor on the rate: `updates.Optimizer` tells of them, and of which arrays decay.
     """
 
     decoupled = True
