@@ -10,6 +10,7 @@ import errno
 import json
 import os
 import zipfile
+from collections.abc import Mapping
 from math import prod
 from typing import Any, BinaryIO
 
@@ -33,8 +34,10 @@ def save(path: str | os.PathLike[str], arrays: dict[str, np.ndarray], header: di
     no path inside an archive, an array that does not hold numbers, booleans or text, or a header that JSON cannot hold.
     """
     for name, array in arrays.items():
-        if not _safe(name):
-            raise ValueError(f"{name[:80]!r} cannot name an array in a checkpoint: use names such as 'model/0.W'")
+        if not (isinstance(name, str) and _safe(name)):
+            raise ValueError(f"{str(name)[:80]!r} cannot name an array in a checkpoint: use names such as 'model/0.W'")
+        if not isinstance(array, (np.ndarray, np.generic)):
+            raise ValueError(f"'{name}' is of the type {type(array).__name__}, no array: np.asarray makes one")
         if array.dtype.kind not in KINDS:
             raise ValueError(f"array '{name}' is {array.dtype}: a checkpoint holds numbers, booleans and text")
     try:
@@ -137,7 +140,7 @@ def _safe(name: str) -> bool:
 # -- models ----------------------------------------------------------------------------------------------------
 
 
-def below(prefix: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def below(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The arrays whose names begin with `prefix`, by the rest of their names."""
     return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
@@ -167,11 +170,13 @@ def model_from(
     return model
 
 
-def load_model(model: Layer, arrays: dict[str, np.ndarray]) -> None:
+def load_model(model: Layer, arrays: Mapping[str, np.ndarray]) -> None:
     """Writes the arrays of `model_to` into the parameters and buffers of a model of the same architecture.
 
     Raises ValueError naming what is missing, unexpected or of another shape or dtype, before anything is written.
     """
+    if not isinstance(arrays, Mapping):
+        raise ValueError(f"load_model takes the arrays by name, load(path)[0]; got {type(arrays).__name__}")
     found = below("model/", arrays)
     expected = _arrays_of(model)
     problems = [f"'{place}' is missing" for place in expected.keys() - found.keys()]

@@ -85,7 +85,8 @@ def _array(value: Any) -> np.ndarray:
     """A tensor as an array: learned or not, on any device, and of a precision that NumPy lacks (bfloat16) too."""
     if hasattr(value, "detach"):
         value = value.detach().cpu()
-        value = value.double() if value.is_floating_point() else value
+        known = hasattr(np, str(value.dtype).removeprefix("torch."))
+        value = value.float() if value.is_floating_point() and not known else value
     return np.asarray(value)
 
 
@@ -138,9 +139,12 @@ METADATA = "__metadata__"
 
 
 def save_safetensors(
-    path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str] | None = None
+    path: str | os.PathLike[str], arrays: Mapping[str, Any], metadata: Mapping[str, str] | None = None
 ) -> None:
-    """Writes named arrays (and texts) to a safetensors file; as a checkpoint, wholly or not at all."""
+    """Writes named arrays or tensors (and texts) to a safetensors file; as a checkpoint, wholly or not at all."""
+    if not isinstance(arrays, Mapping):
+        raise ValueError(f"save_safetensors takes arrays by name, as to_torch(model) does; got {type(arrays).__name__}")
+    arrays = {name: _array(value) for name, value in arrays.items()}
     codes = {np.dtype(dtype): code for code, dtype in DTYPES.items()}
     header: dict[str, Any] = {METADATA: dict(metadata)} if metadata else {}
     if not all(isinstance(text, str) for item in (metadata or {}).items() for text in item):

@@ -101,6 +101,22 @@ def test_names_that_could_leave_a_folder(tmp_path, name):
         load(tmp_path / "x")
 
 
+def test_first_guesses_are_answered(tmp_path):
+    for array in ([1, 2], 3.0, None):
+        with pytest.raises(ValueError, match=r"'a' is of the type \w+, no array: np\.asarray makes one"):
+            save(tmp_path / "x", {"a": array}, {})
+    with pytest.raises(ValueError, match="'7' cannot name an array"):
+        save(tmp_path / "x", {7: np.ones(1)}, {})
+    assert os.listdir(tmp_path) == []
+    model = network()
+    save(tmp_path / "x", *model_to(model))
+    for guess in (tmp_path / "x", load(tmp_path / "x")):
+        with pytest.raises(ValueError, match=r"takes the arrays by name, load\(path\)\[0\]; got \w+$"):
+            load_model(model, guess)
+    save(tmp_path / "x", {"a": np.float32(3)}, {})
+    assert load(tmp_path / "x")[0]["a"] == 3
+
+
 @pytest.mark.parametrize("array", [np.array([object()]), np.array([b"x"]), np.zeros(2, "i4,i4"), np.array([1j])])
 def test_arrays_that_are_not_kept(tmp_path, array):
     with pytest.raises(ValueError, match="holds numbers, booleans and text"):

@@ -353,6 +353,16 @@ def test_what_safetensors_cannot_hold(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
+def test_what_safetensors_is_given_by_name(tmp_path):
+    path = tmp_path / "x"
+    save_safetensors(path, {"a": [1, 2], "b": np.float32(3)})
+    arrays = load_safetensors(path)[0]
+    assert arrays["a"].tolist() == [1, 2] and arrays["b"].dtype == np.float32 and arrays["b"] == 3
+    for guess in (Sequential(Linear(3, 2)), [np.ones(2)]):
+        with pytest.raises(ValueError, match=r"takes arrays by name, as to_torch\(model\) does; got \w+"):
+            save_safetensors(path, guess)
+
+
 def about(**changes):
     return {"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]} | changes}
 

@@ -469,6 +469,10 @@ def test_reshaping():
     assert Flatten().forward(np.zeros((0, 3, 2))).shape == (0, 6)
     with pytest.raises(ValueError, match=r"Reshape\(4\) cannot give \(3, 2\) another shape of as many numbers"):
         Reshape(4).forward(x)
+    for wrong in (((2, 3),), ([2, 3],), (2.0, 3)):
+        with pytest.raises(ValueError, match=r"one by one, as in Reshape\(2, 2\); got [(\[2]"):
+            Reshape(*wrong)
+    assert run(Reshape(np.int64(2), 3), x, np.ones((2, 2, 3)))[0].shape == (2, 2, 3)
 
 
 # -- attention and texts with padding ------------------------------------------------------------------------------

@@ -26,6 +26,10 @@ class Reshape(Layer):
     """Each example takes a new shape: (N, ...) -> (N, *shape), where one entry may be -1."""
 
     def __init__(self, *shape: int) -> None:
+        if not all(isinstance(n, (int, np.integer)) for n in shape):
+            raise ValueError(
+                f"Reshape takes whole numbers one by one, as in Reshape(2, 2); got {', '.join(map(repr, shape))}"
+            )
         self.shape = shape
 
     def forward(self, x: np.ndarray) -> np.ndarray:

@@ -69,3 +69,20 @@ def test_parameters_that_learn_or_are_in_half_precision_can_be_read():
         assert np.array_equal(model.W.T, theirs.weight.detach().float().numpy())
     with pytest.raises(ValueError, match="'bias' is int64, expected floating-point numbers"):
         from_torch(model, {"weight": theirs.weight, "bias": torch.zeros(2, dtype=torch.int64)})
+
+
+def test_tensors_are_written_in_their_own_precision(tmp_path):
+    path = tmp_path / "theirs.safetensors"
+    kinds = (torch.float64, torch.float32, torch.float16, torch.int64, torch.uint8, torch.bool)
+    tensors = {str(kind): torch.arange(3).to(kind) for kind in kinds}
+    tensors["learned"] = nn.Linear(3, 2).weight
+    tensors["turned"] = torch.arange(6.0).reshape(2, 3).T
+    save_safetensors(path, tensors)
+    arrays = load_safetensors(path)[0]
+    assert {name: torch.tensor(array).dtype for name, array in arrays.items()} == {
+        name: tensor.dtype for name, tensor in tensors.items()
+    }
+    assert all(np.array_equal(array, tensors[name].detach()) for name, array in arrays.items())
+    save_safetensors(path, {"half": torch.full((2,), 1 / 3).bfloat16()})  # a precision that NumPy lacks
+    half = load_safetensors(path)[0]["half"]
+    assert half.dtype == np.float32 and (half == 0.333984375).all()
