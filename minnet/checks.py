@@ -143,7 +143,8 @@ def check_run(
     for name, inputs, targets, w in parts:
         if reason := _unsuited(model, inputs[:128]):
             raise ValueError(f"the {name} {reason}")
-        scores = spared(model.replica().eval().forward, inputs[:few])  # raises for a wrong shape or dtype
+        given = getattr(inputs, "shape", None)
+        scores = spared(model.replica().eval().forward, inputs[:few], given)  # raises for a wrong shape or dtype
         expect_output(model, scores)
         if learning and scores.dtype != model_dtype(model):
             raise ValueError(
@@ -215,6 +216,11 @@ def _tried(loss: Loss, scores: np.ndarray, targets: np.ndarray) -> Any:
 
 
 def _check_sizes(name: str, inputs: Any, targets: Any) -> None:
+    if isinstance(inputs, (tuple, list, dict)):
+        raise ValueError(
+            f"the {name} inputs must be a NumPy array, got {type(inputs).__name__}: np.asarray makes one. "
+            "Several inputs go side by side into one array, which a layer of your own cuts apart"
+        )
     if np.asarray(targets).ndim == 0:  # None, or a sparse matrix
         kind = type(np.asarray(targets).item()).__name__
         raise ValueError(f"the {name} targets must be an array or a list, one an example, got {kind}")

@@ -59,7 +59,7 @@ def find_learning_rate(
     model, loss, optimizer = copy.deepcopy((trainer.model, trainer.loss, trainer.optimizer))  # they know each other
     model.train().need_dx(False)
     size = min(batch_size, len(y))
-    chosen = plan(model, x[:1], size, trainer.workers, trainer.piece)
+    chosen = plan(model, x, size, trainer.workers, trainer.piece)
     rates, mean = np.geomspace(lowest, highest, steps), 0.0
     losses: list[float] = []
     early = round(smoothing / (1 - smoothing))  # steps before the average is over 1 / (1 - smoothing) batches

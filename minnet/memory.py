@@ -35,10 +35,11 @@ class Workspace:
         return buffer[:size].reshape(shape)
 
 
-def spared(forward: Callable[[Any], Any], x: Any) -> Any:
+def spared(forward: Callable[[Any], Any], x: Any, given: tuple[int, ...] | None = None) -> Any:
     """forward(x) on an array for eyes only, which spares the data of whoever asks.
 
     Raises ValueError where a layer works in place. A CSR matrix, of which rows are copies anyway, goes in as it is.
+    `given` is the shape of all that was given, where x is its first rows: an error names it instead of x's.
     """
     if isinstance(x, np.ndarray):
         x = x.view()
@@ -46,6 +47,8 @@ def spared(forward: Callable[[Any], Any], x: Any) -> Any:
     try:
         return forward(x)
     except ValueError as error:
+        if given is not None and f"got {x.shape}" in str(error):
+            raise ValueError(str(error).replace(f"got {x.shape}", f"got {given}")) from error
         if not str(error).endswith("is read-only"):  # NumPy's words
             raise
         passed = [frame.f_locals.get("self") for frame, _ in traceback.walk_tb(error.__traceback__)]

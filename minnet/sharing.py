@@ -34,8 +34,8 @@ class Plan(NamedTuple):
     threaded_blas: bool = False
 
 
-def plan(model: Layer, example: Any, batch_size: int, workers: int | None = None, piece: int | None = None) -> Plan:
-    """How a batch is spread, by a fixed rule on sizes. `example` is a batch of one.
+def plan(model: Layer, x: Any, batch_size: int, workers: int | None = None, piece: int | None = None) -> Plan:
+    """How a batch is spread, by a fixed rule on sizes, those of the first example in `x`.
 
     Two sizes in bytes decide: that of the batch's activations behind the first layer that learns, and that of the
     parameters, without tables of which a batch touches only a few rows.
@@ -55,7 +55,7 @@ def plan(model: Layer, example: Any, batch_size: int, workers: int | None = None
     by_rule = workers is None
     if batch_size == 1:
         return Plan(1, 1, by_rule)  # nothing to share, and measuring would take as long as a prediction
-    activations, largest, parameters = _sizes(model, example)
+    activations, largest, parameters = _sizes(model, x)
     uncut = activations * batch_size < max(parameters, PIECE_BYTES // 4)
     if workers is None:
         workers = 1 if uncut else min(available_cores(), MOST_WORKERS)
@@ -70,18 +70,19 @@ def plan(model: Layer, example: Any, batch_size: int, workers: int | None = None
 
 def prediction_plan(model: Layer, x: Any, workers: int | None = None, batch_size: int = 512) -> Plan:
     """How all of `x` is shared out to be predicted: as in batches of up to `batch_size`."""
-    return plan(model, x[:1], min(batch_size, x.shape[0]), workers)
+    return plan(model, x, min(batch_size, x.shape[0]), workers)
 
 
 _measured: dict[int, dict[Any, tuple[int, int, int]]] = {}  # by id, as one's own layers may compare or not hash at all
 
 
-def _sizes(model: Layer, example: Any) -> tuple[int, int, int]:
+def _sizes(model: Layer, x: Any) -> tuple[int, int, int]:
     """Bytes of one example's activations behind the first layer that learns, of the largest of all, of the parameters.
 
     Found by a forward pass, and kept as long as shape, parameters and what of them learns stay the same: for a small
     batch it would cost as much as the batch.
     """
+    example = x[:1]
     stored = sum(array.nbytes for array in model.named_parameters().values())
     if id(model) not in _measured:
         weakref.finalize(model, _measured.pop, id(model), None)  # its id may be another's then
@@ -89,7 +90,7 @@ def _sizes(model: Layer, example: Any) -> tuple[int, int, int]:
     key = (example.shape, example.dtype, stored, tuple(place for place, _, _ in model.trainable()))
     if key in known:
         return known[key]
-    _, steps = spared(model.replica().eval().trace, example)
+    _, steps = spared(model.replica().eval().trace, example, getattr(x, "shape", None))
     learning = [step.layer.learns() for step in steps]
     activations = sum(step.y.nbytes for step in steps[learning.index(True) if True in learning else 0 :])
     tables = [step.layer.named_parameters() for step in steps if step.layer.in_rows]

@@ -104,7 +104,7 @@ class Trainer:
         # a rest of one example joins the last batch: batch statistics need two
         steps = examples // batch_size + (examples % batch_size > 1 or examples < batch_size)
         usual, last = min(batch_size, examples), examples - (steps - 1) * batch_size
-        chosen = plan(self.model, x[:1], usual, self.workers, self.piece)
+        chosen = plan(self.model, x, usual, self.workers, self.piece)
         check_cut(self.model, self.loss, x, y, usual, chosen)
         run: dict[str, Any] = {
             "examples": examples, "epochs": epochs, "batch_size": batch_size, "steps": steps, "seed": self.seed,

@@ -241,7 +241,7 @@ class Crew:
             try:
                 scores = replica.model.forward(x)
             except ValueError as error:
-                given, made = ((array.dtype, array.shape[1:]) for array in (batch.x, x))
+                given, made = ((array.dtype, array.shape[1:]) for array in (batch.x[:1], x))
                 if given == made or isinstance(error, NoDistribution):
                     raise
                 raise ValueError("augment turned {} {} into {} {}: ".format(*given, *made) + str(error)) from error

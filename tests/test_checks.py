@@ -178,6 +178,26 @@ class Rows:
         return X[index]
 
 
+@pytest.mark.parametrize("x", [(X[:, :2], X[:, 2:]), [X[:, :2], X[:, 2:]], {"a": X}, X.tolist()])
+def test_inputs_that_are_no_array_are_refused(x):
+    with pytest.raises(
+        ValueError, match=r"training inputs must be a NumPy array, got \w+: .* a layer of your own cuts apart"
+    ):
+        fit(Sequential(Linear(4, 3)), x=x)
+
+
+@pytest.mark.parametrize("n", [2, 5, 600])
+def test_inputs_of_a_wrong_shape_are_named_by_the_shape_given(n):
+    model, wrong, said = Sequential(ReLU(), Linear(4, 3)), np.zeros((n, 7), np.float32), rf"got \({n}, 7\)"
+    for ask in (lambda: predict(model, wrong), lambda: Predictor(model)(wrong)):
+        with pytest.raises(ValueError, match=said):
+            ask()
+    with pytest.raises(ValueError, match=said):
+        fit(model, x=wrong, y=np.zeros(n, int))
+    with pytest.raises(ValueError, match=r"expects \(N, 3\), got \(1, 5\)"):  # where another shape came in
+        predict(Sequential(Linear(7, 5), Linear(3, 2)), wrong)
+
+
 def test_validation_inputs_without_a_shape_are_refused_before_the_first_epoch():
     model = Sequential(Linear(4, 3, rng=0))
     fit(model, x=Rows())

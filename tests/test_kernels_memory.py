@@ -325,6 +325,8 @@ def test_who_asks_keeps_the_data_as_they_are():
     assert seen[0] == 2 and memory.spared(sum, [1, 2]) == 3
     with pytest.raises(ValueError, match="another cause"):
         memory.spared(mock.Mock(side_effect=ValueError("another cause")), x)
+    with pytest.raises(ValueError, match="another cause"):
+        memory.spared(mock.Mock(side_effect=ValueError("another cause")), x, (7, 2))
 
 
 def test_who_works_in_place_is_named():

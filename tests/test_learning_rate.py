@@ -143,7 +143,7 @@ def test_mistakes():
             find_learning_rate(trainer("adam"), (POINTS, LABELS), **settings)
     with pytest.raises(ValueError, match="45 inputs but 44 targets"):
         find_learning_rate(trainer("adam"), (POINTS, LABELS[1:]))
-    with pytest.raises(ValueError, match=r"expects a NumPy array, got list: wrap it in np\.asarray"):
+    with pytest.raises(ValueError, match=r"must be a NumPy array, got list: np\.asarray"):
         find_learning_rate(trainer("adam"), (POINTS.tolist(), LABELS))
     with pytest.raises(ValueError, match="not finite from the start"):
         find_learning_rate(trainer("adam"), (POINTS * np.float32(np.nan), LABELS))

@@ -941,7 +941,7 @@ WRONG = {
     "float64": ((POINTS.astype(np.float64), LABELS), {}, r"float32, got float64.*astype"),
     "integers": ((LABELS[:, None].repeat(4, 1), LABELS), {}, r"astype\(np.float32\)"),
     "a list": ((POINTS.tolist(), LABELS), {}, r"NumPy array, got list"),
-    "too many features": ((POINTS.repeat(2, 1), LABELS), {}, r"\(N, 4\), got \(1, 8\)"),
+    "too many features": ((POINTS.repeat(2, 1), LABELS), {}, r"\(N, 4\), got \(45, 8\)"),
     "no epochs": ((POINTS, LABELS), {"epochs": 0}, "epochs must be a whole number of at least 1, got 0"),
     "half a batch": ((POINTS, LABELS), {"batch_size": 1.5}, "batch_size must be a whole number"),
     "patience for nothing": ((POINTS, LABELS), {"patience": 2}, "patience waits for a lower validation loss"),
@@ -954,7 +954,7 @@ WRONG = {
     "nothing to resume": ((POINTS, LABELS), {"resume": True}, "nothing to resume"),
     "validation labels": ((POINTS, LABELS), {"validation": (POINTS, LABELS + 9)}, "validation labels run from 9"),
     "validation empty": ((POINTS, LABELS), {"validation": (POINTS[:0], LABELS[:0])}, "validation data is empty"),
-    "validation shape": ((POINTS, LABELS), {"validation": (POINTS[:, :2], LABELS)}, r"got \(1, 2\)"),
+    "validation shape": ((POINTS, LABELS), {"validation": (POINTS[:, :2], LABELS)}, r"got \(45, 2\)"),
 }  # fmt: skip
 
 

@@ -511,6 +511,15 @@ def test_what_augment_did_is_not_blamed_on_the_model(augment, said):
         augmented(augment)
 
 
+def test_a_data_set_without_a_type_of_its_own_may_be_augmented():
+    class Rows:
+        def __getitem__(self, index):
+            return np.ones((6, 2), np.float32)[index]
+
+    with pytest.raises(ValueError, match="augment turned float32"):
+        augmented(lambda x, *_: x.astype(np.float64), x=Rows())
+
+
 def test_what_the_model_refuses_itself_is_not_blamed_on_augment():
     with pytest.raises(ValueError, match=r"^Linear"):
         augmented(lambda x, *_: x, x=np.ones((6, 3), np.float32))
