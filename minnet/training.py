@@ -157,8 +157,7 @@ class Trainer:
         size, saved = self.run["batch_size"], time.perf_counter()
         crew.freeze([place for place, part in self.freeze_at.items() if state.epoch / self.run["epochs"] >= part])
         order = np.random.default_rng((self.seed, SHUFFLE, state.epoch)).permutation(len(y))
-        with tqdm(total=len(y), initial=state.step * size, unit="ex", desc=f"epoch {state.epoch + 1}",
-                  disable=None if progress and sys.stderr else True, leave=False) as bar:  # fmt: skip
+        with _bar(progress, total=len(y), initial=state.step * size, desc=f"epoch {state.epoch + 1}") as bar:
             for step in range(state.step, self.steps):
                 end = len(y) if step == self.steps - 1 else (step + 1) * size
                 rows = order[step * size : end]
@@ -287,6 +286,13 @@ def predict(model: Layer, x: Any, workers: int | None = None, batch_size: int = 
     check_question(model, x)
     with Crew(model, None, prediction_plan(model, x, workers, batch_size)) as crew:
         return crew.predict(x)
+
+
+def _bar(progress: bool, **about: Any) -> tqdm[Any]:
+    """The bar of an epoch, on a screen only: a terminal, or a notebook, whose streams deny that they are one."""
+    if progress and "ipykernel" in sys.modules:
+        return tqdm(**about, unit="ex", leave=False, file=sys.stdout, mininterval=0.5)  # it shows stderr on red
+    return tqdm(**about, unit="ex", leave=False, disable=None if progress and sys.stderr else True)
 
 
 @contextmanager

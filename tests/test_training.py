@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -365,6 +366,16 @@ def test_a_history_that_is_open_in_another_program_does_not_end_the_run(tmp_path
 def test_a_closed_standard_error_costs_the_bar_and_no_more(monkeypatch):
     monkeypatch.setattr("sys.stderr", None)
     assert len(plain().fit((POINTS, LABELS), epochs=1, progress=True)) == 1
+
+
+@pytest.mark.parametrize("progress", [True, False])
+def test_a_notebook_shows_the_bar_though_its_streams_are_no_terminal(progress, monkeypatch, capsys):
+    plain().fit((POINTS, LABELS), epochs=1, progress=True)
+    assert "ex/s" not in "".join(capsys.readouterr())
+    monkeypatch.setitem(sys.modules, "ipykernel", None)
+    plain().fit((POINTS, LABELS), epochs=1, progress=progress)
+    printed = capsys.readouterr()
+    assert ("ex/s" in printed.out) == progress and not printed.err
 
 
 def test_the_numbers_of_an_epoch_are_means_over_its_examples():
