@@ -1,11 +1,13 @@
 """What all figures share: sizes in inches, colours that differ in lightness, and text that the font can show.
 
-Figures are plain matplotlib Figure objects: no pyplot, no window, no global state left behind. A figure's label is its
-caption: one or two sentences with the numbers that the figure shows, and its text alternative in a page.
+Figures are plain matplotlib Figure objects: no pyplot, no window, no global state left behind; a notebook shows one
+that is the last line of a cell. A figure's label is its caption: one or two sentences with the numbers that the figure
+shows, and its text alternative in a page.
 """
 
 from __future__ import annotations
 
+import base64
 import functools
 import io
 import itertools
@@ -84,6 +86,9 @@ def new(width: float, height: float, title: str = "") -> Figure:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), dpi=DPI)
+    # Jupyter asks an object for this name. No subclass: one would have to import matplotlib with this module, or could
+    # not be pickled.
+    vars(figure)["_repr_mimebundle_"] = functools.partial(shown_in_notebook, figure)
     if title:
         write(figure, 0.08, height - 0.24, title, size=10.5, weight="bold")
     return figure
@@ -213,6 +218,13 @@ def png(figure: Figure) -> bytes:
             out, format="png", dpi=DPI, metadata={"Description": figure.get_label()}, pil_kwargs={"compress_level": 4}
         )
     return out.getvalue()
+
+
+def shown_in_notebook(figure: Figure, **_: Any) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
+    """What a notebook shows: the PNG in base64, its width on the page, and the caption as its text alternative."""
+    width = round(96 * figure.get_size_inches()[0])  # the file has more pixels than the page needs
+    picture = base64.b64encode(png(figure)).decode()
+    return {"image/png": picture}, {"image/png": {"width": width, "alt": figure.get_label()}}
 
 
 def _style() -> AbstractContextManager[None]:

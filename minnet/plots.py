@@ -1,4 +1,8 @@
-"""Every figure, each a function of arrays that returns a matplotlib Figure; `figure.get_label()` is its caption."""
+"""Every figure, each a function of arrays that returns a matplotlib Figure; `figure.get_label()` is its caption.
+
+A notebook shows the figure where the call is the last line of a cell, and with `display(figure)` anywhere else.
+`figure.savefig("curves.png")` writes a file.
+"""
 
 from __future__ import annotations
 

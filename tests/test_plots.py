@@ -1,7 +1,10 @@
 """Figures: drawn without a display or a trace, legible, and with captions whose numbers are those of the data."""
 
+import base64
+import copy
 import io
 import os
+import pickle
 import re
 import subprocess
 import sys
@@ -135,6 +138,16 @@ def test_figures_leave_no_trace_and_need_no_display():
     windows = {name: os.environ[name] for name in ("SYSTEMROOT",) if name in os.environ}  # it starts no Python without
     environment = {"PATH": "", "PYTHONPATH": os.pathsep.join(sys.path), **windows}
     subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+
+
+def test_a_notebook_shows_the_figure_that_ends_a_cell_with_its_caption():
+    figure = plots.schedule(np.arange(3.0))
+    for kept in (figure, pickle.loads(pickle.dumps(figure)), copy.deepcopy(figure)):
+        kept.set_label("mine")
+        data, about = kept._repr_mimebundle_(include=None, exclude=None)  # as IPython calls it
+        assert base64.b64decode(data["image/png"]) == canvas.png(kept)
+        assert about == {"image/png": {"width": round(96 * kept.get_size_inches()[0]), "alt": "mine"}}
+    assert repr(figure).startswith("<Figure size")
 
 
 def test_the_users_style_does_not_change_a_figure():

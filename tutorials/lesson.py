@@ -86,10 +86,10 @@ def show(figure: Any, caption: str) -> None:
 
 
 def _in_notebook(figure: Any) -> None:
-    from IPython.display import Image, display
+    from IPython.display import display
 
-    width = round(96 * figure.get_size_inches()[0])  # the file has more pixels than the page needs
-    display(Image(canvas.png(figure), width=width, alt=figure.get_label()))
+    picture, about = canvas.shown_in_notebook(figure)
+    display(picture, metadata=about, raw=True)
 
 
 def _nowhere(figure: Any) -> None:

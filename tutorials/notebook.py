@@ -10,7 +10,6 @@ Run it after every change of a lesson; a test holds the cells of both together.
 from __future__ import annotations
 
 import argparse
-import base64
 import contextlib
 import importlib
 import io
@@ -77,12 +76,8 @@ def executed(lesson: Path) -> dict[str, Any]:
 
             def keep(figure: Any, flush: Any = flush, outputs: list[Any] = outputs) -> None:
                 flush()
-                data = {
-                    "image/png": base64.b64encode(canvas.png(figure)).decode(),
-                    "text/plain": [figure.get_label()],
-                }
-                width = round(96 * figure.get_size_inches()[0])  # the file has more pixels than the page needs
-                about = {"image/png": {"width": width, "alt": figure.get_label()}}
+                picture, about = canvas.shown_in_notebook(figure)
+                data = picture | {"text/plain": [figure.get_label()]}
                 outputs.append({"output_type": "display_data", "data": data, "metadata": about})
 
             helper._display = keep

@@ -96,14 +96,16 @@ def test_a_false_claim_and_a_warning_stop_the_run(small, monkeypatch, capsys):
 
 def test_a_figure_in_jupyter_is_shown_as_a_picture(monkeypatch, capsys):
     seen = []
-    fake = types.SimpleNamespace(Image=lambda data, **_: data, display=seen.append)
+    fake = types.SimpleNamespace(display=lambda data, **about: seen.append((data, about)))
     monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(display=fake))
     monkeypatch.setitem(sys.modules, "IPython.display", fake)
     monkeypatch.setattr(helper, "_display", helper._in_notebook)
-    figure, axes = helper.panels(2, title="Two")
+    figure, axes = helper.panels(2, width=5, title="Two")
     assert len(axes) == 2
     helper.show(figure, "Nothing yet.")
-    assert seen[0].startswith(b"\x89PNG") and capsys.readouterr().out == "Figure: Nothing yet.\n"
+    ((data, about),) = seen
+    assert data["image/png"].startswith("iVBOR") and capsys.readouterr().out == "Figure: Nothing yet.\n"
+    assert about == {"metadata": {"image/png": {"width": 480, "alt": "Nothing yet."}}, "raw": True}
 
 
 def test_a_script_says_once_where_its_figures_are(monkeypatch, capsys):
@@ -131,13 +133,3 @@ def test_check_wants_one_true_or_false(capsys):
     assert raised.value._render_traceback_() == [f"ClaimError: {raised.value}"]  # what Jupyter shows
     with pytest.raises(ValueError, match="shape"):
         helper.check("many", np.array([True, True]))
-
-
-def test_a_figure_in_a_kernel_has_the_width_and_the_caption_of_the_stored_notebook(monkeypatch):
-    shown = []
-    display = types.SimpleNamespace(Image=lambda data, **about: about, display=shown.append)
-    monkeypatch.setitem(sys.modules, "IPython", types.ModuleType("IPython"))
-    monkeypatch.setitem(sys.modules, "IPython.display", display)
-    monkeypatch.setattr(helper, "_display", helper._in_notebook)
-    helper.show(helper.panels(width=5)[0], "Nothing yet.")
-    assert shown == [{"width": 480, "alt": "Nothing yet."}]
