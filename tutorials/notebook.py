@@ -23,8 +23,16 @@ from typing import Any
 from minnet.commands import one_line_errors
 from tutorials.cells import FOLDER, lessons, read
 
-# The one cell that a notebook has beside the lesson's own: it finds lesson.py, one folder up.
-SETUP = 'import sys\n\nsys.path.append("..")'
+# The one cell that a notebook has beside the lesson's own: it finds lesson.py, from where the notebook lies, from the
+# repository's folder, and from tutorials.
+SETUP = """\
+import sys
+from pathlib import Path
+
+places = [place for place in ("..", "tutorials", ".") if Path(place, "lesson.py").exists()]
+if not places:
+    raise FileNotFoundError("lesson.py is not here: clone minnet's repository and open its tutorials/notebooks")
+sys.path.append(str(Path(places[0]).resolve()))"""
 
 
 def path_of(lesson: Path) -> Path:

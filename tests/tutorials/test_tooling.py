@@ -67,6 +67,20 @@ def test_a_notebook_keeps_what_is_printed_and_shown_in_order(small, monkeypatch)
     assert text["text"] == ["Figure: One bar of height 2.\n", "after\n", "checked: x is 2\n"]
 
 
+@pytest.mark.parametrize("folder", ["notebooks", ".", ".."])
+def test_a_notebook_finds_lesson_py_from_the_folders_of_the_repository(folder, monkeypatch):
+    monkeypatch.setattr("sys.path", [])
+    monkeypatch.chdir(notebook.FOLDER / folder)
+    exec(notebook.SETUP, {})
+    assert sys.path == [str(notebook.FOLDER)]
+
+
+def test_a_notebook_alone_says_what_it_lacks(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"lesson\.py is not here: clone .* and open its tutorials/notebooks$"):
+        exec(notebook.SETUP, {})
+
+
 def test_prose_is_refreshed_without_a_run(small, monkeypatch):
     monkeypatch.setattr("sys.path", list(sys.path))
     monkeypatch.setattr(notebook, "path_of", lambda lesson: small.with_suffix(".ipynb"))
