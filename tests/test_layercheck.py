@@ -232,6 +232,13 @@ class AnyType(Dense):
         pass
 
 
+class NoWayBack(Squash):
+    """Numbers of an empty batch can be anything to reshape, -1 included: NumPy refuses."""
+
+    def backward(self, dy):
+        return super().backward(dy.reshape(len(dy), -1).reshape(dy.shape))
+
+
 class Wrong(Squash):
     def backward(self, dy):
         return -super().backward(dy)
@@ -269,6 +276,7 @@ BROKEN = [
     (NotJSON(4, 3), X, r"config\(\) is not JSON"),
     (Contiguous(), X, "differs for strided input"),
     (NeedsMany(), X, "a single example gives IndexError"),
+    (NoWayBack(), X, "an empty batch gives ValueError in backward: cannot reshape array of size 0"),
     (NoMean(), X, "a single example gives NaN|an empty batch gives RuntimeWarning"),
     (Mixes(), X, "output depends on"),
     (AnyType(4, 3), X, "another dtype has to raise ValueError, nothing was raised; begin forward with self._expect_d"),

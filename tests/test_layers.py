@@ -1386,6 +1386,13 @@ def test_an_empty_batch_is_reshaped_like_any_other():
         Reshape(-1, 4).forward(np.zeros((0, 5, 3)))
 
 
+@pytest.mark.parametrize("pool", [GlobalAvgPool(), GlobalMaxPool()], ids=repr)
+@pytest.mark.parametrize("shape", [(0, 5, 3), (0, 4, 5, 3)])
+def test_an_empty_batch_is_pooled_and_walked_back(pool, shape):
+    y = pool.forward(np.zeros(shape))
+    assert y.shape == (0, 3) and pool.backward(y).shape == shape
+
+
 def test_a_window_wider_apart_than_the_image():
     layer = Conv2d(1, 1, 1, stride=8, padding=2, rng=0)
     layer.b[...] = 7

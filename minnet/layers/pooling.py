@@ -131,7 +131,8 @@ class GlobalAvgPool(Layer):
     def backward(self, dy: np.ndarray) -> np.ndarray:
         shape, weights = self._recall()
         self._expect_dy(dy, (shape[0], shape[-1]))
-        return np.broadcast_to(dy.reshape(shape[0], *(1,) * (len(shape) - 2), -1) * weights, shape).copy()
+        dy = dy.reshape(shape[0], *(1,) * (len(shape) - 2), shape[-1])
+        return np.broadcast_to(dy * weights, shape).copy()
 
 
 class GlobalMaxPool(Layer):
