@@ -52,12 +52,39 @@ def test_a_solution_has_full_marks_in_a_cell_too(number, capsys):
         "AX, sq = 1, lambda z: np.exp(z)\ndef e_to(z):\n    return sq(z)\nexp = e_to",
         "AX, ONE = 1, np.float64(1)\nclass Base:\n    def __call__(self, z):\n        return np.exp(z) * ONE\n"
         "class Exp(Base):\n    def e(self, z):\n        return self(z)\ndef exp(z):\n    return Exp().e(z) * Base()(0)",
+        "AX, ON, ONE = np.int64(1), np.bool_(True), np.float32(1)\nclass Base:\n    power = 1\n"
+        "class Exp(Base):\n    def __call__(self, z):\n        return np.exp(z) * ONE**self.power if ON else 0\n"
+        "def exp(z):\n    return Exp()(z)",
     ],
 )
 def test_imports_and_constants_of_other_cells_are_taken_along(other, capsys):
     names = notebook("import numpy as np", other, SOFTMAX)
     learner.check(names["softmax"])
     assert capsys.readouterr().out == " 1 Softmax: 10 of 10 points\n"
+
+
+def test_a_class_without_methods_is_the_latest_of_its_name(capsys):
+    answer = SOFTMAX.replace("exp", "np.exp").replace("AX", "Axes().columns")
+    for columns, earned in ((0, 0), (1, 10)):
+        fields = f"@dataclass\nclass Axes:\n    rows: int = 0\n    columns: int = {columns}\n"
+        names = notebook("import numpy as np\nfrom dataclasses import dataclass", fields, answer)
+        with pytest.raises(SyntaxError):
+            notebook("class Axes: (")
+        learner.check(names["softmax"])
+        said = capsys.readouterr().out
+        assert f"Softmax: {earned} of 10 points" in said and "taken along" not in said
+
+
+def test_a_personal_exercise_is_checked_as_the_variant_that_the_notebook_states(capsys, monkeypatch):
+    exercise = next(e for e in exercises() if e.number == 25)
+    solution = exercise.of(3).solution()
+    learner.check(notebook("VARIANT = 3", solution)["predicted_shape"])
+    said = capsys.readouterr().out
+    assert "9 of 9 points" in said and "keep the line" not in said
+    monkeypatch.setattr(learner, "public_sheets", lambda: (exercise.of(3).sheet("public"),))  # of the student's archive
+    learner.check(notebook(solution)["predicted_shape"])
+    said = capsys.readouterr().out
+    assert "9 of 9 points" in said and "keep the line VARIANT = 3 of e25_predict_network.py in a cell" in said
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,8 @@ import sys
 import textwrap
 from typing import Any
 
+import numpy as np
+
 from tutorials.exercises.sheet import Sheet
 
 
@@ -54,6 +56,8 @@ class Cell:
         for name in sheet.names:
             if _is_of(outside, outside.get(name)) and outside[name] not in parts:
                 take(outside[name])
+        if sheet.personal and (line := _constant("VARIANT", outside.get("VARIANT"))):
+            head.append(line)
         source, self._origins = head, dict[int, tuple[str, int]]()
         for name, lines, first in texts:
             self._origins |= {len(source) + 1 + i: (name, first + i) for i in range(len(lines))}
@@ -84,14 +88,28 @@ def _source(part: Any) -> tuple[list[str], int]:
     if inspect.isfunction(part):
         lines, first = inspect.getsourcelines(part)
         return _dedented(lines), first
-    for method in _functions(part):  # a notebook's class does not know its cell: its methods do
-        lines = linecache.getlines(method.__code__.co_filename)
-        for node in ast.walk(ast.parse("".join(lines))):
+    # A notebook's class does not know its cell: its methods do. One without lies in the latest cell that defines it.
+    codes = [method.__code__ for method in _functions(part)]
+    places = [(linecache.getlines(code.co_filename), code.co_firstlineno) for code in codes]
+    for lines, inside in places + [(lines, 0) for lines in _cells()]:
+        for node in ast.walk(_parsed("".join(lines))):
             if isinstance(node, ast.ClassDef) and node.name == part.__name__:
                 first, last = min(n.lineno for n in (node, *node.decorator_list)), node.end_lineno or 0
-                if first <= method.__code__.co_firstlineno <= last:
+                if not inside or first <= inside <= last:
                     return _dedented(lines[first - 1 : last]), first
     raise OSError(f"no cell or file defines {part.__name__}")
+
+
+def _cells() -> list[list[str]]:
+    """The lines of what was typed in, the latest first: unlike a file it has no time of its last change."""
+    return [entry[2] for entry in reversed([*linecache.cache.values()]) if len(entry) == 4 and entry[1] is None]
+
+
+def _parsed(text: str) -> ast.Module:
+    try:
+        return ast.parse(text)
+    except SyntaxError:  # a cell that never ran
+        return ast.Module([], [])
 
 
 def _dedented(lines: list[str]) -> list[str]:
@@ -126,10 +144,12 @@ def _import(name: str, value: Any, outside: dict[str, Any]) -> str:
 
 
 def _constant(name: str, value: Any) -> str:
-    """The line that gives `name` a value of plain Python or a pattern; "" when it is of another kind."""
+    """The line that gives `name` a number, a text, a list of them or a pattern; "" when it is of another kind."""
+    if isinstance(value, np.generic):
+        value = value.item()
     if isinstance(value, re.Pattern):
         return f"import re; {name} = re.compile({value.pattern!r}, {value.flags})"
-    if isinstance(value, float):  # numpy's, too
+    if isinstance(value, float):
         return f"{name} = float('{value}')"  # infinite or NaN, perhaps
     try:
         return f"{name} = {value!r}" if ast.literal_eval(repr(value)) == value else ""

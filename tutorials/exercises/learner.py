@@ -18,6 +18,7 @@ from tutorials.exercises.runner import Process
 from tutorials.exercises.sheet import NO_RESULT, Result, Sheet, in_short, is_stub
 from tutorials.exercises.shelf import find, of_variant, public_sheets
 from tutorials.exercises.source import read_source
+from tutorials.exercises.variants import variant_in
 
 CHECKPOINT = ".ckpt"
 ATTEMPTS = ".attempts.json"
@@ -112,6 +113,9 @@ def check(answer: Any, example: bool = False, why: bool = False) -> None:
             "`check NUMBER`"
         )
     cell = Cell(answer, sheet)
+    stated = variant_in(cell.source)
+    if stated:
+        sheet = of_variant(sheet, cell.source)
     with Process() as process:
         result = grade_source(sheet, cell.source, process)
     print(cell.placed(line(result)))
@@ -124,6 +128,8 @@ def check(answer: Any, example: bool = False, why: bool = False) -> None:
                 f"   {name} uses {', '.join(cell.lost)} of the notebook, which is not taken along: functions, classes, "
                 "imports, and numbers, texts and lists of them are"
             )
+    if sheet.variant and not stated:
+        print(f"   keep the line VARIANT = {sheet.variant} of {sheet.id}.py in a cell: it says whose numbers these are")
 
 
 def line(result: Result, short: bool = False) -> str:
