@@ -64,8 +64,9 @@ def bundles(roster: Path, out: Path) -> int:
     out.mkdir(parents=True, exist_ok=True)
     rows = read_roster(roster)
     names = [re.sub(r"[^\w.-]+", "-", row["name"]).strip("-.") or "student" for row in rows]
+    lower = [name.lower() for name in names]  # many file systems do not tell Anna.zip from anna.zip
     for number, (row, name) in enumerate(zip(rows, names, strict=True), 1):
-        label = name if names.count(name) == 1 else f"{name}-{number}"
+        label = name if lower.count(name.lower()) == 1 else f"{name}-{number}"
         bundle(out / f"{label}.zip", variant_of(row["name"]))
     return len(rows)
 
