@@ -456,7 +456,7 @@ def test_what_did_not_run_is_told_by_its_error_and_what_is_not_written_by_that(t
     told = capsys.readouterr().out
     jane, max_ = (row["notes"] for row in rows(tmp_path / "out" / "grades.csv"))
     assert jane.split("; ") == [
-        "e01_softmax: softmax: no answer after 1 seconds: is there an endless loop?",
+        "e01_softmax: softmax: no answer after 1 seconds: is it in an endless loop, very slow, or filling memory?",
         "e05_relu: NameError (line 2): name 'a' is not defined",
     ]
     forbidden = "an answer may import numpy, given and the standard library, not matplotlib"
@@ -464,7 +464,10 @@ def test_what_did_not_run_is_told_by_its_error_and_what_is_not_written_by_that(t
     assert [line.strip() for line in told.splitlines() if line.startswith("      ")] == [*jane.split("; "), max_]
     overview, *sections = (tmp_path / "out" / "students" / "jane.html").read_text(encoding="utf-8").split("<h2")[1:]
     assert "<td>NameError (line 2): name &#x27;a&#x27; is not defined</td>" in overview
-    assert "<td>softmax: no answer after 1 seconds: is there an endless loop?</td>" in overview
+    assert (
+        "<td>softmax: no answer after 1 seconds: is it in an endless loop, very slow, or filling memory?</td>"
+        in overview
+    )
     assert "tutorials.exercises check 1 --example" in sections[0]  # what was checked, and what to do next
 
 

@@ -52,7 +52,11 @@ HEAD = "def linear_backward(dy, x, W):\n    "
         ("", "NameError: it defines no linear_backward"),
         ("def linearBackward(dy, x, W):\n    pass\n", "it defines no linear_backward: is it called linearBackward?"),
         (HEAD + "raise NotImplementedError", "NotImplementedError (line "),
-        (HEAD + "while True: pass", "linear_backward: no answer after 1 seconds: is there an endless loop?"),
+        (HEAD + "while True: pass", "linear_backward: no answer after 1 seconds: is it in an endless loop, very slow"),
+        (
+            f"class Linear:\n    {HEAD.strip()} pass\n",
+            "it defines no linear_backward but as a method of Linear: write it as a plain function",
+        ),
         (HEAD + "import faulthandler; faulthandler._sigsegv()", "linear_backward: its process crashed"),
         (HEAD + "raise SystemExit", "linear_backward: sys.exit was called"),
     ],

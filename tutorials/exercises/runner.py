@@ -178,7 +178,7 @@ class Process:
         return answer
 
     def _late(self) -> str:
-        return f"no answer after {self.seconds:g} seconds: is there an endless loop?"
+        return f"no answer after {self.seconds:g} seconds: is it in an endless loop, very slow, or filling memory?"
 
     def _why(self) -> str:
         assert self._child is not None and self._child.stderr is not None

@@ -222,7 +222,7 @@ def _execute(text: str, file: str, names: dict[str, Any]) -> tuple[str | None, b
 
 
 def _missing(wanted: str, asked: list[str], names: dict[str, Any]) -> str:
-    """That a name is not there, with one of the answer's own that may stand for it."""
+    """That a name is not there, with what may stand for it: a method, or a name of the answer's own that is like it."""
     own = {
         name.lower(): name
         for name, value in names.items()
@@ -230,6 +230,9 @@ def _missing(wanted: str, asked: list[str], names: dict[str, Any]) -> str:
         and value.__module__ == names.get("__name__")  # not imported
         and name not in asked
     }
+    for name in own.values():
+        if isinstance(names[name], type) and wanted in vars(names[name]):
+            return f"it defines no {wanted} but as a method of {name}: write it as a plain function"
     near = get_close_matches(wanted.lower(), own, 1, 0.8)
     return f"it defines no {wanted}" + (f": is it called {own[near[0]]}?" if near else "")
 
