@@ -11,6 +11,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 import zipfile
 from pathlib import Path
@@ -19,7 +20,7 @@ import numpy as np
 import pytest
 
 from tests.exercises.hostile import CALL, GOOD
-from tutorials.exercises import classroom, learner, tables
+from tutorials.exercises import classroom, learner, runner, tables
 from tutorials.exercises.__main__ import main
 from tutorials.exercises.classroom import grade_class
 from tutorials.exercises.grading import grade_source
@@ -96,6 +97,35 @@ def test_canvas(canvas, tmp_path):
     page = (tmp_path / "out" / "class.html").read_text(encoding="utf-8")
     assert "overflow" in page and not any(name in page for name in ("Doe", "Roe", "Xiaoming", "jdoe"))
     assert "no text" in (tmp_path / "out" / "students" / "foxkim-105.html").read_text(encoding="utf-8")
+
+
+def test_a_machine_that_can_run_no_answer_grades_nobody(canvas, monkeypatch, tmp_path, capsys):
+    def refuse(thread):
+        raise RuntimeError("can't start new thread")
+
+    grade = ["grade", str(canvas), "--out", str(tmp_path / "out"), "--exercises", "1"]
+    folder = ["check", "1", "--folder", str(HERE / "solutions")]
+    (tmp_path / "given.py").touch()  # and no worker.py
+    for part, value, said in (
+        (runner, {"HERE": tmp_path}, "no answer can be run here, not even an"),
+        (threading.Thread, {"start": refuse}, "this process may start no more threads: raise the limit (ulimit -u)"),
+    ):
+        with monkeypatch.context() as patch:
+            for name, wrong in value.items():
+                patch.setattr(part, name, wrong)
+            for command in (grade, folder):
+                assert main(command) == 2
+                told = capsys.readouterr()
+                assert told.err.startswith(said) and told.err.count("\n") == 1 and not told.out
+    assert not [*(tmp_path / "out" / "students").glob("*.json")] and not (tmp_path / "out" / "grades.csv").exists()
+
+
+def test_closed_streams_are_no_error(monkeypatch):
+    monkeypatch.setattr("sys.stdout", None)
+    monkeypatch.setattr("sys.stderr", None)
+    assert main(["list"]) == 0 and main(["check", "99"]) == 2
+    sys.stdout.close()
+    sys.stderr.close()
 
 
 def test_regrading_one_keeps_the_others_and_the_comments(canvas, tmp_path):

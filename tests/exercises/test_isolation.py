@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
+import sys
 import venv
 from pathlib import Path
 
@@ -51,12 +53,12 @@ HEAD = "def linear_backward(dy, x, W):\n    "
     [
         ("", "NameError: it defines no linear_backward"),
         ("def linearBackward(dy, x, W):\n    pass\n", "it defines no linear_backward: is it called linearBackward?"),
-        (HEAD + "raise NotImplementedError", "NotImplementedError (line "),
-        (HEAD + "while True: pass", "linear_backward: no answer after 1 seconds: is it in an endless loop, very slow"),
         (
             f"class Linear:\n    {HEAD.strip()} pass\n",
             "it defines no linear_backward but as a method of Linear: write it as a plain function",
         ),
+        (HEAD + "raise NotImplementedError", "NotImplementedError (line "),
+        (HEAD + "while True: pass", "linear_backward: no answer after 1 seconds: is it in an endless loop, very slow"),
         (HEAD + "import faulthandler; faulthandler._sigsegv()", "linear_backward: its process crashed"),
         (HEAD + "raise SystemExit", "linear_backward: sys.exit was called"),
     ],
@@ -118,9 +120,19 @@ def test_numpy_that_lies_outside_of_python_is_found_all_the_same(monkeypatch, tm
         result = grade_source(SHEETS[4], LINEAR, process)
     assert result.earned == result.points, result.ended
     monkeypatch.setattr(runner, "NUMPY", tmp_path)
-    with Process() as process:
-        ended = grade_source(SHEETS[4], LINEAR, process).ended
-    assert ended == "its process ended by itself (exit code 1): ModuleNotFoundError: No module named 'numpy'"
+    why = r"no answer can be run here, .*\(exit code 1\): ModuleNotFoundError: No module named 'numpy'$"
+    with Process() as process, pytest.raises(OSError, match=why):  # which costs nobody points
+        grade_source(SHEETS[4], LINEAR, process)
+
+
+def test_a_limit_on_computing_time_that_is_already_there_is_kept():
+    pytest.importorskip("resource")
+    code = "import resource as r; from tutorials.exercises.confinement import allow; kind = r.RLIMIT_CPU\n"
+    code += (
+        "r.setrlimit(kind, (90, 90)); allow(5); print(r.getrlimit(kind)[0] < 30); allow(1000); print(r.getrlimit(kind))"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=HERE.parents[1], check=True)
+    assert said.stdout == "True\n(90, 90)\n"
 
 
 def test_a_folder_that_the_system_still_holds_does_not_end_the_grading(monkeypatch):

@@ -28,10 +28,12 @@ def main(arguments: list[str] | None = None) -> int:
     commands.add_parser("list", help="the exercises with their minutes and difficulty")
     if shelf.has_descriptions():
         _teacher(commands)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed when we were started
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+        elif hasattr(getattr(sys, name), "reconfigure"):
+            getattr(sys, name).reconfigure(errors="replace")  # a character that the terminal lacks is no error
     args = parser.parse_args(arguments)
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")  # a name with characters that the terminal lacks is no error
     try:
         with warnings.catch_warnings():
             warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
@@ -43,6 +45,11 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     except (ValueError, OSError, ArithmeticError, MemoryError) as problem:
         print(" ".join(str(problem).split()) or type(problem).__name__, file=sys.stderr)
+        return 2
+    except RuntimeError as problem:
+        if "start new thread" not in str(problem):  # a mistake of ours
+            raise
+        print("this process may start no more threads: raise the limit (ulimit -u)", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)

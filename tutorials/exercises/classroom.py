@@ -16,7 +16,7 @@ from tutorials.exercises.grading import grade_source
 from tutorials.exercises.improve import in_sample
 from tutorials.exercises.pages import class_page, is_unwritten, student_page
 from tutorials.exercises.roster import match_roster, read_roster
-from tutorials.exercises.runner import SECONDS, Process
+from tutorials.exercises.runner import SECONDS, Process, Unable
 from tutorials.exercises.sheet import VERSION, Result, Sheet
 from tutorials.exercises.specs import chosen, sheet_of
 from tutorials.exercises.submissions import Submission, answer_of, as_handed_out, read_submissions
@@ -166,6 +166,8 @@ def grade_one(submission: Submission, sheets: Iterable[Sheet], seconds: float, s
             try:
                 result = grade_source(sheet, text, process, problem, network, again)
             except Exception as failure:  # one answer must not end the grading of a class
+                if isinstance(failure, Unable) or (isinstance(failure, RuntimeError) and "new thread" in str(failure)):
+                    raise  # of the machine, where the others would have no points either
                 process.stop()
                 result = grade_source(sheet, None, process, f"it could not be graded: {failure!r}")
             results.append(result)

@@ -33,12 +33,19 @@ class Ended(Exception):
     """The student's process is gone; the message says why, in one line."""
 
 
+class Unable(OSError):
+    """This machine can run no answer at all."""
+
+
 class Patched(Exception):
     """The student's process has replaced a part of numpy or Python."""
 
 
 class Process:
-    """One student's process. `with Process() as process: process.run(...)`; it is restarted whenever it ended."""
+    """One student's process. `with Process() as process: process.run(...)`; it is restarted whenever it ended.
+
+    Where not even an empty answer can be run, that is the machine's fault and no student's: it raises Unable.
+    """
 
     def __init__(self, seconds: float = SECONDS, patience: float = PATIENCE if os.name == "posix" else 2.0) -> None:
         self.seconds, self.patience = seconds, patience
@@ -134,20 +141,27 @@ class Process:
             if k in ("PATH", "SYSTEMROOT", "TEMP", "LD_LIBRARY_PATH", "OPENBLAS_CORETYPE")
         }
         threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-        # Not -I, which ignores PYTHONHASHSEED: a regrading walks through sets of words in the same order again.
-        self._child = subprocess.Popen(
-            # NumPy may lie where -s and the bare environment do not look: in the user's own folder, or on PYTHONPATH.
-            [sys.executable, "-s", "-B", str(HERE / "worker.py"), self._scratch, str(NUMPY)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,  # the process closes it as soon as it is ready to run an answer
-            cwd=self._scratch,
-            env={**keep, **threads, "PYTHONHASHSEED": "0"},
-        )
-        self._answers = queue.Queue()
-        threading.Thread(target=_listen, args=(self._child, self._answers), daemon=True).start()
         given = {"given": (HERE / "given.py").read_text(encoding="utf-8")}
-        self._send(given, time.monotonic() + self.seconds * self.patience)
+        empty = {"load": "", "id": "empty", "names": [], "given": [], "seconds": self.seconds}
+        deadline = time.monotonic() + max(self.seconds, SECONDS) * self.patience  # however little an answer may take
+        try:
+            # Not -I, which ignores PYTHONHASHSEED: a regrading walks through sets of words in the same order again.
+            self._child = subprocess.Popen(
+                # NumPy may lie where -s and the bare environment do not look: in the user's own folder, or on
+                # PYTHONPATH.
+                [sys.executable, "-s", "-B", str(HERE / "worker.py"), self._scratch, str(NUMPY)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,  # the process closes it as soon as it is ready to run an answer
+                cwd=self._scratch,
+                env={**keep, **threads, "PYTHONHASHSEED": "0"},
+            )
+            self._answers = queue.Queue()
+            threading.Thread(target=_listen, args=(self._child, self._answers), daemon=True).start()
+            self._send(given, deadline)
+            self._ask(empty, LOADED, deadline)
+        except (OSError, Ended) as problem:
+            raise Unable(f"no answer can be run here, not even an empty one: {problem}") from None
 
     def _send(self, message: Any, deadline: float) -> None:
         assert self._child is not None and self._child.stdin is not None
