@@ -31,10 +31,13 @@ def percent(share: float, digits: int = 0) -> str:
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """A plain number, from 10,000 up and below 0.001 by its first digits: 0.704, 0.00042, 3.03e+34. None, which stands
-    for a value that is not finite in our JSON, is shown as a dash."""
+    """A plain number, from 10,000 up and below 0.001 by its first digits: 0.704, 0.00042, 3.03e+34. What is below 1 is
+    not rounded to 1: 0.9997. None, which stands for a value that is not finite in our JSON, is shown as a dash."""
     if value is None:
         return "–"
+    if 0.5 * 10**-digits > 1 - value > 1e-12:  # 1 less a rounding error is 1
+        digits = math.ceil(-math.log10(1 - value))
+        return f"{value:.{digits}g}"
     plain = value == 0 or not (abs(value) < 0.001 or abs(value) >= 1e4)
     return f"{value:.{digits}f}" if plain else f"{value:.3g}"
 
@@ -51,8 +54,8 @@ def interval(bounds: Sequence[float] | None, digits: int = 3, as_percent: bool =
 
 
 def p_value(p: float) -> str:
-    """A p-value with no more digits than it deserves: "p = 0.032", "p < 0.001"."""
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+    """A p-value with no more digits than it deserves: "p = 0.032", "p < 0.001", "p > 0.999"."""
+    return "p < 0.001" if p < 0.001 else "p > 0.999" if 0.9995 <= p < 1 else f"p = {p:.3f}"
 
 
 def count(n: int, noun: str, plural: str | None = None) -> str:

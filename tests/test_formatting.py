@@ -14,6 +14,7 @@ from minnet.formatting import (
     isolated,
     number,
     one_line,
+    p_value,
     percent,
     shortened,
     together,
@@ -62,7 +63,7 @@ def test_no_end_of_an_interval_is_rounded_to_certainty():
     assert interval([0.0, 1e-4], 1, True) == "0.0 to <0.1 %"
     assert interval([1e-17, 1 - 2e-16], 1, True) == "0.0 to 100.0 %"  # so much is lost in Wilson's sums
     assert interval([-1e-17, 0.1], 1, True) == "0.0 to 10.0 %"
-    assert interval([0.9999, 1.0]) == "1.000 to 1.000" and interval(None) == "–"
+    assert interval([0.9999, 1.0]) == "0.9999 to 1.000" and interval(None) == "–"
     assert percent(1.0, 1) == "100.0 %"
 
 
@@ -86,6 +87,17 @@ def test_numbers_far_from_one_are_shown_by_their_first_digits():
         "0.704", "0.000", "-1.500", "9999.000", "1e+04", "3.03e+34", "0.00042", "-2e-07", "–"
     ]  # fmt: skip
     assert [number(x, 4) for x in (0.5, float("inf"), float("nan"))] == ["0.5000", "inf", "nan"]
+
+
+def test_what_is_below_one_is_not_rounded_to_one():
+    assert [number(x) for x in (0.9994, 0.9997, 0.9999, 0.999951, 1 - 3e-8, 1 - 1e-15, 1.0, 1.0004)] == [
+        "0.999", "0.9997", "0.9999", "0.99995", "0.99999997", "1.000", "1.000", "1.000"
+    ]  # fmt: skip
+    assert [number(x, 4) for x in (0.9997, 0.99994, 0.99997, 1.0)] == ["0.9997", "0.9999", "0.99997", "1.0000"]
+    assert interval((0.998, 0.99996)) == "0.998 to 0.99996"
+    assert [p_value(p) for p in (0.0009, 0.001, 0.9994, 0.9995, 1.0)] == [
+        "p < 0.001", "p = 0.001", "p = 0.999", "p > 0.999", "p = 1.000"
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("system", "quote"), [("nt", '"'), ("posix", "'")])
