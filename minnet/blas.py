@@ -17,6 +17,11 @@ def blas_controller() -> Any:
     return ThreadpoolController()
 
 
+def blas_threads() -> int:
+    """How many threads a large product takes: the last bits of its sums depend on it."""
+    return max((library["num_threads"] for library in blas_controller().select(user_api="blas").info()), default=1)
+
+
 _limiting = threading.Lock()
 _limits: list[Any] = []  # what lifts the limit, once for each block that holds it
 

@@ -85,6 +85,8 @@ class Keeper:
         """Model, optimizer, progress and all that a prediction needs, in one file, atomically."""
         if self.folder is None:
             return
+        if name == "last.ckpt":
+            self._write_history()  # first: a run killed between the two goes on, and writes the row again
         arrays, header = self.about
         header = {
             **checkpoint.model_to(self.model)[1],
@@ -96,6 +98,20 @@ class Keeper:
         checkpoint.save(self.folder / name, arrays, header)
         if self.best is None:  # then a best.ckpt is that of an earlier run here
             (self.folder / "best.ckpt").unlink(missing_ok=True)
+
+    def _write_history(self) -> None:
+        """history.csv is for the reader, who on Windows may have it open: nothing is lost by going on, for last.ckpt
+        holds the history as well, and the next epoch writes all of it. What a full disk says still ends the run."""
+        path = Path(self.folder or "", "history.csv")
+        try:
+            if self.history:
+                run_folder.save(path, run_folder.to_csv(self.history))
+            else:  # then it is that of an earlier run here
+                path.unlink(missing_ok=True)
+        except PermissionError as error:
+            if not self._told:
+                warnings.warn(f"{error}. Is it open in another program? The run goes on.", stacklevel=5)
+            self._told = True
 
     def begin(self) -> Progress:
         """The start of a new run. Raises ValueError where it would replace one that could, or might, still go on."""
@@ -137,17 +153,18 @@ class Keeper:
             # follows from the data's name or fingerprint.
             about = differences(header.get("about"), as_json(self.about[1]))
             causes = [line for line in about if not line.startswith(("fingerprint ", "dataset "))]
-            then = header.get("settings")
-            had = then.get("workers") if isinstance(then, dict) and len(changed) == 1 else None
-            cure = f" (train.py: --workers {had})" if had not in (None, self.settings.get("workers")) else ""
             raise ValueError(
                 f"cannot resume {self.folder}: {some(causes or changed, '; ')}. Use the data and settings of that run"
-                f"{cure}."
+                f"{_flag_for(changed, header.get('settings'))}."
             )
         if state.best_epoch and not (self.folder / "best.ckpt").exists():
             raise FileNotFoundError(f"cannot resume {self.folder}: its best.ckpt is gone. Start anew elsewhere.")
         best, of = checkpoint.load(self.folder / "best.ckpt") if state.best_epoch else (None, header)
-        if of.get("settings") != header["settings"]:
+        ended = not runs_on(state.epoch, state.waited, self.settings["epochs"], self.settings["patience"])
+        # A best epoch that last.ckpt knows nothing of comes again; where all have been, it is that of a new run here
+        # with the same settings, killed before its first last.ckpt.
+        unknown = of.get("progress", {}).get("best_epoch") != state.best_epoch
+        if of.get("settings") != header["settings"] or (ended and unknown):
             raise ValueError(
                 f"cannot resume {self.folder}: its best.ckpt is that of another run. Train in a new folder."
             )
@@ -160,18 +177,7 @@ class Keeper:
         return state
 
     def log(self, row: dict[str, Any], epochs: int, progress: bool) -> None:
-        """A row of history, into the folder and, with `progress`, onto the screen.
-
-        history.csv is for the reader, who on Windows may have it open: nothing is lost by going on, for last.ckpt
-        holds the history as well, and the next epoch writes all of it. What a full disk says still ends the run.
-        """
-        if self.folder is not None:
-            try:
-                run_folder.save(self.folder / "history.csv", run_folder.to_csv(self.history))
-            except PermissionError as error:
-                if not self._told:
-                    warnings.warn(f"{error}. Is it open in another program? The run goes on.", stacklevel=4)
-                self._told = True
+        """A row of history, onto the screen."""
         if progress:
             line = f"epoch {row['epoch']:>2}/{epochs}  {_measured(row, 'train')}"
             if row["validation_loss"] is not None:
@@ -193,9 +199,19 @@ class Keeper:
             array[...] = arrays[key]
 
 
+def _flag_for(changed: list[str], then: Any) -> str:
+    """The flag of train.py that brings back the workers or the threads of before, where nothing else has changed."""
+    name = changed[0].split()[0]
+    if len(changed) > 1 or name not in ("workers", "blas_threads") or not then.get(name):
+        return ""
+    if name == "blas_threads" and then[name] > 1:
+        return f" (train.py: no --workers, {then[name]} cores)"
+    return f" (train.py: --workers {then['workers']})"
+
+
 def _measured(row: dict[str, Any], part: str) -> str:
     accuracy = row[f"{part}_accuracy"]
-    return f"loss {number(row[f'{part}_loss'], 4)}" + ("" if accuracy is None else f"  accuracy {accuracy:.4f}")
+    return f"loss {number(row[f'{part}_loss'], 4)}" + ("" if accuracy is None else f"  accuracy {number(accuracy, 4)}")
 
 
 def _prefixed(prefix: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

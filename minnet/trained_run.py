@@ -128,7 +128,9 @@ def _unfinished(path: Path, header: dict[str, Any]) -> str:
         ended = not runs_on(done, done - best, epochs, patience)
     except (OSError, KeyError, TypeError, ValueError):
         return ""
-    told = f"{path.parent} has done {done} of {epochs} epochs: unless it still runs, --resume goes on with it"
+    told = f"{path.parent} has done {done} of {epochs} epochs"
+    if (path.parent / "last.ckpt").exists():  # unless a full disk had no room for it
+        told += ": unless it still runs, --resume goes on with it"
     return "" if ended else told
 
 

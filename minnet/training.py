@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from minnet.blas import blas_threads
 from minnet.checks import check_cut, check_parts, check_question, check_run, check_settings, unpacked
 from minnet.formatting import number
 from minnet.functional import NoDistribution
@@ -109,6 +110,7 @@ class Trainer:
         run: dict[str, Any] = {
             "examples": examples, "epochs": epochs, "batch_size": batch_size, "steps": steps, "seed": self.seed,
             "workers": chosen.workers, "piece": chosen.piece, "exact_batch_norm": self.exact_batch_norm,
+            "blas_threads": blas_threads() if chosen.threaded_blas else 1,
         }  # fmt: skip
         about = about or ({}, {})
         settings = {} if folder is None else self._settings(run, patience, about[1], (x, y, weights), validation)

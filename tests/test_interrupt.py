@@ -5,6 +5,7 @@ import threading
 
 import numpy as np
 import pytest
+from tqdm import tqdm
 
 from minnet.interrupt import Interrupt
 from minnet.layers import Linear, Sequential
@@ -61,6 +62,32 @@ def test_the_first_ctrl_c_is_a_wish_and_the_second_one_an_order(capsys):
         assert interrupt.asked and "Ctrl-C: saving (again to stop at once)" in capsys.readouterr().out
         signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.parametrize("error", [RuntimeError("reentrant call"), BrokenPipeError(), ValueError("closed file")])
+def test_a_wish_is_heard_when_nothing_can_be_written(monkeypatch, error):
+    """Ctrl-C also ends what reads the output: `python train.py | tee log`."""
+
+    def refuse(*_):
+        raise error
+
+    monkeypatch.setattr(tqdm, "write", refuse)
+    with Interrupt("saving") as interrupt:
+        signal.raise_signal(signal.SIGINT)
+        assert interrupt.asked
+
+
+def test_ctrl_c_that_is_not_for_python_is_left_alone(monkeypatch):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell starts jobs in the background
+    with Interrupt("saving") as interrupt:
+        signal.raise_signal(signal.SIGINT)
+        assert not interrupt.asked and signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    monkeypatch.setattr(signal, "getsignal", lambda _: None)  # a handler of the program that Python is a part of
+    monkeypatch.setattr(signal, "signal", lambda *_: pytest.fail("its handler was replaced"))
+    with Interrupt("saving"):
+        pass
 
 
 def test_afterwards_the_handler_is_what_it_was():

@@ -245,6 +245,8 @@ def test_a_run_whose_disk_was_full_after_its_first_best_epoch(elsewhere, unwritt
     checkpoint.save("run/best.ckpt", arrays, header)
     said = call(minnet_main.main, "predict", "run", "the food").err
     assert re.fullmatch(r"warning: run.best.ckpt is of epoch 1 of 2, and no history.csv .*\n", said)
+    Path("run/history.csv").write_text("".join(history.splitlines(keepends=True)[:2]))  # it found room, last.ckpt not
+    assert call(minnet_main.main, "predict", "run", "the food").err == "warning: run has done 1 of 2 epochs\n"
     Path("run/history.csv").write_text(history)
     assert call(minnet_main.main, "predict", "run", "the food").err == ""
 

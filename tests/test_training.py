@@ -9,13 +9,14 @@ import re
 import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from functools import partial
 
 import numpy as np
 import pytest
 import scipy.sparse
 
-from minnet import checkpoint, locks, run_folder
+from minnet import checkpoint, locks, run_folder, training
 from minnet.data import Augment
 from minnet.large_vocabulary import SampledSoftmaxCrossEntropy
 from minnet.layers import (
@@ -327,6 +328,51 @@ def test_a_run_goes_on_with_its_own_best_weights_only(tmp_path):
     (tmp_path / "other" / "best.ckpt").replace(tmp_path / "best.ckpt")
     with pytest.raises(ValueError, match=r"cannot resume .*: its best\.ckpt is that of another run"):
         plain(augment=CtrlC()).fit(*data, epochs=3, batch_size=9, folder=tmp_path, progress=False, resume=True)
+
+
+class Killed(BaseException):
+    """Nothing is done after it."""
+
+
+def killed_at(path, monkeypatch, run):
+    """`run` ends in the moment before this file is written."""
+    save = checkpoint.save
+
+    def saved(at, *what):
+        if at == path:
+            raise Killed
+        save(at, *what)
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(checkpoint, "save", saved)
+        run()
+
+
+def test_a_run_killed_in_its_last_save_goes_on_and_ends_as_if_it_had_not_been(tmp_path, monkeypatch):
+    data = (POINTS, LABELS), (POINTS, LABELS)
+    plain(augment=CtrlC(7)).fit(*data, epochs=2, batch_size=9, folder=tmp_path, progress=False)
+    again = partial(plain(augment=CtrlC()).fit, *data, epochs=2, batch_size=9, progress=False, resume=True)
+    killed_at(tmp_path / "last.ckpt", monkeypatch, partial(again, folder=tmp_path))
+    assert len((tmp_path / "history.csv").read_text().splitlines()) == 1 + 2
+    rest, whole = plain(augment=CtrlC()), plain(augment=CtrlC())
+    rest.fit(*data, epochs=2, batch_size=9, folder=tmp_path, progress=False, resume=True)
+    assert (tmp_path / "history.csv").read_text() == run_folder.to_csv(rest.history)
+    whole.fit(*data, epochs=2, batch_size=9, progress=False)
+    assert rest.model[0].W.tobytes() == whole.model[0].W.tobytes()
+
+
+def test_a_new_run_killed_before_its_first_last_ckpt_is_not_taken_for_the_one_before(tmp_path, monkeypatch):
+    fit = partial(plain().fit, (POINTS, LABELS), (POINTS, LABELS), epochs=3, folder=tmp_path, progress=False)
+    assert len(fit()) == 3
+    killed_at(tmp_path / "last.ckpt", monkeypatch, partial(plain(seed=0).fit, *fit.args, **fit.keywords))
+    with pytest.raises(ValueError, match=r"its best\.ckpt is that of another run"):
+        plain().fit(*fit.args, **fit.keywords, resume=True)
+
+
+def test_a_new_run_leaves_no_history_of_the_one_before(tmp_path):
+    plain().fit((POINTS, LABELS), epochs=3, folder=tmp_path, progress=False)
+    plain(augment=CtrlC(1)).fit((POINTS, LABELS), epochs=3, batch_size=9, folder=tmp_path, progress=False)
+    assert not (tmp_path / "history.csv").exists()
 
 
 def test_a_run_that_patience_ended_is_finished(tmp_path):
@@ -836,12 +882,31 @@ def test_images_that_a_network_of_ones_own_brings_into_its_units_are_in_order():
         assert ask(x).shape == (45, 3) and ask(x[:2]).shape == (2, 3)
 
 
-def test_a_run_goes_on_with_the_workers_that_its_rule_took(tmp_path):
-    model = Sequential(Linear(4, 3, rng=0))
-    for resume, workers in ((False, None), (True, 1)):
-        stop = CtrlC(0 if resume else 2)
-        it = Trainer(model, SoftmaxCrossEntropy(), SGD(model, 0.1), workers=workers, augment=stop)
-        it.fit((POINTS, LABELS), epochs=2, batch_size=9, folder=tmp_path, resume=resume, progress=False)
+@pytest.mark.parametrize(
+    ("cores", "workers", "cure"),
+    [
+        (1, (None, 1), None),
+        (
+            2,
+            (None, 1),
+            "blas_threads was 2, now 1. Use the data and settings of that run (train.py: no --workers, 2 cores)",
+        ),
+        (2, (1, None), "blas_threads was 1, now 2. Use the data and settings of that run (train.py: --workers 1)"),
+    ],
+)
+def test_a_run_goes_on_with_the_threads_that_its_rule_took(tmp_path, monkeypatch, cores, workers, cure):
+    """A product's last bits depend on them."""
+    monkeypatch.setattr(training, "blas_threads", lambda: cores)
+
+    def run(workers, **how):
+        model = Sequential(Linear(4, 3, rng=0))
+        it = Trainer(model, SoftmaxCrossEntropy(), SGD(model, 0.1), workers=workers, augment=CtrlC(**how))
+        resume = not how
+        return it.fit((POINTS, LABELS), epochs=2, batch_size=9, folder=tmp_path, resume=resume, progress=False)
+
+    run(workers[0], at=2)
+    with pytest.raises(ValueError, match=re.escape(cure)) if cure else nullcontext():
+        assert len(run(workers[1])) == 2
 
 
 def test_validation_and_inputs_of_another_form_are_named():
