@@ -109,16 +109,28 @@ def resumable(args: argparse.Namespace, folder: Path) -> Iterator[None]:
             # not on standard output, whose reader may be what is gone
             print(f"Stopped. Go on with: {resuming(args, folder)}", file=sys.stderr)
             if args.touring and args.task == "digits":
-                print("Then, for the rest of the tour: python train.py comments", file=sys.stderr)
+                print(f"Then, for the rest of the tour: {rest_of_tour(folder)}", file=sys.stderr)
         raise
 
 
 def resuming(args: argparse.Namespace, folder: Path) -> str:
     """What to type to go on with an interrupted run."""
     typed = [args.task, *sys.argv[1:]] if args.touring else sys.argv[1:]  # the tour names no task
+    return _again(typed, f"--out={folder}", *([] if args.resume else ["--resume"]))
+
+
+def rest_of_tour(folder: Path) -> str:
+    """What to type for the tour's run on comments, where that on digits was stopped in `folder`."""
+    typed = ["comments", *(word for word in sys.argv[1:] if word != "--no-flip")]  # which is for pictures
+    # a tour with --out calls its folders as the tasks; others bear the models' names, too
+    return _again(typed, *([f"--out={folder.with_name('comments')}"] if folder.name == "digits" else []))
+
+
+def _again(typed: list[str], *flags: str) -> str:
+    """The command of these words with `flags`, and with no --out but that of the flags."""
     if "--out" in typed:  # the folder that was asked for; the tour's runs lie inside it
-        del typed[typed.index("--out") : typed.index("--out") + 2]
+        at = typed.index("--out")
+        typed = typed[:at] + typed[at + 2 :]
     typed = [word for word in typed if not word.startswith("--out=")]
-    flags = [] if args.resume else ["--resume"]
     at = typed.index("--") if "--" in typed else len(typed)  # behind it there are no flags
-    return command_line(["python", sys.argv[0], *typed[:at], f"--out={folder}", *flags, *typed[at:]])
+    return command_line(["python", sys.argv[0], *typed[:at], *flags, *typed[at:]])

@@ -278,7 +278,20 @@ def test_a_folder_named_like_a_task_is_not_taken_for_it(elsewhere, unwritten, mo
     said = call(train.main, "--limit", 60, "--epochs", 2, "--out", "digits")
     *_, again, then = said.err.splitlines()
     assert again.endswith(f"train.py digits --limit 60 --epochs 2 --out={Path('digits/digits')} --resume")
-    assert then == "Then, for the rest of the tour: python train.py comments"
+    assert then.endswith(f"train.py comments --limit 60 --epochs 2 --out={Path('digits/comments')}")
+
+
+@pytest.mark.parametrize("out", [(), ("--out", "here")])
+def test_the_rest_of_a_stopped_tour_is_trained_and_shown_as_its_whole_would_be(elsewhere, unwritten, monkeypatch, out):
+    flags = ("--seed", 3, "--limit", 60, "--epochs", 2, "--hide-text", "--no-flip", "--workers", 1)
+    with monkeypatch.context() as patched:
+        stopping(1, patched)
+        then = call(train.main, *flags, *out).err.splitlines()[-1]
+    assert call(train.main, *then.split("train.py ")[1].split()).status == 0
+    assert call(train.main, *flags, "--out", "whole").status == 0
+    rest, _, whole = unwritten
+    assert rest["hide_text"] and np.array_equal(rest["probabilities"], whole["probabilities"])
+    assert Path("here/comments" if out else "runs/comments-ngrams", "best.ckpt").exists()
 
 
 def test_what_the_tour_has_done_is_told_when_the_rest_fails(elsewhere, unwritten):
