@@ -102,6 +102,8 @@ def train(args: argparse.Namespace) -> str:
         )
         if trainer.interrupted:
             raise SystemExit(130)  # what shells expect of a program that Ctrl-C ended
+        if (folder / "config.json").exists():
+            print("this run had come to its end before: only its report is written again")
         if how := report.ending(trainer.run, history):
             print(how)
         validated, weights = {}, recipe.class_weights(dataset)

@@ -236,19 +236,33 @@ def new_folder(wanted: str | None, name: str, resume: bool) -> Path:
     FileNotFoundError none to resume.
     """
     if wanted is not None:
-        begun = os.path.exists(Path(wanted) / "last.ckpt")  # not, too, where nobody may look
+        folder = Path(wanted)
+        begun = os.path.exists(folder / "last.ckpt")  # not, too, where nobody may look
         if resume and not begun:
             raise FileNotFoundError(f"nothing to resume: {wanted} has no last.ckpt. Start without --resume.")
-        if not resume and _holds_run(Path(wanted)):
+        if not resume and _holds_run(folder):
             further = ", or go on with it by --resume" if begun else ""
-            if not begun and not os.path.exists(Path(wanted) / "config.json"):  # it stopped before it could be resumed
-                further = f", or remove {Path(wanted) / 'best.ckpt'}"
+            if not begun and not os.path.exists(folder / "config.json"):  # it stopped before it could be resumed
+                further = f", or remove {folder / 'best.ckpt'}"
             raise ValueError(f"{wanted} already holds a run: choose another --out{further}")
-        return Path(wanted)
+        return folder
     numbered = [Path("runs") / (name if number == 1 else f"{name}-{number}") for number in range(1, 10_000)]
     if not resume:
         return next(path for path in numbered if not os.path.exists(path / LOCK) and not _holds_run(path))
-    stopped = [path for path in numbered if os.path.exists(path / "last.ckpt")]
-    if not stopped:
+    newest = max(reversed(numbered), key=_last_sign)
+    if not _last_sign(newest):
         raise FileNotFoundError(f"nothing to resume: there is no run {numbered[0]}. Give the run's folder by --out.")
-    return max(reversed(stopped), key=lambda path: (path / "last.ckpt").stat().st_mtime)
+    if not os.path.exists(newest / "last.ckpt"):
+        raise FileNotFoundError(
+            f"nothing to resume: {newest}, the newest run, has saved nothing to go on from. Start without --resume, or "
+            "name another run by --out."
+        )
+    return newest
+
+
+def _last_sign(folder: Path) -> float:
+    """When the run in this folder was saved, or else was begun; 0 where there is none."""
+    for name in ("last.ckpt", LOCK):  # a killed run leaves its lock file behind
+        with suppress(OSError):
+            return os.stat(folder / name).st_mtime
+    return 0.0

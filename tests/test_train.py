@@ -116,7 +116,11 @@ def test_a_folder_that_holds_no_run_is_free_and_not_resumed(elsewhere):
             new_folder(taken, "net", resume=False)
     with pytest.raises(ValueError, match=r"choose another --out, or remove runs.net-2.best.ckpt$"):
         new_folder("runs/net-2", "net", resume=False)  # it has nothing to resume
+    os.utime("runs/net-5/.lock", (1, 1))  # it was killed long before the other was saved
     assert new_folder(None, "net", resume=True) == Path("runs/net")
+    os.utime("runs/net/last.ckpt", (0.5, 0.5))
+    with pytest.raises(FileNotFoundError, match=r"nothing to resume: runs.net-5, the newest run, has saved nothing"):
+        new_folder(None, "net", resume=True)
     with pytest.raises(FileNotFoundError, match=r"nothing to resume: there is no run runs.other"):
         new_folder(None, "other", resume=True)
 
@@ -307,7 +311,14 @@ def test_resume_takes_the_run_that_was_trained_last(elsewhere, unwritten, monkey
         stopping(2, patched)
         assert call(train.main, "comments", "--limit", 60, "--epochs", 2).status == 130
     said = call(train.main, "comments", "--limit", 60, "--epochs", 2, "--resume")
-    assert f"-> {Path('runs') / 'comments-ngrams'}\n" in said.out
+    assert f"-> {Path('runs') / 'comments-ngrams'}\n" in said.out and "had come to its end" not in said.out
+
+
+def test_a_run_that_had_come_to_its_end_is_resumed_with_a_remark(elsewhere):
+    flags = ("digits", "--model", "softmax", *QUICK)
+    assert "had come to its end" not in call(train.main, *flags).out
+    said = call(train.main, *flags, "--resume")
+    assert said.status == 0 and "this run had come to its end before: only its report is written again\n" in said.out
 
 
 def test_resuming_what_is_not_there_or_another_run(elsewhere, unwritten):
