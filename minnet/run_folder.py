@@ -237,14 +237,17 @@ def new_folder(wanted: str | None, name: str, resume: bool) -> Path:
     """
     if wanted is not None:
         folder = Path(wanted)
-        begun = os.path.exists(folder / "last.ckpt")  # not, too, where nobody may look
+        begun, taken = os.path.exists(folder / "last.ckpt"), _holds_run(folder)  # not, too, where nobody may look
+        cure = "choose another --out"
+        if begun:
+            cure += ", or go on with it by --resume"
+        elif not os.path.exists(folder / "config.json"):  # it stopped before it could be resumed
+            cure += f", or remove {folder / 'best.ckpt'}"
         if resume and not begun:
-            raise FileNotFoundError(f"nothing to resume: {wanted} has no last.ckpt. Start without --resume.")
-        if not resume and _holds_run(folder):
-            further = ", or go on with it by --resume" if begun else ""
-            if not begun and not os.path.exists(folder / "config.json"):  # it stopped before it could be resumed
-                further = f", or remove {folder / 'best.ckpt'}"
-            raise ValueError(f"{wanted} already holds a run: choose another --out{further}")
+            cure = f", and {cure}" if taken else ""
+            raise FileNotFoundError(f"nothing to resume: {wanted} has no last.ckpt. Start without --resume{cure}.")
+        if taken and not resume:
+            raise ValueError(f"{wanted} already holds a run: {cure}")
         return folder
     numbered = [Path("runs") / (name if number == 1 else f"{name}-{number}") for number in range(1, 10_000)]
     if not resume:

@@ -116,6 +116,9 @@ def test_a_folder_that_holds_no_run_is_free_and_not_resumed(elsewhere):
             new_folder(taken, "net", resume=False)
     with pytest.raises(ValueError, match=r"choose another --out, or remove runs.net-2.best.ckpt$"):
         new_folder("runs/net-2", "net", resume=False)  # it has nothing to resume
+    for folder, cure in (("net-2", ", and choose another --out, or remove runs.net-2.best.ckpt"), ("net-4", "")):
+        with pytest.raises(FileNotFoundError, match=rf"net-\d has no last.ckpt. Start without --resume{cure}\.$"):
+            new_folder(f"runs/{folder}", "net", resume=True)
     os.utime("runs/net-5/.lock", (1, 1))  # it was killed long before the other was saved
     assert new_folder(None, "net", resume=True) == Path("runs/net")
     os.utime("runs/net/last.ckpt", (0.5, 0.5))
