@@ -27,8 +27,8 @@ from minnet.data.sources import SOURCES, unknown_task
 from minnet.data.tables import labelled_texts, meant
 from minnet.formatting import command_line, count, number, one_line, percent, some
 from minnet.prediction import doubts, readable, warn_of_loss
-from minnet.run_folder import prepare, read_json
-from minnet.trained_run import TrainedRun, load_run
+from minnet.run_folder import LOCK, prepare, read_json
+from minnet.trained_run import CHECKPOINTS, TrainedRun, load_run
 
 # the data set's name, where it comes from, inputs, labels by name, and the files of pictures
 Asked: TypeAlias = tuple[str, str, Any, list[str], np.ndarray | None]
@@ -53,7 +53,8 @@ def run_command(args: argparse.Namespace) -> int:
     """The measures as a table; with --out a page as well."""
     if args.out is not None:
         if os.path.lexists(args.out):
-            raise ValueError(f"{args.out} is there already and is not overwritten: choose another --out")
+            left = ", or remove it if the command that wrote there was killed" if _perhaps_torn(Path(args.out)) else ""
+            raise ValueError(f"{args.out} is there already and is not overwritten: choose another --out{left}")
         commands.check_figures()
     run = load_run(args.folder)
     name, source, inputs, labels, files = _asked_for(args, run)
@@ -72,6 +73,11 @@ def run_command(args: argparse.Namespace) -> int:
     if page is not None:
         print(f"\nThe page: {page}")
     return 0
+
+
+def _perhaps_torn(folder: Path) -> bool:
+    """Whether an evaluation is under way in the folder or was killed there. Of a training more might be lost."""
+    return os.path.exists(folder / LOCK) and not any(os.path.exists(folder / name) for name in CHECKPOINTS)
 
 
 @contextmanager

@@ -146,6 +146,16 @@ def test_a_full_disk_leaves_no_folder_that_is_in_the_way(runs, here, monkeypatch
     assert not (here / "page").exists() and evaluate(*typed).status == 0
 
 
+def test_what_a_kill_left_may_be_removed_but_no_training(here):
+    typed, cure = ("no run", "digits", "--out", "page"), "choose another --out, or remove it if the command that wrote"
+    (here / "page").mkdir()
+    assert cure not in refused(evaluate(*typed), "page is there already and is not overwritten")
+    (here / "page/.lock").write_text("process 1 on a machine since yesterday\n")
+    refused(evaluate(*typed), "page is there already and is not overwritten", cure)
+    (here / "page/last.ckpt").touch()
+    assert cure not in refused(evaluate(*typed), "page is there already and is not overwritten")
+
+
 def test_figures_that_cannot_be_drawn_are_told_of_first(here, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     refused(evaluate("no run", "digits", "--out", "page"), "matplotlib, which draws the figures")
