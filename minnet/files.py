@@ -44,6 +44,13 @@ def os_error(error: OSError, message: str) -> OSError:
     return told
 
 
+def remove_partial(folder: Path) -> None:
+    """Removes all partial files of a folder, which nobody else may be writing into."""
+    for leftover in folder.glob(".*.????????.partial"):
+        with suppress(OSError):
+            leftover.unlink()
+
+
 def _take_name(partial: Path, path: Path) -> None:
     """os.replace, tried again for three seconds on Windows: there a virus scanner or a reader may hold the file."""
     for pause in (0.1, 0.2, 0.4, 0.8, 1.5) if os.name == "nt" else ():

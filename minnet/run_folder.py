@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from minnet import locks
-from minnet.files import written_whole
+from minnet.files import remove_partial, written_whole
 
 LOCK = ".lock"
 _held: dict[str, Lock] = {}
@@ -99,6 +99,9 @@ def prepare(folder: str | Path, new: bool = False) -> Lock:
         raise OSError(
             f"cannot write into {folder} ({error.strerror or error}): choose another folder, or make this one writable"
         ) from None
+    if lock.note:  # what a killed run had half written
+        remove_partial(folder)
+        remove_partial(folder / "figures")
     _held[str(folder)] = lock
     return lock
 

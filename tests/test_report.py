@@ -412,6 +412,19 @@ def test_the_folder_of_a_killed_process_is_taken_over(other):
     assert not (folder / run_folder.LOCK).exists()
 
 
+def test_what_a_killed_process_had_half_written_is_removed_from_its_folder(tmp_path):
+    (tmp_path / "figures").mkdir()
+    halves = [tmp_path / place for place in (".a.ckpt.0123abcd.partial", "figures/.a.png.0123abcd.partial")]
+    mine = tmp_path / ".mine.partial"
+    for path in (*halves, mine):
+        path.touch()
+    with run_folder.prepare(tmp_path):
+        assert all(path.exists() for path in halves)  # nobody was killed: they may be of one at work
+    (tmp_path / ".lock").write_text("process 1 on a machine since yesterday\n")
+    with run_folder.prepare(tmp_path):
+        assert not any(path.exists() for path in halves) and mine.exists()
+
+
 def test_a_folder_is_free_after_release_and_held_once_by_one_process(tmp_path):
     with run_folder.prepare(tmp_path / "run") as lock:
         with run_folder.prepare(tmp_path / "run") as inner:
