@@ -118,7 +118,9 @@ def one_line_errors(command: Callable[[], Any]) -> Callable[[], None]:
                 # Python writes what is left once more when it ends
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
                 if isinstance(error, BrokenPipeError):  # the reader left: nothing to tell
-                    raise SystemExit(1) from None
+                    ended = error.__context__  # how the command ended, where the flush was what failed
+                    status = 130 if isinstance(ended, KeyboardInterrupt) else getattr(ended, "code", None)
+                    raise SystemExit(status or 1) from None
                 said = f"standard output cannot be written: {error.strerror or error}"
             if os.environ.get("MINNET_DEBUG"):
                 raise

@@ -120,6 +120,20 @@ def test_a_reader_who_leaves_gets_no_traceback():
     assert ran.stderr == ""  # what stood in the buffer when the command ended
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="this system breaks pipes in another way")
+@pytest.mark.parametrize("end, status", [("raise KeyboardInterrupt", 130), ("sys.exit(130)", 130), ("sys.exit(0)", 1)])
+def test_a_reader_who_is_stopped_as_well_does_not_change_how_the_command_ended(end, status):
+    """As Ctrl-C stops tee, too; what was for it to read stands in the buffer."""
+    code = f"import sys\nfrom minnet.commands import one_line_errors\ndef main():\n print('x')\n {end}\n"
+    command = [sys.executable, "-c", code + "one_line_errors(main)()"]
+    environment = {**os.environ, "PYTHONUNBUFFERED": ""}
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "wb") as gone:
+        ran = subprocess.run(command, cwd=REPOSITORY, env=environment, stdout=gone, stderr=subprocess.PIPE, timeout=300)
+    assert ran.returncode == status and ran.stderr == b""
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 def test_a_full_standard_output_is_named():
     code = "from minnet.commands import one_line_errors\none_line_errors(lambda: print('x'))()"
