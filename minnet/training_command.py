@@ -107,9 +107,13 @@ def resumable(args: argparse.Namespace, folder: Path) -> Iterator[None]:
     except BaseException:
         if (folder / "last.ckpt").exists():
             # not on standard output, whose reader may be what is gone
-            print(f"Stopped. Go on with: {resuming(args, folder)}", file=sys.stderr)
+            told = f"Stopped. Go on with: {resuming(args, folder)}"
             if args.touring and args.task == "digits":
-                print(f"Then, for the rest of the tour: {rest_of_tour(folder)}", file=sys.stderr)
+                told += f"\nThen, for the rest of the tour: {rest_of_tour(folder)}"
+            encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
+            if told.encode(encoding, "replace") != told.encode(encoding, "ignore"):
+                told += "\n(? stands for each letter that this output lacks: type it as you did before)"
+            print(told, file=sys.stderr)
         raise
 
 

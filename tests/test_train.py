@@ -280,6 +280,13 @@ def test_a_stopped_tour_names_the_task(elsewhere, unwritten, monkeypatch):
     assert said.status == 130 and f"train.py digits --limit 60 --epochs 2 --out={Path('runs')}" in said.err
 
 
+@pytest.mark.parametrize("encoding, lacks", [("ascii", True), ("utf-8", False)])
+def test_letters_that_standard_error_lacks_are_owned_up_to(elsewhere, unwritten, monkeypatch, encoding, lacks):
+    stopping(1, monkeypatch)
+    said = call(train.main, "comments", "--limit", 60, "--epochs", 2, "--out", "größe", encoding=encoding)
+    assert said.status == 130 and ("gr??e" in said.err) == ("? stands for each letter" in said.err) == lacks
+
+
 def test_a_folder_named_like_a_task_is_not_taken_for_it(elsewhere, unwritten, monkeypatch):
     stopping(1, monkeypatch)
     said = call(train.main, "--limit", 60, "--epochs", 2, "--out", "digits")
