@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from tqdm import tqdm
 
 from minnet import commands
 from minnet.formatting import aligned, count, encodable, interval, number, one_line, p_value, percent, shortened
-from minnet.intervals import MIN_DISCORDANT, mcnemar, paired_bootstrap
+from minnet.intervals import MIN_DISCORDANT, mcnemar, paired_differences, resampled
 from minnet.metrics import doubts, value_of
 from minnet.run_folder import prepare, save, to_json
 
@@ -108,13 +109,15 @@ def compare(folders: Sequence[str | Path], bootstrap: int = 1000, seed: int = 0)
     runs = _same_examples([load(folder) for folder in folders])
     names = _distinct_names(runs)
     called = next((run.called for run in runs if run.called), {})
+    shown = tqdm(runs, "resampling", delay=1, leave=False)
+    drawn = [resampled(run.probabilities, run.labels, bootstrap, seed) for run in shown]
     pairs = []
-    for (name_a, a), (name_b, b) in itertools.combinations(zip(names, runs, strict=True), 2):
+    for (name_a, a, drawn_a), (name_b, b, drawn_b) in itertools.combinations(zip(names, runs, drawn, strict=True), 2):
         pairs.append({
             "a": name_a,
             "b": name_b,
             "mcnemar": mcnemar(a.right, b.right),
-            "differences": paired_bootstrap(a.probabilities, b.probabilities, a.labels, bootstrap, seed),
+            "differences": paired_differences(drawn_a, drawn_b),
             "won": a.indices[~a.right & b.right].tolist(),
             "lost": a.indices[a.right & ~b.right].tolist(),
         })  # fmt: skip

@@ -8,7 +8,7 @@ have, measures again, and repeats; the middle 95 % of these values are the inter
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.linalg import LinAlgError
@@ -136,27 +136,40 @@ def paired_bootstrap(
             "paired_bootstrap expects two (N, K) arrays and (N,) labels of the same examples, got "
             f"{probabilities_a.shape}, {probabilities_b.shape} and {labels.shape}"
         )
-    compared, labels = {}, labels.astype(np.int64)  # small integers would overflow in the confusion matrix
-    a, b = (resample(p, labels, bootstrap, seed) for p in (probabilities_a, probabilities_b))
-    n = len(labels)
-    all_of_them = np.arange(n)[None]
-    whole_a, whole_b = (_measures(p, labels)(all_of_them) for p in (probabilities_a, probabilities_b))
-    right_a, right_b = (p.argmax(axis=1) == labels for p in (probabilities_a, probabilities_b))
-    for name in a:
+    a, b = (resampled(p, labels, bootstrap, seed) for p in (probabilities_a, probabilities_b))
+    return paired_differences(a, b)
+
+
+class Resampled(NamedTuple):
+    """One model's measures on all examples and on resamples of them, and which examples it has right."""
+
+    whole: dict[str, np.ndarray]  # each (1,)
+    drawn: dict[str, np.ndarray]  # each (bootstrap,)
+    right: np.ndarray  # (N,)
+
+
+def resampled(probabilities: np.ndarray, labels: np.ndarray, bootstrap: int, seed: int) -> Resampled:
+    """What `paired_differences` takes of each model: of many that meet in pairs, each is resampled once."""
+    labels = labels.astype(np.int64)  # small integers would overflow in the confusion matrix
+    whole = _measures(probabilities, labels)(np.arange(len(labels))[None])
+    drawn = resample(probabilities, labels, bootstrap, seed)
+    return Resampled(whole, drawn, probabilities.argmax(axis=1) == labels)
+
+
+def paired_differences(a: Resampled, b: Resampled) -> dict[str, dict[str, Any]]:
+    """What `paired_bootstrap` says of two models, `resampled` on the same examples with the same seed."""
+    compared, both_right = {}, a.right & b.right
+    only_a, only_b = int((a.right & ~b.right).sum()), int((b.right & ~a.right).sum())
+    for name in a.drawn:
         with np.errstate(invalid="ignore"):  # infinity minus infinity
-            differences, (difference,) = b[name] - a[name], whole_b[name] - whole_a[name]
-        if name.startswith("macro_"):
-            too_few = (right_a != right_b).sum() < MIN_DISCORDANT
-        else:
-            too_few = (right_a & right_b).all()
+            differences, (difference,) = b.drawn[name] - a.drawn[name], b.whole[name] - a.whole[name]
+        too_few = only_a + only_b < MIN_DISCORDANT if name.startswith("macro_") else both_right.all()
         compared[name] = {
             "difference": float(difference) if np.isfinite(difference) else None,
             "interval": None if too_few else percentile_interval(differences),
             "share_above": float((differences > 0).mean()),
         }
-    compared["accuracy"]["interval"] = paired_shares(
-        int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum()), n
-    )
+    compared["accuracy"]["interval"] = paired_shares(only_a, only_b, len(a.right))
     return compared
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from minnet import __main__ as minnet_main
 from minnet import compare as module
-from minnet import metrics
+from minnet import intervals, metrics
 from minnet.run_folder import predictions_csv, save, to_json, to_npz
 from tests.running import call, refused
 
@@ -60,6 +60,18 @@ def test_a_pair_by_hand(tmp_path):
     assert "accuracy's by Wilson, its difference's by Bonett and Price, the others by resampling" in text
     assert "numbered" not in module.table(result, show=0)
     json.dumps(json.loads(to_json(result)), allow_nan=False)
+
+
+def test_each_run_is_resampled_once_however_many_pairs_it_stands_in(tmp_path, monkeypatch):
+    p = [saying(FIRST), saying(SECOND), saying(LABELS), saying(np.zeros(8, int))]
+    runs = [run(tmp_path / f"{i}", these, LABELS) for i, these in enumerate(p)]
+    counted = mock.Mock(side_effect=intervals.resample)
+    monkeypatch.setattr(intervals, "resample", counted)
+    result = module.compare(runs, bootstrap=50, seed=3)
+    assert counted.call_count == 4 and len(result["pairs"]) == 6
+    for pair in result["pairs"]:
+        a, b = p[int(pair["a"])], p[int(pair["b"])]
+        assert pair["differences"] == intervals.paired_bootstrap(a, b, LABELS, bootstrap=50, seed=3)
 
 
 def test_only_a_picture_that_was_asked_for_is_drawn(tmp_path, monkeypatch):
