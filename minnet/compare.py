@@ -109,7 +109,7 @@ def compare(folders: Sequence[str | Path], bootstrap: int = 1000, seed: int = 0)
     runs = _same_examples([load(folder) for folder in folders])
     names = _distinct_names(runs)
     called = next((run.called for run in runs if run.called), {})
-    shown = tqdm(runs, "resampling", delay=1, leave=False)
+    shown = tqdm(runs, "runs", delay=1, leave=False)
     drawn = [resampled(run.probabilities, run.labels, bootstrap, seed) for run in shown]
     pairs = []
     for (name_a, a, drawn_a), (name_b, b, drawn_b) in itertools.combinations(zip(names, runs, drawn, strict=True), 2):

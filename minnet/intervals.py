@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.linalg import LinAlgError
+from tqdm import tqdm
 
 LEVEL = 0.95
 Z = 1.959963984540054  # as many standard deviations about the middle hold 95 % of a normal distribution
@@ -52,21 +53,25 @@ def resample(probabilities: np.ndarray, labels: np.ndarray, bootstrap: int, seed
     """
     n, k = probabilities.shape
     measures = _measures(probabilities, labels)
-    found = [measures(indices) for indices in _draws(n, bootstrap, seed, wide=k * k)]
+    found = [measures(times) for times in _draws(n, bootstrap, seed, wide=k * k)]
     return {name: np.concatenate([part[name] for part in found]) for name in found[0]}
 
 
+# A million examples looked up in the order in which they were drawn is a million jumps through memory. So the draws
+# of each example are counted once, and every measure walks through the examples in their own order.
 def _measures(probabilities: np.ndarray, labels: np.ndarray) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
-    """What takes examples by their indices (R, n) and gives every measure of each row, (R,)."""
-    k = probabilities.shape[1]
+    """What takes how many times each example counts, (R, N), and gives every measure of each row, (R,)."""
+    n, k = probabilities.shape
     cells = labels * k + probabilities.argmax(axis=1)  # (N,) where each example falls in the confusion matrix
     log_loss, brier = losses(probabilities, labels)
+    infinite = np.flatnonzero(np.isinf(log_loss))
+    log_loss[infinite] = 0  # a loss that is drawn 0 times is none, but 0 times infinity is NaN
     share = np.count_nonzero(np.bincount(labels)) / k  # a class without any example counts as 0, as it does in `rates`
 
-    def measures(indices: np.ndarray) -> dict[str, np.ndarray]:
-        r, n = indices.shape
-        flat = (cells[indices] + k * k * np.arange(r)[:, None]).ravel()
-        confusion = np.bincount(flat, minlength=r * k * k).reshape(r, k, k)
+    def measures(times: np.ndarray) -> dict[str, np.ndarray]:
+        r = len(times)
+        flat = (cells + k * k * np.arange(r)[:, None]).ravel()
+        confusion = np.bincount(flat, times.ravel(), r * k * k).reshape(r, k, k)
         there = confusion.sum(axis=2) > 0  # (R, K)
         precision, recall, f1 = (share * (rate * there).sum(axis=1) / there.sum(axis=1) for rate in rates(confusion))
         return {
@@ -74,8 +79,8 @@ def _measures(probabilities: np.ndarray, labels: np.ndarray) -> Callable[[np.nda
             "macro_precision": precision,
             "macro_recall": recall,
             "macro_f1": f1,
-            "log_loss": log_loss[indices].mean(axis=1),
-            "brier": brier[indices].mean(axis=1),
+            "log_loss": np.where(times[:, infinite].any(axis=1), np.inf, np.einsum("rn,n->r", times, log_loss) / n),
+            "brier": np.einsum("rn,n->r", times, brier) / n,
         }
 
     return measures
@@ -151,7 +156,7 @@ class Resampled(NamedTuple):
 def resampled(probabilities: np.ndarray, labels: np.ndarray, bootstrap: int, seed: int) -> Resampled:
     """What `paired_differences` takes of each model: of many that meet in pairs, each is resampled once."""
     labels = labels.astype(np.int64)  # small integers would overflow in the confusion matrix
-    whole = _measures(probabilities, labels)(np.arange(len(labels))[None])
+    whole = _measures(probabilities, labels)(np.ones((1, len(labels))))
     drawn = resample(probabilities, labels, bootstrap, seed)
     return Resampled(whole, drawn, probabilities.argmax(axis=1) == labels)
 
@@ -289,13 +294,16 @@ def _least_squares_shares(table: np.ndarray, counted: np.ndarray) -> np.ndarray:
 
 
 def _draws(n: int, bootstrap: int, seed: int, wide: int) -> Iterator[np.ndarray]:
-    """Yields index arrays (R, n) until `bootstrap` rows are drawn; R keeps R * max(n, wide) near WORK."""
+    """Yields how many times each example is drawn, (R, n), in `bootstrap` rows; R * max(n, wide) stays near WORK."""
     if bootstrap < 1:
         raise ValueError(f"bootstrap must be at least 1 resample, got {bootstrap}")
     rng = np.random.default_rng(seed)
     size = max(1, WORK // max(n, wide))
-    for start in range(0, bootstrap, size):
-        yield rng.integers(n, size=(min(size, bootstrap - start), n))
+    for start in tqdm(range(0, bootstrap, size), "resampling", delay=1, leave=False):
+        r = min(size, bootstrap - start)
+        indices = rng.integers(n, size=(r, n))
+        indices += n * np.arange(r)[:, None]
+        yield np.bincount(indices.ravel(), minlength=r * n).reshape(r, n).astype(np.float64)
 
 
 def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ import sklearn.metrics
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 from scipy.stats import binom
+from tqdm import tqdm
 
 from minnet import calibration, intervals, metrics
 from minnet.formatting import bars, encodable, interval, one_line, percent, some, width_of
@@ -201,6 +202,24 @@ def test_resamples_measure_what_drawing_the_examples_one_by_one_measures():
         assert drawn["macro_f1"][b] == pytest.approx(m["macro"]["f1"])
         assert drawn["log_loss"][b] == pytest.approx(m["log_loss"])
         assert drawn["brier"][b] == pytest.approx(m["brier"])
+
+
+def test_an_infinite_loss_is_that_of_the_resamples_that_draw_it():
+    p, labels = simulated(30, 3)
+    p[[4, 9]] = np.eye(3)[(labels[[4, 9]] + 1) % 3]
+    drawn = intervals.resample(p, labels, bootstrap=60, seed=5)["log_loss"]
+    loss = intervals.losses(p, labels)[0]
+    indices = np.random.default_rng(5).integers(30, size=(60, 30))
+    np.testing.assert_allclose(drawn, loss[indices].mean(axis=1), rtol=1e-13)
+    assert 2 < np.isfinite(drawn).sum() < 30
+
+
+def test_a_long_resampling_shows_how_far_it_is(monkeypatch, capsys):
+    monkeypatch.setattr(intervals, "tqdm", lambda *a, delay, **how: tqdm(*a, **how, mininterval=0))  # not after 1 s
+    monkeypatch.setattr(intervals, "WORK", 400)
+    p, labels = simulated(200, 3)
+    metrics.evaluate(p, labels, NAMES, bootstrap=8)
+    assert "resampling:  50%" in capsys.readouterr().err
 
 
 def test_a_class_that_a_resample_misses_has_no_say_in_it():
