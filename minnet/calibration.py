@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from minnet.functional import check_labels, log_softmax, logsumexp, softmax
+from minnet.functional import check_labels, logsumexp, softmax
 from minnet.intervals import percentile_interval, wilson
 
 BINS = 15
 SIMULATIONS = 200
+WORK = 1 << 16  # scores at a time: the passes over them then run in a core's own cache
 TEMPERATURES = (0.01, 100.0)  # the coldest and the hottest that are tried
 
 
@@ -98,15 +99,13 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray, class_weights: Seque
     Fit it on validation examples, never on those that the network was trained on: there it is sure and right.
     Dividing by T changes no prediction, only how sure it is (Guo et al., arXiv 1706.04599, section 4.2).
     """
-    z, labels = np.array(logits, dtype=np.float64), np.asarray(labels)
+    z, labels = np.asarray(logits), np.asarray(labels)
     if z.ndim != 2 or len(z) == 0 or labels.shape != (len(z),):
         raise ValueError(f"fit_temperature expects logits (N, K) and labels (N,), got {z.shape} and {labels.shape}")
     labels = check_labels(labels, z.shape[1])
     if np.isnan(z).any() or not np.isfinite(z.max(axis=1)).all():
         raise ValueError("fit_temperature expects logits without NaN or +inf, and a possible class in every row")
-    z -= z.max(axis=1, keepdims=True)  # a copy's; dividing large scores would round away what tells them apart
-    of_truth = z[np.arange(len(z)), labels]
-    if not np.isfinite(of_truth).all():
+    if not np.isfinite(z[np.arange(len(z)), labels]).all():
         raise ValueError("fit_temperature: a true class has the logit -inf: its loss is infinite at any temperature")
     from scipy.optimize import minimize_scalar
 
@@ -119,12 +118,23 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray, class_weights: Seque
     # every example right there is no bottom: the colder, the better, until the loss is 0 in floating point.) No second
     # valley in B is none in u = log T, and u is searched: halving T and doubling it are equally long steps.
     def loss(u: float) -> float:
-        T = np.exp(u)
-        return float((logsumexp(unweighted(z / T, class_weights)) - of_truth / T).mean())  # log w_y is no matter of T
+        return _log_loss(z, labels, np.exp(u), class_weights) / len(z)
 
     bounds = np.log(TEMPERATURES)
     found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-7})
-    return float(np.exp(min([found.x, *bounds], key=loss)))
+    best = np.argmin([found.fun, *map(loss, bounds)])
+    return float(np.exp([found.x, *bounds][best]))
+
+
+def _log_loss(z: np.ndarray, labels: np.ndarray, temperature: float, class_weights: Sequence[float] | None) -> float:
+    """The sum of -log p[label], p = softmax(unweighted(z / T, class_weights)), in float64, some rows at a time."""
+    total, size = 0.0, max(1, WORK // z.shape[1])
+    for start in range(0, len(z), size):
+        part, of_truth = z[start : start + size].astype(np.float64), labels[start : start + size]
+        part -= part.max(axis=1, keepdims=True)  # dividing large scores would round away what tells them apart
+        part = unweighted(part / temperature, class_weights)
+        total += float((logsumexp(part) - part[np.arange(len(part)), of_truth]).sum())
+    return total
 
 
 # The mean of w_y (-log q(y|x)) over examples weighs, for one x, each class k by its probability p(k|x):
@@ -209,15 +219,13 @@ def seen_on_validation(
     confusion = confusion_matrix(labels, scores.argmax(axis=1), labels=range(scores.shape[1]))
     fitted: dict[str, Any] = {"no_temperature": too_little(confusion)}
     if not fitted["no_temperature"]:
-        temperature, z = fit_temperature(scores, labels, class_weights), scores.astype(np.float64)
-        as_is, best = (
-            log_softmax(unweighted(z / t, class_weights))[np.arange(len(z)), labels].sum() for t in (1, temperature)
-        )
+        temperature = fit_temperature(scores, labels, class_weights)
+        as_is, best = (_log_loss(scores, labels, t, class_weights) for t in (1, temperature))
         # Wilks 1938: were T = 1 right, twice the log likelihood that the fit gains would follow chi-square, one degree
         # of freedom, and be above 3.84 in one of twenty
-        if 2 * (best - as_is) < 3.84:
+        if 2 * (as_is - best) < 3.84:
             undone = "" if class_weights is None else ", class weights undone"
-            told = f"{len(z):,} validation examples give no sign that one would mend its percentages{undone}"
+            told = f"{len(scores):,} validation examples give no sign that one would mend its percentages{undone}"
             fitted = {"no_temperature": told}
         elif round(temperature, 4) in TEMPERATURES:
             fitted = {"no_temperature": "the best is none of those that are tried, {} to {:.0f}".format(*TEMPERATURES)}

@@ -336,6 +336,24 @@ def test_temperature_is_recovered_and_its_gradient_vanishes_there():
     assert derivative == pytest.approx((loss(2 + 1e-5) - loss(2 - 1e-5)) / 2e-5, rel=1e-6)
 
 
+def test_a_temperature_takes_no_memory_for_all_scores_at_once(monkeypatch):
+    p, labels = simulated(7000, 100, seed=4)
+    logits = (2 * np.log(p)).astype(np.float32)
+    for find in (calibration.fit_temperature, calibration.seen_on_validation):
+        find(logits, labels)  # what is imported at first counts elsewhere
+        tracemalloc.start()
+        found = find(logits, labels)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 1.5 * logits.nbytes, f"{find.__name__}: {peak / logits.nbytes:.1f} times the scores"
+    t = calibration.fit_temperature(logits, labels)
+    assert t == pytest.approx(2, rel=0.02) and found["temperature"] == round(t, 4)
+    few = calibration.fit_temperature(logits[:300], labels[:300])
+    for work in (50, 20_000):  # a row at a time; 200 and a rest of 100
+        monkeypatch.setattr(calibration, "WORK", work)
+        assert calibration.fit_temperature(logits[:300], labels[:300]) == pytest.approx(few, rel=1e-7)
+
+
 def test_temperature_stops_at_its_bounds():
     logits = np.array([[0.3, 0.0], [0.0, 0.3]])
     assert calibration.fit_temperature(logits, np.array([0, 1])) == pytest.approx(0.01)  # always right: the surer
