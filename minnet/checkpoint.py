@@ -24,6 +24,7 @@ from minnet.layers.description import rebuild
 
 FORMAT, VERSION = "minnet checkpoint", 1
 HEADER = "header.json"
+PIECE = 1 << 22  # bytes read at a time
 KINDS = "biufU"  # of dtypes: bool, integers, floats, text of a fixed width
 
 
@@ -114,9 +115,11 @@ def _read_array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray
         held = member.file_size - stream.tell()
         if prod(shape) * dtype.itemsize != held:
             raise ValueError(f"array {member.filename[:80]!r} claims {dtype} {str(shape)[:80]} but has {held} bytes")
-        content = stream.read()  # to the end, where the checksum is compared
-    array = np.frombuffer(content, dtype, prod(shape)).reshape(shape, order="F" if fortran else "C")
-    array = array.astype(dtype.newbyteorder("="))  # a copy that can be written to
+        flat = np.empty(prod(shape), dtype)
+        into = flat.view(np.uint8).data
+        for start in range(0, held, PIECE):  # never all of it twice; at its end the checksum is compared
+            into[start : start + PIECE] = stream.read(PIECE)
+    array = flat.astype(dtype.newbyteorder("="), copy=False).reshape(shape, order="F" if fortran else "C")
     if not sound(array):
         raise ValueError(f"array {member.filename[:80]!r} holds what is no {dtype}")
     return array

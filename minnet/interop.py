@@ -18,6 +18,7 @@ import json
 import os
 import struct
 from collections.abc import Iterator, Mapping
+from io import BufferedReader
 from math import prod
 from typing import Any
 
@@ -174,23 +175,25 @@ def load_safetensors(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray
     """
     try:
         with open(path, "rb") as file:
-            content = file.read()
+            return _parse(file)
+    except MemoryError:  # that of this machine, now: the file may be sound
+        raise
     except OSError as error:
         raise os_error(error, f"cannot read {path}: {error.strerror or error}") from None
-    try:
-        return _parse(content)
     except Exception as error:  # JSON of any shape can hide in there
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise ValueError(f"{path} is not a sound safetensors file: {reason}") from None
 
 
-def _parse(content: bytes) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    length = struct.unpack_from("<Q", content)[0]
-    if length > min(LONGEST_HEADER, len(content) - 8):
-        raise ValueError(f"it claims a header of {length} bytes in a file of {len(content)}")
-    if content[8:9] != b"{":
+def _parse(file: BufferedReader) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    size = os.fstat(file.fileno()).st_size
+    length = struct.unpack("<Q", file.read(8))[0]
+    if length > min(LONGEST_HEADER, size - 8):
+        raise ValueError(f"it claims a header of {length} bytes in a file of {size}")
+    text = file.read(length)
+    if not text.startswith(b"{"):
         raise ValueError("its header is not a JSON object")
-    header = json.loads(content[8 : 8 + length].decode("utf-8"), object_pairs_hook=_without_doubles)
+    header = json.loads(text.decode("utf-8"), object_pairs_hook=_without_doubles)
     metadata = header.pop(METADATA, {})
     if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
         raise ValueError("its metadata are not texts by name")
@@ -211,15 +214,17 @@ def _parse(content: bytes) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         if start != begins or end - start != prod(shape) * dtype.itemsize:
             raise ValueError(f"array {name[:80]!r} {dtype} {str(shape)[:80]} cannot stand at bytes {start} to {end}")
         begins = end
-        if 8 + length + end > len(content):
-            raise ValueError(f"array {name[:80]!r} ends at byte {8 + length + end} of {len(content)}")
-        array = np.frombuffer(content, dtype.newbyteorder("<"), prod(shape), 8 + length + start).reshape(shape)
-        array = array.astype(dtype)  # a copy that can be written to, in this machine's byte order
+        if 8 + length + end > size:
+            raise ValueError(f"array {name[:80]!r} ends at byte {8 + length + end} of {size}")
+        array = np.empty(shape, dtype.newbyteorder("<"))
+        if file.readinto(array.data) < array.nbytes:
+            raise ValueError(f"it ends within array {name[:80]!r}")
+        array = array.astype(dtype, copy=False)  # this machine's byte order
         arrays[name] = (array.astype(np.uint32) << 16).view(np.float32) if half else array
         if not sound(array):
             raise ValueError(f"array {name[:80]!r} holds what is no {dtype}")
-    if 8 + length + begins != len(content):
-        raise ValueError(f"{len(content) - 8 - length - begins} bytes belong to no array")
+    if 8 + length + begins != size:
+        raise ValueError(f"{size - 8 - length - begins} bytes belong to no array")
     return arrays, metadata
 
 

@@ -11,6 +11,7 @@ import struct
 import subprocess
 import sys
 import time
+import tracemalloc
 import zipfile
 from types import SimpleNamespace
 from unittest import mock
@@ -469,10 +470,21 @@ def test_a_file_that_another_writer_has_just_finished_is_no_leftover(tmp_path, m
     assert load(tmp_path / "x")[1] == {"epoch": 1}
 
 
+def test_reading_takes_the_memory_of_the_arrays_and_little_more(tmp_path):
+    array = np.arange(2_000_003.0).reshape(1, -1)  # 16 MB, in pieces with a rest
+    save(tmp_path / "x", {"a": array}, {})
+    load(tmp_path / "x")  # what is imported at first counts elsewhere
+    tracemalloc.start()
+    loaded = load(tmp_path / "x")[0]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert np.array_equal(loaded["a"], array) and peak < 1.7 * array.nbytes
+
+
 def test_want_of_memory_does_not_say_that_a_checkpoint_is_broken(tmp_path, monkeypatch):
     save(tmp_path / "x", {"a": np.zeros(3)}, {})
     arrays, header = model_to(Sequential(Linear(2, 1)))
-    monkeypatch.setattr(np, "frombuffer", mock.Mock(side_effect=MemoryError))
+    monkeypatch.setattr(np, "empty", mock.Mock(side_effect=MemoryError))
     with pytest.raises(MemoryError):
         load(tmp_path / "x")
     monkeypatch.setattr(checkpoint, "rebuild", mock.Mock(side_effect=MemoryError))

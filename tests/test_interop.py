@@ -3,6 +3,8 @@ import json
 import os
 import random
 import struct
+import tracemalloc
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -341,6 +343,21 @@ def test_there_and_back_and_the_bytes_in_between(tmp_path):
     assert os.listdir(tmp_path) == ["x.safetensors"]
 
 
+def test_reading_takes_the_memory_of_the_arrays_and_little_more(tmp_path, monkeypatch):
+    arrays = {"a": np.arange(100_000.0), "b": np.arange(50_000, dtype=np.int32)}
+    save_safetensors(tmp_path / "x", arrays)
+    load_safetensors(tmp_path / "x")  # what is imported at first counts elsewhere
+    tracemalloc.start()
+    loaded = load_safetensors(tmp_path / "x")[0]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert all(np.array_equal(loaded[name], arrays[name]) for name in arrays)
+    assert peak < 1.2 * sum(array.nbytes for array in arrays.values())
+    monkeypatch.setattr(np, "empty", mock.Mock(side_effect=MemoryError))
+    with pytest.raises(MemoryError):  # which does not say that the file is broken
+        load_safetensors(tmp_path / "x")
+
+
 def test_what_safetensors_cannot_hold(tmp_path):
     path = tmp_path / "x"
     for arrays in ({"a": np.array(["x"])}, {"a": np.array([1j])}, {"a": np.array([None])}):
@@ -438,6 +455,15 @@ def test_cut_off_or_changed(tmp_path):
             load_safetensors(path)  # the format has no checksum: numbers and names may change
         except ValueError as error:
             assert "\n" not in str(error)
+
+
+def test_a_file_that_is_cut_off_while_it_is_read(tmp_path, monkeypatch):
+    save_safetensors(tmp_path / "x", {"a": np.ones(3000)})
+    size = os.path.getsize(tmp_path / "x")
+    os.truncate(tmp_path / "x", size - 1)
+    monkeypatch.setattr(os, "fstat", lambda file: mock.Mock(st_size=size))
+    with pytest.raises(ValueError, match="x is not a sound safetensors file: it ends within array 'a'"):
+        load_safetensors(tmp_path / "x")
 
 
 def test_files_that_cannot_be_opened(tmp_path, monkeypatch):
