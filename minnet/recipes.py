@@ -13,7 +13,6 @@ import numpy as np
 from minnet import models
 from minnet.calibration import acting_weights
 from minnet.data import Augment, Dataset, Ngrams, TokenIds, channel_statistics, load_lexicon, over_views
-from minnet.data.text import announce
 from minnet.layers import Sequential
 from minnet.losses import SoftmaxCrossEntropy
 from minnet.optimizers import SGD, Adam, AdamW, Lookahead, Optimizer, RMSProp
@@ -83,7 +82,6 @@ class Recipe:
         if self.encoder is None:
             return None, {name: split.x for name, split in splits.items()}
         vectorizer = self.encoder(lexicon=load_lexicon(folder)) if self.lexicon else self.encoder()
-        announce(sum(map(len, splits.values())))
         train = vectorizer.fit_transform(dataset.train.x, dataset.train.y)
         others = {name: vectorizer.transform(split.x) for name, split in splits.items() if name != "train"}
         return vectorizer, {"train": train, **others}

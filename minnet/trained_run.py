@@ -13,7 +13,6 @@ import numpy as np
 
 from minnet import checkpoint
 from minnet.data import Ngrams, TokenIds, over_views, read_image, tokenize, vectorizer_from
-from minnet.data.text import announce
 from minnet.functional import softmax
 from minnet.layers import Layer
 from minnet.progress import runs_on
@@ -36,7 +35,6 @@ class TrainedRun(NamedTuple):
     def encode(self, inputs: Sequence[Any]) -> Any:
         """Pictures (paths, or what `read` gave) as uint8 images, or sentences as the numbers that the model knows."""
         if self.kind == "text":
-            announce(len(inputs))
             return self.vectorizer.transform(list(inputs))
         return np.stack([item if isinstance(item, np.ndarray) else self.read(item) for item in inputs])
 

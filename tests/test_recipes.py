@@ -274,12 +274,3 @@ def test_a_lexicon_comes_from_the_folder_that_is_asked_for(monkeypatch):
     alone, beside = (TEXT[name].encode(texts(), "here")[0] for name in ("ngrams", "lexicon"))
     assert asked == ["here"] and alone.lexicon is None and list(beside.lexicon) == ["great"]
     assert len(beside) == len(alone) + 4
-
-
-def test_many_texts_are_announced(monkeypatch, capsys):
-    comments = load("comments")
-    choose(comments, "ngrams")[1].encode(comments)
-    assert capsys.readouterr().err == ""
-    monkeypatch.setattr("minnet.data.text.MANY", 600)
-    choose(comments, "ngrams")[1].encode(comments)
-    assert capsys.readouterr().err == "600 texts become numbers ...\n"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -10,7 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minnet.data.token_ids import TokenIds
-from minnet.data.tokens import check_texts, normalise, pack, split_words, unpack
+from minnet.data.tokens import check_texts, normalise, pack, split_words, unpack, watched
+
+SPELLING = "one spelling"  # what the bars say
+COUNTING = {"words": "n-grams of words", "characters": "n-grams of characters"}
 
 
 class Ngrams:
@@ -66,12 +68,12 @@ class Ngrams:
             raise ValueError("Ngrams.fit needs at least one text")
         if labels is not None and len(np.unique(labels)) < 2:
             raise ValueError("Ngrams.fit got labels of one class, which nothing tells apart: leave the labels out")
-        normalised = [normalise(text) for text in texts]
+        normalised = [normalise(text) for text in watched(texts, SPELLING)]
         parts, counts = {}, []
         for kind in self._kinds():
             counter = self._counter(kind, min_df=min(self.min_count, len(texts)), max_features=self.max_features)
             try:
-                count = counter.fit_transform(normalised)
+                count = counter.fit_transform(watched(normalised, COUNTING[kind]))
             except ValueError:  # scikit-learn's word for "nothing left to count"
                 continue
             frequency = np.bincount(count.indices, minlength=count.shape[1])
@@ -93,12 +95,15 @@ class Ngrams:
         check_texts(texts)
         if not self._parts:
             raise ValueError("Ngrams.transform before fit: call fit(texts) with the training texts first")
-        normalised = [normalise(text) for text in texts]
+        normalised = [normalise(text) for text in watched(texts, SPELLING)]
         if not normalised:
             from scipy.sparse import csr_matrix
 
             return csr_matrix((0, len(self)), dtype=np.float32)
-        counts = [part.weigh(part.counter.transform(normalised)) for part in self._parts.values()]
+        counts = [
+            part.weigh(part.counter.transform(watched(normalised, COUNTING[kind])))
+            for kind, part in self._parts.items()
+        ]
         return self._joined(counts, normalised)
 
     def _joined(self, counts: list[Any], normalised: Sequence[str]) -> Any:
@@ -227,21 +232,12 @@ def rated(normalised: Sequence[str], lexicon: Mapping[str, float]) -> Any:
     from sklearn.preprocessing import normalize
 
     sums = np.zeros((len(normalised), len(RATED)), np.float32)
-    for row, text in zip(sums, normalised, strict=True):
+    for row, text in zip(sums, watched(normalised, "words with a rating"), strict=True):
         for token in split_words(text, negation=True):
             word = token.removeprefix("not_")
             rating = lexicon.get(word.removeprefix("#"), 0.0)
             row[2 * (word != token) + (rating < 0)] += abs(rating)
     return normalize(csr_matrix(sums), copy=False)
-
-
-MANY = 20_000  # texts, which take some ten seconds
-
-
-def announce(texts: int) -> None:
-    """A line on standard error where so many texts become numbers that nobody should wait without a word."""
-    if texts >= MANY:
-        print(f"{texts:,} texts become numbers ...", file=sys.stderr)
 
 
 VECTORIZERS = {"Ngrams": Ngrams, "TokenIds": TokenIds}

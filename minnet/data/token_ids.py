@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from minnet.data.tokens import check_texts, pack, tokenize, unpack
+from minnet.data.tokens import check_texts, pack, tokenize, unpack, watched
 
 
 class TokenIds:
@@ -50,7 +50,7 @@ class TokenIds:
         check_texts(texts)
         if self.buckets is not None:
             return self
-        counts = Counter(token for text in texts for token in self._tokens(text))
+        counts = Counter(token for text in watched(texts, "vocabulary") for token in self._tokens(text))
         frequent = [(-count, token) for token, count in counts.items() if count >= self.min_count]
         if not frequent:
             raise ValueError(f"TokenIds.fit found no token that occurs {self.min_count} times in {len(texts):,} texts")
@@ -67,7 +67,7 @@ class TokenIds:
         if self.buckets is None and not self._index:
             raise ValueError("TokenIds.transform before fit: call fit(texts) with the training texts first")
         ids = np.zeros((len(texts), self.max_length), np.int32)
-        for row, text in enumerate(texts):
+        for row, text in enumerate(watched(texts, "token ids")):
             found = [self._id(token) for token in self._tokens(text)[: self.max_length]]
             ids[row, : len(found)] = found
         return ids

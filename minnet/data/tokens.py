@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import html
 import re
+import sys
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 LINK = re.compile(r"(?:https?://|(?<!\w)www\.)\S+", re.IGNORECASE)  # but not Ewww...gross
 MENTION = re.compile(r"(?<![\w@])@\w+")
@@ -104,3 +106,9 @@ def check_texts(texts: Any) -> None:
     for row, text in enumerate(texts):
         if not isinstance(text, str):
             raise ValueError(f"expected a list of texts, got {type(text).__name__} at position {row}")
+
+
+def watched(texts: Sequence[str], doing: str) -> Iterable[str]:
+    """The texts one by one, under a bar once they take longer than a second; a single one, which no bar could divide,
+    is not slowed down by any."""
+    return tqdm(texts, doing, delay=1, leave=False, disable=len(texts) < 2 or sys.stderr is None)

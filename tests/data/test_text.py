@@ -3,13 +3,14 @@
 import json
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minnet.data import Ngrams, TokenIds, load, vectorizer_from
+from minnet.data import Ngrams, TokenIds, load, tokens, vectorizer_from
 from minnet.data.tokens import normalise, tokenize
 from tests.drawing import steady
 
@@ -232,6 +233,27 @@ def test_damaged_state_is_refused(damage):
         arrays["words"] = np.array([255, 254], np.uint8)
     with pytest.raises(ValueError):
         vectorizer_from(vectorizer.config(), arrays)
+
+
+def test_what_takes_long_has_a_bar(monkeypatch, capsys):
+    everything = Ngrams(min_count=1, lexicon=LEXICON)
+    for vectorizer in (everything, TokenIds()):
+        vectorizer.fit_transform(TEXTS)
+    assert capsys.readouterr().err == ""  # within a second
+    at_once = partial(tokens.tqdm, mininterval=0)
+    monkeypatch.setattr(tokens, "tqdm", lambda *texts, delay, **how: at_once(*texts, **how))
+    everything.fit_transform(TEXTS)
+    doing = ("one spelling", "n-grams of words", "n-grams of characters", "words with a rating")
+    said = capsys.readouterr().err
+    assert all(f"{what}: 100%" in said for what in doing)
+    everything.transform(TEXTS)
+    again = capsys.readouterr().err
+    assert all(f"{what}: 100%" in again for what in doing)
+    TokenIds().fit_transform(TEXTS)
+    said = capsys.readouterr().err
+    assert "vocabulary: 100%" in said and "token ids: 100%" in said
+    everything.transform(TEXTS[:1])
+    assert capsys.readouterr().err == ""
 
 
 def test_with_labels_the_weights_tell_how_differently_the_classes_use_an_ngram():
