@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageFile
 
 from minnet.data import Augment, channel_statistics, read_image
 from minnet.data import test_views as views_of
+from minnet.data.images import shapes_of
 from minnet.layers import Flatten, Linear, Normalize, Sequential
 from minnet.losses import SoftmaxCrossEntropy
 from minnet.optimizers import SGD
@@ -229,6 +230,17 @@ def test_a_camera_that_was_turned(tmp_path):
     path = saved(upright.transpose(Image.Transpose.ROTATE_90), "png", tmp_path, exif=exif)
     image = read_image(path, channels=1)
     assert image.shape == (40, 20, 1) and image[:20].min() == 255 and image[20:].max() == 0
+
+
+@pytest.mark.parametrize("kind", ["png", "jpeg", "webp"])
+def test_a_shape_is_told_by_the_files_head(tmp_path, monkeypatch, kind):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image = Image.new("RGB", (20, 40))
+    (tmp_path / "turned").mkdir()
+    upright, turned = saved(image, kind, tmp_path), saved(image, kind, tmp_path / "turned", exif=exif)
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda image: pytest.fail("the pixels were decoded"))
+    assert shapes_of([upright, turned]) == ([(40, 20, True), (20, 40, True)], {})
 
 
 def test_the_middle_is_cut_out_with_its_proportions():
