@@ -66,7 +66,7 @@ def run_command(args: argparse.Namespace) -> int:
         measured = metrics.evaluate(probabilities, dataset.test.y, run.classes)
         page = None if args.out is None else _write(args, run, dataset, probabilities, measured)
     print(f"{args.folder} on {count(len(dataset.test), 'example')} of {dataset.source}:\n{metrics.table(measured)}")
-    for line in doubts(run, dataset.test.x, numbers) if run.kind == "text" else []:
+    for line in doubts(run, dataset.test.x, run.cuts(dataset.test.x, numbers)) if run.kind == "text" else []:
         print(line)
     if before := _on_its_own(read_json(args.folder, "metrics.json")):
         print(before)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 from minnet import commands, metrics
 from minnet.calibration import calibrated, too_little, unweighted, weights_in
@@ -25,6 +26,7 @@ from minnet.intervals import class_shares
 from minnet.run_folder import predictions_csv, read_json
 from minnet.trained_run import TrainedRun, load_run
 
+BLOCK = 10_240  # texts that are numbers at once, in whole batches of `training.predict`
 MAX_CORRECTED = 200  # classes, for which the corrected shares take some seconds; for 700 they take minutes
 MIN_PER_CLASS = 30  # validation examples of a class that tell what share of it is mistaken to within some ten points
 LOOK = "The run's page tells how far percentages come true: 'Can the probabilities be believed?'"
@@ -112,10 +114,21 @@ def _predict_inputs(run: TrainedRun, args: argparse.Namespace) -> None:
             print(f"\n(as trained; with {how}: {some(says, '; ')}. {LOOK})")
 
 
-def doubts(run: TrainedRun, texts: Sequence[str], numbers: Any) -> list[str]:
-    """A line each where some texts, whose encoding is `numbers`, hold no word that was met, mostly others, or more than
-    is read."""
-    unmet, long = run.unmet(texts), np.count_nonzero(run.cuts(texts, numbers))
+def in_blocks(run: TrainedRun, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """The texts' probabilities (N, classes), and which have more words than are read, bool (N,): block by block, as
+    their numbers take far more memory than the texts."""
+    probabilities, cuts = [], []
+    for start in tqdm(range(0, len(texts), BLOCK), f"blocks of {BLOCK:,} texts", delay=1, leave=False):
+        block = texts[start : start + BLOCK]
+        numbers = run.encode(block)
+        probabilities.append(run.probabilities(block, numbers))
+        cuts.append(run.cuts(block, numbers))
+    return np.concatenate(probabilities), np.concatenate(cuts)
+
+
+def doubts(run: TrainedRun, texts: Sequence[str], cuts: np.ndarray) -> list[str]:
+    """A line each where some texts hold no word that was met, mostly others, or more than is read: bool `cuts` (N,)."""
+    unmet, long = run.unmet(texts), np.count_nonzero(cuts)
     none, most = np.count_nonzero(unmet == 1), np.count_nonzero((unmet > 0.5) & (unmet < 1))
     of, most_read = f"of the {len(texts):,} texts", getattr(run.vectorizer, "max_length", 0)
     lines = [
@@ -183,8 +196,6 @@ def warn_of_loss(run: TrainedRun, files: Sequence[str]) -> None:
 
 def readable(run: TrainedRun, paths: Sequence[Path], folder: str) -> dict[str, np.ndarray]:
     """The pictures among the files by name. Warns of the others; raises ValueError where there is no picture."""
-    from tqdm import tqdm
-
     good, broken = {}, {}
     for path in tqdm(paths, desc="pictures", delay=1):
         try:
@@ -219,14 +230,13 @@ def _predict_csv(run: TrainedRun, args: argparse.Namespace) -> None:
     said = np.array([bool(text.strip()) for text in texts])
     if not said.any():
         raise ValueError(f"nothing to predict: every text in {args.csv} is empty. Is it the right column?")
-    numbers = run.encode(texts)
-    probabilities = run.probabilities(texts, numbers)
+    probabilities, cuts = in_blocks(run, texts)
     content = predictions_csv(header, rows, np.where(said[:, None], probabilities, np.nan), run.classes)
     out = _write(content, args.out, Path(args.csv).stem + "-predictions")
     print(f"{count(len(texts), 'comment')}: {out}\n")
     if not said.all():
         print(f"({np.count_nonzero(~said):,} of them are empty and not counted here)")
-    for line in doubts(run, [text for text, there in zip(texts, said, strict=True) if there], numbers[said]):
+    for line in doubts(run, [text for text, there in zip(texts, said, strict=True) if there], cuts[said]):
         print(line)
     config, k = read_json(args.folder, "config.json"), len(run.classes)
     with np.errstate(divide="ignore"):

@@ -13,6 +13,7 @@ import numpy as np
 
 from minnet import checkpoint
 from minnet.data import Ngrams, TokenIds, over_views, read_image, tokenize, vectorizer_from
+from minnet.data.tokens import watched
 from minnet.functional import softmax
 from minnet.layers import Layer
 from minnet.progress import runs_on
@@ -56,7 +57,7 @@ class TrainedRun(NamedTuple):
             known = set(vectorizer.vocabulary)
         rated = getattr(vectorizer, "lexicon", None) or {}
         shares = np.ones(len(texts))
-        for row, text in enumerate(texts):
+        for row, text in enumerate(watched(texts, "words met in training")):
             if words := [token for token in tokenize(text, vectorizer.negation) if token.strip("!?.")]:
                 met = [known is None or w in known or w.removeprefix("not_").lstrip("#") in rated for w in words]
                 shares[row] = 1 - sum(met) / len(words)

@@ -227,7 +227,7 @@ def test_pictures_are_asked_as_they_were_in_the_test():
         assert recipes.IMAGES[name].about(load("digits"), None, name)[1]["views"] is views
 
 
-def test_texts_that_are_longer_than_what_is_read_are_told_of(here):
+def test_texts_that_are_longer_than_what_is_read_are_told_of(here, monkeypatch):
     texts = [["nice day", "awful day"][n % 2] + " and more" * (n % 30) for n in range(60)]
     with open("long.csv", "w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([("text", "mood"), *((text, text[:4]) for text in texts)])
@@ -242,9 +242,22 @@ def test_texts_that_are_longer_than_what_is_read_are_told_of(here):
     Path("two.txt").write_text("day " * 48 + "\n" + "day " * 49 + "\n")
     said = predict("run", "--csv", "two.txt")
     assert "(1 of the 2 texts are longer than the 48 words that are read of each)\n" in said.out
+    monkeypatch.setattr("minnet.prediction.BLOCK", 1)
+    assert predict("run", "--csv", "two.txt").out == said.out.replace("two-predictions", "two-predictions-2")
     run = load_run("run")
     lengths = ["", "day", "day " * 48, "day " * 49]
     assert run.cuts(lengths, run.encode(lengths)).tolist() == [False, False, False, True]
+
+
+def test_many_texts_are_numbers_block_by_block(runs, here, monkeypatch):
+    Path("mine.txt").write_text("\n".join(load("comments").test.x[:50]) + "\n", encoding="utf-8")
+    whole = predict(runs / "comments", "--csv", "mine.txt", "--out", "whole.csv")
+    asked, encode = [], TrainedRun.encode
+    monkeypatch.setattr(TrainedRun, "encode", lambda run, texts: asked.append(len(texts)) or encode(run, texts))
+    monkeypatch.setattr("minnet.prediction.BLOCK", 16)
+    blocks = predict(runs / "comments", "--csv", "mine.txt", "--out", "blocks.csv")
+    assert asked == [16, 16, 16, 2] and Path("blocks.csv").read_bytes() == Path("whole.csv").read_bytes()
+    assert blocks.status == 0 and blocks.out == whole.out.replace("whole", "blocks")
 
 
 def test_another_runs_answers_in_a_table_stay_apart(runs, here):
