@@ -22,7 +22,7 @@ import numpy as np
 from minnet import commands, metrics
 from minnet.calibration import calibrated
 from minnet.data import Dataset, Split, load
-from minnet.data.own import classes_in
+from minnet.data.folders import classes_in
 from minnet.data.sources import SOURCES, unknown_task
 from minnet.data.tables import labelled_texts, meant
 from minnet.formatting import command_line, count, number, one_line, percent, some

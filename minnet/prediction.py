@@ -16,8 +16,8 @@ from tqdm import tqdm
 
 from minnet import commands, metrics
 from minnet.calibration import calibrated, too_little, unweighted, weights_in
+from minnet.data.folders import files_in
 from minnet.data.images import mostly_cut, shapes_of, tiny, warn_left_out
-from minnet.data.own import files_in
 from minnet.data.tables import texts_of
 from minnet.files import os_error
 from minnet.formatting import bars, count, one_line, percent, shortened, some
