@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -243,6 +243,17 @@ def model_for(kind: str, model: str | None) -> str:
     return name
 
 
+def check_sides(name: str, sides: Sequence[int]) -> None:
+    """Raises ValueError where a model cannot take images of this height and width."""
+    known, (low, high) = KINDS["images"], sorted(sides)
+    fitting = [model for model, recipe in known.items() if recipe.sides[0] <= low and high <= recipe.sides[1]]
+    if name not in fitting:
+        raise ValueError(
+            f"{name} cannot take images of {low} x {high} pixels, which are too "
+            f"{'small' if low < known[name].sides[0] else 'large'}: choose from {', '.join(fitting)}"
+        )
+
+
 def choose(dataset: Dataset, model: str | None) -> tuple[str, Recipe]:
     """(the model's name, its recipe for this data set). Raises ValueError for a model that does not fit the data."""
     known = KINDS[dataset.kind]
@@ -250,13 +261,7 @@ def choose(dataset: Dataset, model: str | None) -> tuple[str, Recipe]:
     size = len(dataset.train)
     if dataset.kind == "images":  # what somebody's folder is called does not count
         family = dataset.name if not dataset.own else "few" if size < SMALL else "many"
-        low, high = sorted(dataset.train.x.shape[1:3])
-        fitting = [model for model, recipe in known.items() if recipe.sides[0] <= low and high <= recipe.sides[1]]
-        if name not in fitting:
-            raise ValueError(
-                f"{name} cannot take images of {low} x {high} pixels, which are too "
-                f"{'small' if low < known[name].sides[0] else 'large'}: choose from {', '.join(fitting)}"
-            )
+        check_sides(name, dataset.train.x.shape[1:3])
     else:  # fewer texts need more passes
         family = "comments" if size < SMALL else "thousands" if size < MEDIUM else "many"
         if family == "thousands" and len(dataset.classes) > 3 and name in ("ngrams", "lexicon"):

@@ -16,7 +16,7 @@ from minnet.data.own import load_csv, load_images
 from minnet.data.sources import SOURCES, unknown_task
 from minnet.formatting import command_line
 from minnet.layers import Conv2d, Layer, Linear
-from minnet.recipes import KINDS, Recipe, choose, model_for
+from minnet.recipes import KINDS, Recipe, check_sides, choose, model_for
 from minnet.run_folder import new_folder
 
 
@@ -35,6 +35,8 @@ def check_asked(args: argparse.Namespace) -> None:
         raise ValueError(f"which {'file' if args.task == 'csv' else 'folder'}? python train.py {args.task} PATH")
     kind = SOURCES[family].kind if family in SOURCES else {"csv": "text"}.get(family, family)
     name = model_for(kind, args.model)
+    if args.size is not None:
+        check_sides(name, (args.size, args.size))
     if args.optimizer:
         KINDS[kind][name].with_optimizer(args.optimizer)
     if args.no_flip and kind == "text" and not args.touring:

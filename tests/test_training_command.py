@@ -37,6 +37,15 @@ def test_a_run_whose_place_is_absolute_needs_no_current_folder(tmp_path, monkeyp
     check_asked(arguments())
 
 
+def test_a_size_that_the_model_cannot_take_is_refused_before_a_picture_is_read(tmp_path, monkeypatch):
+    typed = ["train.py", "images", "nowhere", "--out", str(tmp_path / "run"), "--model", "speedrun", "--size"]
+    monkeypatch.setattr("sys.argv", [*typed, "32"])
+    check_asked(arguments())
+    monkeypatch.setattr("sys.argv", [*typed, "16"])
+    with pytest.raises(ValueError, match=r"^speedrun cannot take images of 16 x 16 pixels, which are too small"):
+        check_asked(arguments())
+
+
 @pytest.mark.parametrize("typed", [["--out", "runs/a"], ["--out=runs/a"], ["--out=-a"]])
 def test_what_to_type_names_the_folder_once(monkeypatch, typed):
     """In one word, for a name that begins like a flag would be taken for one."""

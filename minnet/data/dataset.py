@@ -145,18 +145,25 @@ def with_validation(dataset: Dataset, validation: int | float | None, default: i
     train = dataset.train
     if dataset.validation is not None:
         train = joined(train, dataset.validation)
-    wanted = default if validation is None else validation
-    if isinstance(wanted, float) and 0 < wanted < 1:
-        wanted = max(1, round(wanted * len(train)))
-    if not is_whole(wanted) or not 0 <= wanted < len(train):
-        raise ValueError(
-            f"validation must be a count from 0 to {len(train) - 1:,}, or a fraction below 1 that leaves an example to "
-            f"train on, got {validation!r}"
-        )
+    wanted = held_out_of(len(train), default if validation is None else validation)
     if wanted == 0:
         return replace(dataset, train=train, validation=None)
-    train, held_out = divided(train, int(wanted), np.random.default_rng((seed, 1)))
+    train, held_out = divided(train, wanted, np.random.default_rng((seed, 1)))
     return replace(dataset, train=train, validation=held_out)
+
+
+def held_out_of(examples: int, validation: int | float) -> int:
+    """How many of so many examples are held out for validation: a count, or a fraction below 1. Raises ValueError
+    where none would be left to train on."""
+    wanted = validation
+    if isinstance(wanted, float) and 0 < wanted < 1:
+        wanted = max(1, round(wanted * examples))
+    if not is_whole(wanted) or not 0 <= wanted < examples:
+        raise ValueError(
+            f"validation must be a count from 0 to {examples - 1:,}, or a fraction below 1 that leaves an example to "
+            f"train on, got {validation!r}"
+        )
+    return int(wanted)
 
 
 def is_whole(value: object) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from minnet.data.dataset import Dataset, Split, check_limit, divided_by_class, limited, with_validation
+from minnet.data.dataset import Dataset, Split, check_limit, divided_by_class, held_out_of, limited, with_validation
 from minnet.data.folders import classes_in
 from minnet.data.images import mostly_cut, read_image, shapes_of, tiny, warn_left_out
 from minnet.data.tables import in_order, labelled_texts, listed, spelled_alike
@@ -91,6 +91,9 @@ def load_images(
     height, width = (size, size) if isinstance(size, int) else size
     if min(height, width) < 1:
         raise ValueError(f"pictures have at least 1 pixel a side, got {height} x {width}")
+    if validation is not None:  # how many it may be is known before all are read
+        y = np.array([label for (_, label), shape in zip(files, shapes, strict=True) if shape], np.int64)
+        held_out_of(len(divided_by_class(Split(y, y), test, np.random.default_rng(0))[0]), validation)
     channels = 3 if any(colour for _, _, colour in readable) else 1
     pixels, labels, names = [], [], []
     for (path, label), shape in tqdm(list(zip(files, shapes, strict=True)), desc="pictures", delay=1):
@@ -148,8 +151,7 @@ def with_splits(
     if not 0 < test < 1:
         raise ValueError(f"test must be a fraction between 0 and 1, got {test!r}")
     check_classes(name, classes, everything)
-    contents = np.array([content(example) for example in tqdm(everything.x, "looking for copies", delay=1)])
-    everything = replace(everything, groups=contents)  # until the end: a copy is known in whichever split it is
+    everything = replace(everything, groups=np.arange(len(everything)))  # until the end: its place among all
     rng = np.random.default_rng((seed, 0))
     rest, held_out = divided_by_class(everything, test, rng)
     dataset = Dataset(name, kind, classes, rest, None, held_out, source, own=True)
@@ -165,6 +167,7 @@ def with_splits(
             f"no example of {classes[missing[0]]!r} is left to train on: hold out fewer for validation or test, "
             "or raise the limit"
         )
+    contents = np.array([content(example) for example in tqdm(everything.x, "looking for copies", delay=1)])
     if alike := spelled_alike(classes):
         warnings.warn(
             f"{name}: {', '.join(map(repr, alike[:6]))} count as different classes: where they mean the same, spell "
@@ -181,7 +184,7 @@ def with_splits(
             f"than one class{aside}, such as {shown}: which class is right?",
             stacklevel=3,
         )
-    copies = int(np.isin(dataset.test.groups, dataset.train.groups).sum())  # type: ignore[arg-type]
+    copies = int(np.isin(contents[dataset.test.groups], contents[dataset.train.groups]).sum())
     if copies:
         warnings.warn(
             f"{name}: {copies:,} of {len(dataset.test):,} test examples are copies of training examples{aside}, which "

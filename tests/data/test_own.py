@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from minnet.data import load_csv, load_images
+from minnet.data import load_csv, load_images, own
 from minnet.data.dataset import Split, divided_by_class
 from minnet.data.tables import candidates, decoded, header_of, labelled_texts, table_of
 from tests.drawing import steady
@@ -254,6 +254,17 @@ def test_validation_test_limit_and_seed(tmp_path):
     assert prints[0] == prints[1] != prints[2]
     with pytest.raises(ValueError, match="test must be a fraction between 0 and 1, got 2"):
         load_csv(path, "review", "mood", test=2)
+
+
+@pytest.mark.parametrize("validation", [24, 1.5, -1])
+def test_a_validation_part_that_is_too_large_is_refused_before_the_long_work(tmp_path, monkeypatch, validation):
+    monkeypatch.setattr(own, "content", lambda example: pytest.fail("looked for copies"))
+    monkeypatch.setattr(own, "read_image", lambda *_: pytest.fail("read a picture"))
+    said = f"validation must be a count from 0 to 23, .* got {validation}"
+    with pytest.raises(ValueError, match=said):
+        load_csv(written(tmp_path, table(rows=30)), "review", "mood", validation=validation)
+    with pytest.raises(ValueError, match=said):
+        load_images(gallery(tmp_path / "pets", count=15), validation=validation)
 
 
 def test_a_lone_quote_that_swallows_rows_is_named(tmp_path):
