@@ -198,6 +198,7 @@ class Part(NamedTuple):
 
 
 PRIOR = 3.0
+BLOCK = 2**20  # numbers that `contrast` holds densely at once
 
 
 def contrast(counts: Any, labels: np.ndarray) -> np.ndarray:
@@ -212,9 +213,15 @@ def contrast(counts: Any, labels: np.ndarray) -> np.ndarray:
 
     classes, numbered = np.unique(labels, return_inverse=True)
     rows = csr_array((np.ones(len(labels), np.float32), (numbered, np.arange(len(labels)))))  # (K, N)
-    having = (rows @ (counts != 0).astype(np.float32)).toarray()  # (K, features) texts of class k with n-gram j
+    having = (rows @ (counts != 0).astype(np.float32)).tocsc()  # (K, features) texts of class k with n-gram j
     sizes = np.bincount(numbered, minlength=len(classes))[:, None] / len(labels)
-    return np.log((having + PRIOR * sizes) / ((len(labels) + PRIOR) * sizes)).std(axis=0).astype(np.float32)
+    spread = np.empty(counts.shape[1], np.float32)
+    step = -(-BLOCK // len(classes))
+    for start in range(0, len(spread), step):  # most n-grams are in few classes: the zeros of all would fill memory
+        block = having[:, start : start + step].toarray(order="C")
+        ratios = np.log((block + PRIOR * sizes) / ((len(labels) + PRIOR) * sizes))
+        spread[start : start + step] = ratios.std(axis=0)
+    return spread
 
 
 RATED = ("<positive>", "<negative>", "<not positive>", "<not negative>")

@@ -3,14 +3,17 @@
 import json
 import subprocess
 import sys
+import tracemalloc
 from functools import partial
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.sparse import random as sparse_random
 
 from minnet.data import Ngrams, TokenIds, load, tokens, vectorizer_from
+from minnet.data.text import contrast
 from minnet.data.tokens import normalise, tokenize
 from tests.drawing import steady
 
@@ -267,3 +270,22 @@ def test_with_labels_the_weights_tell_how_differently_the_classes_use_an_ngram()
     np.testing.assert_allclose(ratio, [expected, 0, 0, expected], atol=1e-6)
     with pytest.raises(ValueError, match="4 texts but 3 labels"):
         Ngrams().fit(texts, labels[:3])
+
+
+@pytest.mark.parametrize("classes", [2, 3, 20])
+def test_the_contrast_is_the_same_in_blocks_and_needs_no_dense_table_of_all(monkeypatch, classes):
+    rng = np.random.default_rng(0)
+    counts, labels = sparse_random(400, 5000, 0.01, "csr", random_state=rng), np.arange(400) % classes
+    having = np.stack([(counts.toarray()[labels == k] > 0).sum(axis=0) for k in range(classes)])
+    sizes = np.bincount(labels)[:, None]
+    shares = (having + 3 * sizes / 400) / (sizes * 403 / 400)
+    np.testing.assert_allclose(whole := contrast(counts, labels), np.log(shares).std(axis=0), atol=1e-6)
+    monkeypatch.setattr("minnet.data.text.BLOCK", 1000)
+    np.testing.assert_array_equal(contrast(counts, labels), whole)
+    counts = sparse_random(400, 100_000, 0.0001, "csr", random_state=rng)
+    tracemalloc.start()
+    try:
+        contrast(counts, labels)
+        assert tracemalloc.get_traced_memory()[1] < 8 * 2 * 100_000
+    finally:
+        tracemalloc.stop()
