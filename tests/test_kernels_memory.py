@@ -1,5 +1,6 @@
 """What the fast routines copy, keep and reuse: as little as they say, since results alone would not show it."""
 
+import re
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -327,6 +328,9 @@ def test_who_asks_keeps_the_data_as_they_are():
         memory.spared(mock.Mock(side_effect=ValueError("another cause")), x)
     with pytest.raises(ValueError, match="another cause"):
         memory.spared(mock.Mock(side_effect=ValueError("another cause")), x, (7, 2))
+    for given, told in ((None, x.shape), ((7, 2), (7, 2))):
+        with pytest.raises(ValueError, match=re.escape(f"expected (3, 4), got {told}")):
+            memory.spared(mock.Mock(side_effect=ValueError(f"expected (3, 4), got {x.shape}")), x, given)
 
 
 def test_who_works_in_place_is_named():

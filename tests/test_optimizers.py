@@ -550,6 +550,7 @@ def test_who_cannot_update_rows_says_what_can(kind, settings, remedy):
         ([-1, 1], (2, 2), "from 0 to 4"),
         ([1, 5], (2, 2), "from 0 to 4"),
         ([0, 1, 5], (3, 2), "from 0 to 4"),
+        ([1, 7], (2, 2), "from 0 to 4"),
         ([1], (2, 2), "expects rows"),
         ([1, 2], (2, 3), "expects rows"),
         ([1.0, 2.0], (2, 2), "expects rows"),

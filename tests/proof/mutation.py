@@ -61,7 +61,7 @@ TARGETS = {
     "places": ["tests/test_optimizers.py", "tests/test_workers.py", "tests/test_layercheck_details.py"],
     "losses": ["tests/test_losses.py", "tests/test_losses_contract.py"],
     "layers/activations": ["tests/test_layers.py", *contract("ReLU", "LeakyReLU", "Sigmoid", "Tanh", "GELU", "Scale")],
-    "layers/arguments": ["tests/test_layers.py"],
+    "layers/arguments": ["tests/test_layers.py", "tests/test_optimizers.py"],
     "layers/attention": ["tests/test_layers.py", *contract("AttentionPool", "MaskedSequential")],
     "layers/base": ["tests/test_layers.py", *contract("Sequential", "Linear", "Linear on CSR")],
     "layers/hints": ["tests/test_layers.py"],
@@ -91,7 +91,7 @@ TARGETS = {
     "layers/row_gradient": [
         "tests/test_gradients.py",
         "tests/test_layers.py",
-        "tests/test_optimizers.py::test_malformed_rows",
+        "tests/test_optimizers.py",
     ],
     "layers/softmax": ["tests/test_layers.py", *contract("Softmax")],
     "optimizers": ["tests/test_optimizers.py"],
