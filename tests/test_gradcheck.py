@@ -125,6 +125,11 @@ def accumulate(self, dy, dx):
     self.dW = self.total.copy()
 
 
+def grow(self, dy, dx):
+    self.calls = getattr(self, "calls", 0) + 1
+    self.dW = np.zeros((5, 3)) if self.calls == 2 else self.dW
+
+
 def write(array):
     array[0] = 7.0
 
@@ -201,6 +206,7 @@ PLANTED = [
     ("wrote into dy", planted(Squash, lambda s, dy, dx: write(dy))(), X, "wrote into.* dy$"),
     ("wrote into W", planted(Dense, shrink)(4, 3), X, "wrote into.* W$"),
     ("accumulates", planted(Dense, accumulate)(4, 3), X, "dW differs when.*second time: it accumulates"),
+    ("grows", planted(Dense, grow)(4, 3), X, r"dW differs when backward is called a second time$"),
     ("forgets", planted(Dense, forget)(4, 3), X, r"dW differs when backward is called a second time$"),
     ("zero", planted(Dense, set_dW(lambda s, x, dy: 0 * s.W))(4, 3), X, "all its entries are zero"),
     ("NaN", planted(Squash, lambda s, dy, dx: np.where(dx > 1, np.nan, dx) * [1, 1, 1, np.nan])(), X, "are NaN"),

@@ -204,6 +204,11 @@ def test_resamples_measure_what_drawing_the_examples_one_by_one_measures():
         assert drawn["brier"][b] == pytest.approx(m["brier"])
 
 
+def test_the_loss_of_a_certain_truth_is_0_without_a_sign():
+    log_loss, brier = intervals.losses(np.eye(3), np.arange(3))
+    assert str(log_loss.tolist()) == str(brier.tolist()) == "[0.0, 0.0, 0.0]"
+
+
 def test_an_infinite_loss_is_that_of_the_resamples_that_draw_it():
     p, labels = simulated(30, 3)
     p[[4, 9]] = np.eye(3)[(labels[[4, 9]] + 1) % 3]
@@ -442,7 +447,17 @@ def test_temperature_and_weights_are_told_apart():
     assert name == "class weights undone"
     np.testing.assert_allclose(found, softmax(scores - np.log(w), axis=1), atol=1e-5)
     assert calibration.calibrated(scores, {"class_weights": None, "no_temperature": "few"}) is None
-    for doubtful in ([1, 2], [1, 2, 0], [1, 2, "x"], "no", {}, [10**400, 1, 1], [[1], [2], [3]], [1, 2, math.nan]):
+    for doubtful in (
+        [1, 2],
+        [1, 2, 0],
+        [1, 2, "x"],
+        "no",
+        {},
+        [10**400, 1, 1],
+        [[1], [2], [3]],
+        [1, 2, math.nan],
+        [1, 2, -1],
+    ):
         assert calibration.calibrated(scores, {"class_weights": doubtful, "temperature": math.nan}) is None
     small = calibration.seen_on_validation(0.5 * scores[:200], labels[:200], w)
     told = "200 validation examples give no sign that one would mend its percentages, class weights undone"
@@ -503,6 +518,7 @@ def test_the_interval_of_two_accuracies_difference_covers_it_and_agrees_with_mcn
     assert intervals.paired_shares(0, 0, 8) == pytest.approx([-0.2772, 0.2772], abs=1e-4)
     assert intervals.paired_shares(2, 7, n) == [-bound for bound in intervals.paired_shares(7, 2, n)[::-1]]
     assert intervals.paired_shares(5, 0, 20) == [pytest.approx(-0.4430, abs=1e-4), 0]  # p = 2 / 2^5
+    assert intervals.paired_shares(3, 0, 10)[0] == pytest.approx(-0.5867, abs=1e-4)  # -1/4 less 1.96 sqrt(17/48 / 12)
     assert intervals.paired_shares(0, 1, 1)[1] == 1 and intervals.paired_shares(1, 0, 1)[0] == -1
 
 
@@ -517,6 +533,9 @@ def test_few_examples_that_tell_two_models_apart_give_macro_averages_no_interval
         assert found["accuracy"]["interval"] == intervals.paired_shares(0, told, 500)
         worse = intervals.paired_bootstrap(better, p, labels)
         assert (worse["macro_f1"]["interval"] is None) == (told == 5)
+    mixed, right = p.copy(), np.flatnonzero(p.argmax(axis=1) == labels)
+    mixed[wrong[:3]], mixed[right[:3]] = np.eye(3)[labels[wrong[:3]]], np.eye(3)[(labels[right[:3]] + 1) % 3]
+    assert intervals.paired_bootstrap(p, mixed, labels)["macro_f1"]["interval"]  # three in either alone are six
     sure = np.eye(3)[labels] * 0.97 + 0.01
     surer = np.eye(3)[labels] * 0.985 + 0.005
     assert intervals.paired_bootstrap(sure, surer, labels)["log_loss"]["interval"] is None
