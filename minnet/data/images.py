@@ -178,6 +178,7 @@ def shapes_of(paths: Sequence[Any]) -> tuple[list[tuple[int, int, bool] | None],
                 with Image.open(path) as image:
                     exif = Image.Image.getexif(image)  # a PNG's own looks behind the pixels, too: it decodes them
                     turned = exif.get(0x0112, 1) >= 5  # the camera lay on its side
+                    turned &= image.format != "TIFF"  # whose size Pillow has turned already
                     height, width = image.size if turned else image.size[::-1]
                     shapes.append((height, width, image.mode not in GREY))
         except Exception as error:  # decoders of damaged files raise nearly anything

@@ -232,7 +232,7 @@ def test_a_camera_that_was_turned(tmp_path):
     assert image.shape == (40, 20, 1) and image[:20].min() == 255 and image[20:].max() == 0
 
 
-@pytest.mark.parametrize("kind", ["png", "jpeg", "webp"])
+@pytest.mark.parametrize("kind", ["png", "jpeg", "webp", "tiff"])
 def test_a_shape_is_told_by_the_files_head(tmp_path, monkeypatch, kind):
     exif = Image.Exif()
     exif[0x0112] = 6
