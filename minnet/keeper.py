@@ -86,7 +86,7 @@ class Keeper:
         if self.folder is None:
             return
         if name == "last.ckpt":
-            self._write_history()  # first: a run killed between the two goes on, and writes the row again
+            self._write_history(self.folder)  # first: a run killed between the two goes on, and writes the row again
         arrays, header = self.about
         header = {
             **checkpoint.model_to(self.model)[1],
@@ -99,15 +99,14 @@ class Keeper:
         if self.best is None:  # then a best.ckpt is that of an earlier run here
             (self.folder / "best.ckpt").unlink(missing_ok=True)
 
-    def _write_history(self) -> None:
+    def _write_history(self, folder: Path) -> None:
         """history.csv is for the reader, who on Windows may have it open: nothing is lost by going on, for last.ckpt
         holds the history as well, and the next epoch writes all of it. What a full disk says still ends the run."""
-        path = Path(self.folder or "", "history.csv")
         try:
             if self.history:
-                run_folder.save(path, run_folder.to_csv(self.history))
+                run_folder.save(folder / "history.csv", run_folder.to_csv(self.history))
             else:  # then it is that of an earlier run here
-                path.unlink(missing_ok=True)
+                (folder / "history.csv").unlink(missing_ok=True)
         except PermissionError as error:
             if not self._told:
                 warnings.warn(f"{error}. Is it open in another program? The run goes on.", stacklevel=5)

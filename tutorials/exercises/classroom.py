@@ -12,6 +12,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+from minnet.run_folder import save
 from tutorials.exercises.grading import grade_source
 from tutorials.exercises.improve import in_sample
 from tutorials.exercises.pages import class_page, is_unwritten, student_page
@@ -20,7 +21,7 @@ from tutorials.exercises.runner import SECONDS, Process, Unable
 from tutorials.exercises.sheet import VERSION, Result, Sheet
 from tutorials.exercises.specs import chosen, sheet_of
 from tutorials.exercises.submissions import Submission, answer_of, as_handed_out, read_submissions
-from tutorials.exercises.tables import check_writable, read_comments, write_tables, write_whole
+from tutorials.exercises.tables import check_writable, read_comments, write_tables
 from tutorials.exercises.variants import variant_in, variant_of
 
 SETTINGS = "grading.json"
@@ -76,10 +77,10 @@ def grade_class(
     records = {key: _read(students / f"{key}.json") for key in settings["students"]}
     for key, record in records.items():
         page = student_page(record, comments.get(key, ""), settings["seed"])
-        write_whole(students / f"{key}.html", page)
+        save(students / f"{key}.html", page)
     absent = len(missing) if rows else None
     page = class_page(list(records.values()), sheets, settings["seed"], absent)
-    write_whole(out / "class.html", page)
+    save(out / "class.html", page)
     write_tables(out, records, matched, missing, comments, sheets, settings["assignment"])
     return {
         "seed": settings["seed"],
@@ -222,7 +223,7 @@ def _read(path: Path, again: str = "grade everybody once more") -> Any:
 
 
 def _write(path: Path, value: Any) -> None:
-    write_whole(path, json.dumps(value, indent=1, ensure_ascii=False))
+    save(path, json.dumps(value, indent=1, ensure_ascii=False))
 
 
 def _settings(out: Path, only: str | None, **asked: Any) -> dict[str, Any]:

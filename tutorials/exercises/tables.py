@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from minnet.run_folder import save
 from tutorials.exercises.pages import stopped
 from tutorials.exercises.roster import read_table
 from tutorials.exercises.sheet import Sheet
@@ -41,7 +41,7 @@ def read_comments(path: Path, keys: Iterable[str]) -> dict[str, str]:
         writer = csv.writer(added, delimiter=delimiter, lineterminator="\n")
         writer.writerows([key if name == "key" else "" for name in header] for key in new)
         kept = text if text.endswith("\n") else text + "\n"
-        write_whole(path, kept + added.getvalue(), "utf-8-sig")
+        save(path, (kept + added.getvalue()).encode("utf-8-sig"))
     return comments
 
 
@@ -88,23 +88,12 @@ def write_tables(
         _write(out / "moodle.csv", columns, moodle)
 
 
-def write_whole(path: Path, text: str, encoding: str = "utf-8") -> None:
-    """Whole or not at all: a run that is stopped, or a full disk, leaves the file as it was."""
-    partial = path.with_name(f"{path.name}.part")
-    try:
-        partial.write_text(text, encoding=encoding, newline="")
-        os.replace(partial, path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise OSError(error.errno, error.strerror, str(path)) from None
-
-
 def _write(path: Path, header: list[str], rows: list[list[Any]]) -> None:
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(header)
     writer.writerows([[_harmless(value) for value in row] for row in rows])
-    write_whole(path, text.getvalue(), "utf-8-sig")
+    save(path, text.getvalue().encode("utf-8-sig"))
 
 
 def _harmless(value: Any) -> Any:
