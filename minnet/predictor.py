@@ -6,7 +6,7 @@ import copy
 import math
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
@@ -49,51 +49,55 @@ class Predictor:
         keep_freed_memory()
         self._model = copy.deepcopy(folded(model))
         self._workers = workers
-        self._for_few = Replica(self._model, None).model
-        self._layers = [layer for _, layer in self._for_few.walk()]
+        self._for_few = Replica(self._model, None)
         self._turn = threading.Lock()
         self._crew: Crew | None = None  # made with the first question that asks for more than FEW
         self._process = os.getpid()
-        self._kind: Any = None  # shape and dtype of the last question about few
-        for layer in self._layers:
+        self._kind: Any = None  # type, shape and dtype of what the last question asked about
+        self._plans: dict[int, Plan] = {}  # for so many of that kind
+        for layer in self._for_few.layers:
             if type(layer) is Conv2d and "forward" not in vars(layer):  # else it may compute something else
                 vars(layer)["forward"] = _Forward(layer)
-        for chain in chains(self._for_few):
+        for chain in chains(self._for_few.model):
             chain.layers = _with_relus_inside(chain.layers)
 
     def __call__(self, x: Any) -> np.ndarray:
-        if not getattr(x, "shape", ()) or not 0 < x.shape[0] <= FEW:
-            check_question(self._model, x)
-            return self._answer_many(x, prediction_plan(self._model, x, self._workers))
-        kind = (x.shape[1:], getattr(x, "dtype", None))  # a data frame has none
-        if kind != self._kind:  # once: looking for other units takes as long as a layer
-            check_question(self._model, x)
-            self._kind = kind
-        with self._turn, one_blas_thread() if self._workers else nullcontext():
-            y = spared(self._for_few.forward, x[:])  # a slice, as `predict` takes
-            _forget(self._layers)
+        with self._turn:
+            count = x.shape[0] if getattr(x, "shape", ()) else 0
+            kind = (type(x), getattr(x, "shape", ())[1:], getattr(x, "dtype", None))  # a data frame has no dtype
+            if kind != self._kind or count == 0:  # once: looking for other units takes as long as a layer
+                check_question(self._model, x)
+                self._kind, self._plans = kind, {}
+            return self._answer_many(x, count) if count > FEW else self._answer_few(x)
+
+    def _answer_few(self, x: Any) -> np.ndarray:
+        with one_blas_thread() if self._workers else nullcontext():
+            y = spared(self._for_few.model.forward, x[:])  # a slice, as `predict` takes
+        _forget(self._for_few)
         return y.copy() if isinstance(x, np.ndarray) and np.may_share_memory(x, y) else y
 
-    def _answer_many(self, x: Any, chosen: Plan) -> np.ndarray:
-        with self._turn:
-            crew, self._crew = self._crew, None  # gone, if the answer fails or is interrupted
-            if crew is None or len(crew.replicas) < chosen.workers or self._process != os.getpid():
-                crew, self._process = Crew(self._model, None, chosen), os.getpid()  # threads do not follow into a fork
-            crew.plan = chosen
-            try:
-                y = crew.predict(x)
-            except BaseException:
-                crew.close()
-                raise
-            for replica in crew.replicas:
-                _forget(layer for _, layer in replica.model.walk())
-            self._crew = crew
+    def _answer_many(self, x: Any, count: int) -> np.ndarray:
+        if count not in self._plans:
+            self._plans[count] = prediction_plan(self._model, x, self._workers)
+        chosen = self._plans[count]
+        crew, self._crew = self._crew, None  # gone, if the answer fails or is interrupted
+        if crew is None or len(crew.replicas) < chosen.workers or self._process != os.getpid():
+            crew, self._process = Crew(self._model, None, chosen), os.getpid()  # threads do not follow into a fork
+        crew.plan = chosen
+        try:
+            y = crew.predict(x)
+        except BaseException:
+            crew.close()
+            raise
+        for replica in crew.replicas:
+            _forget(replica)
+        self._crew = crew
         return y
 
 
-def _forget(layers: Iterable[Layer]) -> None:
+def _forget(replica: Replica) -> None:
     """Nobody goes back: what was kept for that is let go."""
-    for layer in layers:
+    for layer in replica.layers:
         layer._cache = None
 
 

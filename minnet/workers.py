@@ -48,8 +48,8 @@ class Replica:
         self.model: Layer = model.replica()
         self.loss: Any = None if loss is None else loss.replica().train()
         self.workspace = Workspace()
-        layers = [layer for _, layer in self.model.walk()]
-        for layer in layers:
+        self.layers: list[Any] = [layer for _, layer in self.model.walk()]
+        for layer in self.layers:
             if isinstance(vars(layer).get("workspace"), Workspace):
                 layer.workspace = self.workspace  # scratch is shared by all layers of a thread
             if loss is None and isinstance(layer, Conv2d):
@@ -57,8 +57,8 @@ class Replica:
         if self.loss is None:
             self.model.eval()
         else:
-            self.drawing: list[Any] = drawing([*layers, *(layer for _, layer in self.loss.walk())])
-            self.noting: list[Any] = [layer for layer in layers if hasattr(type(layer), "update_running")]
+            self.drawing: list[Any] = drawing([*self.layers, *(layer for _, layer in self.loss.walk())])
+            self.noting: list[Any] = [layer for layer in self.layers if hasattr(type(layer), "update_running")]
             self.learners = learners(self.model, self.loss)
             self.shared = arrays("parameters", self.model, self.loss) + arrays("buffers", self.model, self.loss)
 

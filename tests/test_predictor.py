@@ -46,7 +46,7 @@ def near(actual, expected, size=1e-12):
 
 def ways(ask):
     """How each convolution of the prepared network runs."""
-    forwards = [vars(layer).get("forward") for _, layer in ask._for_few.walk() if isinstance(layer, Conv2d)]
+    forwards = [vars(layer).get("forward") for _, layer in ask._for_few.model.walk() if isinstance(layer, Conv2d)]
     return [type(getattr(forward, "_run", None)).__name__ for forward in forwards]
 
 
@@ -182,7 +182,7 @@ def test_relus_are_taken_along_where_they_stand_right_behind():
     for call in range(3):
         x = normal(1, 8, 8, 2, seed=call)
         near(ask(x), model.forward(x))
-    left = [place for place, layer in ask._for_few.walk() if isinstance(layer, ReLU)]
+    left = [place for place, layer in ask._for_few.model.walk() if isinstance(layer, ReLU)]
     assert left == ["1.", "3.", "6."]  # the second in a row; behind pools; one that computes something else
     assert isinstance(ask._model[1], ReLU) and isinstance(model[1], ReLU)
 
@@ -223,12 +223,12 @@ def test_up_to_four_are_few():
 def test_memory_is_that_of_the_tiles():
     ask = Predictor(Sequential(convolution(16, 18, 3, padding=1)))
     ask(normal(2, 10, 5, 16))  # three by two tiles
-    (forward,) = [vars(layer)["forward"] for _, layer in ask._for_few.walk() if isinstance(layer, Conv2d)]
+    (forward,) = [vars(layer)["forward"] for _, layer in ask._for_few.model.walk() if isinstance(layer, Conv2d)]
     assert forward._run._image.base.shape == (14, 10, 2, 16)
     assert forward._run._aside.base.size == forward._run._half.base.size == 6 * 14 * 2 * 2 * 16
     wide = Predictor(Sequential(convolution(16, 40, 3, padding=1)))
     wide(normal(2, 10, 5, 16))
-    run = vars(wide._for_few[0])["forward"]._run
+    run = vars(wide._for_few.model[0])["forward"]._run
     assert run._aside.base.size == 6 * 4 * 3 * 2 * 2 * 40
     assert run._half.base.size == 6 * 3 * 16 * 40  # which half-transformed filters need
 
@@ -278,7 +278,7 @@ def test_networks_that_only_look_give_no_view_of_the_question():
 
 def test_nothing_of_a_question_is_kept():
     ask = Predictor(models.cnn6((8, 8, 3), 5, (125, 123, 114), (63, 62, 67)))
-    for n, asked in ((2, lambda: [ask._for_few]), (9, lambda: [replica.model for replica in ask._crew.replicas])):
+    for n, asked in ((2, lambda: [ask._for_few.model]), (9, lambda: [replica.model for replica in ask._crew.replicas])):
         ask(np.zeros((n, 8, 8, 3), np.uint8))
         assert all(layer._cache is None for model in asked() for _, layer in model.walk())
 
@@ -330,6 +330,7 @@ def test_a_picture_in_other_units_is_warned_of_once():
     with pytest.warns(UserWarning, match=r"images run from .* to .*both be of 0\.\.255, or both of 0\.\.1") as caught:
         ask(scaled)
         ask(scaled[:1])
+        ask(np.repeat(scaled, FEW, axis=0))
     assert len(caught) == 1 and caught[0].filename == __file__
 
 
@@ -399,12 +400,13 @@ def test_its_threads_wait_for_the_next_question():
 def test_a_question_for_more_workers_gets_them(monkeypatch):
     """And so does one in another process, into which threads do not follow."""
     monkeypatch.setattr(sharing, "available_cores", lambda: 2)
-    ask, x = Predictor(Sequential(Linear(3, 2, rng=0)).astype(np.float64)), normal(9, 3)
-    alone = ask(x)
+    monkeypatch.setattr(sharing, "PIECE_BYTES", 1024)  # so small a network is shared out from 17 examples on
+    ask, x = Predictor(Sequential(Linear(3, 2, rng=0)).astype(np.float64)), normal(99, 3)
+    alone = ask(x[:9])
     assert len(ask._crew.replicas) == 1
-    monkeypatch.setattr(sharing, "PIECE_BYTES", 8)  # so small a network is shared out
-    near(ask(x), alone)
+    near(ask(x)[:9], alone)
     assert len(ask._crew.replicas) == 2
+    x = x[:9]
     for process in (os.getpid() - 1, os.getpid() + 1):
         crew = ask._crew
         monkeypatch.setattr("os.getpid", lambda process=process: process)
@@ -421,7 +423,7 @@ def test_workers_asked_for_are_the_threads_in_all(workers, threads):
 
     blas_controller.cache_clear()  # it shall know the libraries that other tests have loaded since
     ask = Predictor(Sequential(Watching(3, 2, rng=0)), workers)
-    seen = ask._model[0].seen = ask._for_few[0].seen = set()
+    seen = ask._model[0].seen = ask._for_few.model[0].seen = set()
     with threadpool_limits(3, user_api="blas"):
         ask(np.ones((FEW, 3), np.float32))
     assert seen == {threads}
