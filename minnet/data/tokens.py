@@ -7,6 +7,7 @@ import re
 import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,14 @@ LINK = re.compile(r"(?:https?://|(?<!\w)www\.)\S+", re.IGNORECASE)  # but not Ew
 MENTION = re.compile(r"(?<![\w@])@\w+")
 ELONGATED = re.compile(r"([^\W\d_]|[!?.])\1{3,}")  # a letter or mark four or more times in a row
 ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")  # some corpora of tweets spell characters out: \u2019
+# JSON and databases spell line breaks out: great.\n\nNever again. Before a small letter it may be none (yes\no, \nabla,
+# a path) unless a sentence ends there; but in a text with one that can be nothing else, all are.
+BREAK = re.compile(r"\\[nrt](?![a-z])|(?<=[\w.!?][.!?])\\[nrt]")
 TONES = re.compile("[\ufe0e\ufe0f\U0001f3fb-\U0001f3ff]")  # presentation selectors and skin tones of emoji
-QUOTES = str.maketrans({"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\0": " "})
+PLAIN = str.maketrans(
+    {"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\0": " "}
+    | dict.fromkeys("\u00ad\u2060\ufeff")  # unseen inside words (where to hyphenate, where not to break): deleted
+)
 
 # Scripts without spaces between words give one token a character; n-grams put them together again.
 UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
@@ -52,11 +59,14 @@ def normalise(text: str) -> str:
     """The text in one spelling: Unicode compatibility form, lower case, straight quotes, `@user` for any name,
     `http` for any link, runs of a letter, full stop, ! or ? cut to three ("sooooo" and "soooooooo": the same cry)."""
     if "&" in text:
-        text = html.unescape(text)
+        with suppress(ValueError):  # a number of more than 4,300 digits, which Python does not read
+            text = html.unescape(text)
+    if "\\" in text and BREAK.search(text):
+        text = re.sub(r"\\[nrt]", " ", text)
     if "\\u" in text:
         text = ESCAPED.sub(lambda match: chr(int(match[1], 16)), text)
         text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # JSON writes an emoji as a pair
-    text = unicodedata.normalize("NFKC", text).translate(QUOTES)
+    text = unicodedata.normalize("NFKC", text).translate(PLAIN)
     text = MENTION.sub("@user", LINK.sub("http", text)).lower()
     return TONES.sub("", ELONGATED.sub(r"\1\1\1", text))
 

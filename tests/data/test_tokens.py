@@ -35,6 +35,7 @@ from tests.drawing import steady
         ("Ｆｕｌｌ ﬁne", ["full", "fine"]),
         ("fish &amp; chips &lt;3", ["fish", "chips", "<3"]),
         ("I\\u2019m here\\u002c now", ["i'm", "here", "now"]),
+        ("a won\u00adder\u2060ful no\u00adtable\ufeff day", ["a", "wonderful", "notable", "day"]),
         ("50% off €5", ["50", "off", "€", "5"]),
         ("", []),
         (" \n\t ", []),
@@ -77,6 +78,25 @@ def test_packed_strings_come_back(words):
 def test_lone_surrogates_survive():
     assert unpack(pack(["\ud83d", "ok"])) == ["\ud83d", "ok"]
     assert tokenize("broken \ud83d emoji") == ["broken", "\ud83d", "emoji"]
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        (r"Lovely.\nTerrible\n\nNever again\n", ["lovely", "terrible", "never", "again"]),
+        (r"great\r\n\tfood", ["great", "food"]),
+        (r"so bad...\nnever", ["so", "bad", "...", "never"]),
+        (r"good\nfood\nNo more", ["good", "food", "no", "more"]),  # one must be a break: all are
+        (r"D\new\test yes\no", ["d", "new", "test", "yes", "no"]),
+        (r"the \nabla AC\DC \m/", ["the", "nabla", "ac", "dc", "m"]),
+    ],
+)
+def test_a_line_break_that_is_spelled_out_is_one_where_nothing_else_can_be_meant(text, tokens):
+    assert tokenize(text) == tokens
+
+
+def test_a_character_of_thousands_of_digits_is_left_as_it_is():
+    assert tokenize("so bad &#" + "9" * 5000 + ";")[:2] == ["so", "bad"]
 
 
 def test_an_emoji_that_json_spelled_out_is_that_emoji():
