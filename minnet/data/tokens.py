@@ -14,7 +14,6 @@ import numpy as np
 from tqdm import tqdm
 
 LINK = re.compile(r"(?:https?://|(?<!\w)www\.)\S+", re.IGNORECASE)  # but not Ewww...gross
-MENTION = re.compile(r"(?<![\w@])@\w+")
 ELONGATED = re.compile(r"([^\W\d_]|[!?.])\1{3,}")  # a letter or mark four or more times in a row
 ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")  # some corpora of tweets spell characters out: \u2019
 # JSON and databases spell line breaks out: great.\n\nNever again. Before a small letter it may be none (yes\no, \nabla,
@@ -26,23 +25,33 @@ PLAIN = str.maketrans(
     | dict.fromkeys("\u00ad\u2060\ufeff")  # unseen inside words (where to hyphenate, where not to break): deleted
 )
 
-# Scripts without spaces between words give one token a character; n-grams put them together again.
-UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+# Scripts without spaces between words (Chinese, Japanese; Thai, Lao, Burmese, Khmer) give one token a letter with its
+# signs; n-grams put them together again.
+UNSPACED = (
+    "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff\u0e01-\u0e30\u0e32\u0e33\u0e40-\u0e46"
+    "\u0e81-\u0eb0\u0eb2\u0eb3\u0ebd-\u0ec6\u0edc-\u0edf\u1000-\u102a\u103f\u1780-\u17b3"
+)
+THEIR_SIGNS = "\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\u0eb1\u0eb4-\u0ebc\u0ec8-\u0ece\u102b-\u103e\u17b4-\u17d3\u17dd"
 # Vowel signs and accents that stand as characters of their own, which \w leaves out.
-SIGNS = "\u0300-\u036f\u0483-\u0489\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u0900-\u0963\u0966-\u109f"
+SIGNS = (
+    "\u0300-\u036f\u0483-\u0489\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed"
+    "\u0900-\u0963\u0966-\u0dff\u0f00-\u0fff\u1050-\u109f"
+)
+NAME = rf"[\w{SIGNS}{THEIR_SIGNS}]+"
+MENTION = re.compile(rf"(?<![\w@])@{NAME}")
 LETTER = rf"(?:[^\W_{UNSPACED}]|[{SIGNS}])"
 PICTURE = "[\u2190-\u21ff\u2300-\u23ff\u25a0-\u27bf\u2900-\u297f\u2b00-\u2bff\U0001f000-\U0001faff]"
 
 TOKEN = re.compile(
     rf"""
     @user | http(?!\w)
-    | \#\w+                                                   # hashtag
+    | \#{NAME}                                                # hashtag
     | [<>]?[:;=][-o*']?(?:[)\](\[\\}}{{@|*]|/(?!/)|[dp](?!\w))  # :) ;-( :'( =d, but not 12:dawn or app://
     | (?<!\S)[)\](\[d/\\][-o*']?[:;=](?!\w)                   # (: ]-:
     | </?3 | \^_*\^ | -_+- | (?<!\w)[t;x]_[t;x](?!\w)         # <3 ^_^ -_- t_t
     | [\U0001f1e6-\U0001f1ff]{{2}}                            # flag
-    | {PICTURE}(?:\u200d{PICTURE})*                           # emoji, joined ones as one
-    | [{UNSPACED}]
+    | {PICTURE}(?:\u200d{PICTURE}|[\U000e0020-\U000e007f])*   # emoji, joined ones and flags such as Wales' as one
+    | [{UNSPACED}][{THEIR_SIGNS}]*
     | {LETTER}+(?:['-]{LETTER}+)*                             # word, don't, well-made
     | [!?]+ | \.{{2,}} | [.,:;()]                             # marks that carry a tone, marks that end a phrase
     | [^\w\s\u0021-\u007e\u2000-\u206f\u3000-\u303f]          # other symbols
@@ -72,8 +81,9 @@ def normalise(text: str) -> str:
 
 
 def split_words(text: str, negation: bool = False) -> list[str]:
-    """The tokens of a normalised text: words, hashtags, emoticons, emoji, runs of ! and ?, single characters of
-    scripts without spaces. With `negation`, words between a negator and the end of its phrase begin with "not_"."""
+    """The tokens of a normalised text: words, hashtags, emoticons, emoji, runs of ! and ?, single letters (with their
+    signs) of scripts without spaces. With `negation`, words between a negator and the end of its phrase begin with
+    "not_"."""
     tokens = TOKEN.findall(text)
     if not negation:
         return [token for token in tokens if token not in PHRASE_ENDS]
