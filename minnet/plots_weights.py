@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from minnet.canvas import BLUE, INK, PALE, WIDTH, calm, fitted, framed, inches, names, new, panel, sheet
+from minnet.data.tokens import THEIR_SIGNS, UNSPACED
 from minnet.formatting import count, isolated
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+ALONE = re.compile(rf"[{UNSPACED}][{THEIR_SIGNS}]*")  # one token of a script without spaces
 
 
 @calm
@@ -68,6 +72,9 @@ def filters(W: np.ndarray, shape: tuple[int, int, int] | None = None, classes: S
 def telling_words(words: Sequence[str], weights: np.ndarray, classes: Sequence[str], top: int = 10) -> Figure:
     """The words that speak most for each class: `weights` (V, K) less their mean over the classes.
 
+    Pieces of words, and single letters of scripts without spaces, are drawn only where there is nothing else: few of
+    them say anything to a reader.
+
     Softmax sees differences only: adding the same number to a word's weights for all classes changes nothing.
     """
     if weights.shape != (len(words), len(classes)):
@@ -77,15 +84,17 @@ def telling_words(words: Sequence[str], weights: np.ndarray, classes: Sequence[s
     columns = min(len(drawn), 3)
     lines = -(-len(drawn) // columns)
     top = min(top, len(words))
-    best = {k: _strongest(words, evidence[:, k], top) for k in drawn}
+    pieces = np.array([_is_piece(word) or ALONE.fullmatch(word) is not None for word in words], bool)
+    asked = np.flatnonzero(~pieces | pieces.all())
+    best = {k: _strongest(words, evidence[:, k], asked, top) for k in drawn}
     block = 0.42 + 0.2 * top
     told = [words[i] for k in drawn for i in best[k]]
-    kinds = "Words and pieces of words" if any(map(_is_piece, told)) else "The words"
+    kinds = "The pieces of words" if any(map(_is_piece, told)) else "The words"
     figure = new(WIDTH, 0.55 + lines * (block + 0.1), f"{kinds} that speak most for each class")
     width = (WIDTH - 0.1) / columns
     aside = 0.42 * width  # for the words
     headings = names([classes[k] for k in drawn], width - aside - 0.1, 9, "bold")
-    furthest = float(evidence.max()) or 1.0
+    furthest = max((float(evidence[best[k][0], k]) for k in drawn if len(best[k])), default=1.0)
     for k in drawn:
         left = 0.05 + (k % columns) * width
         bottom = figure.get_size_inches()[1] - 0.4 - (k // columns + 1) * (block + 0.1) + 0.1
@@ -109,8 +118,10 @@ def telling_words(words: Sequence[str], weights: np.ndarray, classes: Sequence[s
     more = f" The first {len(drawn)} of {len(classes)} classes." if len(drawn) < len(classes) else ""
     figure.set_label(
         f"Most telling for {'; for '.join(said)}.{more} Numbers are weights less their mean over the classes: "
-        "times the word's value in a text, what it adds to the class's score. Where one word or piece holds another, "
-        "the stronger stands for both." + _notation(told)
+        "times the word's value in a text, what it adds to the class's score. Where one of them holds another, the "
+        "stronger stands for both."
+        + _notation(told)
+        + " Pieces of words count, too, but are not drawn." * (len(asked) < len(words))
     )
     return figure
 
@@ -136,21 +147,22 @@ def _is_sum(word: str) -> bool:
 
 
 def _seen(word: str) -> str:
-    """A piece of a word as it is shown: “| awf|” as “␣awf…”, whose ends look like no letters."""
+    """A word as it is shown: a piece “| awf|” as “␣awf…”, whose ends look like no letters; a pair of letters of a
+    script without spaces without one."""
     if not _is_piece(word):
-        return word
+        return re.sub(rf"(?<=[{UNSPACED}{THEIR_SIGNS}]) (?=[{UNSPACED}])", "", word)
     piece = word[1:-1]
     return "…" * (piece[0] != " ") + piece.replace(" ", "␣") + "…" * (piece[-1] != " ")
 
 
-def _strongest(words: Sequence[str], evidence: np.ndarray, top: int) -> np.ndarray:
-    """The places of the `top` words with the largest evidence above 0; of "awful", "awfu" and "awf" only one."""
-    bare = [word.strip("| ") or word for word in words]
-    named = [_is_sum(word) for word in words]
-    found: list[int] = []
-    for i in np.argsort(-evidence, kind="stable").tolist():
+def _strongest(words: Sequence[str], evidence: np.ndarray, asked: np.ndarray, top: int) -> np.ndarray:
+    """Of the places `asked` the `top` with the largest evidence above 0; of "not" and "not bad" only one, and of the
+    pieces "awf" and "awfu"."""
+    found: dict[int, str] = {}
+    for i in asked[np.argsort(-evidence[asked], kind="stable")].tolist():
         if evidence[i] <= 0 or len(found) == top:
             break
-        if named[i] or not any(bare[i] in bare[j] or bare[j] in bare[i] for j in found if not named[j]):
-            found.append(i)
-    return np.array(found, int)
+        bare = words[i][1:-1].strip() if _is_piece(words[i]) else f" {words[i]} "
+        if not any(bare in other or other in bare for other in found.values()):
+            found[i] = bare
+    return np.array(list(found), int)

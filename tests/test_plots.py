@@ -257,13 +257,15 @@ def test_headings_of_columns_do_not_run_into_each_other():
 
 def test_the_caption_explains_how_features_are_written():
     weights = np.array([[3.0, 0], [2, 0], [0, 1]])
-    figure = plots.telling_words(["|nic|", "not_up it", "up"], weights, ["bad", "good"])
+    figure = plots.telling_words(["|nic|", "| up|", "|it |"], weights, ["bad", "good"])
     caption = figure.get_label()
-    signs = "With … or ␣ at its ends: a piece of a word, which goes on there or has a space."
-    assert "“…nic…”" in caption and f"{signs} not_up: “up” after a not" in caption
-    assert {"…nic…", "Words and pieces of words that speak most for each class"} <= set(words_of(figure))
+    assert "“…nic…”" in caption
+    assert caption.endswith("With … or ␣ at its ends: a piece of a word, which goes on there or has a space.")
+    assert {"…nic…", "The pieces of words that speak most for each class"} <= set(words_of(figure))
+    caption = plots.telling_words(["nice", "not_up it", "up"], weights, ["bad", "good"]).get_label()
+    assert "not_up: “up” after a not" in caption and "ieces of" not in caption
     figure = plots.telling_words(["nice", "|", "up"], weights, ["bad", "good"])
-    assert "a piece of" not in figure.get_label() and "after a not" not in figure.get_label()
+    assert "ieces of" not in figure.get_label() and "after a not" not in figure.get_label()
     assert {"|", "The words that speak most for each class"} <= set(words_of(figure))
 
 
@@ -487,10 +489,23 @@ def test_captions_state_the_numbers_of_the_data():
 
 
 def test_telling_words_say_a_thing_once():
-    words = ["|awf|", "awful", "film", "| awfu|", "dull", "|fil|"]
     weights = np.array([[2.0, -2], [3, -3], [1, -1], [2.5, -2.5], [-1, 1], [4, -4]])
+    words = ["not", "not bad", "bad", "love", "dull", "gloves"]
     caption = plots.telling_words(words, weights, ["negative", "positive"]).get_label()
-    assert "negative: “…fil…” (+4.00), “awful” (+3.00); for positive: “dull” (+1.00)." in caption
+    assert "negative: “gloves” (+4.00), “not bad” (+3.00), “love” (+2.50); for positive: “dull” (+1.00)." in caption
+    pieces = ["|awf|", "|awfu|", "|fil|", "| awf|", "|dul|", "|film|"]
+    caption = plots.telling_words(pieces, weights, ["negative", "positive"]).get_label()
+    assert "negative: “…film…” (+4.00), “…awfu…” (+3.00); for positive: “…dul…” (+1.00)." in caption
+
+
+def test_whole_words_are_drawn_and_no_pieces_however_strong():
+    weights = np.array([[9.0, -9], [3, -3], [8, -8], [2, -2], [-1, 1], [-7, 7]])
+    words = ["|ude |", "rude", "难", "难 吃", "fine", "|fin|"]
+    figure = plots.telling_words(words, weights, ["negative", "positive"])
+    assert "negative: “rude” (+3.00), “难吃” (+2.00); for positive: “fine” (+1.00)." in figure.get_label()
+    assert figure.get_label().endswith("Pieces of words count, too, but are not drawn.")
+    assert figure.axes[0].get_xlim()[1] == 3, "the bars fill their room"
+    assert "“难” (+1.00)" in plots.telling_words(["难", "吃"], np.eye(2) * 2, ["negative", "positive"]).get_label()
 
 
 def test_a_lexicons_sums_stand_beside_the_words_of_their_names():
