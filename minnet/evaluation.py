@@ -58,6 +58,8 @@ def run_command(args: argparse.Namespace) -> int:
         commands.check_figures()
     run = load_run(args.folder)
     name, source, inputs, labels, files = _asked_for(args, run)
+    if doubt := _learned_perhaps(args, run, inputs):
+        warnings.warn(doubt, stacklevel=2)
     test = Split(inputs, _positions(labels, run.classes, args.folder, args.task == "csv"), files=files)
     dataset = Dataset(name, run.kind, run.classes, test.take(np.zeros(0, int)), None, test, source, own=True)
     with _whole(args.out):
@@ -109,18 +111,23 @@ def _asked_for(args: argparse.Namespace, run: TrainedRun) -> Asked:
     if kind != run.kind:
         raise ValueError(f"{args.folder} was trained on {run.kind}, and {args.task} gives {kind}")
     path = Path(args.path[0])
-    if doubt := _learned_perhaps(args, run):
-        warnings.warn(doubt, stacklevel=2)
     if kind == "text":
         texts, labels, _, source = labelled_texts(path, args.text, args.label, args.encoding)
         return path.name, source, texts, labels, None
     return _pictures(path, run, args.folder)
 
 
-def _learned_perhaps(args: argparse.Namespace, run: TrainedRun) -> str:
-    """What is to be said where the run's own data bore the same name; else nothing."""
+def _learned_perhaps(args: argparse.Namespace, run: TrainedRun, inputs: Any) -> str:
+    """What is to be said where the run learned from some of the texts, or, where nothing tells, where its own data bore
+    the same name; else nothing."""
     if not args.path:  # a data set's test split, which is divided as for training
         return ""
+    if (learned := run.learned(inputs)) is not None:
+        told = (
+            f"{args.folder} was trained on {np.count_nonzero(learned):,} of the {len(learned):,} texts and has seen "
+            "their classes: of new ones the figures promise too much"
+        )
+        return told if learned.any() else ""
     path = Path(args.path[0])
     called = path.stem if args.task == "csv" else path.resolve().name
     if run.about.get("dataset") != called:
@@ -206,7 +213,7 @@ def _write(
         "model": str(run.about.get("model", "a network")),
         "run": str(args.folder),
         "trained_on": str(run.about.get("dataset", "other data")),
-        **({"warning": doubt} if (doubt := _learned_perhaps(args, run)) else {}),
+        **({"warning": doubt} if (doubt := _learned_perhaps(args, run, dataset.test.x)) else {}),
     }
     with np.errstate(divide="ignore"):
         log_p = np.log(probabilities)  # scores as good as those that the probabilities came from

@@ -28,6 +28,7 @@ from minnet.trained_run import TrainedRun, load_run
 
 BLOCK = 10_240  # texts that are numbers at once, in whole batches of `training.predict`
 MAX_CORRECTED = 200  # classes, for which the corrected shares take some seconds; for 700 they take minutes
+MAX_LEARNED = 0.05  # of the texts trained on: as many recur by chance where they are short
 MIN_PER_CLASS = 30  # validation examples of a class that tell what share of it is mistaken to within some ten points
 LOOK = "The run's page tells how far percentages come true: 'Can the probabilities be believed?'"
 FILES = frozenset([".csv", ".tsv", ".txt", ".png", ".jpg", ".jpeg"])  # what a mistyped name may end with
@@ -236,8 +237,13 @@ def _predict_csv(run: TrainedRun, args: argparse.Namespace) -> None:
     print(f"{count(len(texts), 'comment')}: {out}\n")
     if not said.all():
         print(f"({np.count_nonzero(~said):,} of them are empty and not counted here)")
-    for line in doubts(run, [text for text, there in zip(texts, said, strict=True) if there], cuts[said]):
+    spoken = [text for text, there in zip(texts, said, strict=True) if there]
+    for line in doubts(run, spoken, cuts[said]):
         print(line)
+    known = run.learned(spoken)
+    learned = 0 if known is None else np.count_nonzero(known)
+    if learned:
+        print(f"({learned:,} of the {len(spoken):,} texts were trained on)")
     config, k = read_json(args.folder, "config.json"), len(run.classes)
     with np.errstate(divide="ignore"):
         believed = softmax(unweighted(np.log(probabilities[said]), weights_in(config, k)))
@@ -248,6 +254,11 @@ def _predict_csv(run: TrainedRun, args: argparse.Namespace) -> None:
         print(f"(not corrected: with more than {MAX_CORRECTED} classes that takes minutes)")
     elif confusion is None:
         print("(not corrected: the run's folder has no validation confusion matrix with every class in it)")
+    elif learned > MAX_LEARNED * len(spoken):
+        print(
+            "(the corrected shares do not hold where the run learned from rows of this file, as it errs less on them "
+            "than on validation: leave those rows out)"
+        )
     elif (fewest := int(confusion.sum(axis=1).min())) < MIN_PER_CLASS:
         rare = run.classes[int(confusion.sum(axis=1).argmin())]
         print(

@@ -13,6 +13,7 @@ import numpy as np
 from minnet import models
 from minnet.calibration import acting_weights
 from minnet.data import Augment, Dataset, Ngrams, TokenIds, channel_statistics, load_lexicon, over_views
+from minnet.data.dataset import text_keys
 from minnet.layers import Sequential
 from minnet.losses import SoftmaxCrossEntropy
 from minnet.optimizers import SGD, Adam, AdamW, Lookahead, Optimizer, RMSProp
@@ -127,7 +128,8 @@ class Recipe:
         }  # fmt: skip
         if vectorizer is None:
             return {}, header | {"shape": list(dataset.train.x.shape[1:]), "views": self.views}
-        return vectorizer.arrays(), header | {"vectorizer": vectorizer.config()}
+        keys = np.unique(text_keys(dataset.train.x))  # so that the run knows them again, under whatever file's name
+        return vectorizer.arrays() | {"training_texts": keys}, header | {"vectorizer": vectorizer.config()}
 
     def config(self) -> dict[str, Any]:
         """The settings, as config.json shows them."""

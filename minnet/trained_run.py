@@ -13,6 +13,7 @@ import numpy as np
 
 from minnet import checkpoint
 from minnet.data import Ngrams, TokenIds, over_views, read_image, tokenize, vectorizer_from
+from minnet.data.dataset import text_keys
 from minnet.data.tokens import watched
 from minnet.functional import softmax
 from minnet.layers import Layer
@@ -32,6 +33,7 @@ class TrainedRun(NamedTuple):
     vectorizer: Any  # of texts
     about: dict[str, Any]
     seed: int | None = None  # which divided its data; None where the checkpoint does not say
+    training_texts: np.ndarray | None = None  # their `text_keys`; None of pictures, and where the checkpoint has none
 
     def encode(self, inputs: Sequence[Any]) -> Any:
         """Pictures (paths, or what `read` gave) as uint8 images, or sentences as the numbers that the model knows."""
@@ -62,6 +64,10 @@ class TrainedRun(NamedTuple):
                 met = [known is None or w in known or w.removeprefix("not_").lstrip("#") in rated for w in words]
                 shares[row] = 1 - sum(met) / len(words)
         return shares
+
+    def learned(self, texts: Sequence[str]) -> np.ndarray | None:
+        """Which of the texts it was trained on, bool (N,); None where nothing tells."""
+        return None if self.training_texts is None else np.isin(text_keys(texts), self.training_texts)
 
     def cuts(self, texts: Sequence[str], numbers: Any) -> np.ndarray:
         """Which of the texts have more words than the network reads, bool (N,); `numbers` are they, encoded."""
@@ -145,7 +151,9 @@ def _run_of(model: Layer, about: dict[str, Any], arrays: dict[str, np.ndarray]) 
     if not isinstance(classes, list) or not classes or not all(isinstance(name, str) for name in classes):
         raise ValueError("its classes are not a list of names")
     if kind == "text":
-        return TrainedRun(model, kind, tuple(classes), (), vectorizer_from(about["vectorizer"], arrays), about)
+        vectorizer = vectorizer_from(about["vectorizer"], arrays)
+        learned = arrays.get("training_texts")
+        return TrainedRun(model, kind, tuple(classes), (), vectorizer, about, training_texts=learned)
     shape = about["shape"]
     if not isinstance(shape, list) or len(shape) != 3 or not all(type(n) is int and 0 < n < 10_000 for n in shape):
         raise ValueError(f"the shape of its images is {str(shape)[:40]}")

@@ -15,7 +15,7 @@ from sklearn.metrics import f1_score, recall_score
 
 import train
 from minnet import __main__ as minnet_main
-from minnet import evaluation, metrics, report, trained_run
+from minnet import checkpoint, evaluation, metrics, report, trained_run
 from minnet.compare import compare
 from minnet.data import load
 from minnet.evaluation import _positions
@@ -213,11 +213,26 @@ def test_what_is_no_seed(settings):
     assert trained_run._seed(settings) is None and trained_run._seed({"seed": 3}) == 3
 
 
-def test_the_file_that_it_learned_from_is_warned_of(runs, here):
+def test_texts_that_it_learned_from_are_warned_of_whatever_their_file_is_called(runs, here):
+    learned = [(f" {text.upper()}", "positive") for text in load("comments").train.x[:3]]
+    table("new.csv", [*ROWS, *learned])
     table("comments.csv", ROWS)
-    said = evaluate(
-        runs / "comments", "csv", "comments.csv", "--text", "review", "--label", "stars", "--out", "page"
-    )  # fmt: skip
+    columns = ("--text", "review", "--label", "stars")
+    said = evaluate(runs / "comments", "csv", "new.csv", *columns, "--out", "page")
+    told = "was trained on 3 of the 8 texts and has seen their classes"
+    assert said.status == 0 and told in said.err and told in (here / "page/report.html").read_text("utf-8")
+    assert evaluate(runs / "comments", "csv", "comments.csv", *columns).err == ""  # another table of this name
+    own = evaluate(runs / "comments", "comments")
+    assert own.status == 0 and own.err == ""
+
+
+def test_the_file_that_a_run_without_marks_of_its_texts_learned_from_is_warned_of(runs, here):
+    """So runs were saved before; pictures have none."""
+    arrays, header = checkpoint.load(runs / "comments" / "best.ckpt")
+    del arrays["about/training_texts"]
+    checkpoint.save("best.ckpt", arrays, header)
+    table("comments.csv", ROWS)
+    said = evaluate(here, "csv", "comments.csv", "--text", "review", "--label", "stars", "--out", "page")
     assert said.status == 0 and "was trained on something called 'comments', too" in said.err
     assert "was trained on something called &#x27;comments&#x27;, too" in (here / "page/report.html").read_text("utf-8")
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minnet.data import Dataset, Split
-from minnet.data.dataset import divided, joined, limited, stratified, with_validation
+from minnet.data.dataset import divided, joined, limited, stratified, text_keys, with_validation
 from tests.drawing import steady
 
 
@@ -111,6 +111,15 @@ def test_fingerprint_sees_every_change():
         assert changed.fingerprint not in seen
         seen.add(changed.fingerprint)
     assert len(make().fingerprint) == 12
+
+
+def test_the_key_of_a_text():
+    """It stands in checkpoints, so it is the same for ever."""
+    good, bad = 3509812042012788487, 5988929842673410215
+    assert text_keys(["good", "bad", " GOOD\n"]).tolist() == [good, bad, good]
+    assert len(set(text_keys(["so so", "so\u00a0 SO"]).tolist())) == 1
+    assert len(set(text_keys(["good", "bad", "so so", "soso", "\ud83d", ""]).tolist())) == 6
+    assert text_keys([]).shape == (0,) and text_keys([]).dtype == np.int64
 
 
 def test_the_test_splits_fingerprint_is_its_own():
