@@ -14,9 +14,9 @@ from tqdm import tqdm
 from minnet.data.dataset import Dataset, Split, check_limit, divided_by_class, held_out_of, limited, with_validation
 from minnet.data.folders import classes_in
 from minnet.data.images import mostly_cut, read_image, shapes_of, tiny, warn_left_out
-from minnet.data.tables import in_order, labelled_texts, listed, spelled_alike
+from minnet.data.tables import in_order, labelled_texts, listed, meant, spelled_alike
 from minnet.data.tokens import tokenize
-from minnet.formatting import count, one_line, some
+from minnet.formatting import count, listing, one_line, some
 
 FEWEST = 3  # examples of a class: one for each split
 
@@ -200,13 +200,18 @@ def check_classes(name: str, classes: tuple[str, ...], everything: Split) -> Non
         raise ValueError(f"{name} has only the class {classes[0]!r}: there is nothing to tell apart")
     counts = np.bincount(everything.y, minlength=len(classes))
     if counts.min() < FEWEST:
-        few = [f"{classes[k]!r} ({counts[k]})" for k in np.flatnonzero(counts < FEWEST)]
+        shown = {name: f"{name!r} ({n:,})" for name, n in zip(classes, counts, strict=True)}
+        rare = [classes[k] for k in np.flatnonzero(counts < FEWEST)]
+        few = [shown[name] for name in rare]
         more = f" and {len(few) - 8} more classes" if len(few) > 8 else ""
         if everything.files is None and len(few) == 1 and counts[everything.y[0]] == 1:
             more = " (it stands in the first row: is that a second row of names?)"
+        cure = "Add"
+        if alike := [shown[other] for other in spelled_alike(classes) if meant(other) in set(map(meant, rare))]:
+            cure = f"Where {listing(alike[:6])} mean the same, spell them alike; else add"
         raise ValueError(
             f"{name} has too few examples of {', '.join(few[:8])}{more}: each class needs at least {FEWEST}, one for "
-            "each split. Add examples, or leave these classes out"
+            f"each split. {cure} examples, or leave these classes out"
         )
 
 

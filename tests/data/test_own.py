@@ -609,6 +609,15 @@ def test_labels_that_hardly_differ_are_named_and_not_merged(tmp_path, recwarn, l
     assert len(said) == (alike is not None) and all(f": {alike} count as different classes" in line for line in said)
 
 
+def test_a_rare_spelling_of_a_label_is_named_beside_the_usual_one(tmp_path):
+    rows = [*table(rows=60, labels=("negative", "positive")).splitlines(), "60,bad,Negative", "61,bad,Negative"]
+    spelled = r"Where 'Negative' \(2\) and 'negative' \(30\) mean the same, spell them alike; else add examples"
+    with pytest.raises(ValueError, match=rf"too few examples of 'Negative' \(2\): .*{spelled}"):
+        load_csv(written(tmp_path, "\n".join(rows)), "review", "mood")
+    with pytest.raises(ValueError, match=r"too few examples of 'so' \(1\): .* one for each split\. Add examples"):
+        load_csv(written(tmp_path, "\n".join([*rows, "62,b,Negative", "63,b,so"])), "review", "mood")
+
+
 def test_what_stands_in_several_classes_is_told_of(tmp_path, recwarn):
     rows = "text,mood\n" + "".join(f"word {n},{'good' if n % 2 else 'bad'}\n" for n in range(30))
     load_csv(written(tmp_path, rows + "word 7,good\n"), "text", "mood")  # twice in one class: a copy at most
