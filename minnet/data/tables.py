@@ -9,6 +9,7 @@ import string
 import unicodedata
 import warnings
 from collections import Counter
+from collections.abc import Container
 from contextlib import suppress
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -188,10 +189,27 @@ def labelled_texts(
             "empty",
             stacklevel=3,
         )
+    mark, before = delimiter or likely_delimiter(content, (text_column, label_column)), label_at < text_at
+    place = label_at if before else label_at - len(header)
+    if merged := [text for text in texts if _holds_a_row(text, mark, place, names)]:
+        holds = f"{len(merged):,} texts hold" if len(merged) > 1 else "1 text holds"
+        warnings.warn(
+            f"{path}: {holds} what looks like another row, label and all, such as {one_line(merged[0], 60)!r}: is a "
+            "quote there by accident?",
+            stacklevel=3,
+        )
     if not texts:
         raise ValueError(f"{path} has no row with both a {text_column!r} and a {label_column!r}")
     left_out = f", {skipped:,} of {len(rows):,} rows left out for want of text or label" if skipped else ""
     return texts, labels, header, f"{path} ({encoding}{left_out})"
+
+
+def _holds_a_row(text: str, mark: str, place: int, labels: Container[str]) -> bool:
+    """Whether a line of a text ends or begins as rows do, with a label at its `place` among the columns (counted from
+    the end where it stands behind the text). Of long texts `table_of` has told."""
+    lines = text.splitlines()
+    ends = [line.split(mark) for line in (lines[1:] if place >= 0 else lines[:-1])] if len(lines) < 5 else []
+    return any(len(row) > 1 and -len(row) <= place < len(row) and row[place].strip('"') in labels for row in ends)
 
 
 def texts_of(path: Path, column: str | None, encoding: str | None) -> tuple[list[str], list[list[str]], int]:

@@ -278,6 +278,23 @@ def test_a_lone_quote_that_swallows_rows_is_named(tmp_path):
         load_csv(written(tmp_path, "\n".join(["text,label", *rows[10:], f"{verses},a"])), "text", "label")
 
 
+@pytest.mark.parametrize("mark", [",", "\t", ";"])
+@pytest.mark.parametrize("order", [(0, 1), (1, 0), (2, 1, 0)])
+def test_a_pair_of_stray_quotes_that_makes_one_text_of_two_rows_is_named(tmp_path, recwarn, mark, order):
+    rows = [("text", "label", "id"), *((f"text {n}", "ab"[n % 2], str(n)) for n in range(30))]
+
+    def read(*stray):
+        columns = [[row[at] for at in order] for row in rows]
+        for number, quoted in stray:
+            columns[number][order.index(0)] = quoted
+        load_csv(written(tmp_path, "\n".join(mark.join(row) for row in columns)), "text", "label")
+        return [str(warning.message) for warning in recwarn]
+
+    assert read((9, '"text, she said\n\nand, b\nmore"')) == []  # a text of several lines
+    (said,) = read((9, '"text 9'), (10, 'text 10"'))
+    assert "1 text holds what looks like another row, label and all, such as 'text 9" in said
+
+
 def test_the_columns_of_a_table(tmp_path):
     for content in ("\n id ;Text;\u00e9\n1;2;3\n", "sep=;\r\nid;Text;\u00e9\r\n1;2;3\r\n", "id;Text;\u00e9\r1;2;3\r"):
         assert header_of(written(tmp_path, content, "cp1252"), "cp1252") == ["id", "Text", "\u00e9"]
