@@ -59,7 +59,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--text", help="csv: the column with the text")
     parser.add_argument("--label", help="csv: the column with the class")
     parser.add_argument("--encoding", help="csv: of the file, such as cp1251 (default: found out)")
-    parser.add_argument("--hide-text", action="store_true", help="keep texts out of the report")
+    parser.add_argument(
+        "--hide-text",
+        action="store_true",
+        help="keep texts out of the report; their words can be read in the run's checkpoints, and warnings quote some",
+    )
     parser.set_defaults(touring=False)
     return parser.parse_intermixed_args()  # the file may stand behind the flags
 

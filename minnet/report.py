@@ -242,7 +242,7 @@ def _making(config: Mapping[str, Any]) -> str:
     beside = (
         "Beside this page: config.json, metrics.json, history.csv, predictions.npz (probabilities, labels, indices), "
         "the same as predictions.csv, figures/; a trained network also leaves last.ckpt and, chosen on validation, "
-        "best.ckpt."
+        "best.ckpt: in these the words of training texts can be read, even where the page hides the texts."
     )
     return typed + page.table("As in config.json.", ("Setting", "Value"), rows) + page.note(beside)
 

@@ -414,6 +414,8 @@ def test_one_csv_with_its_page_and_hidden_texts(elsewhere):
     assert said.status == 0 and said.err == ""
     page = Path("runs/mine-ngrams/report.html").read_text("utf-8")
     assert "lovely" not in page and "hidden" in page
+    told = " ".join(call(train.main, "--help").out.split())
+    assert b"lovely" in Path("runs/mine-ngrams/best.ckpt").read_bytes() and "words can be read in the run's" in told
     assert json.loads(Path("runs/mine-ngrams/metrics.json").read_text("utf-8"))["examples"] == 12
 
 
