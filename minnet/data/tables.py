@@ -1,4 +1,4 @@
-"""Reading a table that somebody saved as CSV: encoding, delimiter, quotes, columns."""
+"""Reading a table that somebody saved as CSV: delimiter, quotes, columns."""
 
 from __future__ import annotations
 
@@ -15,102 +15,14 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from minnet.data.encodings import decoded
 from minnet.formatting import one_line, some
 
-CONTROL = re.compile("[\0-\x08\x0e-\x1f]")  # characters that a guess at the encoding should not bring out
 # Marks that nothing shows (a joiner can change what is seen, as in an emoji of several), with which labels look alike.
 INVISIBLE = re.compile("[\u00ad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
 JOINERS = "\u200c\u200d"
 DELIMITERS = (",", ";", "\t", "|")
 NO_LABEL = frozenset(["", "nan", "na", "n/a", "#n/a", "null"])
-GUESSES = ("gb18030", "cp1252", "latin-1")  # encodings that nothing in a file proves
-
-
-def decoded(path: Path, encoding: str | None) -> tuple[str, str]:
-    """A file's text, and the encoding that it was read in.
-
-    Warns with a line of the text when that was a guess: any bytes are some text in an encoding of one byte a letter.
-    """
-    if not path.exists():
-        raise FileNotFoundError(f"there is no file {path}")
-    if path.is_dir():
-        raise ValueError(f"{path} is a folder: a table is one file, pictures by class are read with `images`")
-    content = path.read_bytes()
-    if not content.strip():
-        raise ValueError(f"{path} is empty")
-    if content.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"%PDF", b"\x1f\x8b")):
-        raise ValueError(f"{path} is no text file but a spreadsheet or archive: save the table as CSV (UTF-8) first")
-    if encoding is None:
-        _nearly_utf8(path, content)
-    _no_stray_zeros(path, content)
-    for candidate in [encoding] if encoding else candidates(content):
-        try:
-            text = content.decode(candidate)
-        except UnicodeDecodeError:
-            continue
-        except LookupError:
-            raise ValueError(f"unknown encoding {encoding!r}: try utf-8, utf-16, cp1252 or gb18030") from None
-        trusted = encoding is not None or candidate == "utf-8-sig"  # no guess
-        if not CONTROL.search(text) or (trusted and "\0" not in text):
-            if candidate in GUESSES and encoding is None:
-                line = next(line.strip() for line in text.split("\n") if not line.isascii())
-                warnings.warn(
-                    f"{path} is not UTF-8 and is read as {candidate}, which gives {line[:60]!r}: if that is gibberish, "
-                    "name the encoding (--encoding cp1251, shift-jis, cp949, ...), or save the table as UTF-8",
-                    stacklevel=4,
-                )
-            return text, candidate
-    raise ValueError(
-        f"{path} cannot be read as {encoding or 'text'}: save it as CSV (UTF-8), or name its encoding (--encoding)"
-    )
-
-
-def _nearly_utf8(path: Path, content: bytes) -> None:
-    """Raises ValueError for UTF-8 with a few wrong bytes, which any other encoding would read as gibberish."""
-    try:
-        content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        found = content.decode("utf-8", "replace")
-        wrong, sound = found.count("\ufffd"), sum(character > "\x7f" for character in found)
-        if sound > 20 * wrong and b"\0" not in content:
-            line = content.count(b"\n", 0, error.start) + 1
-            raise ValueError(
-                f"{path}, line {line}: byte {error.start:,} is not UTF-8, as the rest of the file is: mend it"
-            ) from None
-
-
-def _no_stray_zeros(path: Path, content: bytes) -> None:
-    """Raises ValueError for zero bytes in UTF-8. UTF-16 passes, which can be valid UTF-8 as well: the upper byte of
-    Latin, Greek, Cyrillic, Hebrew or Arabic letters is a control character, so that half of all bytes are."""
-    if b"\0" not in content:
-        return
-    try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError:
-        return
-    if len(CONTROL.findall(text)) < len(text) / 4:
-        line = text.count("\n", 0, text.index("\0")) + 1
-        raise ValueError(f"{path}, line {line}: a zero byte stands in the text, as in a damaged file: take it out")
-
-
-def candidates(content: bytes) -> list[str]:
-    """Encodings to try, best first.
-
-    Without a mark, UTF-16 shows in the zero bytes of its western letters and spaces. Chinese in GB 18030 comes in
-    pairs of high bytes; in Windows' western encoding a high byte mostly stands alone between letters.
-    """
-    if content.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff")):
-        return ["utf-32"]
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return ["utf-16"]
-    if b"\0" in content:
-        return ["utf-16-le" if content[1::2].count(0) > content[::2].count(0) else "utf-16-be"]
-    high = np.frombuffer(content, np.uint8) >= 0x80
-    beside = np.append(high[1:], False) | np.append(False, high[:-1])
-    paired = np.count_nonzero(high & beside) > np.count_nonzero(high) / 2
-    return ["utf-8-sig", *(GUESSES if paired else ("cp1252", "gb18030", "latin-1"))]
 
 
 def table_of(

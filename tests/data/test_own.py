@@ -17,7 +17,8 @@ from PIL import Image
 
 from minnet.data import load_csv, load_images, own
 from minnet.data.dataset import Split, divided_by_class
-from minnet.data.tables import candidates, decoded, header_of, labelled_texts, table_of
+from minnet.data.encodings import candidates, decoded
+from minnet.data.tables import header_of, labelled_texts, table_of
 from tests.drawing import steady
 
 
