@@ -29,15 +29,17 @@ def decoded(path: Path, encoding: str | None) -> tuple[str, str]:
     if encoding is None:
         _nearly_utf8(path, content)
     _no_stray_zeros(path, content)
+    blamed = ""
     for candidate in [encoding] if encoding else candidates(content):
         try:
-            text = content.decode(candidate)
+            text = content.decode(candidate).removesuffix("\x1a")  # the end of a file, in the days of DOS
         except UnicodeDecodeError:
             continue
         except LookupError:
             raise ValueError(f"unknown encoding {encoding!r}: try utf-8, utf-16, cp1252 or gb18030") from None
         trusted = encoding is not None or candidate == "utf-8-sig"  # no guess
-        if not CONTROL.search(text) or (trusted and "\0" not in text):
+        control = CONTROL.search(text)
+        if control is None or (trusted and "\0" not in text):
             if candidate in GUESSES and encoding is None:
                 line = next(line.strip() for line in text.split("\n") if not line.isascii())
                 warnings.warn(
@@ -46,8 +48,11 @@ def decoded(path: Path, encoding: str | None) -> tuple[str, str]:
                     stacklevel=4,
                 )
             return text, candidate
+        number = text.count("\n", 0, control.start()) + 1
+        blamed = blamed or f" for the control character {control[0]!r} in line {number}: take that out,"
     raise ValueError(
-        f"{path} cannot be read as {encoding or 'text'}: save it as CSV (UTF-8), or name its encoding (--encoding)"
+        f"{path} cannot be read as {encoding or 'text'}{blamed or ':'} save it as CSV (UTF-8), or name its encoding "
+        "(--encoding)"
     )
 
 

@@ -90,6 +90,18 @@ def test_a_control_character_is_no_reason_to_refuse_the_encoding_that_was_named(
             load_csv(damaged, "text", "label", encoding=encoding)
 
 
+def test_a_control_character_in_a_table_of_windows_is_named(tmp_path):
+    rows = "\r\n".join(["text,label", *(f"l'été raté {index},{index % 2}" for index in range(20))])
+    with pytest.warns(UserWarning, match="is read as cp1252"):  # the end mark of DOS belongs to no label
+        assert load_csv(written(tmp_path, rows + "\x1a", "cp1252"), "text", "label").classes == ("0", "1")
+    for end, encoding in (("\x1a", "utf-8"), ("\x1a", "utf-16")):
+        assert load_csv(written(tmp_path, rows + end, encoding), "text", "label").classes == ("0", "1")
+    damaged = written(tmp_path, rows.replace("raté", "rat\x1bé", 3), "cp1252")
+    with pytest.raises(ValueError, match=r"cannot be read as text for the control character '\\x1b' in line 2: take"):
+        load_csv(damaged, "text", "label")
+    assert len(everything(load_csv(damaged, "text", "label", encoding="cp1252"))) == 20
+
+
 def test_utf_16_of_other_alphabets_is_no_damaged_utf_8(tmp_path):
     """Cyrillic letters in UTF-16 are pairs of bytes below 128, which UTF-8 would take; few of them are zero."""
     content = "text,label\n" + "".join(
