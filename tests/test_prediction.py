@@ -277,6 +277,8 @@ def test_a_list_without_a_header_is_told_of(runs, here):
     Path("list.csv").write_text("I liked it a lot\nawful\n")
     said = predict(runs / "comments", "--csv", "list.csv")
     assert said.status == 0 and "its first line, 'I liked it a lot', is taken for the column's name" in said.err
+    Path("list.csv").write_text("Great food!\nawful\n")
+    assert "its first line, 'Great food!', is taken for" in predict(runs / "comments", "--csv", "list.csv").err
     Path("list.csv").write_text("My comments\nawful\n")
     assert predict(runs / "comments", "--csv", "list.csv").err == ""
     Path("old.txt").write_bytes(b"I liked it\rawful\r\nfine\n")

@@ -38,8 +38,9 @@ def table_of(
     try:
         lines = records(content, delimiter)
     except csv.Error as error:
-        ended = "unexpected end" in str(error)
-        cure = "the quote opened there is never closed" if ended else "a quote inside a quoted text must be doubled"
+        cure = "a quote inside a quoted text must be doubled, and no space stands behind a closing one"
+        if "unexpected end" in str(error):
+            cure = "the quote opened there is never closed"
         raise ValueError(f"{path}, {error}: {cure}") from None
     finally:
         csv.field_size_limit(longest)
@@ -135,7 +136,8 @@ def texts_of(path: Path, column: str | None, encoding: str | None) -> tuple[list
     header, rows = table_of(path, content, (column or "", column or ""))
     if column is None and len(header) > 1:
         raise ValueError(f"which column of {path} holds the texts? Add --text with one of: {listed(header)}")
-    if column is None and (len(header[0].split()) > 3 or len(header[0]) > 30) and header[0][-1] not in "?:":
+    long = len(header[0].split()) > 3 or len(header[0]) > 30
+    if column is None and ((long and header[0][-1] not in "?:") or header[0].endswith(tuple(".!…。！"))):
         warnings.warn(
             f"{path}: its first line, {one_line(header[0], 40)!r}, is taken for the column's name: a list of texts "
             "without one is a .txt",
@@ -150,7 +152,7 @@ def likely_delimiter(content: str, wanted: tuple[str, str]) -> str:
 
     def columns(mark: str) -> tuple[int, int]:
         header = cleaned(next(reader_of(content.lstrip("\r\n"), mark), []))
-        return len({name.casefold() for name in wanted} & {name.casefold() for name in header}), len(header)
+        return len(set(map(plain, wanted)) & set(map(plain, header))), len(header)
 
     return max(DELIMITERS, key=columns)
 
@@ -194,9 +196,9 @@ def listed(header: list[str]) -> str:
 
 
 def column_of(path: Path, header: list[str], name: str) -> int:
-    """The position of a column; letter case matters only where two columns differ in nothing else."""
+    """The position of a column; how it is spelled matters only where two columns differ in nothing else."""
     exact = [position for position, other in enumerate(header) if other == name]
-    alike = exact or [position for position, other in enumerate(header) if other.casefold() == name.casefold()]
+    alike = exact or [position for position, other in enumerate(header) if plain(other) == plain(name)]
     if not alike:
         names = ", ".join(map(repr, header))
         raise ValueError(f"{path} has no column {name!r}: its first line, which names the columns, is {names}"[:500])
@@ -213,9 +215,14 @@ def in_order(names: set[str]) -> tuple[str, ...]:
     return tuple(sorted(names, key=lambda name: (name.casefold(), name)))
 
 
+def plain(name: str) -> str:
+    """A name without letter case, alike for both Unicode forms of an é and for any space."""
+    return " ".join(unicodedata.normalize("NFC", name).casefold().split())
+
+
 def meant(name: str) -> str | Decimal:
     """What a label says however it is spelled: alike for Yes and yes, 1 and 1.0, and both Unicode forms of an é."""
-    text = " ".join(unicodedata.normalize("NFC", name).casefold().split())
+    text = plain(name)
     try:
         number = Decimal(text)
     except InvalidOperation:

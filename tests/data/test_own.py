@@ -194,6 +194,13 @@ def test_columns_by_name_whatever_their_case_and_spaces(tmp_path):
         load_csv(written(tmp_path, content), "text", "Mood")
 
 
+def test_a_column_is_found_however_its_name_is_composed_and_spaced(tmp_path):
+    for name in ("R\u00e9sum\u00e9 du cours", " re\u0301sume\u0301\u00a0du cours ", '"R\u00e9sum\u00e9\ndu  cours"'):
+        path = written(tmp_path, table(delimiter=";", header=("a,b", "review", "mood")).replace("review", name, 1))
+        for wanted in ("r\u00e9sum\u00e9 du cours", "Re\u0301sume\u0301 du cours"):
+            assert len(everything(load_csv(path, wanted, "MOOD "))) == 30
+
+
 def test_a_spreadsheets_hint_and_a_table_with_tabs_and_stray_quotes(tmp_path):
     for hint, mark, ends in (
         ("sep=|\n", "|", "\n"),
@@ -344,6 +351,7 @@ def test_marks_that_nothing_shows_make_no_class_of_their_own(tmp_path):
         (b'text,label\n"never closed,a\nb,c\n', "line 2: unexpected end of data: the quote opened there is never"),
         (b'text,label\n"two\nlines",a\n"one" two,a\n', "line 4: .*a quote inside a quoted text must be doubled"),
         (b'text,label\n"one" two,a\n', "line 2: .*a quote inside a quoted text must be doubled"),
+        (b'text,label\n"one" ,a\n', "line 2: .*no space stands behind a closing one"),
         (b"text,label\na,x\nb,x\nc,x\n", "has only the class 'x'"),
         (
             b"text,label\n" + b"a,x\nb,y\n" * 3 + b"c,z\nc,z\n",
