@@ -208,24 +208,30 @@ def _arrays_of(model: Layer) -> dict[str, np.ndarray]:
 # describes far more weights than it holds.
 def _plausible(described: Any, held: int) -> None:
     if _asked(described) > 1000 * held + 10**6:
-        raise ValueError(f"the description asks for {str(described)[:120]}, but only {held} numbers are stored")
+        cure = "if you trust the file, build the model yourself and give it the weights with load_model"
+        raise ValueError(f"the description asks for {str(described)[:120]}, but only {held} numbers are stored: {cure}")
 
 
 def _asked(described: Any) -> int:
-    """More numbers than the layers described here would have, those inside them included.
+    """More numbers than the library's layers described here would have, those inside them included.
 
-    A convolution has a kernel for each pair of channels; no other layer has many more weights than the product of its
-    two largest whole numbers (Linear: exactly that).
+    A convolution has a kernel for each pair of channels of one group; no other layer has many more weights than the
+    product of its two largest whole numbers (Linear: exactly that). What a number means to a layer of one's own (a
+    seed?) only its constructor knows, which is the caller's and no file's.
     """
     if isinstance(described, list):
         return sum(map(_asked, described))
     if not isinstance(described, dict):
         return 0
-    asked = prod(sorted(_whole_numbers(described.values()))[-2:])
-    if "in_channels" in described:
+    if described.get("own"):
+        asked = 0
+    elif "in_channels" in described:
         kernel = _whole_numbers([described.get("kernel_size")])
         channels = _whole_numbers([described["in_channels"], described.get("out_channels")])
-        asked = max(asked, prod([*kernel, *channels, *(kernel if len(kernel) == 1 else [])]))
+        groups = _whole_numbers([described.get("groups")])
+        asked = prod([*kernel, *channels, *(kernel if len(kernel) == 1 else [])]) // max([1, *groups])
+    else:
+        asked = prod(sorted(_whole_numbers(described.values()))[-2:])
     return max(asked, 0) + sum(map(_asked, described.values()))
 
 

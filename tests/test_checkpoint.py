@@ -658,5 +658,25 @@ def test_what_a_description_asks_for_is_compared_with_what_is_stored():
 
 
 def test_large_but_honest_models_are_built():
-    for model in (Embedding(200_000, 2), Conv2d(64, 64, 3, padding=1, groups=64), Linear(5000, 2, bias=False)):
+    depthwise = Conv2d(64, 64, 3, padding=1, groups=64), Conv2d(2048, 2048, 3, groups=2048)
+    for model in (Embedding(200_000, 2), *depthwise, Linear(5000, 2, bias=False)):
         assert repr(model_from(*model_to(model))) == repr(model)
+
+
+class Fourier(Layer):
+    buffers = ("B",)
+
+    def __init__(self, features, seed, inside=None):
+        self.features, self.seed, self.inside = features, seed, inside
+        self.B = np.random.default_rng(seed).standard_normal(features).astype(np.float32)
+
+
+def test_a_large_number_in_ones_own_layer_is_no_size():
+    model = Sequential(Fourier(4, seed=20240607), Linear(4, 2))
+    arrays, header = model_to(model)
+    assert repr(model_from(arrays, header, classes={"Fourier": Fourier})) == repr(model)
+    huge = {"layer": "Linear", "in_features": 60_000, "out_features": 60_000}
+    hidden = {"layer": "Fourier", "own": True, "features": 4, "seed": 1, "inside": huge}
+    for described in (huge | {"own": True}, huge | {"own": 0}, hidden):
+        with pytest.raises(ValueError, match=r"pass it in classes|asks for .* build the model yourself .* load_model"):
+            model_from(arrays, header | {"model": described}, classes={"Fourier": Fourier})
