@@ -10,7 +10,7 @@ import errno
 import json
 import os
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import prod
 from typing import Any, BinaryIO
 
@@ -20,7 +20,7 @@ from minnet import layers
 from minnet.files import os_error, written_whole
 from minnet.formatting import some
 from minnet.layers.base import Layer
-from minnet.layers.description import rebuild
+from minnet.layers.description import is_own, rebuild
 
 FORMAT, VERSION = "minnet checkpoint", 1
 HEADER = "header.json"
@@ -34,9 +34,8 @@ def save(path: str | os.PathLike[str], arrays: dict[str, np.ndarray], header: di
     Raises OSError in one line when it cannot be written (full disk, no permission), and ValueError for a name that is
     no path inside an archive, an array that does not hold numbers, booleans or text, or a header that JSON cannot hold.
     """
+    check_names(arrays)
     for name, array in arrays.items():
-        if not (isinstance(name, str) and _safe(name)):
-            raise ValueError(f"{str(name)[:80]!r} cannot name an array in a checkpoint: use names such as 'model/0.W'")
         if not isinstance(array, (np.ndarray, np.generic)):
             raise ValueError(f"'{name}' is of the type {type(array).__name__}, no array: np.asarray makes one")
         if array.dtype.kind not in KINDS:
@@ -134,6 +133,16 @@ def sound(array: np.ndarray) -> bool:
     return True
 
 
+def check_names(names: Iterable[Any]) -> None:
+    """Raises ValueError for what cannot name an array in a checkpoint."""
+    for name in names:
+        if not (isinstance(name, str) and _safe(name)):
+            raise ValueError(
+                f"{str(name)[:80]!r} cannot name an array in a checkpoint: use names such as 'model/0.W', and keys of "
+                "letters, digits and _ for layers in a dictionary"
+            )
+
+
 def _safe(name: str) -> bool:
     """Whether a name stays inside a folder on every system, should anybody unpack the archive."""
     parts = name.split("/")
@@ -171,6 +180,22 @@ def model_from(
         raise ValueError(f"no model can be built from the description: {type(error).__name__} {error}") from None
     load_model(model, arrays)
     return model
+
+
+def check_model(model: Layer) -> None:
+    """Raises ValueError for a model that could not be read from its checkpoint: better before it is trained.
+
+    The library's layers always can. One's own are made once from what they keep, as `model_from` will do it.
+    """
+    check_names([f"model/{place}" for place in _arrays_of(model)])
+    own = {type(layer).__name__: type(layer) for _, layer in model.walk() if is_own(type(layer))}
+    if own:
+        arrays, header = model_to(model)
+        try:
+            model_from(arrays, json.loads(json.dumps(header)), own)
+        except ValueError as error:
+            cure = "a constructor gets what its layer keeps under the arguments' names, self.n for n"
+            raise ValueError(f"no checkpoint of this model could be read: {error} ({cure})") from None
 
 
 def load_model(model: Layer, arrays: Mapping[str, np.ndarray]) -> None:

@@ -48,8 +48,11 @@ class Keeper:
         self._told = False  # that history.csv cannot be written
 
     def __enter__(self) -> Keeper:
-        """Raises OSError, before an hour of training and not after it, where nobody may write or another run does."""
+        """Before an hour of training and not after it, raises OSError where nobody may write or another run does, and
+        ValueError for a model that no checkpoint holds."""
         if self.folder is not None:
+            checkpoint.check_model(self.model)
+            checkpoint.check_names(self._of_loss())
             lock = run_folder.prepare(self.folder)
             if lock.folder in _at_work:
                 raise OSError(f"{self.folder} is in use by another run of this process: choose another folder")

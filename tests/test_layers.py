@@ -1,6 +1,7 @@
 """What each layer computes, by hand, and what the machinery under them (places, modes, freezing, errors) promises."""
 
 import inspect
+import itertools
 import json
 import re
 import textwrap
@@ -945,6 +946,46 @@ def test_a_layer_may_have_arguments_by_keyword_only():
 
     assert Named(size=3).config() == {"layer": "Named", "own": True, "size": 3}
     assert rebuild(Named(size=3).config(), {"Named": Named}).size == 3
+
+
+class Chain(Layer):
+    """Its constructor does with a list what no tuple can, and with a tuple what no list can."""
+
+    def __init__(self, hidden, shape=(1, 2), *more, **settings):
+        self.hidden, self.shape, self.more, self.settings = hidden, shape, more, settings
+        sizes = hidden.copy()
+        sizes.extend(settings.get("last", []).copy())
+        self.lines = [Linear(n, m, rng=n) for n, m in itertools.pairwise([2, *sizes])]
+        self.known = {shape: more}
+
+    def forward(self, x):
+        for line in self.lines:
+            x = line.forward(x)
+        self._cache = x.shape
+        return x
+
+    def backward(self, dy):
+        self._expect_dy(dy, self._recall())
+        for line in reversed(self.lines):
+            dy = line.backward(dy)
+        return dy
+
+
+def test_an_argument_of_ones_own_layer_comes_back_as_the_list_or_tuple_that_it_was():
+    for layer in (Chain([8, 8]), Chain([3], (2, 4), 5, 6), Chain([4], last=[2], first=(7,))):
+        twin = rebuild(json.loads(json.dumps(layer.config())), {"Chain": Chain})
+        assert repr(twin) == repr(layer) and twin.config() == layer.config()
+    check_layer(Chain([3, 4]), normal(4, 2), gradients=False)
+    assert type(rebuild(Conv2d(1, 2, [3, 3]).config(), KNOWN).kernel_size) is tuple
+
+
+def test_who_refuses_to_be_rebuilt_is_named():
+    inner = {"layer": "Linear", "in_features": 0, "out_features": 3}
+    for config in (inner, {"layer": "Sequential", "layers": [inner]}):
+        with pytest.raises(
+            ValueError, match=r"^cannot rebuild Linear from \{'in_features': 0, .*: in_features must be"
+        ):
+            rebuild(config, KNOWN)
 
 
 def test_messages_about_descriptions_are_short():

@@ -1542,6 +1542,54 @@ def test_what_cannot_be_described_is_trained_and_validated_where_nothing_is_save
         trainer.fit((x, y), (x, y), epochs=2, progress=False, folder=tmp_path)
 
 
+class Head(Layer):
+    """Keeps under an argument's name the layer that it makes of it; beside it others that it never calls."""
+
+    def __init__(self, n, hidden, keys=()):
+        self.n, self.keys = n, keys
+        self.hidden = Linear(n, hidden, rng=0)
+        self.heads = {key: Linear(n, hidden, rng=1).freeze() for key in keys}
+
+    def forward(self, x):
+        return self.hidden.forward(x)
+
+    def backward(self, dy):
+        return self.hidden.backward(dy)
+
+
+class Shrinking(Linear):
+    """Keeps another number than it was given."""
+
+    def __init__(self, width):
+        super().__init__(4, width, rng=0)
+        self.width = width - 1
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (
+            lambda: Head(4, 3),
+            r"could be read: cannot rebuild Head from .*: out_features must be .* got Linear\(4, 3\) \(",
+        ),
+        (lambda: Shrinking(3), r"could be read: the weights do not fit the model: '1\.W' is float32 \(4, 3\)"),
+        (
+            lambda: Head(4, 3, ["old", "age: >30"]),
+            r"^'model/1\.heads\.age: >30\.W' cannot name .* letters, digits and _",
+        ),
+        (lambda: Head(4, 3, ["a//b"]), "cannot name an array"),
+    ],
+)
+def test_a_model_that_no_checkpoint_could_give_back_is_refused_before_it_is_trained(tmp_path, make, said):
+    model = Sequential(Linear(4, 4, rng=0), make())
+    before = model[0].W.copy()
+    trainer = Trainer(model, SoftmaxCrossEntropy(), SGD(model, 0.1), workers=1)
+    with pytest.raises(ValueError, match=said):
+        trainer.fit((POINTS, LABELS), epochs=1, progress=False, folder=tmp_path / "run")
+    assert np.array_equal(model[0].W, before) and not (tmp_path / "run").exists()
+    trainer.fit((POINTS, LABELS), epochs=1, progress=False)
+
+
 def test_settings_that_are_bound_beforehand_are_told_apart():
     def slower(power, progress):
         return (1 - progress) ** power

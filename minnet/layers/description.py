@@ -35,13 +35,19 @@ def config(layer: Layer) -> dict[str, Any]:
     if is_own(type(layer)):
         described["own"] = True  # so that one's own ReLU is never rebuilt as the library's
     given: list[Any] = []
+    lists: list[str] = []
     for parameter in _parameters(layer):
         if not hasattr(layer, parameter.name):
             name = parameter.name
             raise ValueError(f"{described['layer']} cannot be described: keep its argument {name} as self.{name}")
         value = getattr(layer, parameter.name)
-        described |= _described(_keywords(parameter, value))
+        keywords = _keywords(parameter, value)
+        described |= _described(keywords)
         given += _items(value)
+        if is_own(type(layer)) and parameter.kind is not parameter.VAR_POSITIONAL:
+            lists += [name for name, each in keywords.items() if isinstance(each, list)]
+    if lists:
+        described["own"] = lists  # JSON has no tuples: what it holds comes back as tuples, but for these arguments
     frozen = list(layer.frozen)
     for name, child in layer.children().items():
         if all(child is not item for item in given):  # an argument is described above, others the constructor makes
@@ -118,25 +124,30 @@ def rebuild(config: dict[str, Any], classes: dict[str, type[Layer]]) -> Layer:
     arguments = dict(config)
     name = arguments.pop("layer")
     frozen, own = tuple(arguments.pop("frozen", ())), arguments.pop("own", False)
+    lists = own if isinstance(own, list) else ()
     said = str(name)[:80]
     if own and said.isidentifier() and not (name in classes and is_own(classes[name])):
         raise ValueError(f"{said} is not the library's but a class of its own: pass it in classes={{{said!r}: {said}}}")
     if name not in classes:
         raise ValueError(f"unknown layer {said!r}: known are {', '.join(sorted(classes))}")
 
-    def build(value: Any) -> Any:
+    def build(value: Any, kind: type = tuple) -> Any:
+        if isinstance(value, dict) and "layer" in value:
+            return rebuild(value, classes)
         if isinstance(value, dict):
-            return rebuild(value, classes) if "layer" in value else {key: build(item) for key, item in value.items()}
-        return tuple(build(item) for item in value) if isinstance(value, list) else value
+            return {key: build(item, kind) for key, item in value.items()}
+        return kind(build(item, kind) for item in value) if isinstance(value, list) else value
 
-    signature = inspect.signature(classes[name].__init__)
+    keywords = {key: build(value, list if key in lists else tuple) for key, value in arguments.items()}
+    parameters = list(inspect.signature(classes[name].__init__).parameters.values())[1:]  # without self
     positional: list[Any] = []
-    for parameter in signature.parameters.values():
-        if parameter.kind is parameter.VAR_POSITIONAL:
-            positional = build(arguments.pop(parameter.name, []))
     try:
-        layer = classes[name](*positional, **{key: build(value) for key, value in arguments.items()})
-    except TypeError as error:
+        for index, parameter in enumerate(parameters):
+            if parameter.kind is parameter.VAR_POSITIONAL:  # what stands before *layers is given by position, too
+                ahead = [each.name for each in parameters[:index] if each.name in keywords]
+                positional = [*map(keywords.pop, ahead), *keywords.pop(parameter.name, ())]
+        layer = classes[name](*positional, **keywords)
+    except (TypeError, ValueError) as error:
         raise ValueError(f"cannot rebuild {name} from {str(arguments)[:200]}: {error}") from None
     for place, inner in layer.walk() if frozen else ():
         here = (part[len(place) :] for part in frozen if part.startswith(place))
