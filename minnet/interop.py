@@ -43,6 +43,7 @@ def to_torch(model: Layer, input_shape: Any = None, names: Names | None = None) 
     A layer of your own keeps the names of its arrays, if it has them from no layer of the library.
     `names` says what layers are called in PyTorch: {"1": "conv1", "0": None} writes "conv1.weight" for "1.W" and
     leaves layer 0 out (Normalize, say, which PyTorch keeps outside the model); others keep their place: "4.weight".
+    The name of a container stands before those of what is in it: {"1": "head"} writes "head.3.weight" for "1.3.W".
     """
     state: dict[str, np.ndarray] = {}
     for key, array, axes, orders, layer in _pairs(model, input_shape, names or {}):
@@ -100,9 +101,8 @@ def _pairs(model: Layer, input_shape: Any, names: Names) -> Iterator[tuple[str, 
     unused = set(names)
     used: set[str] = set()
     for place, layer in model.walk():
-        own = place.rstrip(".")
-        unused.discard(own)
-        prefix = names.get(own, own)
+        unused.discard(place.rstrip("."))
+        prefix = _renamed(place.rstrip("."), names)
         if prefix is None:
             continue
         for name in layer.parameters + layer.buffers:
@@ -125,6 +125,15 @@ def _pairs(model: Layer, input_shape: Any, names: Names) -> Iterator[tuple[str, 
             yield key, array, axes, moved, layer
     if unused:
         raise ValueError(f"names: the model has no layer {min(unused)!r}; its layers are called by place, such as '1'")
+
+
+def _renamed(place: str, names: Names) -> str | None:
+    """A place as PyTorch calls it; None for what is left out. Of what has a name, the innermost around it counts."""
+    if place in names or not place:
+        return names.get(place, place)
+    around, _, last = place.rpartition(".")
+    prefix = _renamed(around, names)
+    return prefix if prefix is None else f"{prefix}.{last}".lstrip(".")
 
 
 # -- safetensors: eight bytes with the header's length, a JSON header, then the numbers (github.com/huggingface/

@@ -198,6 +198,24 @@ def test_one_layer_alone_and_layers_without_a_counterpart():
     assert set(to_torch(Linear(3, 2, bias=False))) == {"weight"}
 
 
+def test_the_name_of_a_container_stands_before_those_in_it():
+    model = Sequential(
+        Sequential(Conv2d(3, 4, 3), ReLU()), Sequential(GlobalAvgPool(), Residual(Linear(4, 4)), Linear(4, 2))
+    )
+    names = {"0": "features", "1": "classifier", "1.2": "fc"}
+    linear = ("classifier.1.body", "fc")
+    keys = {f"{layer}.{name}" for layer in ("features.0", *linear) for name in ("weight", "bias")}
+    state = to_torch(model, names=names)
+    assert set(state) == keys
+    assert set(to_torch(model, names={"": "net", "0": None})) == {
+        f"net.{layer}.{name}" for layer in ("1.1.body", "1.2") for name in ("weight", "bias")
+    }
+    assert set(to_torch(model, names={"0": None, "1": None, "1.2": "fc"})) == {"fc.weight", "fc.bias"}
+    model[1][2].W[...] = 0
+    from_torch(model, state, names=names)
+    assert np.array_equal(model[1][2].W.T, state["fc.weight"]) and model[1][2].W.any()
+
+
 def test_where_no_order_needs_to_change():
     for model, shape in (
         (Sequential(GlobalAvgPool(), Linear(3, 2)), None),
