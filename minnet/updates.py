@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import warnings
 from collections.abc import Iterator, Sequence
@@ -50,6 +51,7 @@ class Optimizer:
     `groups` are dictionaries {"match": pattern of places such as "*.b", "learning_rate": factor on the rate,
     "weight_decay": value}; the first that matches a parameter counts. Without a group, weight decay applies to
     arrays of two or more axes: pulling biases and the scales of normalisation towards zero serves nobody.
+    Settings may be changed between two steps, groups too; they are checked by the next `step`.
     A loss that owns parameters is passed as `loss`; its places start with "loss.".
 
     Row-sparse gradients move only their rows; where the formula would have to move the others too, `step` raises.
@@ -75,24 +77,15 @@ class Optimizer:
         expect_layers([model], "")  # before walking it: it may hide what that takes
         self.model = model
         self.learning_rate = in_range("learning_rate", learning_rate)
-        self.groups = list(groups)
+        self.groups, self.weight_decay = list(groups), weight_decay
         self.loss = loss
         self.steps = 0
         self.state: dict[str, dict[str, np.ndarray]] = {}
         self._workspaces = [Workspace() for _ in range(TASKS)]
         self._untried = is_own(type(self))
-        keys = {"match", "learning_rate", "weight_decay"}
-        for group in self.groups:
-            if not isinstance(group, dict) or not {"match"} <= group.keys() <= keys:
-                raise ValueError(f"a group's keys are match, learning_rate, weight_decay; got {group}")
-        self.weight_decay = weight_decay
         if shared := overlapping(self.parameters()):
             raise ValueError("'{}' and '{}' are one array, which would move twice: give each its own".format(*shared))
-        for group in self.groups:
-            if not any(self._group_of(place) is group for place in self._settings):
-                found = any(fnmatchcase(place, group["match"]) for place in self._settings)
-                why = "comes after groups that match the same" if found else "matches no parameter"
-                raise ValueError(f"group {group} {why}; there are {', '.join(self._settings) or 'none'}")
+        self._settle()
 
     def update(
         self, w: np.ndarray, g: np.ndarray, state: tuple[np.ndarray, ...], settings: Settings, scratch: np.ndarray
@@ -121,6 +114,8 @@ class Optimizer:
         """
         rate = self.learning_rate if learning_rate is None else in_range("learning_rate", learning_rate)
         scale = in_range("scale", scale)
+        if self._settled != (self.weight_decay, self.groups):
+            self._settle()
         pieces: list[Piece] = []
         counts = []
         for place, layer, name in learners(self.model, self.loss):
@@ -193,15 +188,20 @@ class Optimizer:
         """Every parameter of model and loss by place, frozen ones included."""
         return parameters(self.model, self.loss)
 
-    @property
-    def weight_decay(self) -> float:
-        """The decay of parameters of two or more axes that no group gives another."""
-        return self._weight_decay
-
-    @weight_decay.setter
-    def weight_decay(self, weight_decay: float) -> None:
-        self._weight_decay = in_range("weight_decay", weight_decay)
-        self._settings = {place: self._settings_for(place, w) for place, w in self.parameters().items()}
+    def _settle(self) -> None:
+        """Works out what groups and weight decay mean for each parameter, anew where they have changed."""
+        self.weight_decay = in_range("weight_decay", self.weight_decay)
+        keys = {"match", "learning_rate", "weight_decay"}
+        for group in self.groups:
+            if not isinstance(group, dict) or not {"match"} <= group.keys() <= keys:
+                raise ValueError(f"a group's keys are match, learning_rate, weight_decay; got {group}")
+        settings = {place: self._settings_for(place, w) for place, w in self.parameters().items()}
+        for group in self.groups:
+            if not any(self._group_of(place) is group for place in settings):
+                found = any(fnmatchcase(place, group["match"]) for place in settings)
+                why = "comes after groups that match the same" if found else "matches no parameter"
+                raise ValueError(f"group {group} {why}; there are {', '.join(settings) or 'none'}")
+        self._settings, self._settled = settings, (self.weight_decay, copy.deepcopy(self.groups))
 
     def _settings_for(self, place: str, w: np.ndarray) -> tuple[float, float]:
         """(factor on the learning rate, weight decay) of one parameter."""

@@ -973,8 +973,35 @@ def test_a_decay_that_is_set_later_is_the_one_that_acts():
     model[0].dW, model[0].db = np.zeros((3, 2), np.float32), np.zeros(2, np.float32)
     optimizer.step()
     assert np.array_equal(model[0].W, before) and optimizer.config()["weight_decay"] == 0
+    optimizer.weight_decay = -1
     with pytest.raises(ValueError, match="weight_decay must be a number"):
-        optimizer.weight_decay = -1
+        optimizer.step()
+
+
+def test_groups_that_are_changed_later_are_those_that_act():
+    model = Sequential(Linear(3, 2, rng=0), Linear(2, 2, rng=1))
+    optimizer = SGD(model, 0.1, groups=[{"match": "0.*", "learning_rate": 0.0}])
+
+    def moves():
+        before = {place: w.copy() for place, w in model.named_parameters().items()}
+        for _, layer, name in model.trainable():
+            setattr(layer, "d" + name, np.ones_like(getattr(layer, name)))
+        optimizer.step()
+        return {place: round(float((before[place] - w).max()), 4) for place, w in model.named_parameters().items()}
+
+    assert moves() == {"0.W": 0, "0.b": 0, "1.W": 0.1, "1.b": 0.1}
+    optimizer.groups[0]["learning_rate"] = 0.5
+    assert moves() == {"0.W": 0.05, "0.b": 0.05, "1.W": 0.1, "1.b": 0.1}
+    optimizer.groups.append({"match": "1.b", "learning_rate": 2.0})
+    assert moves() == {"0.W": 0.05, "0.b": 0.05, "1.W": 0.1, "1.b": 0.2}
+    optimizer.groups = [{"match": "*.W", "learning_rate": 0.0}]
+    assert moves() == {"0.W": 0, "0.b": 0.1, "1.W": 0, "1.b": 0.1}
+    optimizer.groups[0]["match"] = "2.W"
+    with pytest.raises(ValueError, match=r"group .* matches no parameter; there are 0\.W"):
+        moves()
+    optimizer.groups = [{"lr": 0.0}]
+    with pytest.raises(ValueError, match="a group's keys are match"):
+        moves()
 
 
 @pytest.mark.parametrize("types", [(np.float32, np.float64), (np.float64, np.float32)])
