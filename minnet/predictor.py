@@ -40,7 +40,8 @@ class Predictor:
     norms folded into the layers before them and, where an image fits into one block, filters transformed and memory
     laid out for the next call. What the model learns afterwards it does not know: make a new one. Up to FEW examples
     are answered by one thread, more of them by `workers` threads as in `predict`, which wait for the next question
-    with their memory at hand. Several threads may ask; they take turns.
+    with their memory at hand. Several threads may ask; they take turns. Another process is sent the model, and makes
+    one of its own; a forked one may ask this.
     """
 
     def __init__(self, model: Layer, workers: int | None = None) -> None:
@@ -50,7 +51,7 @@ class Predictor:
         self._model = copy.deepcopy(folded(model))
         self._workers = workers
         self._for_few = Replica(self._model, None)
-        self._turn = threading.Lock()
+        self._turns: dict[int, threading.Lock] = {}  # one a process: a fork copies a lock as it is, perhaps held
         self._crew: Crew | None = None  # made with the first question that asks for more than FEW
         self._process = os.getpid()
         self._kind: Any = None  # type, shape and dtype of what the last question asked about
@@ -62,7 +63,7 @@ class Predictor:
             chain.layers = _with_relus_inside(chain.layers)
 
     def __call__(self, x: Any) -> np.ndarray:
-        with self._turn:
+        with self._turns.setdefault(os.getpid(), threading.Lock()):
             count = x.shape[0] if getattr(x, "shape", ()) else 0
             kind = (type(x), getattr(x, "shape", ())[1:], getattr(x, "dtype", None))  # a data frame has no dtype
             if kind != self._kind or count == 0:  # once: looking for other units takes as long as a layer

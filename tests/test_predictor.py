@@ -3,6 +3,7 @@
 import copy
 import gc
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -459,6 +460,41 @@ if child == 0:
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows does not fork")
+def test_a_forked_process_does_not_wait_for_whose_turn_it_was_in_the_other():
+    code = """
+import os, sys, threading, warnings
+import numpy as np
+from minnet.layers import ReLU, Sequential
+from minnet.predictor import Predictor
+warnings.simplefilter("ignore")  # Python 3.12 warns of forks beside threads
+asked, end = threading.Event(), threading.Event()
+class Slow(ReLU):
+    def forward(self, x):
+        if (x == 13).any():
+            asked.set()
+            end.wait()
+        return super().forward(x)
+ask = Predictor(Sequential(Slow()), workers=2)
+thread = threading.Thread(target=ask, args=(np.full((1, 3), 13.0),))
+thread.start()
+asked.wait()
+child = os.fork()
+if child == 0:
+    os._exit(0 if [len(ask(np.ones((n, 3)))) for n in (2, 99)] == [2, 99] else 7)
+status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+end.set()
+thread.join()
+sys.exit(status)
+"""
+    with subprocess.Popen([sys.executable, "-c", code], start_new_session=True) as process:
+        try:
+            assert process.wait(30) == 0
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)  # the forked one, too
 
 
 def test_what_is_broken_stays_visible_and_what_does_not_fit_is_refused():
