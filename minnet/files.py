@@ -16,23 +16,27 @@ from typing import BinaryIO
 def written_whole(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """A file to write to, of which `path` gets all or nothing: what it held before stays until the block ends well.
 
-    The content goes to a second file in the same folder, down to the disk, and takes the name in one step.
+    The content goes to a second file in the same folder, down to the disk, and takes the name in one step. Of a link,
+    the file that it leads to is written. Raises OSError in one line where it cannot be, or where a pipe or another
+    thing stands that is no file.
     """
-    path = Path(path)
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+    target = Path(os.path.realpath(path))
+    partial = target.parent / f".{target.name}.{secrets.token_hex(4)}.partial"
     try:
-        _remove_leftovers(path)
+        if target.exists() and not target.is_file():
+            raise IsADirectoryError("a folder has that name") if target.is_dir() else OSError("it is no ordinary file")
+        _remove_leftovers(target)
         with open(partial, "xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        _take_name(partial, path)
-        _sync_folder(path.parent)
+        _take_name(partial, target)
+        _sync_folder(target.parent)
     except BaseException as error:
         with suppress(OSError):
             partial.unlink()
         if isinstance(error, OSError):
-            kept = "; what it held before is untouched" if path.exists() else ""
+            kept = "; what it held before is untouched" if target.is_file() else ""
             raise os_error(error, f"cannot write {path}: {error.strerror or error}{kept}") from None
         raise
 

@@ -312,9 +312,26 @@ def test_files_that_cannot_be_opened(tmp_path):
     with pytest.raises(OSError, match=r"^cannot write .*/no/x: No such file or directory$"):
         save(tmp_path / "no" / "x", {}, {})
     (tmp_path / "folder").mkdir()
-    with pytest.raises(OSError, match=r"^cannot write"):
-        save(tmp_path / "folder", {}, {})
+    for folder in (tmp_path / "folder", "", ".", "/"):
+        with pytest.raises(IsADirectoryError, match=rf"^cannot write {folder}: a folder has that name$"):
+            save(folder, {}, {})
     assert os.listdir(tmp_path) == ["folder"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no named pipes in folders, and links for administrators only")
+def test_a_link_is_followed_and_a_pipe_stays(tmp_path):
+    (tmp_path / "large").mkdir()
+    (tmp_path / "latest").symlink_to(tmp_path / "large" / "x")
+    for epoch in (1, 2):
+        save(tmp_path / "latest", {}, {"epoch": epoch})
+        assert load(tmp_path / "large" / "x")[1] == {"epoch": epoch}
+    assert (tmp_path / "latest").is_symlink() and os.listdir(tmp_path / "large") == ["x"]
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "to pipe").symlink_to("pipe")
+    for name in ("pipe", "to pipe"):
+        with pytest.raises(OSError, match=rf"^cannot write .*/{name}: it is no ordinary file$"):
+            save(tmp_path / name, {}, {})
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
 
 
 # -- interruptions -----------------------------------------------------------------------------------------------
