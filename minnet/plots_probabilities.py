@@ -178,8 +178,8 @@ def entropy_histogram(probabilities: np.ndarray, labels: np.ndarray) -> Figure:
     low, high = float(entropy.min()), float(entropy.max())
     if high - low > 0.1 * uniform:
         low, high = 0.0, uniform  # else the bars of what occurs would be three at the most
-    elif high == low:
-        low, high = 0.9 * low, 1.1 * high or uniform
+    elif high - low < 5e-4 * uniform:  # or the axis would need all the digits of a rounding error
+        low, high = max(0.0, low - 0.05 * uniform), min(uniform, high + 0.05 * uniform)
     edges = np.linspace(low, high, 31)
     groups: list[tuple[str, np.ndarray, dict[str, Any]]] = [
         ("right", entropy[right], {"facecolor": PALE, "edgecolor": BLUE, "linewidth": 0.8}),
@@ -208,6 +208,7 @@ def entropy_histogram(probabilities: np.ndarray, labels: np.ndarray) -> Figure:
             line = "-" if name == "right" else "--"
             axes.axvline(means[name], color=style["edgecolor"], linewidth=1.2, linestyle=line)
     axes.set(xlim=(low, high), ylim=(0, 1.05 * top or 1))
+    axes.ticklabel_format(axis="x", useOffset=False, style="plain")
     axes.set(xlabel=f"entropy (nats): 0 is certain, {uniform:.{digits}f} undecided", ylabel="% of its group")
     axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, fontsize=9, borderpad=0.2)
     parts = [

@@ -593,6 +593,21 @@ def test_entropies_that_hardly_differ_are_told_apart_and_said_to_be_close():
     canvas.png(plots.entropy_histogram(np.eye(3), np.arange(3)))
 
 
+@pytest.mark.parametrize(
+    "top",
+    [0.5 + 1e-5 * np.arange(1, 5), 1 - 1e-16 * np.arange(4), [0.6, 0.6 + 1e-9], [0.58], 0.5 + 5e-3 * np.arange(2, 4)],
+)
+def test_the_axis_of_entropies_has_numbers_that_can_be_read_and_none_above_what_is_possible(top):
+    top = np.array(top)
+    figure = plots.entropy_histogram(np.stack([top, 1 - top], axis=1), np.arange(len(top)) % 2)
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    assert axes.xaxis.get_offset_text().get_text() == ""
+    ticks = [label.get_text() for label in axes.get_xticklabels()]
+    assert [float(tick) for tick in ticks] == pytest.approx(axes.get_xticks(), rel=1e-9)
+    assert max(map(len, ticks)) <= 7 and 0 <= axes.get_xlim()[0] < axes.get_xlim()[1] <= np.log(2)
+
+
 def test_curves_with_holes():
     rows = history(3)
     rows[1]["validation_loss"] = float("nan")
