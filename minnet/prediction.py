@@ -26,6 +26,7 @@ from minnet.intervals import class_shares
 from minnet.run_folder import predictions_csv, read_json
 from minnet.trained_run import TrainedRun, load_run
 
+LONGEST = 500  # characters of a sentence that are shown, as on a page
 BLOCK = 10_240  # texts that are numbers at once, in whole batches of `training.predict`
 MAX_CORRECTED = 200  # classes, for which the corrected shares take some seconds; for 700 they take minutes
 MAX_LEARNED = 0.05  # of the texts trained on: as many recur by chance where they are short
@@ -107,11 +108,13 @@ def _predict_inputs(run: TrainedRun, args: argparse.Namespace) -> None:
         print(f"{count(len(inputs), 'prediction')}: {out}")
     else:
         for name, row in zip(names, probabilities, strict=True):
-            print(f"\n{one_line(name)}\n{bars(row, run.classes, top=args.top)}")
+            asked = one_line(name, LONGEST if run.kind == "text" else None)  # of a path, the end tells
+            print(f"\n{asked}\n{bars(row, run.classes, top=args.top)}")
         if better := _better_founded(probabilities, read_json(args.folder, "config.json")):
             ((how, found),) = better.items()
             named = zip(found.argmax(axis=1), found.max(axis=1), shortened(names, 24), strict=True)
-            says = [f"{n}: " * (len(names) > 1) + f"{one_line(run.classes[k], 24)} {percent(p)}" for k, p, n in named]
+            classes = shortened(run.classes, 24)
+            says = [f"{n}: " * (len(names) > 1) + f"{classes[k]} {percent(p)}" for k, p, n in named]
             print(f"\n(as trained; with {how}: {some(says, '; ')}. {LOOK})")
 
 

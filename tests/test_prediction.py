@@ -499,6 +499,21 @@ def test_percentages_that_cannot_be_believed_are_spoken_of(runs, here, temperatu
         assert line in predict(here, "fine").out
 
 
+def test_classes_that_begin_alike_are_told_apart(runs, here):
+    arrays, header = checkpoint.load(runs / "comments" / "best.ckpt")
+    header["about"]["classes"] = [f"Department of things number {n}" for n in (1, 2, 3)]
+    checkpoint.save("best.ckpt", arrays, header)
+    confusion = (17 * np.eye(3, dtype=int) + [[0, 1, 0], [0, 0, 1], [1, 0, 0]]).tolist()
+    Path("config.json").write_text(json.dumps({"temperature": 0.5, "validation_confusion": confusion}))
+    (sure,) = re.findall(r"\(as trained; with temperature 0.50: (.*) \d+ %\.", predict(here, "fine").out)
+    assert re.search(r"number [123]$", sure) and len(sure) <= 24
+
+
+def test_a_very_long_sentence_is_shown_by_its_beginning(runs):
+    shown = predict(runs / "comments", "good food " * 10_000).out.split("\n")[1]
+    assert shown.startswith("good food good") and shown.endswith("…") and len(shown) == 500
+
+
 # -- what does not do --------------------------------------------------------------------------------------------
 
 
