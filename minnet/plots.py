@@ -49,7 +49,9 @@ def curves(history: Sequence[Mapping[str, Any]]) -> Figure:
     rated = _rated(series)
     best = _best(series["validation_loss"])
     early = None if best == len(epochs) - 1 else best
-    panels = [("loss", 0.62, "loss (nats)" if rated else "loss"), ("accuracy", 4.5, "accuracy (%)")]
+    far = _far(series)
+    unit = "loss (nats)" if rated else "loss"
+    panels = [("loss", 0.62, f"{unit}, log scale" if far else unit), ("accuracy", 4.5, "accuracy (%)")]
     figure = new(WIDTH if rated else 3.9, 3.1, _curves_title(epochs, series))
     for kind, left, title in panels if rated else panels[:1]:
         axes = panel(figure, left, 0.52, 2.15, 1.95)
@@ -70,6 +72,10 @@ def curves(history: Sequence[Mapping[str, Any]]) -> Figure:
             if early is not None and known[early]:
                 axes.plot(epochs[early], values[early], "o", color=style["color"], markersize=4)
                 kept.append(float(values[early]))
+        if kind == "loss" and far:
+            axes.set_yscale("log")
+        elif ends:
+            _steady(axes, kind == "accuracy")
         _end_labels(axes, ends)
         axes.set_xlabel("epoch")
         if early is not None:
@@ -82,7 +88,9 @@ def curves(history: Sequence[Mapping[str, Any]]) -> Figure:
             axes.set_xlim(epochs[0] - 1, epochs[0] + 1)
         axes.grid(axis="y", color=GRID)
         axes.margins(y=0.08)
-        _whole_ticks(axes)
+        if axes.get_yscale() == "linear":
+            _whole_ticks(axes)
+            _room_for_ticks(figure, axes)
     figure.set_label(_curves_caption(epochs, series))
     return figure
 
@@ -96,6 +104,13 @@ def _best(losses: np.ndarray) -> int | None:
 def _rated(series: Mapping[str, np.ndarray]) -> bool:
     """Whether any accuracy is known."""
     return any(np.isfinite(series[f"{who}_accuracy"]).any() for who in ("train", "validation"))
+
+
+def _far(series: Mapping[str, np.ndarray]) -> bool:
+    """Whether the highest loss lies so far above that a linear axis would have half of all losses on its floor."""
+    losses = np.concatenate([series["train_loss"], series["validation_loss"]])
+    losses = losses[np.isfinite(losses)]
+    return len(losses) > 0 and bool(losses.min() > 0 and losses.max() > 50 * np.median(losses))
 
 
 def _curves_title(epochs: np.ndarray, series: Mapping[str, np.ndarray]) -> str:
@@ -129,7 +144,9 @@ def _curves_caption(epochs: np.ndarray, series: Mapping[str, np.ndarray]) -> str
     lines = "Solid: validation; dashed: training." if known else "Dashed: training."
     if best is not None and best < len(epochs) - 1:
         lines += f" Vertical: epoch {epochs[best]:.0f}, whose weights are measured."
-    shown = "Loss and accuracy" if _rated(series) else "Loss"
+    shown = "Loss (on a log scale)" if _far(series) else "Loss"
+    if _rated(series):
+        shown += " and accuracy"
     return f"{shown} over {count(len(epochs), 'epoch')}: {message}. {lines}"
 
 
@@ -243,6 +260,25 @@ def _whole_ticks(axes: Axes) -> None:
         axes.yaxis.set_major_formatter("{x:g}")
 
 
+def _steady(axes: Axes, percentages: bool) -> None:
+    """A flat line where hardly anything moved: to tell its ends apart, the numbers at the ticks would need all digits.
+    Percentages do not go below 0 or above 100."""
+    low, high = axes.dataLim.intervaly
+    middle = (low + high) / 2
+    room = 5.0 if percentages else 0.05 * abs(middle)
+    if high - low <= 0.02 * room and room > 0:
+        bottom, top = middle - room, middle + room
+        axes.set_ylim((max(bottom, -0.5), min(top, 100.5)) if percentages else (bottom, top))
+
+
+def _room_for_ticks(figure: Figure, axes: Axes) -> None:
+    """Moves the axis to the right where the numbers at its ticks would reach beyond the figure's edge."""
+    box, labels = axes.get_position(), axes.yaxis.get_major_formatter().format_ticks(axes.get_yticks().tolist())
+    lack = (max(inches(label, 8.5) for label in labels) + 0.13) / figure.get_figwidth() - box.x0
+    if lack > 0:
+        axes.set_position((box.x0 + lack, box.y0, box.width - lack, box.height))
+
+
 def _values_at(axes: Axes, x: float, values: Sequence[float], said: Any, left: bool) -> None:
     """The values of one epoch beside its vertical line: the higher one above its point, the lower one below."""
     from matplotlib.patheffects import withStroke
@@ -260,9 +296,11 @@ def _end_labels(axes: Axes, ends: Sequence[tuple[str, float, float]]) -> None:
     """Names the lines at their right ends, instead of a legend."""
     if not ends:
         return
-    low, high = axes.get_ylim()
+    measured = axes.yaxis.get_transform().transform  # linear or logarithmic
+    low, high = measured(np.array(axes.get_ylim()))
     room = (high - low) or 1.0
-    for (label, x, y), at in zip(ends, spread([y for _, _, y in ends], 0.2 * room), strict=True):
+    heights = measured(np.array([y for _, _, y in ends])).tolist()
+    for (label, x, y), at in zip(ends, spread(heights, 0.2 * room), strict=True):
         axes.annotate(
             label, (x, y), xytext=(1.04, (at - low) / room), textcoords=axes.transAxes,
             va="center", fontsize=8.5, linespacing=1.1, annotation_clip=False,

@@ -556,6 +556,43 @@ def test_losses_of_any_size_stand_as_numbers_that_can_be_read(size, shown):
     assert figure.axes[0].yaxis.get_offset_text().get_text() == "" and f"({shown})" in figure.get_label()
 
 
+@pytest.mark.parametrize(("start", "step"), [(0.69311, 1e-7), (2e-6, 1e-6), (1.2e8, 2e6), (0.5, 0.0), (5.0, -0.6)])
+def test_the_numbers_beside_the_loss_are_short_and_inside_the_figure(start, step):
+    rows = [{"epoch": e, "train_loss": start * (1 + 4e-7 * e), "validation_loss": start + step * e} for e in range(8)]
+    figure = plots.curves(rows)
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    for label in axes.get_yticklabels():
+        assert label.get_window_extent().x0 > 2 and len(label.get_text()) <= 9, label
+    low, high = axes.get_ylim()
+    assert high - low > 0.01 * abs(high), "what hardly moved is a flat line"
+
+
+def test_no_accuracy_above_100_percent_stands_at_the_axis():
+    for share, bounds in ((1.0, (95, 100.5)), (0.0, (-0.5, 5)), (0.5, (45, 55))):
+        rows = [{"epoch": e, "train_loss": 1 / e, "train_accuracy": share} for e in (1, 2, 3)]
+        assert plots.curves(rows).axes[1].get_ylim() == pytest.approx(bounds)
+
+
+def test_one_spike_of_the_loss_does_not_hide_the_rest():
+    spiked = history(6)
+    spiked[0]["validation_loss"] = 3e4
+    figure = plots.curves(spiked)
+    loss, accuracy = figure.axes
+    assert loss.get_yscale() == "log" and loss.get_title(loc="left") == "loss (nats), log scale"
+    assert accuracy.get_yscale() == "linear" and figure.get_label().startswith("Loss (on a log scale) and accuracy")
+    at = loss.transAxes.inverted()
+    for text, line in zip(loss.texts[:2], loss.lines[:2], strict=True):  # each name is beside its line's end
+        end = at.transform(loss.transData.transform(line.get_xydata()[-1]))[1]
+        assert text.xyann[1] == pytest.approx(end, abs=0.12)
+    canvas.png(figure)
+    for ordinary in (history(6), [{**row, "validation_loss": 40 if row["epoch"] == 2 else 2} for row in history(6)]):
+        figure = plots.curves(ordinary)
+        assert figure.axes[0].get_yscale() == "linear" and "log scale" not in figure.get_label()
+    below = [{"epoch": e, "train_loss": value} for e, value in enumerate((1e5, -1.0, -2.0, -3.0))]
+    assert plots.curves(below).axes[0].get_yscale() == "linear", "no logarithm of what is below 0"
+
+
 def test_the_highest_accuracy_of_two_is_of_both():
     base = {"macro": {"f1": 0.6}, "log_loss": 0.9, "examples": 60,
             "intervals": {"accuracy": [0.6, 0.8], "macro_f1": [0.5, 0.7], "log_loss": [0.8, 1.0]}}  # fmt: skip
