@@ -200,7 +200,7 @@ def class_shares(
     bootstrap: int = 1000,
     seed: int = 0,
     believed: np.ndarray | None = None,
-) -> dict[str, dict[str, list]]:
+) -> dict[str, dict[str, Any]]:
     """Which share of the examples belongs to each class, estimated without their labels in three ways.
 
     "counted": the share of predictions. "mean_probability": the mean of the probabilities, or of those that are
@@ -213,13 +213,14 @@ def class_shares(
     The intervals are those of the Bayesian bootstrap (Rubin, The Bayesian bootstrap, 1981): examples are not drawn
     anew but weighed anew, with weights from an exponential distribution. One more example, which was not seen, weighs
     in: it may be of the class that is asked about or not, so that three of three comments make no share certain. For
-    the corrected shares, whose counts and rows add up to 1, it may be of any class; with many classes and few examples
-    that is too little doubt, and their intervals are too narrow.
+    the corrected shares it weighs in after the correction, and only widens their intervals.
 
     With R_ij = P(predicted j | true i), estimated from the rows of the validation confusion matrix, and true shares
     s, the predictions come out as c = R' s. So s is what brings R' s closest to the counted c, by least squares
     among the shares that can be: none negative, their sum 1. It assumes that only the shares differ from validation,
-    not how a class looks.
+    not how a class looks. "corrected" has a "fit" as well: how often, were it so, chance alone would leave c as far
+    from R' s. A small one says that it is not so, and that the corrected shares and intervals are wrong; a large one
+    proves nothing: texts that are harder than validation's may be counted as some mix of easier ones would be.
     """
     n, k = probabilities.shape
     if n == 0:
@@ -229,16 +230,13 @@ def class_shares(
     rng = np.random.default_rng(seed)
     sums, total = _weighed(np.hstack([predicted, p]), bootstrap, rng)  # (bootstrap, 2K), (bootstrap, 1)
     of_it, of_others = np.tile(rng.standard_gamma(0.5, (2, bootstrap, k)), 2)  # half an example each
-    drawn = (sums + of_it) / (total + of_it + of_others)
-    estimates = {"counted": (predicted.mean(axis=0), drawn[:, :k]), "mean_probability": (p.mean(axis=0), drawn[:, k:])}
+    drawn, counted = (sums + of_it) / (total + of_it + of_others), predicted.mean(axis=0)
+    found = {"counted": _around(counted, drawn[:, :k]), "mean_probability": _around(p.mean(axis=0), drawn[:, k:])}
     if confusion_validation is not None:
-        of_any = rng.standard_gamma(1 / k, (bootstrap, k))  # one example, together
-        counts = (sums[:, :k] + of_any) / (total + of_any.sum(axis=1, keepdims=True))
-        estimates["corrected"] = _corrected(confusion_validation, predicted.mean(axis=0), counts, seed)
-    return {
-        name: {"shares": shares.tolist(), "intervals": _around(shares, resampled)}
-        for name, (shares, resampled) in estimates.items()
-    }
+        shares, solved, fit = _corrected(confusion_validation, counted, sums[:, :k] / total, n, seed)
+        doubted = (total * solved + of_it[:, :k]) / (total + of_it[:, :k] + of_others[:, :k])
+        found["corrected"] = {**_around(shares, solved, doubted), "fit": fit}
+    return found
 
 
 def _weighed(values: np.ndarray, bootstrap: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -254,16 +252,18 @@ def _weighed(values: np.ndarray, bootstrap: int, rng: np.random.Generator) -> tu
     return np.concatenate(sums), np.concatenate(totals)
 
 
-def _around(shares: np.ndarray, resampled: np.ndarray) -> list[list[float]]:
-    """The middle of the resampled shares (R, K) of each class, with the estimate in it: a share of 0 is possible."""
-    low, high = np.quantile(resampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
-    return np.stack([np.minimum(low, shares), np.maximum(high, shares)], axis=1).tolist()
+def _around(shares: np.ndarray, *resampled: np.ndarray) -> dict[str, Any]:
+    """The shares (K,) and the middle of the resampled ones, (R, K) each, with the estimate in it: 0 is possible."""
+    low, high = np.quantile(resampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=1)  # (len(resampled), K) each
+    intervals = np.stack([np.min([*low, shares], axis=0), np.max([*high, shares], axis=0)], axis=1)
+    return {"shares": shares.tolist(), "intervals": intervals.tolist()}
 
 
 def _corrected(
-    confusion_validation: np.ndarray, counted: np.ndarray, drawn: np.ndarray, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """The corrected shares (K,) and their resamples (bootstrap, K), in which the matrix is weighed anew as well."""
+    confusion_validation: np.ndarray, counted: np.ndarray, drawn: np.ndarray, n: int, seed: int
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """The corrected shares (K,), their resamples (bootstrap, K), in which the matrix is weighed anew as well, and how
+    often as many examples of these shares are counted as far from any mix as `counted`."""
     k = len(counted)
     confusion = np.asarray(confusion_validation, dtype=np.int64)
     if confusion.shape != (k, k):
@@ -271,15 +271,21 @@ def _corrected(
     totals = confusion.sum(axis=1)
     if (totals == 0).any():
         raise ValueError(f"class {int(totals.argmin())} has no validation example: its error rates are unknown")
-    rng, resampled = np.random.default_rng((seed, 1)), []
+    table, rng = confusion / totals[:, None], np.random.default_rng((seed, 1))
+    shares, far = _least_squares_shares(table, counted)
+    resampled, as_far = [], []
     for counts in drawn:
-        table = rng.standard_gamma(confusion + 1 / k)  # with the sums of its rows divided out: Dirichlet's distribution
-        resampled.append(_least_squares_shares(table / table.sum(axis=1, keepdims=True), counts))
-    return _least_squares_shares(confusion / totals[:, None], counted), np.array(resampled)
+        may_be = rng.standard_gamma(confusion + 1 / k)
+        may_be /= may_be.sum(axis=1, keepdims=True)  # Dirichlet's distribution
+        resampled.append(_least_squares_shares(may_be, counts)[0])
+        if far > 1e-6:  # more than the solver leaves where they fit
+            again = rng.multinomial(n, shares @ may_be) / n
+            as_far.append(_least_squares_shares(table, again)[1] >= far - 1e-9)
+    return shares, np.array(resampled), float(np.mean(as_far or [True]))
 
 
-def _least_squares_shares(table: np.ndarray, counted: np.ndarray) -> np.ndarray:
-    """argmin over s >= 0, sum s = 1 of |table' s - counted|: the sum is held by a row of large weight."""
+def _least_squares_shares(table: np.ndarray, counted: np.ndarray) -> tuple[np.ndarray, float]:
+    """The s >= 0, sum s = 1, of the least |table' s - counted|, and that: the sum is held by a row of large weight."""
     from scipy.optimize import lsq_linear, nnls
 
     weight = 1e4
@@ -290,7 +296,8 @@ def _least_squares_shares(table: np.ndarray, counted: np.ndarray) -> np.ndarray:
     except (RuntimeError, LinAlgError):  # SciPy before 1.15 gives up on some that have a solution
         shares = np.maximum(lsq_linear(rows, target, (0, np.inf), "bvls", max_iter=10 * len(counted)).x, 0)
     shares[shares < 1e-9] = 0  # what the solver leaves of a share that is none
-    return shares / shares.sum()
+    shares /= shares.sum()
+    return shares, float(np.linalg.norm(shares @ table - counted))
 
 
 def _draws(n: int, bootstrap: int, seed: int, wide: int) -> Iterator[np.ndarray]:

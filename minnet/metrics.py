@@ -127,7 +127,7 @@ def without_examples(metrics: Mapping[str, Any]) -> str:
     )
 
 
-def shares_table(shares: dict[str, dict[str, list]], classes: Sequence[str], weighted: bool | None = False) -> str:
+def shares_table(shares: dict[str, dict[str, Any]], classes: Sequence[str], weighted: bool | None = False) -> str:
     """The result of `class_shares` as a table for the terminal: a line a class, with 95 % intervals in brackets.
 
     `weighted` is whether the loss weighed the classes, which "mean_probability" is without then; None: nobody knows.

@@ -582,7 +582,7 @@ def test_the_mean_is_of_the_probabilities_that_are_believed():
 
 
 def test_the_corrected_shares_of_many_classes_take_one_table_at_a_time(monkeypatch):
-    monkeypatch.setattr(intervals, "_least_squares_shares", lambda table, counted: counted)
+    monkeypatch.setattr(intervals, "_least_squares_shares", lambda table, counted: (counted, 0.0))
     k = 150
     tracemalloc.start()
     intervals.class_shares(np.full((10, k), 1 / k), np.eye(k, dtype=int), bootstrap=200)
@@ -603,10 +603,10 @@ def test_class_shares_stay_shares():
 def test_shares_are_the_same_where_an_older_scipy_gives_up(monkeypatch, error):
     rng = np.random.default_rng(0)
     cases = [(rng.dirichlet(np.full(k, 0.3), k), rng.dirichlet(np.ones(k))) for k in (2, 3, 5, 10, 40) * 9]
-    usual = [intervals._least_squares_shares(*case) for case in cases]
+    usual = [intervals._least_squares_shares(*case)[0] for case in cases]
     monkeypatch.setattr(scipy.optimize, "nnls", mock.Mock(side_effect=error))
     for case, shares in zip(cases, usual, strict=True):
-        np.testing.assert_allclose(intervals._least_squares_shares(*case), shares, atol=1e-6)
+        np.testing.assert_allclose(intervals._least_squares_shares(*case)[0], shares, atol=1e-6)
 
 
 def test_corrected_shares_are_the_closest_of_all_shares():
@@ -657,6 +657,26 @@ def test_few_comments_are_no_certainty(n, share):
             low, high = intervals.class_shares(p, table, bootstrap=100, seed=trial)[name]["intervals"][1]
             inside[name] += low <= share <= high
     assert min(inside.values()) / trials > 0.88
+
+
+@pytest.mark.parametrize(("counts", "fits"), [((120, 0, 0), False), ((40, 4, 8), True), ((690, 187, 126), True)])
+def test_where_the_counts_lie_outside_every_mix_no_interval_is_certain_and_it_is_told(counts, fits):
+    """Two thirds of class 0 are called so: where all are, texts are clearer. Intervals were 100 to 100 and 0 to 0."""
+    table = np.array([[505, 137, 92], [81, 196, 63], [118, 115, 589]])
+    found = intervals.class_shares(np.repeat(np.eye(3), counts, axis=0), table)["corrected"]
+    assert found["shares"] == pytest.approx([1, 0, 0], abs=0.002) and (found["fit"] > 0.04) == fits
+    low, high = np.array(found["intervals"]).T
+    assert ((high - low) > 2 / sum(counts)).all() and high[0] == 1 and (low[1:] == 0).all()
+
+
+def test_counts_of_a_mix_fit_and_others_hardly_ever_do_so_by_chance():
+    table, rng, small = np.array([[505, 137, 92], [81, 196, 63], [118, 115, 589]]), np.random.default_rng(1), 0
+    for trial in range(60):
+        rows = np.array([rng.dirichlet(row) for row in table])
+        p = np.repeat(np.eye(3), rng.multinomial(100, [0.9, 0.05, 0.05] @ rows), axis=0)
+        small += intervals.class_shares(p, table, bootstrap=200, seed=trial)["corrected"]["fit"] < 0.1
+    assert small <= 6
+    assert intervals.class_shares(np.repeat(np.eye(3), [40, 30, 30], axis=0), table)["corrected"]["fit"] == 1
 
 
 def test_shares_of_one_example_and_of_one_validation_example():
@@ -887,9 +907,7 @@ def test_measures_of_calibration_check_what_they_are_given(measure):
 
 def test_shares_are_resampled_as_often_as_asked_and_doubted_by_one_example(monkeypatch):
     seen = []
-    monkeypatch.setattr(
-        intervals, "_around", lambda shares, resampled: seen.append(resampled) or [[0, 1]] * len(shares)
-    )
+    monkeypatch.setattr(intervals, "_around", lambda shares, resampled: seen.append(resampled) or {})
     p = np.tile([0.8, 0.2], (4, 1))
     for work in (1 << 20, 40, 1):  # all at once, ten at a time, each by itself
         monkeypatch.setattr(intervals, "WORK", work)
@@ -919,12 +937,13 @@ def test_a_class_that_was_not_seen_may_be_there_however_many_classes_there_are(k
 
 
 def test_the_middle_95_percent_and_one_example_of_doubt_in_each_row(monkeypatch):
-    assert intervals._around(np.array([0.5]), np.linspace(0, 1, 1001)[:, None])[0] == pytest.approx([0.025, 0.975])
+    found = intervals._around(np.array([0.5]), np.linspace(0, 1, 1001)[:, None])
+    assert found["shares"] == [0.5] and found["intervals"][0] == pytest.approx([0.025, 0.975])
     tables, counts = [], []
-    monkeypatch.setattr(intervals, "_least_squares_shares", lambda *drawn: tables.append(drawn[0]) or drawn[1])
-    monkeypatch.setattr(intervals, "_around", lambda shares, resampled: counts.append(resampled) or [])
+    monkeypatch.setattr(intervals, "_least_squares_shares", lambda *drawn: tables.append(drawn[0]) or (drawn[1], 0.0))
+    monkeypatch.setattr(intervals, "_around", lambda shares, *resampled: counts.append(resampled[-1]) or {})
     intervals.class_shares(np.array([[0.9, 0.1]]), np.eye(2, dtype=int), bootstrap=2000)
-    drawn = np.array(tables[:2000])  # of one example in each row: Dirichlet of 1 + 1/2 and 1/2
+    drawn = np.array(tables[1:])  # of one example in each row: Dirichlet of 1 + 1/2 and 1/2
     assert drawn.mean(axis=0).ravel() == pytest.approx([0.75, 0.25, 0.25, 0.75], abs=0.02)
     assert counts[-1].mean(axis=0) == pytest.approx([0.75, 0.25], abs=0.02)  # the counts of one example, too
 

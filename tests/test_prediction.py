@@ -352,8 +352,15 @@ def test_the_shares_of_a_csv_by_hand(runs, here):
     Path("config.json").write_text(json.dumps({"validation_confusion": np.diag([30, 29, 30]).tolist()}))
     few = predict(here, "--csv", "mine.csv", "--text", "Comment", "--out", "few.csv").out
     assert "(the corrected shares are guesses: they rest on 29 validation examples of 'neutral', where 30 of" in few
-    assert "guesses" not in said.out and "Quote the corrected" in said.out and "Quote" not in few
+    assert "guesses" not in said.out and "say next to nothing: an interval is 8" in said.out and "Quote" not in few
     Path("config.json").write_text(json.dumps({"validation_confusion": confusion}))
+    Path("more.txt").write_text("\n".join(10 * texts[:8]))
+    more = predict(here, "--csv", "more.txt").out
+    assert more.endswith("Quote the corrected shares, with their intervals.\n") and "next to nothing" not in more
+    Path("clear.txt").write_text("awful\n" * 30)
+    clear = predict(here, "--csv", "clear.txt")
+    assert "(do not quote the corrected shares: at validation's rates of mistakes no mix of" in clear.out
+    assert "Quote" not in clear.out and [row[2] for row in shares_of(clear).values()] == [100.0, 0.0, 0.0]
     Path("here.ckpt").write_bytes(Path("best.ckpt").read_bytes())
     again = predict("here.ckpt", "--csv", "mine.csv", "--text", "Comment", "--out", "third.csv")
     assert again.out == said.out.replace("second.csv", "third.csv")  # its folder's, too
