@@ -204,11 +204,12 @@ def class_shares(
     """Which share of the examples belongs to each class, estimated without their labels in three ways.
 
     "counted": the share of predictions. "mean_probability": the mean of the probabilities, or of those that are
-    `believed` instead (N, K), such as `calibration.unweighted` ones. "corrected": for two classes the adjusted
+    `believed` instead (N, K), such as `calibration.calibrated` ones. "corrected": for two classes the adjusted
     count (Forman, Quantifying counts and costs via classification, 2008), for more the same with all of the validation
     matrix (Saerens, Latinne and Decaestecker 2002), left out where there is none (None); its time grows faster than
-    K^3, seconds for 200 classes. Each has "shares" (K,) and "intervals" (K, 2); the examples
-    count as a sample of a larger source, and the validation matrix as measured, not exact.
+    K^3, seconds for 200 classes. Each has "shares" (K,) and "intervals" (K, 2); the examples count as a sample of a
+    larger source, and the validation matrix as measured, not exact. That is all that the intervals hold: those of the
+    first two leave out that the model is mistaken more often for some classes than for others.
 
     The intervals are those of the Bayesian bootstrap (Rubin, The Bayesian bootstrap, 1981): examples are not drawn
     anew but weighed anew, with weights from an exponential distribution. One more example, which was not seen, weighs

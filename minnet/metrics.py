@@ -127,10 +127,13 @@ def without_examples(metrics: Mapping[str, Any]) -> str:
     )
 
 
-def shares_table(shares: dict[str, dict[str, Any]], classes: Sequence[str], weighted: bool | None = False) -> str:
+def shares_table(
+    shares: dict[str, dict[str, Any]], classes: Sequence[str], weighted: bool | None = False, how: str = ""
+) -> str:
     """The result of `class_shares` as a table for the terminal: a line a class, with 95 % intervals in brackets.
 
-    `weighted` is whether the loss weighed the classes, which "mean_probability" is without then; None: nobody knows.
+    `weighted` is whether the loss weighed the classes; None: nobody knows. `how` tells what was done to the
+    probabilities that are believed, such as "temperature 0.83, class weights undone".
     """
     titles = {"counted": "counted", "mean_probability": "mean probability", "corrected": "corrected by validation"}
     columns = [["class", *shortened(classes, 24)]]
@@ -142,13 +145,14 @@ def shares_table(shares: dict[str, dict[str, Any]], classes: Sequence[str], weig
         True: "; rare ones too often, since they weighed more in training",
         None: "",
     }[weighted]
-    undone = ", class weights undone" if weighted else ""
+    done = f", with {how}" if how else ""
     meaning = {
         "counted": f"counted: how often each class is named{often}",
-        "mean_probability": f"mean probability: the mean of the percentages{undone}; right where these come true",
+        "mean_probability": f"mean probability: the mean of the percentages{done}; right where these come true",
         "corrected": "corrected: counted, without the mistakes that were made on validation; for any mixture",
     }
-    lines = [*aligned(list(zip(*columns, strict=True))), "in brackets: 95 % intervals", *(meaning[n] for n in shares)]
+    brackets = "in brackets: 95 % intervals; those of the first two leave the model's mistakes out"
+    lines = [*aligned(list(zip(*columns, strict=True))), brackets, *(meaning[name] for name in shares)]
     return encodable("\n".join(lines))
 
 

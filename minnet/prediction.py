@@ -15,13 +15,12 @@ import numpy as np
 from tqdm import tqdm
 
 from minnet import commands, metrics
-from minnet.calibration import calibrated, too_little, unweighted, weights_in
+from minnet.calibration import calibrated, too_little, weights_in
 from minnet.data.folders import files_in
 from minnet.data.images import mostly_cut, shapes_of, tiny, warn_left_out
 from minnet.data.tables import texts_of
 from minnet.files import os_error
 from minnet.formatting import bars, count, one_line, percent, shortened, some
-from minnet.functional import softmax
 from minnet.intervals import class_shares
 from minnet.run_folder import predictions_csv, read_json
 from minnet.trained_run import TrainedRun, load_run
@@ -250,11 +249,10 @@ def _predict_csv(run: TrainedRun, args: argparse.Namespace) -> None:
     if learned:
         print(f"({learned:,} of the {len(spoken):,} texts were trained on)")
     config, k = read_json(args.folder, "config.json"), len(run.classes)
-    with np.errstate(divide="ignore"):
-        believed = softmax(unweighted(np.log(probabilities[said]), weights_in(config, k)))
+    ((how, believed),) = (_calibrated(probabilities[said], config) or {"": probabilities[said]}).items()
     confusion = _validation_confusion(config, k) if k <= MAX_CORRECTED else None
     shares = class_shares(probabilities[said], confusion, believed=believed)
-    print(metrics.shares_table(shares, run.classes, _weighed(config, k)))
+    print(metrics.shares_table(shares, run.classes, _weighed(config, k), how))
     if k > MAX_CORRECTED:
         print(f"(not corrected: with more than {MAX_CORRECTED} classes that takes minutes)")
     elif confusion is None:
@@ -290,14 +288,18 @@ def _weighed(config: dict[str, Any], classes: int) -> bool | None:
     return False if config.get("balanced") is False or config.get("class_weights", "") is None else None
 
 
-def _better_founded(probabilities: np.ndarray, config: dict[str, Any]) -> dict[str, np.ndarray] | None:
-    """The probabilities at the temperature of enough validation examples and without class weights, see `calibrated`;
-    nothing where none moves by five points."""
+def _calibrated(probabilities: np.ndarray, config: dict[str, Any]) -> dict[str, np.ndarray] | None:
+    """The probabilities at the temperature of enough validation examples, without class weights: see `calibrated`."""
     confusion = _validation_confusion(config, probabilities.shape[1])
     if confusion is None or too_little(confusion):
         config = {**config, "temperature": None}
     with np.errstate(divide="ignore"):
-        better = calibrated(np.log(probabilities), config)
+        return calibrated(np.log(probabilities), config)
+
+
+def _better_founded(probabilities: np.ndarray, config: dict[str, Any]) -> dict[str, np.ndarray] | None:
+    """What `_calibrated` gives; nothing where no probability moves by five points."""
+    better = _calibrated(probabilities, config)
     moved = better is not None and any(np.abs(found - probabilities).max() >= 0.05 for found in better.values())
     return better if moved else None
 

@@ -818,16 +818,17 @@ def test_tables_letter_by_letter():
         "class                     counted                   corrected by validation",
         "cat                        25.0 % (12.5 to 37.5 %)   10.0 % (0.0 to 37.5 %)",
         "dog with a name of more…   75.0 % (50.0 to 87.5 %)   90.0 % (50.0 to 100.0 %)",
-        "in brackets: 95 % intervals",
+        "in brackets: 95 % intervals; those of the first two leave the model's mistakes out",
         "counted: how often each class is named; right where mistakes for a class are as many as mistakes of it",
         "corrected: counted, without the mistakes that were made on validation; for any mixture",
     ]
     shares = {"counted": shares["counted"], "mean_probability": shares["counted"]}
-    lines = [metrics.shares_table(shares, names[:2], told).splitlines()[-2:] for told in (True, None)]
+    told = ((True, "class weights undone"), (None, ""))
+    lines = [metrics.shares_table(shares, names[:2], *said).splitlines()[-2:] for said in told]
     assert lines == [
         [
             "counted: how often each class is named; rare ones too often, since they weighed more in training",
-            "mean probability: the mean of the percentages, class weights undone; right where these come true",
+            "mean probability: the mean of the percentages, with class weights undone; right where these come true",
         ],
         [
             "counted: how often each class is named",

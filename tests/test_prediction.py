@@ -415,8 +415,13 @@ def test_class_weights_are_undone_in_the_mean_and_spoken_of(runs, here):
     assert [row[0] for row in shares_of(plain).values()] == [row[0] for row in shares_of(said).values()]
     assert "as trained" not in asked(class_weights=[1.0, 1.05, 1.1]).out  # nothing moves by five points
     confusion = (20 * np.eye(3, dtype=int) + 1).tolist()
-    both = asked(class_weights=list(weights.values()), temperature=0.5, validation_confusion=confusion).out
-    assert "as trained" in both
+    both = asked(class_weights=list(weights.values()), temperature=0.5, validation_confusion=confusion)
+    assert "as trained" in both.out
+    assert "mean of the percentages, with temperature 0.50, class weights undone; right where these come" in both.out
+    rows = [np.array([float(row[f"p_{name}"]) for name in weights]) for row in read("out.csv")]
+    rows = [row**2 / list(weights.values()) for row in rows]  # softmax(2 log p - log w)
+    means = 100 * np.mean([row / row.sum() for row in rows], axis=0)
+    assert [row[1] for row in shares_of(both).values()] == pytest.approx(means, abs=0.051)
     assert "with temperature 0.50, class weights undone: " in predict(here, "fine", "the parcel came on Monday").out
     for old in ({"balanced": True}, {}, {"balanced": True, "class_weights": [1, 2]}):
         assert "how often each class is named\n" in asked(**old).out

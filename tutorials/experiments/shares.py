@@ -4,10 +4,10 @@ python -m tutorials.experiments.shares vader
 
 A model errs more on some classes than on others, so the shares of its predictions are off wherever the mix of classes
 differs from training's. Here test examples are drawn anew to known mixes, and each estimate's error is the mean over
-the classes of |estimated - true share|. Probabilities are averaged with the class weights undone. The correction knows
-the validation examples' confusion matrix and nothing of the mixes. It also prints how often the 95 % intervals hold the
-truth. Each seed has its own splits and its own model: the validation matrix is a large part of what the interval must
-cover.
+the classes of |estimated - true share|. Probabilities are averaged as `python -m minnet predict` does it: at the
+temperature that fits the validation examples, with the class weights undone. The correction knows the validation
+examples' confusion matrix and nothing of the mixes. It also prints how often the 95 % intervals hold the truth. Each
+seed has its own splits and its own model: the validation matrix is a large part of what the interval must cover.
 """
 
 from __future__ import annotations
@@ -17,9 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from minnet.calibration import unweighted
+from minnet.calibration import calibrated, seen_on_validation
 from minnet.commands import one_line_errors
-from minnet.functional import softmax
 from minnet.intervals import class_shares
 from minnet.recipes import choose
 from tutorials.experiments.apart import load_apart
@@ -51,10 +50,10 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
             raise ValueError(f"{dataset.name} has too few test examples for --size {args.size}: take less")
         _, recipe = choose(dataset, "ngrams")
         p = fitted(recipe, dataset, recipe.encode(dataset), seed)
-        believed = softmax(unweighted(np.log(p["test"]), recipe.class_weights(dataset)))
-        k = len(dataset.classes)
-        truth = dataset.validation.y
-        confusion = np.bincount(truth * k + p["validation"].argmax(axis=1), minlength=k * k).reshape(k, k)
+        weights = recipe.class_weights(dataset)
+        seen = seen_on_validation(np.log(p["validation"]), dataset.validation.y, weights)
+        better = calibrated(np.log(p["test"]), {**seen, "class_weights": weights})
+        (believed,) = better.values() if better else (p["test"],)
         rng = np.random.default_rng(seed)
         for mix in MIXES:
             for _ in range(args.repeats):
@@ -68,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
                     ]
                 )
                 true = counts / args.size
-                estimated = class_shares(p["test"][drawn], confusion, 200, seed, believed[drawn])
+                estimated = class_shares(p["test"][drawn], seen["validation_confusion"], 200, seed, believed[drawn])
                 for name, found in estimated.items():
                     errors.setdefault(name, {}).setdefault(mix, []).append(np.abs(found["shares"] - true).mean())
                     low, high = np.array(found["intervals"]).T
