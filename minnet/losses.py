@@ -74,7 +74,9 @@ class Loss(Layer):
 
     def _expect_scores(self, scores: Any, targets: np.ndarray) -> None:
         if not isinstance(scores, np.ndarray) or scores.ndim != 2:
-            got = scores.shape if isinstance(scores, np.ndarray) else type(scores).__name__
+            got = str(scores.shape) if isinstance(scores, np.ndarray) else type(scores).__name__
+            if min(np.ndim(scores), targets.ndim) > 2:
+                got += ": end the model in Flatten(), and give targets y.reshape(len(y), -1)"
             raise ValueError(f"{self!r} expects an array of scores (N, K), got {got}")
         if scores.dtype.type not in (np.float32, np.float64):
             cure = "cast with scores.astype(np.float32)"

@@ -84,7 +84,8 @@ class Optimizer:
         self._workspaces = [Workspace() for _ in range(TASKS)]
         self._untried = is_own(type(self))
         if shared := overlapping(self.parameters()):
-            raise ValueError("'{}' and '{}' are one array, which would move twice: give each its own".format(*shared))
+            one = "'{}' and '{}' are one array, which would move twice".format(*shared)
+            raise ValueError(f"{one}: give each its own, or write a layer that uses it twice and adds both gradients")
         self._settle()
 
     def update(

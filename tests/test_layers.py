@@ -481,6 +481,7 @@ def test_reshaping():
 
 def test_attention_by_hand():
     layer = AttentionPool(2).astype(np.float64)
+    assert layer.weights is None
     layer.W[...] = [1, 0]
     x = np.array([[[0, 4.0], [LOG3, 8.0]]])  # scores 0 and log 3: weights 1/4 and 3/4
     near(layer.forward(x), [[0.75 * LOG3, 7]])

@@ -440,6 +440,17 @@ def test_settings_that_make_no_sense():
                 return 0.0
 
 
+def test_images_are_compared_as_rows():
+    images, loss = np.zeros((2, 6, 6, 1)), MeanSquaredError()
+    with pytest.raises(
+        ValueError, match=r"got \(2, 6, 6, 1\): end the model in Flatten\(\), and give .* y\.reshape\(len\(y\), -1\)"
+    ):
+        loss.forward(images, images)
+    assert loss.forward(images.reshape(2, -1), images.reshape(2, -1)) == 0
+    with pytest.raises(ValueError, match=r"got \(2, 6, 6, 1\)$"):
+        SoftmaxCrossEntropy().forward(images, np.zeros(2, int))
+
+
 def test_order_of_calls():
     for criterion in (SoftmaxCrossEntropy(), CrossEntropy(), SigmoidCrossEntropy(), MeanSquaredError()):
         with pytest.raises(RuntimeError, match="backward before forward"):

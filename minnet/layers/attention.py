@@ -17,11 +17,13 @@ class AttentionPool(Layer):
     """A weighted mean over positions: scores e_nl = x_nl . W, weights a_n = softmax of e_n, y_n = sum_l a_nl x_nl.
 
     Shapes: x (N, L, D), W (D,), y (N, D). Inside a MaskedSequential, padding has weight 0; a text of padding only
-    gives zeros. `weights` (N, L) of the last forward pass are kept for heat maps.
+    gives zeros. For heat maps `weights` (N, L) are those of the layer's own last pass, `model.eval().forward(ids)`;
+    `fit` and `predict` run replicas of it, and leave here what was.
     """
 
     parameters = ("W",)
     mask: np.ndarray | None = None
+    weights: np.ndarray | None = None
 
     def __init__(self, features: int, rng: Any = None) -> None:
         self.features = whole("features", features)

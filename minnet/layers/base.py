@@ -121,8 +121,8 @@ class Layer:
     def _walk(self, place: str, seen: dict[int, str]) -> Iterator[tuple[str, Layer]]:
         if id(self) in seen:
             raise ValueError(
-                f"{self!r} stands in the model twice (at '{seen[id(self)]}' and '{place}'): "
-                "its second backward would overwrite the gradients of the first. Make two layers."
+                f"{self!r} stands in the model twice (at '{seen[id(self)]}' and '{place}'): its second backward would "
+                "overwrite the gradients of the first. Make two layers, or one that uses W twice and adds up both dW."
             )
         seen[id(self)] = place
         yield place, self
@@ -130,11 +130,11 @@ class Layer:
             yield from child._walk(f"{place}{name}.", seen)
 
     def named_parameters(self) -> dict[str, np.ndarray]:
-        """Every parameter by place, as in {"0.W": ..., "0.b": ...}; None parameters are left out."""
+        """Every parameter by place, {"0.W": ..., "0.b": ...}, no copies; None parameters are left out."""
         return self._named("parameters")
 
     def named_buffers(self) -> dict[str, np.ndarray]:
-        """Every array that is remembered but not learned (running statistics), by place."""
+        """Every array that is remembered but not learned (running statistics), by place; no copies."""
         return self._named("buffers")
 
     def _named(self, kind: str) -> dict[str, np.ndarray]:
@@ -149,11 +149,14 @@ class Layer:
                     yield place + name, layer, name
 
     def named_gradients(self) -> dict[str, np.ndarray | RowGradient]:
-        """The gradients that the last `backward` left, by the place of their parameter; RuntimeError where none is."""
+        """The gradients that the last `backward` left, by the place of their parameter; RuntimeError where none is.
+
+        For a batch in pieces, give the loss the whole batch's `denominator` each time, add up what this gives, and set
+        the sums before the optimizer's step: `setattr(layer, "d" + name, ...)` over `trainable()`.
+        """
         found: dict[str, Any] = {place: getattr(layer, "d" + name, None) for place, layer, name in self.trainable()}
-        for place, gradient in found.items():
-            if gradient is None:
-                raise RuntimeError(f"'{place}' has no gradient: call backward first, or freeze what does not learn")
+        if missing := [place for place, gradient in found.items() if gradient is None]:
+            raise RuntimeError(f"'{missing[0]}' has no gradient: call backward first, or freeze what does not learn")
         return found
 
     def learns(self) -> bool:
