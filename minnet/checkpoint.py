@@ -34,9 +34,11 @@ def save(path: str | os.PathLike[str], arrays: dict[str, np.ndarray], header: di
     Raises OSError in one line when it cannot be written (full disk, no permission), and ValueError for a name that is
     no path inside an archive, an array that does not hold numbers, booleans or text, or a header that JSON cannot hold.
     """
+    if not isinstance(arrays, Mapping):
+        raise ValueError(f"save takes arrays by name, save(path, *model_to(model)); got {type(arrays).__name__}")
     check_names(arrays)
     for name, array in arrays.items():
-        if not isinstance(array, (np.ndarray, np.generic)):
+        if not isinstance(array, (np.ndarray, np.generic)) or isinstance(array, np.ma.MaskedArray):
             raise ValueError(f"'{name}' is of the type {type(array).__name__}, no array: np.asarray makes one")
         if array.dtype.kind not in KINDS:
             raise ValueError(f"array '{name}' is {array.dtype}: a checkpoint holds numbers, booleans and text")
@@ -53,7 +55,7 @@ def save(path: str | os.PathLike[str], arrays: dict[str, np.ndarray], header: di
 
 
 def load(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """(arrays, header) as `save` was given them.
+    """(arrays, header) as `save` was given them, but for what JSON has not: tuples come back as lists, keys as text.
 
     Raises OSError when the file cannot be read, ValueError in one line when it is not a sound checkpoint. Memory
     is only taken for what the file really holds.
@@ -158,7 +160,10 @@ def below(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray
 
 
 def model_to(model: Layer) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """(arrays, header) of a model: its parameters and buffers as "model/0.W", ...; its description and dtype."""
+    """(arrays, header) of a model: its parameters and buffers as "model/0.W", ...; its description and dtype.
+
+    The arrays are the model's own, which training goes on changing: to remember them, copy each.
+    """
     arrays = {f"model/{place}": array for place, array in _arrays_of(model).items()}
     return arrays, {"model": model.config(), "dtype": str(model_dtype(model))}
 
@@ -201,12 +206,18 @@ def check_model(model: Layer) -> None:
 def load_model(model: Layer, arrays: Mapping[str, np.ndarray]) -> None:
     """Writes the arrays of `model_to` into the parameters and buffers of a model of the same architecture.
 
-    Raises ValueError naming what is missing, unexpected or of another shape or dtype, before anything is written.
+    Raises ValueError naming what is missing, unexpected or of another shape or dtype, before anything is written; and
+    for the model's own arrays, which say nothing new.
     """
     if not isinstance(arrays, Mapping):
         raise ValueError(f"load_model takes the arrays by name, load(path)[0]; got {type(arrays).__name__}")
     found = below("model/", arrays)
     expected = _arrays_of(model)
+    if not found and expected.keys() & arrays.keys():
+        raise ValueError("the weights are named as '0.W', where load_model expects 'model/0.W', as of model_to(model)")
+    if expected and all(found.get(place) is array for place, array in expected.items()):
+        cure = "keep copies, {name: array.copy() for name, array in arrays.items()}"
+        raise ValueError(f"these arrays are the model's own, which hold what it holds now: {cure}")
     problems = [f"'{place}' is missing" for place in expected.keys() - found.keys()]
     problems += [f"'{place[:80]}' is unexpected" for place in found.keys() - expected.keys()]
     for place in expected.keys() & found.keys():

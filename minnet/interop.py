@@ -40,6 +40,7 @@ def to_torch(model: Layer, input_shape: Any = None, names: Names | None = None) 
     """The model's parameters and buffers as a PyTorch `state_dict` of NumPy arrays (copies).
 
     `input_shape` is that of one example, (H, W, C), and is needed where a Flatten stands between images and Linear.
+    The features that a model gives which ends in a Flatten are counted C, H, W there, and H, W, C here.
     A layer of your own keeps the names of its arrays, if it has them from no layer of the library.
     `names` says what layers are called in PyTorch: {"1": "conv1", "0": None} writes "conv1.weight" for "1.W" and
     leaves layer 0 out (Normalize, say, which PyTorch keeps outside the model); others keep their place: "4.weight".
@@ -89,6 +90,8 @@ def _array(value: Any) -> np.ndarray:
         value = value.detach().cpu()
         known = hasattr(np, str(value.dtype).removeprefix("torch."))
         value = value.float() if value.is_floating_point() and not known else value
+    if isinstance(value, np.ma.MaskedArray):
+        raise ValueError("a masked array would lose its mask: give value.filled(...)")
     return np.asarray(value)
 
 

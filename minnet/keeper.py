@@ -161,7 +161,10 @@ class Keeper:
             )
         if state.best_epoch and not (self.folder / "best.ckpt").exists():
             raise FileNotFoundError(f"cannot resume {self.folder}: its best.ckpt is gone. Start anew elsewhere.")
-        best, of = checkpoint.load(self.folder / "best.ckpt") if state.best_epoch else (None, header)
+        try:
+            best, of = checkpoint.load(self.folder / "best.ckpt") if state.best_epoch else (None, header)
+        except ValueError as error:
+            raise ValueError(f"cannot resume {self.folder}: {error}. Train in a new folder.") from None
         ended = not runs_on(state.epoch, state.waited, self.settings["epochs"], self.settings["patience"])
         # A best epoch that last.ckpt knows nothing of comes again; where all have been, it is that of a new run here
         # with the same settings, killed before its first last.ckpt.

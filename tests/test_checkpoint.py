@@ -106,6 +106,11 @@ def test_first_guesses_are_answered(tmp_path):
     for array in ([1, 2], 3.0, None):
         with pytest.raises(ValueError, match=r"'a' is of the type \w+, no array: np\.asarray makes one"):
             save(tmp_path / "x", {"a": array}, {})
+    masked = np.ma.masked_array([1.0, 2.0], [True, False])
+    with pytest.raises(ValueError, match="'a' is of the type MaskedArray, no array"):
+        save(tmp_path / "x", {"a": masked}, {})
+    with pytest.raises(ValueError, match=r"takes arrays by name, save\(path, \*model_to\(model\)\); got Sequential$"):
+        save(tmp_path / "x", network(), {})
     with pytest.raises(ValueError, match="'7' cannot name an array"):
         save(tmp_path / "x", {7: np.ones(1)}, {})
     assert os.listdir(tmp_path) == []
@@ -114,8 +119,24 @@ def test_first_guesses_are_answered(tmp_path):
     for guess in (tmp_path / "x", load(tmp_path / "x")):
         with pytest.raises(ValueError, match=r"takes the arrays by name, load\(path\)\[0\]; got \w+$"):
             load_model(model, guess)
+    with pytest.raises(ValueError, match=r"named as '0\.W', where load_model expects 'model/0\.W', as of model_to"):
+        load_model(model, model.named_parameters())
     save(tmp_path / "x", {"a": np.float32(3)}, {})
     assert load(tmp_path / "x")[0]["a"] == 3
+
+
+def test_weights_that_were_not_copied_are_none_to_go_back_to():
+    model = network()
+    best = model_to(model)[0]
+    kept = {name: array.copy() for name, array in best.items()}
+    model[4].W += 1
+    with pytest.raises(
+        ValueError, match=r"the model's own, which hold what it holds now: keep copies, \{name: array\.co"
+    ):
+        load_model(model, best)
+    load_model(model, kept)
+    assert np.array_equal(model[4].W, network()[4].W)
+    load_model(Sequential(ReLU()), model_to(Sequential(ReLU()))[0])
 
 
 @pytest.mark.parametrize("array", [np.array([object()]), np.array([b"x"]), np.zeros(2, "i4,i4"), np.array([1j])])

@@ -277,6 +277,9 @@ def test_a_state_that_does_not_fit_changes_nothing():
             to_torch(model, (4, 4, 3), names)
         with pytest.raises(ValueError, match=f"two layers would be '{key}'"):
             from_torch(model, state, (4, 4, 3), names)
+    masked = {"3.bias": np.ma.masked_array(np.ones(2), [True, False])}
+    with pytest.raises(ValueError, match="a masked array would lose its mask"):
+        from_torch(model, ones | masked, (4, 4, 3))
     with pytest.raises(ValueError, match=r"takes a state_dict, got Sequential: pass module\.state_dict\(\)"):
         from_torch(model, model, (4, 4, 3))
     with pytest.raises(ValueError, match="give input_shape"):

@@ -226,6 +226,8 @@ def test_a_run_that_cannot_go_on_is_not_told_to(elsewhere, unwritten, monkeypatc
     flags = ("comments", "--limit", 60, "--epochs", 3, "--out", "run")
     stopping(5, monkeypatch)
     assert call(train.main, *flags).status == 130
+    os.truncate("run/best.ckpt", 500)
+    refused(call(train.main, *flags, "--resume"), "best.ckpt is not a sound checkpoint", "Train in a new folder.")
     Path("run/best.ckpt").unlink()
     refused(call(train.main, *flags, "--resume"), "its best.ckpt is gone. Start anew elsewhere.")
 
