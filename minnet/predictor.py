@@ -40,8 +40,8 @@ class Predictor:
     norms folded into the layers before them and, where an image fits into one block, filters transformed and memory
     laid out for the next call. What the model learns afterwards it does not know: make a new one. Up to FEW examples
     are answered by one thread, more of them by `workers` threads as in `predict`, which wait for the next question
-    with their memory at hand. Several threads may ask; they take turns. Another process is sent the model, and makes
-    one of its own; a forked one may ask this.
+    with their memory at hand. Several threads may ask; they take turns. So may a forked process, or one that is sent
+    the Predictor: it lays out memory of its own.
     """
 
     def __init__(self, model: Layer, workers: int | None = None) -> None:
@@ -70,6 +70,9 @@ class Predictor:
                 check_question(self._model, x)
                 self._kind, self._plans = kind, {}
             return self._answer_many(x, count) if count > FEW else self._answer_few(x)
+
+    def __reduce__(self) -> Any:
+        return Predictor, (self._model, self._workers)
 
     def _answer_few(self, x: Any) -> np.ndarray:
         with one_blas_thread() if self._workers else nullcontext():

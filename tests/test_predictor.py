@@ -3,6 +3,7 @@
 import copy
 import gc
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -460,6 +461,14 @@ if child == 0:
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
+
+
+def test_it_may_be_sent_to_another_process():
+    ask = Predictor(models.cnn6((16, 16, 3), 5, (125, 123, 114), (63, 62, 67)), workers=2)
+    x = np.random.default_rng(0).integers(0, 256, (32, 16, 16, 3), np.uint8)
+    before = ask(x), ask(x[:2])
+    for twin in (pickle.loads(pickle.dumps(ask)), copy.deepcopy(ask)):
+        assert np.array_equal(twin(x), before[0]) and np.array_equal(twin(x[:2]), before[1])
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows does not fork")
