@@ -41,6 +41,8 @@ def confusion_matrix(matrix: Any, classes: Sequence[str]) -> Figure:
     head = f"Each row is a true class, each column a prediction; the {'framed ' if k <= 40 else ''}diagonal is right."
     if k > 24:  # too many for digits
         head += " The darker a cell, the larger its share of its row: half as dark is a quarter of it."
+    if k > 40:
+        head += f" One class in {math.ceil(k / 40)} is named."
     caption, title = _confusion_caption(counts, shares, classes, commonest)
     width = max(left + cell * k + 0.4, inches(title, 10.5, "bold") + 0.2)
     figure = new(width, below + cell * k + 0.5, title)
@@ -55,7 +57,7 @@ def confusion_matrix(matrix: Any, classes: Sequence[str]) -> Figure:
             axes.text(j, i, f"{counts[i, j]:,}", ha="center", va="center", color=ink, fontsize=size)
     for i in range(k if k <= 40 else 0):
         axes.add_patch(Rectangle((i - 0.5, i - 0.5), 1, 1, fill=False, edgecolor=INK, linewidth=1.0))
-    across, down = (_labelled(k, {*commonest[:3, axis].tolist()}) for axis in (1, 0))
+    across, down = (_labelled(k, commonest[:3, axis].tolist()) for axis in (1, 0))
     slant: dict[str, Any] = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if slanted else {}
     axes.set_xticks(across, labels=[labels[i] for i in across], parse_math=False, **slant)
     axes.set_yticks(down, labels=[labels[i] for i in down], parse_math=False)
@@ -67,10 +69,14 @@ def confusion_matrix(matrix: Any, classes: Sequence[str]) -> Figure:
     return figure
 
 
-def _labelled(k: int, named: set[int]) -> list[int]:
-    """Which of k rows have a label: those that the caption names, and of the others as many as have room."""
+def _labelled(k: int, named: list[int]) -> list[int]:
+    """Which of k rows have a label: first those that the caption names, then others, each as there is room for it."""
     step = math.ceil(k / 40)
-    return sorted(named | {i for i in range(0, k, step) if all(abs(i - j) >= step for j in named)})
+    kept: list[int] = []
+    for i in [*named, *range(0, k, step)]:
+        if all(abs(i - j) >= step for j in kept):
+            kept.append(i)
+    return sorted(kept)
 
 
 def _confusion_caption(

@@ -287,7 +287,19 @@ def test_above_forty_classes_no_frame_is_spoken_of_and_the_commonest_mistake_is_
     assert "c11" in rows and not {"c10", "c12"} & set(rows) and "c3" in columns and "c8" in rows
     assert "framed" not in figure.get_label() and not axes.patches
     assert len(plots.confusion_matrix(counts[:40, :40], classes[:40]).axes[0].patches) == 40
-    assert "framed" in plots.confusion_matrix(counts[:40, :40], classes[:40]).get_label()
+    caption = plots.confusion_matrix(counts[:40, :40], classes[:40]).get_label()
+    assert "framed" in caption and "One class in" not in caption
+
+
+def test_no_name_beside_a_large_confusion_matrix_is_printed_over_another():
+    for k, step in ((100, 3), (300, 8)):
+        counts = np.diag(np.full(k, 20))
+        counts[40, 41] = counts[41, 42] = counts[42, 43] = 5  # neighbours, all named in the caption
+        figure = plots.confusion_matrix(counts, [f"class {i:03d}" for i in range(k)])
+        axes = figure.axes[0]
+        for ticks, first in ((axes.get_yticks(), 40), (axes.get_xticks(), 41)):
+            assert np.diff(ticks).min() >= step and first in ticks
+        assert f"One class in {step} is named." in figure.get_label()
 
 
 @pytest.mark.parametrize(
