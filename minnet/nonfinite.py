@@ -31,8 +31,7 @@ def find_nonfinite(model: Layer, loss: Loss, batch: Batch, key: tuple[int, int, 
             return f"The parameter {place} is not finite: an earlier step broke it."
     rows = slice(0, len(batch.y))
     x, y, weights = batch.piece(rows, key, 0)
-    values = x.data if hasattr(x, "tocsr") else x
-    if not np.isfinite(values).all():
+    if not _clean(x):
         return "The input itself holds NaN or infinity: clean the data."
     counted = y if weights is None else y[weights > 0]
     if counted.dtype.kind == "f" and not np.isfinite(counted).all():
@@ -75,11 +74,12 @@ def find_nonfinite(model: Layer, loss: Loss, batch: Batch, key: tuple[int, int, 
     )
 
 
-def broken_scores(scores: np.ndarray) -> str:
-    """Which examples have scores that are not finite, and what to do, as the end of a sentence."""
+def broken_scores(scores: np.ndarray, x: Any) -> str:
+    """Which examples (of x) have scores that are not finite, and what to do, as the end of a sentence."""
     rows = np.flatnonzero(~np.isfinite(scores.reshape(len(scores), -1)).all(axis=1))
-    if len(rows) == len(scores):
-        return " for every example: training has diverged. Lower the learning rate."
+    if len(rows) and _clean(x[rows]):  # it is the weights that are too large
+        whose = "every example" if len(rows) == len(scores) else f"{len(rows):,} of {len(scores):,} examples"
+        return f" for {whose}, whose inputs are finite: training has diverged. Lower the learning rate."
     where = f" from the scores of {count(len(rows), 'example')}, first example {rows[0]}" if len(rows) else ""
     return f"{where}. Clean the validation data of NaN and infinity, or lower the learning rate."
 
@@ -92,6 +92,11 @@ def first_infinite(loss: Loss, scores: np.ndarray, targets: Any) -> str:
             if criterion.forward(scores[n : n + 1], targets[n : n + 1], None, 1.0) == np.inf:
                 return f" (first example {n}: scores {_span(scores[n])}, target {_span(targets[n])})"
     return ""
+
+
+def _clean(x: Any) -> bool:
+    """Whether inputs, an array or a CSR matrix, hold neither NaN nor infinity."""
+    return bool(np.isfinite(x.data if hasattr(x, "tocsr") else x).all())
 
 
 def _span(values: np.ndarray) -> str:

@@ -195,7 +195,8 @@ class Trainer:
             scores = crew.predict(validation[0])
             row["validation_loss"], row["validation_accuracy"] = self._score(scores, validation[1])
             if math.isnan(row["validation_loss"]):  # no epoch could be told from another by it
-                raise NonFiniteError(f"epoch {state.epoch}: the validation loss is NaN{broken_scores(scores)}")
+                where = broken_scores(scores, validation[0])
+                raise NonFiniteError(f"epoch {state.epoch}: the validation loss is NaN{where}")
             if row["validation_loss"] == math.inf and all(past["validation_loss"] < math.inf for past in self.history):
                 where = first_infinite(self.loss, scores, validation[1])
                 warnings.warn(

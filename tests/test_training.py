@@ -36,7 +36,7 @@ from minnet.layers import (
 )
 from minnet.learning_rate import find_learning_rate
 from minnet.losses import CrossEntropy, Loss, MeanSquaredError, SigmoidCrossEntropy, SoftmaxCrossEntropy
-from minnet.nonfinite import NonFiniteError
+from minnet.nonfinite import NonFiniteError, broken_scores
 from minnet.optimizers import SGD, Adam, Lookahead
 from minnet.predictor import Predictor
 from minnet.progress import described
@@ -703,6 +703,15 @@ def test_validation_that_is_no_number_ends_the_run_before_its_epoch_counts(tmp_p
         it = plain(Sequential(Linear(4, 4, rng=0), Reshape(*shape) if shape else Firsts()), Sums())
         with pytest.raises(NonFiniteError, match=r"NaN from .* 1 example, first example 7\."):
             it.fit((POINTS, LABELS), (broken, LABELS), epochs=1, progress=False)
+
+    for x in (POINTS, broken):  # the same scores, of which one is NaN: is it the data, or the weights?
+        for inputs in (x, scipy.sparse.csr_array(x)):
+            said = broken_scores(np.where(np.arange(len(x)) == 7, np.nan, 1.0), inputs)
+            cleaned = "first example 7. Clean the validation data"
+            assert (cleaned if x is broken else "for 1 of 45 examples, whose inputs are finite: training has") in said
+    pictures = np.zeros((3, 2, 2, 1), np.uint8)
+    assert broken_scores(np.full((3, 2), np.nan), pictures).startswith(" for every example, whose inputs are finite: ")
+    assert "Clean the validation data" in broken_scores(np.full((45, 2), np.nan), np.full((45, 4), np.inf))
 
     losses = iter([0.5, np.nan])
     it = plain()
