@@ -186,14 +186,15 @@ def run(args: argparse.Namespace) -> int:
     if args.out:
         commands.check_figures()
     result = compare(args.runs, args.bootstrap, args.seed)
-    print(table(result, args.show))
-    if args.out:
+    if args.out:  # before the table, which `head` may not read to its end
         from minnet import canvas
 
         figure = canvas.png(_figure(result))  # before anything is written
         with prepare(args.out):
             save(Path(args.out) / "comparison.json", to_json(result))
             save(Path(args.out) / "comparison.png", figure)
+    print(table(result, args.show))
+    if args.out:
         print(encodable(f"\nwritten: {Path(args.out) / 'comparison.json'} and comparison.png"))
     return 0
 

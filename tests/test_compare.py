@@ -295,6 +295,17 @@ def test_the_command(tmp_path, capsys):
     assert json.loads((tmp_path / "out" / "comparison.json").read_text())["pairs"][0]["won"] == [4, 5, 6]
 
 
+def test_the_files_are_there_even_if_nobody_reads_the_table_to_its_end(tmp_path, monkeypatch):
+    a, b = run(tmp_path / "a", saying(FIRST), LABELS), run(tmp_path / "b", saying(SECOND), LABELS)
+    parser = argparse.ArgumentParser()
+    module.add_arguments(parser.add_subparsers())
+    args = parser.parse_args(["compare", str(a), str(b), "--out", str(tmp_path / "out")])
+    monkeypatch.setattr("builtins.print", mock.Mock(side_effect=BrokenPipeError))
+    with pytest.raises(BrokenPipeError):
+        args.run(args)
+    assert {path.name for path in (tmp_path / "out").iterdir()} >= {"comparison.json", "comparison.png"}
+
+
 def test_the_table_can_be_printed_in_ascii(tmp_path, monkeypatch):
     a, b = run(tmp_path / "猫", saying(FIRST), LABELS), run(tmp_path / "b", np.eye(3)[FIRST], LABELS)
     result = module.compare([a, b])
