@@ -165,7 +165,11 @@ def schedule(rates: Any) -> Figure:
     if not constant:
         axes.plot(peak + 1, rates[peak], "o", color=BLUE, markersize=5)
     axes.set(xlabel="step", ylabel="learning rate", ylim=(0, 1.1 * rates.max() or 1))
+    axes.locator_params("x", integer=True)
+    if len(rates) == 1:
+        axes.set_xlim(0, 2)
     axes.grid(axis="y", color=GRID)
+    _whole_ticks(axes)
     figure.set_label(
         f"The learning rate stays at {rates[0]:.3g} for {count(len(rates), 'step')}."
         if constant
@@ -190,9 +194,13 @@ def learning_rate_finder(rates: Any, losses: Any, suggestion: float) -> Figure:
     axes.plot(rates[lowest], losses[lowest], "o", color=BLUE, markersize=5)
     axes.axvline(suggestion, color=QUIET, linestyle="--", linewidth=1)
     # what lies far above all before the lowest has diverged: only that it does is of interest
-    start = losses[: lowest + 1].max()
-    highest = start + 0.5 * (start - losses[lowest]) if start > losses[lowest] else None
-    axes.set(xscale="log", xlabel="learning rate", ylim=(None, highest))
+    before = losses[: lowest + 1]
+    bottom = top = None
+    if before.max() > losses[lowest]:
+        top = before.max() + 0.5 * (before.max() - losses[lowest])
+        if not (losses <= top).all():  # else matplotlib's margin below would be a share of what is cut off
+            bottom = before.min() - 0.08 * (top - before.min())
+    axes.set(xscale="log", xlabel="learning rate", ylim=(bottom, top))
     axes.set_title("loss", fontsize=9, color=QUIET, loc="left")
     axes.grid(axis="y", color=GRID)
     _whole_ticks(axes)

@@ -157,6 +157,12 @@ def test_its_figure_says_what_it_shows():
     assert "from 0.01 to 10" in caption and "lowest at 1 (0.500)" in caption and "0.1 (dashed)" in caption
     (axes,) = figure.axes
     assert axes.get_xscale() == "log" and axes.get_ylim()[1] < 5, "what has diverged is cut off"
+    for last in (5.0, 1e5, np.nan):
+        (axes,) = plots.learning_rate_finder(
+            np.geomspace(1e-3, 1, 31), np.r_[np.linspace(2.3, 1, 30), last], 0.8 / 10
+        ).axes
+        low, high = axes.get_ylim()
+        assert 0.75 < low < 1 and 2.3 < high < 3.1, "the curve up to its lowest point fills the panel"
     plots.learning_rate_finder(np.array([0.1]), np.array([2.0]), 0.01)
     with pytest.raises(ValueError, match="as many losses"):
         plots.learning_rate_finder(np.ones(3), np.ones(2), 0.1)

@@ -500,6 +500,19 @@ def test_captions_state_the_numbers_of_the_data():
     assert "starts at 0.1, is highest at step 2 of 3 (0.4), and ends at 0.2" in caption
 
 
+@pytest.mark.parametrize("rates", [[0.1], [0.1, 0.05], [1e-7] * 50, np.linspace(9e-5, 0, 80), np.linspace(0.1, 0, 50)])
+def test_a_schedule_has_whole_steps_and_rates_that_stand_for_themselves(rates):
+    figure = plots.schedule(rates)
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    steps = [label.get_text().replace("−", "-") for label in axes.get_xticklabels()]
+    assert all(float(step).is_integer() for step in steps) and "1.0" not in steps
+    assert axes.yaxis.get_offset_text().get_text() == ""
+    ticks = [float(label.get_text().replace("−", "-")) for label in axes.get_yticklabels()]
+    assert ticks == pytest.approx(axes.get_yticks())
+    assert axes.yaxis.label.get_window_extent().x0 > 2
+
+
 def test_telling_words_say_a_thing_once():
     weights = np.array([[2.0, -2], [3, -3], [1, -1], [2.5, -2.5], [-1, 1], [4, -4]])
     words = ["not", "not bad", "bad", "love", "dull", "gloves"]
