@@ -80,12 +80,13 @@ def _reliability_words(
         by_chance, (low, high) = calibration.calibrated_ece(p, bins)
         confidence = float(p.max(axis=1).astype(np.float64).mean())
         right = float((p.argmax(axis=1) == labels).mean())
-        within = error <= high + 1e-9  # of one answer many times over both are one number, summed in another order
         _, (_, farthest) = calibration.calibrated_ece(p, bins=1)  # in one bin the error is that of the mean confidence
+        # of one answer many times over error and bound are one number, summed in another order
+        even, within = abs(confidence - right) <= farthest + 1e-9, error <= high + 1e-9
         verdict = "surer than right" if confidence > right else "less sure than right"
-        if abs(confidence - right) <= farthest:
+        if even:
             verdict = "surer than right here, less sure there"
-        few = high > TELLING
+        few, within = high > TELLING, within and even  # many bins hide a fault that all examples together show
         if within:
             verdict = "too few examples to tell" if few else "no fault is seen"
         parts.append(
@@ -118,7 +119,7 @@ def coverage(probabilities: np.ndarray, labels: np.ndarray) -> Figure:
     y = np.array([point["accuracy"] for point in points])
     whole = y[-1]
     goal = 1 - (1 - whole) / 2
-    reached = np.flatnonzero(y >= goal)
+    reached = np.flatnonzero(y >= goal - 1e-9)  # what reaches it exactly may be rounded to less
     surer = _lower(-probabilities.max(axis=1), probabilities.argmax(axis=1) == labels)
     half = int(reached[-1]) if len(reached) and surer else None
     said = f"Answering all examples it is right in {percent(whole, 1)}"

@@ -468,6 +468,11 @@ def test_captions_state_the_numbers_of_the_data():
     for _ in range(20):  # the error and its bound are then one number, summed in two orders
         surest = np.stack([above := 1 - 1e-4 * rng.random(84), 1 - above], axis=1)
         assert "no fault is seen" in plots.reliability(surest, np.zeros(84, int)).get_label()
+    steps = np.array([0.55, 0.65, 0.75, 0.85, 0.95])  # of 200 each six too few are right: less than one bin can tell
+    labels = np.concatenate([np.arange(200) >= round(200 * step) - 6 for step in steps]).astype(int)
+    figure = plots.reliability(np.repeat(np.stack([steps, 1 - steps], axis=1), 200, axis=0), labels)
+    assert "calibration error 3.0 % (by chance alone 0.7 to 3.8 %): surer than right." in figure.get_label()
+    assert not any("Well calibrated" in words for words in words_of(figure))
     sure = np.repeat([[0.99, 0.01]], 100, axis=0)
     figure = plots.reliability(sure, np.arange(100) % 2)
     assert "calibration error 49.0 %" in figure.get_label() and ": surer than right." in figure.get_label()
@@ -484,6 +489,10 @@ def test_captions_state_the_numbers_of_the_data():
     assert "all examples it is right in 75.0 %" in caption and "surest 75 %" in caption and "in 100.0 %" in caption
     caption = plots.coverage(p, np.array([0, 0, 0, 1])).get_label()  # in one order of four this comes by chance
     assert "do not show that it is surer of its right answers than of its mistakes. 4 examples." in caption
+    falling = np.linspace(0.99, 0.6, 100)  # 36 of 100 are wrong, 9 of the surest 50: 1 - 0.36 / 2 > 0.82 in binary
+    wrong = np.isin(np.arange(100), [*range(41, 50), *range(50, 78, 4), *range(80, 100)])
+    figure = plots.coverage(np.stack([falling, 1 - falling], axis=1), wrong.astype(int))
+    assert "Of these examples, the surest 50 % have half the error" in words_of(figure)
     assert "abstaining does not halve" in plots.coverage(p, np.ones(4, int)).get_label()
     assert (
         plots.coverage(p, np.zeros(4, int)).get_label() == "Answering all examples it is right in 100.0 %. 4 examples."
