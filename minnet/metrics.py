@@ -15,7 +15,8 @@ from minnet.intervals import losses, percentile_interval, rates, resample, wilso
 RATES = ("precision", "recall", "f1")
 # where one of these has no value in `table`, or a doubtful one, the reason stands below
 DASHES = ("log_loss", "intervals of all but accuracy", "intervals of macro averages")
-FEW = 30  # examples of a class: if fewer are all right, one that is not may still come
+FEW = 30  # examples of a class, or predictions of it: if fewer are all right, one that is not may still come
+VERY_FEW = 10  # of which some are right: resamples of four say more than four examples can
 FEW_MISTAKES = 10  # with fewer, the interval of a sure network's log loss holds the truth 80 to 87 times in 100
 
 
@@ -185,8 +186,11 @@ def _undefined(rows: list[dict[str, Any]], right: np.ndarray, impossible: int) -
         why = f"no prediction is {kind}, so resampling cannot show how uncertain they are"
         found.append({"measure": "intervals of all but accuracy", "class": None, "why": why})
         return found
-    if few := [row["class"] for row in rows if 0 < row["support"] < FEW and row["recall"] in (0, 1)]:
-        why = f"too narrow: the few examples of {some(few)} are all right, or all wrong"
+    rests_on = (("support", "recall"), ("predicted", "precision"))
+    counted = [(row["class"], row[number], row[rate] in (0, 1)) for row in rows for number, rate in rests_on]
+    few = [name for name, number, alike in counted if 0 < number < (FEW if alike else VERY_FEW)]
+    if few := list(dict.fromkeys(few)):
+        why = f"too narrow: few examples are, or are called, {some(few)}"
         found.append({"measure": "intervals of macro averages", "class": None, "why": why})
     if (wrong := int((~right).sum())) < FEW_MISTAKES:
         why = f"too narrow: most of it rests on {count(wrong, 'mistake')}"

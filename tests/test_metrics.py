@@ -63,7 +63,7 @@ def test_evaluate_by_hand():
         {"measure": "precision", "class": "owl", "why": "never predicted, so it counts as 0"},
         {
             "measure": "intervals of macro averages", "class": None,
-            "why": "too narrow: the few examples of cat, owl are all right, or all wrong",
+            "why": "too narrow: few examples are, or are called, cat, dog, owl",
         },
         {"measure": "interval of log loss", "class": None, "why": "too narrow: most of it rests on 2 mistakes"},
     ]  # fmt: skip
@@ -129,10 +129,21 @@ def test_few_examples_of_a_class_that_are_all_right_make_macro_intervals_doubtfu
     said = np.where(np.arange(len(labels)) < examples + 10, 0, labels)  # ten of class 1 are taken for 0
     m = metrics.evaluate(0.1 + 0.8 * np.eye(2)[said], labels, ["rare", "common"], bootstrap=20)
     told = [each["why"] for each in m["undefined"] if each["measure"] == "intervals of macro averages"]
-    assert told == ["too narrow: the few examples of rare are all right, or all wrong"] * (examples == 29)
+    assert told == ["too narrow: few examples are, or are called, rare"] * (examples == 29)
     p = np.hstack([0.1 + 0.8 * np.eye(2)[said], np.zeros((len(said), 1))])
     m = metrics.evaluate(p, labels, ["rare", "common", "absent"], bootstrap=20)  # which has no examples, not few
     assert [each["why"] for each in m["undefined"] if each["measure"] == "intervals of macro averages"] == told
+
+
+@pytest.mark.parametrize(("named", "right", "told"), [(9, 5, True), (10, 5, False), (29, 29, True), (30, 30, False)])
+def test_few_predictions_of_a_class_make_macro_intervals_doubtful(named, right, told):
+    """Named in 4 of 400, macro precision had intervals that held the truth 81 times in 100, and nothing told so."""
+    predicted = np.repeat([0, 1, 1], [200 - named, right, named - right])
+    labels = np.concatenate([predicted[: 200 - named], np.ones(right, int), np.zeros(named - right, int)])
+    labels = np.append(labels, np.ones(100, int))  # others of the class, which are not found
+    p = np.where(np.append(predicted, np.zeros(100, int))[:, None], [0.2, 0.8], [0.8, 0.2])
+    why = [u["why"] for u in metrics.evaluate(p, labels, ["a", "b"], bootstrap=5)["undefined"]]
+    assert why == ["too narrow: few examples are, or are called, b"] * told
 
 
 def test_names_of_classes_are_cut_at_24_characters_wherever_tables_show_them():
@@ -808,7 +819,8 @@ def test_tables_letter_by_letter():
         "weighted mean                 0.556   0.667  0.600         6",
         "",
         "accuracy 66.7 % (95 % interval 25.0 to 93.8 %), macro F1 0.489 (0.125 to 0.750), log loss 0.516",
-        "(intervals of macro averages: too narrow: the few examples of cat, owl are all right, or all wrong)",
+        "(intervals of macro averages: too narrow: few examples are, or are called, cat, "
+        "dog with a name of more than twenty-four letters, owl)",
     ]
     shares = {
         "counted": {"shares": [0.25, 0.75], "intervals": [[0.125, 0.375], [0.5, 0.875]]},
