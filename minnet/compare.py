@@ -19,7 +19,7 @@ import numpy as np
 from tqdm import tqdm
 
 from minnet import commands
-from minnet.formatting import aligned, count, encodable, interval, number, one_line, p_value, percent, shortened
+from minnet.formatting import aligned, count, encodable, interval, number, one_line, p_value, percent, plain, shortened
 from minnet.intervals import MIN_DISCORDANT, mcnemar, paired_differences, resampled
 from minnet.metrics import doubts, value_of
 from minnet.run_folder import prepare, save, to_json
@@ -258,7 +258,8 @@ def _pair(pair: dict[str, Any], show: int, called: dict[int, str]) -> list[str]:
             rows.append((f"  {title}", "–", "not finite"))
             continue
         bounds = interval([factor * bound for bound in found["interval"]], digits) if found["interval"] else "–"
-        rows.append((f"  {title}", f"{factor * found['difference']:+.{digits}f}{unit}", f"({bounds})"))
+        shown = plain(factor * found["difference"], digits)
+        rows.append((f"  {title}", f"{'' if shown.startswith('-') else '+'}{shown}{unit}", f"({bounds})"))
     lines += aligned(rows)
     told = test["only_a"] + test["only_b"]
     if told < MIN_DISCORDANT:

@@ -49,13 +49,22 @@ def interval(bounds: Sequence[float] | None, digits: int = 3, as_percent: bool =
     if as_percent:
         low, high = (percent(round(bound, 12) + 0.0, digits) for bound in bounds)  # 1 less a rounding error is 1; no -0
         return f"{low.removesuffix(' %')} to {high}"
-    low, high = (number(bound) if digits == 3 else f"{bound:.{digits}f}" for bound in bounds)
+    low, high = (plain(bound, digits) for bound in bounds)
     return f"{low} to {high}"
 
 
+def plain(value: float, digits: int) -> str:
+    """`number`, with another number of digits than 3 just rounded; what is rounded to 0, or but a rounding error away
+    from it, has no sign."""
+    return number(round(value, 12) + 0.0) if digits == 3 else f"{round(value, digits) + 0.0:.{digits}f}"
+
+
 def p_value(p: float) -> str:
-    """A p-value with no more digits than it deserves: "p = 0.032", "p < 0.001", "p > 0.999"."""
-    return "p < 0.001" if p < 0.001 else "p > 0.999" if 0.9995 <= p < 1 else f"p = {p:.3f}"
+    """A p-value with no more digits than it deserves: "p = 0.032", "p < 0.001", "p > 0.999"; one more where only that
+    tells on which side of 0.05 it lies: "p = 0.0498"."""
+    if p < 0.001 or 0.9995 <= p < 1:
+        return "p < 0.001" if p < 0.001 else "p > 0.999"
+    return f"p = {p:.4f}" if f"{p:.3f}" == "0.050" else f"p = {p:.3f}"
 
 
 def count(n: int, noun: str, plural: str | None = None) -> str:

@@ -135,6 +135,17 @@ def test_the_interval_of_accuracies_difference_does_not_contradict_the_test(tmp_
     assert "p = 0.062 (chance alone gives as uneven a share in 6 of 100 such comparisons): not told" in text
 
 
+def test_a_difference_that_is_rounded_to_none_has_no_sign_and_as_many_digits_as_its_interval():
+    tested = {"only_a": 42, "only_b": 25, "p": 0.0498, "p_holm": 0.0498}
+    found = {"difference": -0.0004, "interval": [-0.0004, 0.031]}
+    pair = {"a": "a", "b": "b", "mcnemar": tested, "won": [], "lost": []}
+    pair["differences"] = {key: found for key, _ in module.MEASURES}
+    lines = module._pair(pair, 0, {})
+    assert lines[1].split("accuracy")[1].split() == ["+0.0", "points", "(0.0", "to", "3.1)"]
+    assert lines[2].split()[-4:] == ["-0.0004", "(-0.0004", "to", "0.031)"]
+    assert lines[-1] == "  McNemar's exact test of accuracy: p = 0.0498: more than chance"
+
+
 def test_a_class_without_examples_is_told_of_each_run(tmp_path):
     a, b = (run(tmp_path / name, saying(said), LABELS % 2) for name, said in (("a", FIRST), ("b", LABELS % 2)))
     lines = module.table(module.compare([a, b])).splitlines()

@@ -63,6 +63,7 @@ def test_no_end_of_an_interval_is_rounded_to_certainty():
     assert interval([0.0, 1e-4], 1, True) == "0.0 to <0.1 %"
     assert interval([1e-17, 1 - 2e-16], 1, True) == "0.0 to 100.0 %"  # so much is lost in Wilson's sums
     assert interval([-1e-17, 0.1], 1, True) == "0.0 to 10.0 %"
+    assert interval([-0.04, 3.1], 1) == "0.0 to 3.1" and interval([-0.0004, -1e-17]) == "-0.0004 to 0.000"
     assert interval([0.9999, 1.0]) == "0.9999 to 1.000" and interval(None) == "–"
     assert percent(1.0, 1) == "100.0 %"
 
@@ -95,6 +96,9 @@ def test_what_is_below_one_is_not_rounded_to_one():
     ]  # fmt: skip
     assert [number(x, 4) for x in (0.9997, 0.99994, 0.99997, 1.0)] == ["0.9997", "0.9999", "0.99997", "1.0000"]
     assert interval((0.998, 0.99996)) == "0.998 to 0.99996"
+    assert [p_value(p) for p in (0.0494, 0.0498, 0.05, 0.0501, 0.0506)] == [
+        "p = 0.049", "p = 0.0498", "p = 0.0500", "p = 0.0501", "p = 0.051"
+    ]  # fmt: skip
     assert [p_value(p) for p in (0.0009, 0.001, 0.9994, 0.9995, 1.0)] == [
         "p < 0.001", "p = 0.001", "p = 0.999", "p > 0.999", "p = 1.000"
     ]  # fmt: skip
