@@ -158,14 +158,20 @@ def unweighted(scores: np.ndarray, class_weights: Sequence[float] | np.ndarray |
 
 
 # The mean above divides by a fixed number. A batch of B examples divides by its own sum of weights, in which each of
-# them is, too: with S the sum of the B - 1 others, an example of class k acts with w_k / (w_k + S). On average S is
-# (B - 1) m, where m = sum_j s_j w_j and s_j is the share of class j, so that to first order class k acts with
-#     v_k = B m w_k / (w_k + (B - 1) m)
-# For large B this is w_k. With m = 1, in batches of 32 a weight of 5 acts as 4.4; in batches of one all act alike.
+# them is, too: with S the sum of the B - 1 others, an example of class k acts with w_k / (w_k + S). With s_j the share
+# of class j, and since 1/x is the integral of e^(-tx) over t > 0 and the mean of a product of independent numbers is
+# the product of their means,
+#     v_k = B m E[w_k / (w_k + S)] = B m w_k integral of e^(-t w_k) (sum_j s_j e^(-t w_j))^(B-1),   m = sum_j s_j w_j
+# For large B this is w_k; in batches of one all act alike. (S is not just its mean: where ten classes of 1 % weigh five
+# times as much in batches of 16, few batches hold one, and 1 / S is larger on average than 1 / E[S].)
 def acting_weights(class_weights: np.ndarray, shares: np.ndarray, batch_size: int) -> np.ndarray:
-    """Class weights (K,) as they act in batches of this size, drawn from classes of these `shares` (K,), of sum 1."""
-    m = shares @ class_weights
-    acting: np.ndarray = batch_size * m * class_weights / (class_weights + (batch_size - 1) * m)
+    """Class weights (K,), none 0, as they act in batches of this size, drawn from classes of these `shares` (K,), of
+    sum 1."""
+    first, last = np.log([1e-10 / (batch_size * class_weights.max()), 40 / class_weights.min()])
+    t = np.exp(np.arange(first, last, 0.05))  # even steps of log t, whose dt is t times the step
+    fades = np.exp(-np.outer(t, class_weights))  # (steps, K)
+    mean = 0.05 * (t * (fades @ shares) ** (batch_size - 1)) @ fades  # (K,) of 1 / (w_k + S)
+    acting: np.ndarray = batch_size * (shares @ class_weights) * class_weights * mean
     return acting
 
 

@@ -427,8 +427,17 @@ def test_weights_are_undone_as_they_act_in_batches_which_divide_by_their_own_sum
     weighs = (binom.pmf(rare, batch_size, 0.1) * rare * w[1] / (rare * w[1] + (batch_size - rare) * w[0])).sum()
     learned = np.log([[1 - weighs, weighs]])
     acting = calibration.acting_weights(w, shares, batch_size)
-    assert softmax(calibration.unweighted(learned, acting))[0, 1] == pytest.approx(0.1, abs=0.005)
+    assert softmax(calibration.unweighted(learned, acting))[0, 1] == pytest.approx(0.1, abs=1e-8)
     assert softmax(calibration.unweighted(learned, w))[0, 1] < 0.095, "the weights themselves undo too much"
+
+
+def test_weights_of_rare_classes_in_small_batches_act_as_in_drawn_ones():
+    """Ten classes of one in a hundred, weights 1/11 and 5: the mean weight of the others told of 32 to 1 instead."""
+    w, shares = np.repeat([1 / 9.9, 5], [1, 10]), np.repeat([0.9, 0.01], [1, 10])
+    n = np.random.default_rng(0).multinomial(16, shares, 100_000)
+    drawn = (n * w / (n @ w)[:, None]).mean(axis=0) / shares
+    acting = calibration.acting_weights(w, shares, 16)
+    assert acting[1] / acting[0] == pytest.approx(drawn[1:].mean() / drawn[0], rel=0.01)
 
 
 def test_undoing_weights_keeps_the_kind_of_numbers_and_refuses_weights_of_others():
