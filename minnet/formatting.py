@@ -196,6 +196,7 @@ def bars(probabilities: np.ndarray, classes: Sequence[str], width: int = 24, top
 def aligned(rows: Sequence[Sequence[str]], left: int | None = None) -> list[str]:
     """Lines in which the cells of each column stand below each other, however wide their characters are: those of the
     first `left` columns (by default all) to the left, the others, such as numbers, to the right."""
+    rows = [[encodable(cell) for cell in row] for row in rows]  # first, as it changes their widths
     widths = [max(map(width_of, column)) for column in zip(*rows, strict=True)]
 
     def padded(i: int, cell: str) -> str:

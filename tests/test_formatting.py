@@ -1,5 +1,6 @@
 """What a terminal shows of names and numbers: none taken for another, none more certain than it is."""
 
+import io
 from types import SimpleNamespace
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from minnet import intervals, metrics
 from minnet.formatting import (
+    aligned,
     bars,
     command_line,
     extremes,
@@ -56,6 +58,17 @@ def test_classes_that_begin_alike_are_told_apart_in_every_table():
         for why in ("too late", "broken", "not there at all"):
             assert sum(why in line for line in text.splitlines() if "%" in line or "." in line) >= 1, text
     assert "there are no examples of …not there at all, which" in metrics.table(evaluated)
+
+
+def test_columns_stand_below_each_other_in_an_encoding_that_lacks_the_names(monkeypatch):
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(io.BytesIO(), encoding="ascii"))
+    rows = [["class", "recall"], ["中文类别", "0.5"], ["a long n…", "1"], ["–", "0.25"]]
+    assert aligned(rows, left=1) == [
+        "class        recall",
+        "????            0.5",
+        "a long n...       1",
+        "-              0.25",
+    ]
 
 
 def test_no_end_of_an_interval_is_rounded_to_certainty():
