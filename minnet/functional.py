@@ -126,7 +126,8 @@ def check_labels(labels: np.ndarray, classes: int) -> np.ndarray:
 
 # For u >= 0 and t = 1 / (1 + 0.4 u), 1 - erf(u) is nearly a polynomial in t times e^(-u^2) (the form of Abramowitz
 # and Stegun 7.1.26). The six coefficients were fitted by iteratively reweighted least squares to the smallest
-# largest error: 2.8e-8 for every u, below float32's own rounding. SciPy's exact erf takes two to three times as long.
+# largest error (minimax): 2.8e-8 for every u, below float32's own rounding. The dozen roundings on the way make 4.5e-7
+# of it. SciPy's exact erf takes two to three times as long.
 _ERF_RATE = 0.4
 _ERF_COEFFICIENTS = (-0.200259732, 0.709149321, -0.370911175, 0.46827678, 0.161822517, 0.231922261)
 _CHUNK = 1 << 14  # numbers at a time: the dozen passes below then run in a core's own cache
@@ -159,7 +160,11 @@ def erf(x: np.ndarray) -> np.ndarray:
 
 
 def gelu_and_slope(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """GELU(x) = x Phi(x) and its slope Phi(x) + x phi(x); Phi is the standard normal distribution, phi its density."""
+    """GELU(x) = x Phi(x) and its slope Phi(x) + x phi(x); Phi is the standard normal distribution, phi its density.
+
+    Two arrays of the shape and dtype of `x`. float32: absolute errors below 5e-7, and of GELU far below zero, where it
+    fades away, a thousandth of itself down to x = -12.5. float64: with SciPy's Phi, exact to rounding.
+    """
     y = np.empty_like(x)
     slope = np.empty_like(y)
     if x.dtype != np.float32:
@@ -175,10 +180,9 @@ def gelu_and_slope(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         chunk = slice(start, start + _CHUNK)
         part = flat[chunk]
         tail, gauss = _erfc_and_gauss(part * np.float32(np.sqrt(0.5)))
-        tail *= -0.5
-        tail += 0.5  # Phi(|x|) - 1/2, which is odd in x
-        below = np.copysign(tail, part)
-        below += 0.5
+        tail *= 0.5  # Phi(-|x|), which is Phi(x) below 0, and 1 - Phi(x) above
+        tail -= part > 0
+        below = np.abs(tail, out=tail)  # Phi(x): where it is small, nothing larger was added that takes its digits
         np.multiply(part, below, out=y_flat[chunk])
         gauss *= np.float32(1 / np.sqrt(2 * np.pi))
         gauss *= part

@@ -230,6 +230,19 @@ def test_gelu_in_float32():
     assert gelu_and_slope(np.zeros((0, 3), np.float32))[0].shape == (0, 3)
 
 
+def test_gelu_in_float32_fades_away_below_zero():
+    """A thousandth of GELU itself, which gets as small as -5e-35; (1 + erf) / 2 keeps no digit below x = -5.5."""
+    x = np.linspace(-12.5, -1e-3, 100_001).astype(np.float32)
+    z = x.astype(np.float64)
+    below = special.ndtr(z)
+    y, slope = gelu_and_slope(x)
+    assert np.abs(y / (z * below) - 1).max() < 1e-3
+    assert np.abs(y / (z * below) - 1)[x > -5].max() < 1e-4
+    far = x < -2  # the slope is 0 at -0.75
+    exact = below + z * np.exp(-z * z / 2) / np.sqrt(2 * np.pi)
+    assert np.abs(slope / exact - 1)[far].max() < 1e-4
+
+
 def test_a_temperature_is_one_in_the_scores_own_numbers():
     for function in (softmax, logsumexp, log_softmax):
         with pytest.raises(ValueError, match="scores must be a float32 or float64 array, got int64"):
