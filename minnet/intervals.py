@@ -106,7 +106,7 @@ def mcnemar(right_a: np.ndarray, right_b: np.ndarray) -> dict[str, Any]:
     """McNemar's test (Psychometrika 12, 1947), exact: are two models equally often right on the same examples?
 
     Only examples on which exactly one of them is right tell them apart. Were they equally good, each of these n
-    would be a fair coin, so the smaller side has Binomial(n, 1/2); p doubles that tail, for both directions.
+    would be a fair coin, so how many a alone has right is Binomial(n, 1/2); p doubles its smaller tail, for both sides.
     """
     a, b = np.asarray(right_a, dtype=bool), np.asarray(right_b, dtype=bool)
     if a.shape != b.shape or a.ndim != 1:
@@ -230,7 +230,7 @@ def class_shares(
     p = (probabilities if believed is None else believed).astype(np.float64)
     rng = np.random.default_rng(seed)
     sums, total = _weighed(np.hstack([predicted, p]), bootstrap, rng)  # (bootstrap, 2K), (bootstrap, 1)
-    of_it, of_others = np.tile(rng.standard_gamma(0.5, (2, bootstrap, k)), 2)  # half an example each
+    of_it, of_others = np.tile(rng.standard_gamma(0.5, (2, bootstrap, k)), 2)  # half an example each (Jeffreys' prior)
     drawn, counted = (sums + of_it) / (total + of_it + of_others), predicted.mean(axis=0)
     found = {"counted": _around(counted, drawn[:, :k]), "mean_probability": _around(p.mean(axis=0), drawn[:, k:])}
     if confusion_validation is not None:
@@ -277,7 +277,7 @@ def _corrected(
     resampled, as_far = [], []
     for counts in drawn:
         may_be = rng.standard_gamma(confusion + 1 / k)
-        may_be /= may_be.sum(axis=1, keepdims=True)  # Dirichlet's distribution
+        may_be /= may_be.sum(axis=1, keepdims=True)  # Dirichlet's distribution (Perks' prior: 1 / K)
         resampled.append(_least_squares_shares(may_be, counts)[0])
         if far > 1e-6:  # more than the solver leaves where they fit
             again = rng.multinomial(n, shares @ may_be) / n

@@ -142,7 +142,7 @@ def shares_table(
         pairs = zip(found["shares"], found["intervals"], strict=True)
         columns.append([titles[name], *(f"{percent(s, 1):>7} ({interval(bounds, 1, True)})" for s, bounds in pairs)])
     often = {
-        False: "; right where mistakes for a class are as many as mistakes of it",
+        False: "; right where as many are wrongly taken for a class as are missed of it",
         True: "; rare ones too often, since they weighed more in training",
         None: "",
     }[weighted]

@@ -840,7 +840,7 @@ def test_tables_letter_by_letter():
         "cat                        25.0 % (12.5 to 37.5 %)   10.0 % (0.0 to 37.5 %)",
         "dog with a name of more…   75.0 % (50.0 to 87.5 %)   90.0 % (50.0 to 100.0 %)",
         "in brackets: 95 % intervals; those of the first two leave the model's mistakes out",
-        "counted: how often each class is named; right where mistakes for a class are as many as mistakes of it",
+        "counted: how often each class is named; right where as many are wrongly taken for a class as are missed of it",
         "corrected: counted, without the mistakes that were made on validation; for any mixture",
     ]
     shares = {"counted": shares["counted"], "mean_probability": shares["counted"]}
