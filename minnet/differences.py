@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 EPS = np.finfo(np.float64).eps
-QUICK_STEP = 2.0**-17  # central differences lose step**2 to curvature and EPS / step to rounding: about 1e-10 each
+QUICK_STEP = 2.0**-17  # a central difference is off by step**2 f''' / 6, and by EPS / step of rounding: some 1e-11 each
 CAREFUL_STEPS = tuple(2.0**-k for k in (8, 11, 14, 17, 20, 23, 26))
 
 
@@ -16,7 +16,7 @@ class Slope(NamedTuple):
     """A measured derivative and how far it can be trusted."""
 
     value: float
-    error: float  # what rounding and curvature can have done to `value`
+    error: float  # what rounding and the step's width can have done to `value`
     left: float  # the slope on the side of smaller numbers ...
     right: float  # ... and of larger ones: where they stay apart, the function has a kink
     kink: bool

@@ -42,11 +42,11 @@ def _shifted(z: np.ndarray, axis: int, temperature: float) -> tuple[np.ndarray, 
 
 # softmax(z)_i = e^(z_i) / sum_j e^(z_j). Multiplying above and below by e^(-m) changes nothing:
 #     softmax(z)_i = e^(z_i - m) / sum_j e^(z_j - m)     for every m
-# With m = max z the largest exponent is e^0 = 1: nothing overflows, and the sum is at least 1.
+# With m = max z the largest exponential is e^0 = 1: nothing overflows, and the sum is at least 1.
 # A temperature T divides z, and so m as well: the exponents are (z_i - m) / T. A class with z = -inf gets
 # probability 0.
 def softmax(z: np.ndarray, axis: int = -1, temperature: float = 1.0) -> np.ndarray:
-    """Probabilities from scores `z` of any shape: positive, summing to 1 along `axis`; same shape and dtype.
+    """Probabilities from scores `z` of any shape: at least 0, summing to 1 along `axis`; same shape and dtype.
 
     `temperature` T gives softmax(z / T). Raises ValueError for a row of only -inf, and unless z is float32 or float64.
     """

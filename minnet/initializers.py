@@ -31,7 +31,7 @@ def fans(shape: Shape) -> tuple[int, int]:
 
 
 def normal(shape: Shape, rng: Source, standard_deviation: float = 1.0) -> np.ndarray:
-    """Gaussian numbers of one standard deviation, whatever the shape (embeddings, where a row is looked up: no sum)."""
+    """Gaussian, mean 0 and `standard_deviation`, whatever the shape (embeddings, where a row is looked up: no sum)."""
     drawn = np.random.default_rng(rng).standard_normal(shape, np.float32)
     drawn *= np.float32(standard_deviation)
     return drawn
@@ -102,7 +102,7 @@ def dirac(shape: Shape, rng: Source) -> np.ndarray:
 # (E' C E = L): brightness no longer drowns detail. Each filter stands there with both signs, since a GELU or ReLU would
 # lose one half.
 def whitening(images: np.ndarray, size: int = 2, eps: float = 5e-4) -> np.ndarray:
-    """Filters (size, size, C, 2 size^2 C) that whiten the patches of `images` (N, H, W, C).
+    """Filters (size, size, C, 2 size^2 C) that whiten the patches of `images` (N, H, W, C): PCA whitening.
 
     As in the first layer of airbench94 (arXiv 2404.00498, section 3.2); `eps` keeps the faintest directions small.
     Raises ValueError for images as they are stored: squares of uint8 do not fit into uint8.

@@ -25,8 +25,8 @@ class LogUniform:
     def __init__(self, classes: int) -> None:
         self.classes = classes
 
-    # The sum of q over 0..k is log(k + 2) / log(K + 1). Setting it to u and solving for k gives (K + 1)^u - 2, so the
-    # class in which u falls is the whole part of (K + 1)^u, less 1.
+    # The sum of q over 0..k is log(k + 2) / log(K + 1). So u in [0, 1) falls to the class k with log(k + 1) <=
+    # u log(K + 1) < log(k + 2), that is k + 1 <= (K + 1)^u < k + 2: k is the whole part of (K + 1)^u, less 1.
     def draw(self, size: int, rng: np.random.Generator) -> np.ndarray:
         """`size` classes, int64, with replacement."""
         drawn = np.exp(rng.random(size) * np.log(self.classes + 1)).astype(np.int64) - 1

@@ -186,7 +186,7 @@ class SoftmaxCrossEntropy(_OverClasses):
     """Scores -> softmax -> cross-entropy in one step: l_n = -sum_k t_nk log softmax(z_n)_k.
 
     Shapes: scores z (N, K), targets labels (N,) or probabilities (N, K), backward (N, K).
-    `label_smoothing` e mixes the truth with the uniform distribution: t = (1 - e) t + e / K (arXiv 1512.00567).
+    `label_smoothing` e mixes the truth with the uniform distribution: t' = (1 - e) t + e / K (arXiv 1512.00567).
     `class_weights` (K,) weigh each example by its label, smoothed or not (PyTorch weighs a smoothed label class by
     class); examples labelled `ignore_index` do not count. A label whose score is -inf costs +inf.
     """
@@ -297,7 +297,7 @@ class SigmoidCrossEntropy(_OverOutputs):
         self._cache = z, t, w
         return total(losses, w)
 
-    # dl/dz = s(z) - t for each output: the same "probability minus truth" as with softmax; / K for the mean
+    # dl/dz = 1 - t - e^-z / (1 + e^-z) = 1 - t - (1 - s(z)) = s(z) - t: again probability minus truth; / K for the mean
     def backward(self) -> np.ndarray:
         z, t, w = self._recall()
         return weighted(sigmoid(z) - t, w / z.shape[1])

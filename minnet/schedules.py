@@ -127,8 +127,8 @@ class Warmup(Schedule):
     """A straight line from `start` up to where `of` begins, over a part `length` of the run; then all of `of`.
 
     At first the weights change fast, and large steps do harm (Goyal et al., arXiv 1706.02677, section 2.2); Adam's
-    second moments are poor estimates then, too (Liu et al., arXiv 1908.03265). PyTorch's SequentialLR of LinearLR and
-    another.
+    second moments are poor estimates then, too (Liu et al., arXiv 1908.03265). PyTorch's SequentialLR makes
+    it of LinearLR and another schedule.
     """
 
     of: Schedule = Constant()

@@ -16,7 +16,7 @@ class Embedding(Layer):
     """Row lookup: y = W[ids]. Shapes: ids integers of any shape (...), W (num_embeddings, embedding_dim), y (..., D).
 
     Its gradient is a RowGradient of the rows that were looked up. The row `padding_idx`, if given, is zero and
-    does not learn. A lookup is the product of W with one-hot rows, so backward is Linear's, on sparse rows.
+    does not learn. A lookup is the product of one-hot rows with W, so backward is Linear's, on sparse rows.
     """
 
     parameters, in_rows = ("W",), True
@@ -56,7 +56,7 @@ class Embedding(Layer):
 
 
 class EmbeddingBag(Embedding):
-    """The mean (or sum) of a text's word vectors: order is ignored, length does not matter.
+    """The mean (or sum) of a text's word vectors: order is ignored, and in the mean length does not matter.
 
     Shapes: ids (N, L), padded with `padding_idx`, which does not count; y (N, embedding_dim). A text of padding
     only gives zeros.
