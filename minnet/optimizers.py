@@ -18,7 +18,7 @@ class SGD(Optimizer):
     """Stochastic gradient descent, with momentum (a fading sum of past gradients) and Nesterov's look ahead.
 
     PyTorch's form, in which the learning rate multiplies the velocity. Sutskever et al. 2013, section 2, multiply the
-    gradient instead; the two agree as long as the rate stays the same.
+    gradient instead; while the rate stays the same the two agree (with Nesterov, our w is where they look ahead to).
     In `groups` a learning_rate is a factor on the rate: `updates.Optimizer` tells of them, and of which arrays decay.
     """
 
@@ -60,6 +60,8 @@ class SGD(Optimizer):
         self._momentum = momentum
 
     # v <- momentum v + g          w <- w - rate v          (Nesterov: w <- w - rate (g + momentum v))
+    # Nesterov takes g ahead of theta, at w = theta + momentum u; then u' = momentum u - rate g and theta' = theta + u'.
+    # So w' = theta' + momentum u' = w - momentum u + (1 + momentum) u' = w - rate g + momentum u', where u' = -rate v'.
     # Kept is m = momentum v, from which the next step starts and which Nesterov's form needs as well: one pass less.
     def update(self, w, g, state, settings, scratch):
         if not state:
@@ -124,7 +126,7 @@ class RMSProp(Optimizer):
 
 
 class Adam(Optimizer):
-    """Momentum and RMSProp together, both freed of their start at zero (Kingma and Ba, arXiv 1412.6980, algorithm 1).
+    """Momentum and RMSProp, with a bias correction for their start at 0 (Kingma and Ba, arXiv 1412.6980, algorithm 1).
 
     On row-sparse gradients it is lazy: the moments of a row that the batch did not touch do not fade, as in
     torch.optim.SparseAdam.
@@ -218,8 +220,8 @@ class Lookahead:
     same, arXiv 2404.00498): running statistics belong to the weights that they were seen under. Offers what a Trainer
     needs of an optimizer; its state holds the slow arrays as "0.W/slow".
 
-    With `slowing`, alpha = 1 - slowing^every progress^3 instead: at first the slow weights simply follow, towards the
-    end of the run they average ever more steps (airbench94: 0.95). The Trainer sets `progress`.
+    With `slowing`, alpha = 1 - (slowing^every) (progress^3) instead: at first the slow weights simply follow, towards
+    the end of the run they average ever more steps (airbench94: 0.95). The Trainer sets `progress`.
     """
 
     progress = 0.0  # how much of the run is done, in [0, 1]

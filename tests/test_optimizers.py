@@ -143,6 +143,21 @@ def test_two_steps_by_hand():
     assert first.b[0] == pytest.approx(start - 0.1, rel=1e-12)
 
 
+def test_nesterov_moves_the_point_that_sutskever_et_al_look_ahead_to():
+    """Their form (2013, equations 3 and 4): the gradient is taken at theta + momentum u, and moves u, then theta."""
+    layer, curvatures = Table((2, 1)), np.array([[1.0], [5.0]])
+    layer.W[...], layer.db = 1.0, np.zeros(1)
+    optimizer = SGD(layer, 0.1, momentum=0.9, nesterov=True)
+    theta, u = layer.W.copy(), np.zeros((2, 1))
+    for _ in range(5):
+        layer.dW = curvatures * layer.W
+        optimizer.step()
+        u = 0.9 * u - 0.1 * curvatures * (theta + 0.9 * u)
+        theta = theta + u
+        np.testing.assert_allclose(layer.W, theta + 0.9 * u, rtol=1e-12)
+        assert np.abs(layer.W - theta).max() > 0.01  # which is not theta itself
+
+
 def test_filters_of_four_axes_decay_too():
     filters = Table((3, 3, 2, 4))
     before = filters.W.copy()
