@@ -51,8 +51,10 @@
 # $m = 0.1 g$, $s = 0.001 g^2$, corrected $g$ and $g^2$, so the step is $\eta\, g/|g| = \pm \eta$. A gradient of 1000
 # and one of 0.001 move their weights equally far.
 #
-# Momentum's $v$ is a fading *sum*: its factors $1, 0.9, 0.81, \dots$ add up to 10, so with momentum the rate must be
-# ten times smaller. Adam's $m$ is a *mean*: its factors add up to 1, so its rate stays as it is.
+# Momentum's $v$ is a fading *sum*: its factors $1, 0.9, 0.81, \dots$ add up to 10, so where the gradient keeps its
+# direction, a tenth of the rate makes steps as long. (Where it alternates, as across the ravine, $v$ is $g/1.9$, so the
+# limit is 1.9 times as high: $\eta < 3.8/\lambda_{\max}$.) Adam's $m$ is a *mean*: its factors add up to 1, so its rate
+# stays as it is.
 # %%
 import numpy as np
 from lesson import check, panels, show
@@ -154,10 +156,11 @@ slower = {name: count(rule, rate, R) for name, (rule, rate) in RULES.items()}
 print("steps of 400 with a loss above 0.01, turned:", slower, "straight:", needed)
 same = [name for name in RULES if slower[name] == needed[name]]
 check("to SGD and momentum, and to no other, the turn makes no difference", same == ["SGD", "momentum"])
-tried = {"momentum": np.geomspace(0.001, 0.03, 25), "Adam": np.geomspace(0.1, 1, 25)}
+tried = {"momentum": np.geomspace(0.001, 0.037, 25), "Adam": np.geomspace(0.1, 1, 25)}
 straight = {name: np.array([count(RULES[name][0], rate, np.eye(2)) for rate in tried[name]]) for name in tried}
 turned = {name: np.array([count(RULES[name][0], rate, R) for rate in tried[name]]) for name in tried}
 few = turned["Adam"].min()
+check("at 0.037, nearly twice SGD's limit, momentum still gets there", straight["momentum"][-1] < 200)
 check("straight, Adam needs fewer than 80 steps at each of the rates", straight["Adam"].max() < 80)
 check("turned, it needs more than four times as many at the worst rate as at the best", turned["Adam"].max() > 4 * few)
 check("at its best rate, the turn costs Adam less than a fifth of its steps", few < 1.2 * straight["Adam"].min())
@@ -227,8 +230,7 @@ show(figure, f"Lowest near a rate of {lowest:.2g}; dashed, a fifth of it, where 
 #
 # The same network, the four optimizers of above, nine rates each, 120 steps:
 # %%
-grid = np.geomspace(1e-4, 3, 9)
-table = {}
+grid, table = np.geomspace(1e-4, 3, 9), {}
 for name, make in THEIRS.items():
     for rate in grid:
         seen = train(make, lambda _, rate=rate: rate)
@@ -291,7 +293,7 @@ show(figure, f"A constant rate stays at a loss near {floor:.3f}; the cosine ends
 # %% [markdown]
 # ## What can go wrong
 #
-# - **Momentum switched on, rate unchanged.** 0.9 makes steps ten times as long. Divide the rate by ten.
+# - **Momentum switched on, rate unchanged.** 0.9 makes steps up to ten times as long. Try a tenth of the rate first.
 # - **A rate copied from elsewhere.** It belongs to an optimizer, a batch size and a network.
 # - **A loss that is `nan` after a few steps**: the rate is probably too high (for plain SGD: beyond
 #   $2/\lambda_{\max}$). Divide it by ten and look again.

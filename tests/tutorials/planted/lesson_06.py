@@ -10,6 +10,8 @@ PLANTED = [
      "optimizers.SGD(model, 0.01, momentum=0.9, nesterov=True)"),
     ("to SGD and momentum, and to no other, the turn makes no difference", "turn @ ravine @ turn.T, turn @ start",
      "turn @ ravine @ turn.T, turn.T @ start"),
+    ("at 0.037, nearly twice SGD's limit, momentum still gets there", "np.geomspace(0.001, 0.037, 25)",
+     "np.geomspace(0.001, 0.039, 25)"),
     ("straight, Adam needs fewer than 80 steps at each of the rates", '"Adam": np.geomspace(0.1, 1, 25)',
      '"Adam": np.geomspace(0.05, 1, 25)'),
     ("turned, it needs more than four times as many at the worst rate as at the best",
