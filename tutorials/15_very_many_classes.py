@@ -45,11 +45,11 @@ check("the mean of their logarithms is 2.18, below log 10", abs(np.log(estimates
 # q_s$ is subtracting $\log (S q_s)$, and what comes out is an ordinary softmax cross-entropy over $1 + S$ columns, the
 # truth first:
 #
-# $$\hat l = -\log \mathrm{softmax}(z_y,\ z_{s_1} - \log S q_{s_1},\ \dots,\ z_{s_S} - \log S q_{s_S})_0$$
+# $$\hat l = -\log \mathrm{softmax}(z_y,\ z_{s_1} - \log S q_{s_1},\ \dots,\ z_{s_S} - \log S q_{s_S})_0,$$
 #
-# So its gradient is lesson 3's: $p - t$ over these columns, handed back to the rows they came from. Nothing else is
-# touched. The better $q$ guesses which classes have large scores, the fewer draws are needed; frequent words, for a
-# start.
+# where a column with $s_i = y$ gets $-\infty$ instead: the truth is counted already. So its gradient is lesson 3's:
+# $p - t$ over these columns, handed back to the rows they came from. Nothing else is touched. The better $q$ guesses
+# which classes have large scores, the fewer draws are needed; frequent words, for a start.
 # %%
 def sampled(x, W, y, s, log_q):
     """Loss and gradient of x for one example: x (D,), y a label, s (S,) drawn classes, log_q a function of classes.
