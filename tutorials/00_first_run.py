@@ -156,9 +156,9 @@ print("delta picks", sum(delta[2, j] * a[j] for j in range(3)))
 # %% [markdown]
 # ## 5. Slope, partial derivative, gradient
 #
-# The derivative of $f$ at $x$ says how fast $f$ changes: by how much for each unit of a very small step. For
-# $f(x) = x^2$ it is $2x$; at $x = 3$, it is 6. You can measure it without knowing any rule: step a little
-# forward, a little back, and divide. That is a **finite difference**:
+# The derivative of $f$ at $x$ says how fast $f$ changes: its change divided by that of $x$, for a very small
+# step. For $f(x) = x^2$ it is $2x$; at $x = 3$, it is 6. You can measure it without knowing any rule: step a
+# little forward, a little back, and divide. That is a **finite difference**:
 #
 # $$f'(x) \approx \frac{f(x + h) - f(x - h)}{2h}$$
 #

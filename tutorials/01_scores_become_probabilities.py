@@ -19,8 +19,8 @@
 # | dog | 0 | 1 | 1/11 = 9 % |
 #
 # There they are. One point of score more than another class is twice its share; two points, four times. Negative scores
-# do no harm: $2^{-1}$ is a half. With the number $e = 2.718\ldots$ in place of 2, because its derivative is itself,
-# the rule is called **softmax**, and the scores that go in are also called **logits**:
+# do no harm: $2^{-1}$ is a half. With $e = 2.718\ldots$ in place of 2, because $e^z$ is its own derivative, the rule is
+# called **softmax**, and the scores that go in are also called **logits**:
 #
 # $$p_k = \frac{e^{z_k}}{\sum_j e^{z_j}}$$
 #

@@ -11,9 +11,9 @@
 # ## By hand: a signal through ten layers
 #
 # **Initialisation** is where the weights start. A layer adds up $D$ products, $a_k = \sum_i h_i W_{ik}$. Draw the
-# weights at random with mean 0, independently of each other. Then so are the products, the mean square of $h_i
-# W_{ik}$ is $h_i^2\,\mathrm{Var}(W)$, and for a sum of independent numbers of mean 0 the mean squares add (the mixed
-# terms cancel). With $\overline{h^2}$ for the mean of the $h_i^2$:
+# weights at random with mean 0, independently of each other. Then for given $h_i$ the products are independent and of
+# mean 0, too, the mean square of $h_i W_{ik}$ is $h_i^2\,\mathrm{Var}(W)$, and for a sum of such numbers the mean
+# squares add (the mixed terms cancel). With $\overline{h^2}$ for the mean of the $h_i^2$:
 #
 # $$\mathrm{Var}(a) = D \cdot \mathrm{Var}(W) \cdot \overline{h^2}$$
 #

@@ -10,10 +10,10 @@
 #
 # ## By hand: batch normalisation
 #
-# **Batch normalisation** brings each channel to mean 0 and variance 1 over the batch (of images, over all their
-# places, too), then scales by $\gamma$ and shifts by $\beta$, which are learned. One channel, four examples, $x = (1,
-# 3, 5, 7)$: mean 4, variance $(9 + 1 + 1 + 9)/4 = 5$, so $\hat x = (-3, -1, 1, 3)/\sqrt5 = (-1.34, -0.45, 0.45,
-# 1.34)$.
+# **Batch normalisation** brings each channel to mean 0 and variance 1 over the $N$ values that it has in the batch (of
+# images, one for each example and place), then scales by $\gamma$ and shifts by $\beta$, which are learned. One
+# channel, four examples, $x = (1, 3, 5, 7)$: mean 4, variance $(9 + 1 + 1 + 9)/4 = 5$, so $\hat x = (-3, -1, 1,
+# 3)/\sqrt5 = (-1.34, -0.45, 0.45, 1.34)$.
 #
 # In use there is no batch. So training keeps a **running mean**: after each batch, a tenth of the new mean is mixed
 # in, running mean $\leftarrow 0.9 \cdot$ running mean $+\,0.1 \cdot$ mean; and likewise a running variance (times

@@ -160,8 +160,8 @@ check(
 
 # %% [markdown]
 # If the interval holds 0, say "no difference found", not "the same" and not "better". `python -m minnet compare`
-# does all of this for two runs' folders. And if you tried twenty settings: one in twenty fair comparisons is
-# "significant" by chance. Choose on validation, test once.
+# does all of this for two runs' folders. And if you tried twenty settings: up to one in twenty fair comparisons
+# is "significant" by chance. Choose on validation, test once.
 #
 # ## Can the probabilities be believed?
 #

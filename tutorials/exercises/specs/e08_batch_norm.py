@@ -205,7 +205,7 @@ EXERCISE = Exercise(
         ),
         Mistake(
             "biased-running",
-            "The running variance takes the variance divided by N: towards it goes N - 1.",
+            "The running variance takes the variance divided by N: divide by N - 1 there.",
             "one variance used for both",
             "running",
         ),
