@@ -128,35 +128,6 @@ def without_examples(metrics: Mapping[str, Any]) -> str:
     )
 
 
-def shares_table(
-    shares: dict[str, dict[str, Any]], classes: Sequence[str], weighted: bool | None = False, how: str = ""
-) -> str:
-    """The result of `class_shares` as a table for the terminal: a line a class, with 95 % intervals in brackets.
-
-    `weighted` is whether the loss weighed the classes; None: nobody knows. `how` tells what was done to the
-    probabilities that are believed, such as "temperature 0.83, class weights undone".
-    """
-    titles = {"counted": "counted", "mean_probability": "mean probability", "corrected": "corrected by validation"}
-    columns = [["class", *shortened(classes, 24)]]
-    for name, found in shares.items():
-        pairs = zip(found["shares"], found["intervals"], strict=True)
-        columns.append([titles[name], *(f"{percent(s, 1):>7} ({interval(bounds, 1, True)})" for s, bounds in pairs)])
-    often = {
-        False: "; right where as many are wrongly taken for a class as are missed of it",
-        True: "; rare ones too often, since they weighed more in training",
-        None: "",
-    }[weighted]
-    done = f", with {how}" if how else ""
-    meaning = {
-        "counted": f"counted: how often each class is named{often}",
-        "mean_probability": f"mean probability: the mean of the percentages{done}; right where these come true",
-        "corrected": "corrected: counted, without the mistakes that were made on validation; for any mixture",
-    }
-    brackets = "in brackets: 95 % intervals; those of the first two leave the model's mistakes out"
-    lines = [*aligned(list(zip(*columns, strict=True))), brackets, *(meaning[name] for name in shares)]
-    return encodable("\n".join(lines))
-
-
 def _intervals(p: np.ndarray, y: np.ndarray, right: np.ndarray, bootstrap: int, seed: int) -> dict[str, Any]:
     found = {name: percentile_interval(values) for name, values in resample(p, y, bootstrap, seed).items()}
     # Resamples of 60 right answers of 60 are all the same, and many of 59 are as good: certainty that nobody has.

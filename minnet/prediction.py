@@ -14,14 +14,13 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from minnet import commands, metrics
+from minnet import commands, quantification
 from minnet.calibration import calibrated, too_little, weights_in
 from minnet.data.folders import files_in
 from minnet.data.images import mostly_cut, shapes_of, tiny, warn_left_out
 from minnet.data.tables import texts_of
 from minnet.files import os_error
 from minnet.formatting import bars, count, one_line, percent, shortened, some
-from minnet.intervals import class_shares
 from minnet.run_folder import predictions_csv, read_json
 from minnet.trained_run import TrainedRun, load_run
 
@@ -29,9 +28,6 @@ LONGEST = 500  # characters of a sentence that are shown, as on a page
 BLOCK = 10_240  # texts that are numbers at once, in whole batches of `training.predict`
 MAX_CORRECTED = 200  # classes, for which the corrected shares take some seconds; for 700 they take minutes
 MAX_LEARNED = 0.05  # of the texts trained on: as many recur by chance where they are short
-FITTING = 0.1  # where chance leaves the counts as far from every mix less often than this, they are said to fit none
-TELLING = 0.6  # an interval that is wider says next to nothing: validation does not tell the classes apart
-MIN_PER_CLASS = 30  # validation examples of a class that tell what share of it is mistaken to within some ten points
 LOOK = "The run's page tells how far percentages come true: 'Can the probabilities be believed?'"
 FILES = frozenset([".csv", ".tsv", ".txt", ".png", ".jpg", ".jpeg"])  # what a mistyped name may end with
 
@@ -251,8 +247,8 @@ def _predict_csv(run: TrainedRun, args: argparse.Namespace) -> None:
     config, k = read_json(args.folder, "config.json"), len(run.classes)
     ((how, believed),) = (_calibrated(probabilities[said], config) or {"": probabilities[said]}).items()
     confusion = _validation_confusion(config, k) if k <= MAX_CORRECTED else None
-    shares = class_shares(probabilities[said], confusion, believed=believed)
-    print(metrics.shares_table(shares, run.classes, _weighed(config, k), how))
+    shares = quantification.class_shares(probabilities[said], confusion, believed=believed)
+    print(quantification.table(shares, run.classes, _weighed(config, k), how))
     if k > MAX_CORRECTED:
         print(f"(not corrected: with more than {MAX_CORRECTED} classes that takes minutes)")
     elif confusion is None:
@@ -262,21 +258,8 @@ def _predict_csv(run: TrainedRun, args: argparse.Namespace) -> None:
             "(the corrected shares do not hold where the run learned from rows of this file, as it errs less on them "
             "than on validation: leave those rows out)"
         )
-    elif (corrected := shares["corrected"])["fit"] < FITTING:
-        print(
-            "(do not quote the corrected shares: at validation's rates of mistakes no mix of the classes is counted "
-            "like this, by chance in less than one of ten; these texts are easier or harder than validation's)"
-        )
-    elif (fewest := int(confusion.sum(axis=1).min())) < MIN_PER_CLASS:
-        rare = run.classes[int(confusion.sum(axis=1).argmin())]
-        print(
-            f"(the corrected shares are guesses: they rest on {count(fewest, 'validation example')} of {rare!r}, where "
-            f"{MIN_PER_CLASS} of each class are needed, and only their intervals say what can be known)"
-        )
-    elif (widest := float(np.ptp(corrected["intervals"], axis=1).max())) > TELLING:
-        print(f"(the corrected shares say next to nothing: an interval is {100 * widest:.0f} points wide)")
     else:
-        print("Quote the corrected shares, with their intervals.")
+        print(quantification.trust(shares["corrected"], confusion, run.classes))
     if _better_founded(probabilities[said], config):
         print(f"\n(the p_ columns of {out} are as trained. {LOOK})")
 

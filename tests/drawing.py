@@ -8,6 +8,7 @@ import numpy as np
 import scipy.sparse
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
+from scipy.special import softmax
 
 SMALL = st.integers(1, 5)
 SEEDS = st.integers(0, 2**32 - 1)
@@ -27,6 +28,14 @@ def steady(examples: int) -> settings:
 def normal(*shape: int, seed: int = 0) -> np.ndarray:
     """Standard normal numbers: no two alike, none at a kink."""
     return np.random.default_rng(seed).standard_normal(shape)
+
+
+def simulated(n: int, k: int = 4, seed: int = 0, sharp: float = 1.5) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities (N, K) and labels, calibrated by construction: each label is drawn from its own row."""
+    rng = np.random.default_rng(seed)
+    p = softmax(rng.normal(size=(n, k)) * sharp, axis=1)
+    labels = (rng.random((n, 1)) > p.cumsum(axis=1)).sum(axis=1).clip(max=k - 1)
+    return p, labels
 
 
 @st.composite

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from minnet import intervals, metrics
+from minnet import metrics, quantification
 from minnet.formatting import (
     aligned,
     bars,
@@ -53,7 +53,7 @@ def test_classes_that_begin_alike_are_told_apart_in_every_table():
     for text in (
         bars(p[0], COMPLAINTS),
         metrics.table(evaluated),
-        metrics.shares_table(intervals.class_shares(p, None, bootstrap=5), COMPLAINTS),
+        quantification.table(quantification.class_shares(p, None, bootstrap=5), COMPLAINTS),
     ):
         for why in ("too late", "broken", "not there at all"):
             assert sum(why in line for line in text.splitlines() if "%" in line or "." in line) >= 1, text

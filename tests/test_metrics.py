@@ -5,20 +5,19 @@ import json
 import math
 import sys
 import tracemalloc
-from unittest import mock
 
 import numpy as np
 import pytest
-import scipy.optimize
 import sklearn.metrics
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 from scipy.stats import binom
 from tqdm import tqdm
 
-from minnet import calibration, intervals, metrics
+from minnet import calibration, intervals, metrics, quantification
 from minnet.formatting import bars, encodable, interval, one_line, percent, some, width_of
 from minnet.losses import SoftmaxCrossEntropy
+from tests.drawing import simulated
 
 # Six examples, three classes; the predictions are 0 0 1 1 0 1, so class 2 is never predicted.
 HAND = np.array([
@@ -26,14 +25,6 @@ HAND = np.array([
 ])  # fmt: skip
 TRUTH = np.array([0, 1, 1, 1, 0, 2])
 NAMES = ["cat", "dog", "owl"]
-
-
-def simulated(n, k=4, seed=0, sharp=1.5):
-    """Calibrated by construction: each label is drawn from its own row of probabilities."""
-    rng = np.random.default_rng(seed)
-    p = softmax(rng.normal(size=(n, k)) * sharp, axis=1)
-    labels = (rng.random((n, 1)) > p.cumsum(axis=1)).sum(axis=1).clip(max=k - 1)
-    return p, labels
 
 
 def test_evaluate_by_hand():
@@ -150,7 +141,8 @@ def test_names_of_classes_are_cut_at_24_characters_wherever_tables_show_them():
     long = ["a" * 30, "b" * 30, "c" * 30]
     m = metrics.evaluate(np.array([[0.9, 0.1, 0.0], [0.2, 0.8, 0.0]]), np.array([0, 1]), long)
     assert m["bootstrap"]["resamples"] == 1000  # unless asked otherwise
-    shares = metrics.shares_table(intervals.class_shares(np.full((9, 3), 1 / 3), None), long)
+    assert metrics.evaluate(HAND, TRUTH, NAMES, bootstrap=1)["bootstrap"]["resamples"] == 1
+    shares = quantification.table(quantification.class_shares(np.full((9, 3), 1 / 3), None), long)
     for text in (metrics.table(m), metrics.without_examples(m), shares):
         assert "c" * 23 + "…" in text and "c" * 24 not in text
 
@@ -581,156 +573,6 @@ def test_paired_bootstrap_covers_the_true_difference():
     assert 0.89 <= inside / 200 <= 0.99
 
 
-def test_class_shares_by_hand():
-    """Half of class 1 is taken for 0. Seen: 80 % zeros. Then s1 / 2 = 20 %: the true mix is 60 to 40."""
-    p = np.repeat([[0.9, 0.1], [0.3, 0.7]], [80, 20], axis=0)
-    found = intervals.class_shares(p, np.array([[100, 0], [50, 50]]))
-    assert found["counted"]["shares"] == pytest.approx([0.8, 0.2])
-    assert found["mean_probability"]["shares"] == pytest.approx([0.78, 0.22])
-    assert found["corrected"]["shares"] == pytest.approx([0.6, 0.4], abs=1e-6)
-    for kind in found.values():
-        for share, (low, high) in zip(kind["shares"], kind["intervals"], strict=True):
-            assert low <= share <= high and sum(kind["shares"]) == pytest.approx(1)
-
-
-def test_the_mean_is_of_the_probabilities_that_are_believed():
-    p = np.repeat([[0.9, 0.1], [0.3, 0.7]], [80, 20], axis=0)
-    plain = intervals.class_shares(p, np.array([[100, 0], [50, 50]]))
-    found = intervals.class_shares(p, np.array([[100, 0], [50, 50]]), believed=p[:, ::-1])
-    assert found["mean_probability"]["shares"] == pytest.approx([0.22, 0.78])
-    assert all(found[name] == plain[name] for name in ("counted", "corrected"))
-
-
-def test_the_corrected_shares_of_many_classes_take_one_table_at_a_time(monkeypatch):
-    monkeypatch.setattr(intervals, "_least_squares_shares", lambda table, counted: (counted, 0.0))
-    k = 150
-    tracemalloc.start()
-    intervals.class_shares(np.full((10, k), 1 / k), np.eye(k, dtype=int), bootstrap=200)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 8 * 200 * k * k / 4
-
-
-def test_class_shares_stay_shares():
-    """Seen: 2 % ones, fewer than the 10 % of zeros that are taken for ones: the closest possible mix has no ones."""
-    p = np.repeat([[0.9, 0.1], [0.3, 0.7]], [98, 2], axis=0)
-    found = intervals.class_shares(p, np.array([[90, 10], [20, 80]]), bootstrap=200)
-    assert found["corrected"]["shares"] == pytest.approx([1, 0], abs=1e-6)
-    assert np.min(found["corrected"]["intervals"]) >= 0 and np.max(found["corrected"]["intervals"]) <= 1
-
-
-@pytest.mark.parametrize("error", [RuntimeError, np.linalg.LinAlgError])
-def test_shares_are_the_same_where_an_older_scipy_gives_up(monkeypatch, error):
-    rng = np.random.default_rng(0)
-    cases = [(rng.dirichlet(np.full(k, 0.3), k), rng.dirichlet(np.ones(k))) for k in (2, 3, 5, 10, 40) * 9]
-    usual = [intervals._least_squares_shares(*case)[0] for case in cases]
-    monkeypatch.setattr(scipy.optimize, "nnls", mock.Mock(side_effect=error))
-    for case, shares in zip(cases, usual, strict=True):
-        np.testing.assert_allclose(intervals._least_squares_shares(*case)[0], shares, atol=1e-6)
-
-
-def test_corrected_shares_are_the_closest_of_all_shares():
-    """Against every mix of three classes in steps of 1 %, where no mix explains what was counted."""
-    table = np.array([[20, 80, 0], [70, 30, 0], [30, 70, 0]])
-    p = np.repeat(0.1 + 0.7 * np.eye(3), [0, 20, 80], axis=0)
-    found = np.array(intervals.class_shares(p, table, bootstrap=10)["corrected"]["shares"])
-    steps = np.arange(101) / 100
-    mixes = np.array([(a, b, 1 - a - b) for a in steps for b in steps if a + b <= 1 + 1e-9])
-
-    def misfit(shares):
-        return np.linalg.norm(shares @ (table / 100) - [0.0, 0.2, 0.8], axis=-1)
-
-    assert misfit(found) <= misfit(mixes).min() + 1e-9
-
-
-def test_corrected_shares_are_closer_and_their_intervals_cover():
-    """The same classifier on sources with other mixes: counting keeps its bias, the correction does not."""
-    p, labels = simulated(60_000, 3, seed=7)
-    rng = np.random.default_rng(2)
-    by_class = [np.flatnonzero(labels == k) for k in range(3)]
-    counted, corrected, inside, trials = [], [], 0, 60
-    for trial in range(trials):
-        mix = rng.dirichlet([1, 1, 1])
-        held_out = rng.choice(len(p), 1500)
-        table = sklearn.metrics.confusion_matrix(labels[held_out], p[held_out].argmax(axis=1))
-        drawn = np.concatenate([rng.choice(by_class[k], n) for k, n in enumerate(rng.multinomial(1000, mix))])
-        found = intervals.class_shares(p[drawn], table, bootstrap=200, seed=trial)
-        counted.append(np.abs(np.array(found["counted"]["shares"]) - mix).mean())
-        corrected.append(np.abs(np.array(found["corrected"]["shares"]) - mix).mean())
-        bounds = np.array(found["corrected"]["intervals"])
-        inside += ((bounds[:, 0] <= mix) & (mix <= bounds[:, 1])).mean()
-    assert np.mean(corrected) < 0.5 * np.mean(counted)
-    assert 0.88 <= inside / trials <= 0.99
-
-
-@pytest.mark.parametrize(("n", "share"), [(1, 0.3), (5, 0.2), (20, 0.05), (50, 0.02), (1000, 0.002)])
-def test_few_comments_are_no_certainty(n, share):
-    """What was not seen may be there: with resamples of what was, these intervals held the truth in 0 to 86 %."""
-    rng = np.random.default_rng(n)
-    table = np.array([[95, 5], [10, 90]])  # seen on validation; the errors themselves are drawn anew
-    inside, trials = {"counted": 0, "corrected": 0}, 60
-    for trial in range(trials):
-        true = rng.random(n) < share
-        said = np.where(rng.random(n) < np.where(true, 0.1, 0.05), ~true, true)
-        for name, answers in (("counted", true), ("corrected", said)):  # counting is right where nothing is mistaken
-            p = np.where(answers[:, None], [0.1, 0.9], [0.9, 0.1])
-            low, high = intervals.class_shares(p, table, bootstrap=100, seed=trial)[name]["intervals"][1]
-            inside[name] += low <= share <= high
-    assert min(inside.values()) / trials > 0.88
-
-
-@pytest.mark.parametrize(("counts", "fits"), [((120, 0, 0), False), ((40, 4, 8), True), ((690, 187, 126), True)])
-def test_where_the_counts_lie_outside_every_mix_no_interval_is_certain_and_it_is_told(counts, fits):
-    """Two thirds of class 0 are called so: where all are, texts are clearer. Intervals were 100 to 100 and 0 to 0."""
-    table = np.array([[505, 137, 92], [81, 196, 63], [118, 115, 589]])
-    found = intervals.class_shares(np.repeat(np.eye(3), counts, axis=0), table)["corrected"]
-    assert found["shares"] == pytest.approx([1, 0, 0], abs=0.002) and (found["fit"] > 0.04) == fits
-    low, high = np.array(found["intervals"]).T
-    assert ((high - low) > 2 / sum(counts)).all() and high[0] == 1 and (low[1:] == 0).all()
-
-
-def test_counts_of_a_mix_fit_and_others_hardly_ever_do_so_by_chance():
-    table, rng, small = np.array([[505, 137, 92], [81, 196, 63], [118, 115, 589]]), np.random.default_rng(1), 0
-    for trial in range(60):
-        rows = np.array([rng.dirichlet(row) for row in table])
-        p = np.repeat(np.eye(3), rng.multinomial(100, [0.9, 0.05, 0.05] @ rows), axis=0)
-        small += intervals.class_shares(p, table, bootstrap=200, seed=trial)["corrected"]["fit"] < 0.1
-    assert small <= 6
-    assert intervals.class_shares(np.repeat(np.eye(3), [40, 30, 30], axis=0), table)["corrected"]["fit"] == 1
-
-
-def test_shares_of_one_example_and_of_one_validation_example():
-    found = intervals.class_shares(np.array([[0.1, 0.8, 0.1]]), np.eye(3, dtype=int))
-    assert found["counted"]["shares"] == [0, 1, 0]
-    assert found["corrected"]["shares"] == [0, 1, 0]
-    for name in ("counted", "mean_probability", "corrected"):
-        for share, (low, high) in zip(found[name]["shares"], found[name]["intervals"], strict=True):
-            assert 0 <= low <= share + 1e-12 and share - 1e-12 <= high <= 1 and high - low > 0.3
-
-
-def test_class_shares_without_validation_and_as_a_table(monkeypatch):
-    p = np.repeat([[0.9, 0.1], [0.3, 0.7]], [80, 20], axis=0)
-    found = intervals.class_shares(p, None)
-    assert list(found) == ["counted", "mean_probability"]
-    whole = intervals.class_shares(p, np.array([[100, 0], [50, 50]]))
-    assert whole["counted"] == found["counted"]
-    lines = metrics.shares_table(whole, ["负面", "good"]).splitlines()
-    assert lines[0].split() == ["class", "counted", "mean", "probability", "corrected", "by", "validation"]
-    assert lines[1].startswith("负面") and "80.0 % (" in lines[1] and "78.0 % (" in lines[1] and "60.0 % (" in lines[1]
-    assert width_of(lines[1][: lines[1].index("80.0")]) == width_of(lines[2][: lines[2].index("20.0")])
-    monkeypatch.setattr(sys, "stdout", stream("ascii"))
-    metrics.shares_table(found, ["负面", "good"]).encode("ascii")
-
-
-def test_class_shares_refuse_a_class_without_validation_examples():
-    with pytest.raises(ValueError, match="class 1 has no validation example"):
-        intervals.class_shares(HAND[:, :2], np.array([[3, 1], [0, 0]]))
-    with pytest.raises(ValueError, match="confusion matrix"):
-        intervals.class_shares(HAND, np.eye(2))
-    with pytest.raises(ValueError, match="at least one example"):
-        intervals.class_shares(HAND[:0], None)
-
-
 def test_table_names_every_class_and_is_aligned(monkeypatch):
     p, labels = simulated(300, 3)
     text = metrics.table(metrics.evaluate(p, labels, ["负面", "neutral", "very positive indeed"]))
@@ -808,11 +650,6 @@ def test_the_share_of_resamples_in_which_b_is_above():
             intervals.paired_bootstrap(*wrong)
 
 
-def test_class_shares_by_default_are_resampled_a_thousand_times():
-    p = simulated(30, 3)[0]
-    assert intervals.class_shares(p, None) == intervals.class_shares(p, None, bootstrap=1000, seed=0)
-
-
 def test_tables_letter_by_letter():
     names = ["cat", "dog with a name of more than twenty-four letters", "owl"]
     m = metrics.evaluate(HAND, TRUTH, names, bootstrap=10)
@@ -830,31 +667,6 @@ def test_tables_letter_by_letter():
         "accuracy 66.7 % (95 % interval 25.0 to 93.8 %), macro F1 0.489 (0.125 to 0.750), log loss 0.516",
         "(intervals of macro averages: too narrow: few examples are, or are called, cat, "
         "dog with a name of more than twenty-four letters, owl)",
-    ]
-    shares = {
-        "counted": {"shares": [0.25, 0.75], "intervals": [[0.125, 0.375], [0.5, 0.875]]},
-        "corrected": {"shares": [0.1, 0.9], "intervals": [[0.0, 0.375], [0.5, 1]]},
-    }
-    assert metrics.shares_table(shares, names[:2]).splitlines() == [
-        "class                     counted                   corrected by validation",
-        "cat                        25.0 % (12.5 to 37.5 %)   10.0 % (0.0 to 37.5 %)",
-        "dog with a name of more…   75.0 % (50.0 to 87.5 %)   90.0 % (50.0 to 100.0 %)",
-        "in brackets: 95 % intervals; those of the first two leave the model's mistakes out",
-        "counted: how often each class is named; right where as many are wrongly taken for a class as are missed of it",
-        "corrected: counted, without the mistakes that were made on validation; for any mixture",
-    ]
-    shares = {"counted": shares["counted"], "mean_probability": shares["counted"]}
-    told = ((True, "class weights undone"), (None, ""))
-    lines = [metrics.shares_table(shares, names[:2], *said).splitlines()[-2:] for said in told]
-    assert lines == [
-        [
-            "counted: how often each class is named; rare ones too often, since they weighed more in training",
-            "mean probability: the mean of the percentages, with class weights undone; right where these come true",
-        ],
-        [
-            "counted: how often each class is named",
-            "mean probability: the mean of the percentages; right where these come true",
-        ],
     ]
 
 
@@ -927,19 +739,6 @@ def test_measures_of_calibration_check_what_they_are_given(measure):
     assert calibration.fit_temperature(np.log(p), labels.tolist()) == calibration.fit_temperature(np.log(p), labels)
 
 
-def test_shares_are_resampled_as_often_as_asked_and_doubted_by_one_example(monkeypatch):
-    seen = []
-    monkeypatch.setattr(intervals, "_around", lambda shares, resampled: seen.append(resampled) or {})
-    p = np.tile([0.8, 0.2], (4, 1))
-    for work in (1 << 20, 40, 1):  # all at once, ten at a time, each by itself
-        monkeypatch.setattr(intervals, "WORK", work)
-        intervals.class_shares(p, None, bootstrap=33)
-        assert [len(resampled) for resampled in seen[-2:]] == [33, 33]
-    intervals.class_shares(p[:1], None, bootstrap=4000)
-    assert seen[-2].mean(axis=0) == pytest.approx([0.75, 0.25], abs=0.02)  # Dirichlet of 1 + 1/2 and 1/2
-    assert metrics.evaluate(HAND, TRUTH, NAMES, bootstrap=1)["bootstrap"]["resamples"] == 1
-
-
 def test_differences_of_every_measure_are_b_minus_a():
     p, labels = simulated(300, 3, seed=4)
     sure = np.eye(3)[labels] * 0.97 + 0.01  # all right, where p is not
@@ -951,27 +750,6 @@ def test_differences_of_every_measure_are_b_minus_a():
             assert found[name]["difference"] == pytest.approx(difference) and low <= difference <= high
 
 
-@pytest.mark.parametrize(("k", "n", "least"), [(2, 3, 0.4), (28, 3, 0.4), (10, 20, 0.1), (28, 100, 0.02)])
-def test_a_class_that_was_not_seen_may_be_there_however_many_classes_there_are(k, n, least):
-    found = intervals.class_shares(np.tile(0.1 / k + 0.9 * np.eye(k)[0], (n, 1)), None, bootstrap=2000)
-    for low, high in found["counted"]["intervals"][1:]:
-        assert low == 0 and high > least
-
-
-def test_the_middle_95_percent_and_one_example_of_doubt_in_each_row(monkeypatch):
-    found = intervals._around(np.array([0.5]), np.linspace(0, 1, 1001)[:, None])
-    assert found["shares"] == [0.5] and found["intervals"][0] == pytest.approx([0.025, 0.975])
-    tables, counts = [], []
-    monkeypatch.setattr(intervals, "_least_squares_shares", lambda *drawn: tables.append(drawn[0]) or (drawn[1], 0.0))
-    monkeypatch.setattr(intervals, "_around", lambda shares, *resampled: counts.append(resampled[-1]) or {})
-    intervals.class_shares(np.array([[0.9, 0.1]]), np.eye(2, dtype=int), bootstrap=2000)
-    drawn = np.array(tables[1:])  # of one example in each row: Dirichlet of 1 + 1/2 and 1/2
-    assert drawn.mean(axis=0).ravel() == pytest.approx([0.75, 0.25, 0.25, 0.75], abs=0.02)
-    assert counts[-1].mean(axis=0) == pytest.approx([0.75, 0.25], abs=0.02)  # the counts of one example, too
-
-
-def test_shares_and_the_test_of_two_models_refuse_what_they_cannot_count():
-    with pytest.raises(ValueError, match="bootstrap must be at least 1 resample, got 0"):
-        intervals.class_shares(HAND, None, bootstrap=0)
+def test_the_test_of_two_models_refuses_what_it_cannot_count():
     with pytest.raises(ValueError, match="mcnemar expects two"):
         intervals.mcnemar(np.ones((2, 2), bool), np.ones((2, 2), bool))

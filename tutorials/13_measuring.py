@@ -265,7 +265,7 @@ check("minnet expects the same of perfect calibration, to 0.01", abs(expected - 
 # "How many comments are negative?" is a question about the pile, not about one comment. Counting predictions is
 # biased whenever the two kinds of mistakes differ in number. If the classifier finds 80 % of the negatives and calls
 # 10 % of the others negative, then of a pile with share $s$ it counts $c = 0.8 s + 0.1 (1 - s)$; solved, $s = (c -
-# 0.1)/0.7$. A count of 24 % means a share of 20 %. `minnet.intervals.class_shares` does it for $K$ classes, with
+# 0.1)/0.7$. A count of 24 % means a share of 20 %. `minnet.quantification.class_shares` does it for $K$ classes, with
 # intervals.
 # %%
 true = np.array([0.2, 0.8])

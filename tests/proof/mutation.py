@@ -104,6 +104,7 @@ TARGETS = {
     ],
     "metrics": ["tests/test_metrics.py"],
     "intervals": ["tests/test_metrics.py"],
+    "quantification": ["tests/test_quantification.py"],
     "calibration": ["tests/test_metrics.py", "tests/test_validation_memory.py"],
     "gradcheck": [*GRADCHECK, "tests/test_layercheck.py", *ALARMS],
     "differences": [*GRADCHECK, *ALARMS],

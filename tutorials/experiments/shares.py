@@ -19,7 +19,7 @@ import numpy as np
 
 from minnet.calibration import calibrated, seen_on_validation
 from minnet.commands import one_line_errors
-from minnet.intervals import class_shares
+from minnet.quantification import class_shares
 from minnet.recipes import choose
 from tutorials.experiments.apart import load_apart
 from tutorials.experiments.record import Record, parsed, parser, rounded, show
