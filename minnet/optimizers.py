@@ -244,7 +244,8 @@ class Lookahead:
 
     # slow <- slow + alpha (fast - slow)          fast <- slow
     def pull(self, alpha: float | None = None) -> None:
-        """Moves slow towards fast and fast onto slow. With alpha=0, a run's last act, the slow weights remain."""
+        """Moves slow towards fast and fast onto slow. A run's last act is alpha=0, by which the slow weights remain, or
+        if they were never pulled in it alpha=1, by which the fast ones do."""
         if alpha is None:
             alpha = self.alpha if self.slowing is None else 1 - self.slowing**self.every * self.progress**3
         in_range("alpha", alpha, most=1)

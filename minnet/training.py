@@ -186,7 +186,11 @@ class Trainer:
         measured = {"train_loss": state.train_loss, "train_accuracy": state.train_accuracy}
         state.end_epoch()
         if state.epoch == self.run["epochs"] and isinstance(self.optimizer, Lookahead):
-            self.optimizer.pull(0.0)  # the run ends on the slow weights
+            # The run ends on the slow weights. If no pull followed any of its updates, they are those of its beginning,
+            # and come along to where the run has led.
+            updates = min(self.optimizer.steps, state.epoch * self.steps)
+            pulled = self.optimizer.steps % self.optimizer.every < updates
+            self.optimizer.pull(0.0 if pulled else 1.0)
         row: dict[str, Any] = {
             "epoch": state.epoch, "step": state.epoch * self.steps, "learning_rate": state.rate, **measured,
             "validation_loss": None, "validation_accuracy": None,

@@ -1350,12 +1350,36 @@ def test_what_a_checkpoint_holds_is_json(tmp_path):
 
 
 def test_a_run_with_lookahead_ends_on_the_slow_weights():
-    """They are pulled after every fourth step: a run of three ends on those that it began with."""
+    """They are pulled after every third step, with alpha=1 all the way: a run of five ends where its third led."""
+    model, seen = Sequential(Linear(4, 3, rng=0)), []
+    it = Trainer(
+        model, SoftmaxCrossEntropy(), Lookahead(SGD(model, 0.5), every=3, alpha=1.0), workers=1,
+        augment=lambda x, *_: (seen.append(bits(model)), x)[1],
+    )  # fmt: skip
+    it.fit((POINTS, LABELS), epochs=1, batch_size=9, progress=False)
+    assert len(seen) == 5 and bits(model) == seen[3]
+
+
+def test_a_run_in_which_lookahead_never_pulled_ends_on_what_it_learned():
+    """Its slow weights are those of its beginning: they are neither validated nor handed back."""
+    model, same = (Sequential(Linear(4, 3, rng=0)) for _ in range(2))
+    ahead, usual = Lookahead(SGD(model, 0.5), every=4), SGD(same, 0.5)
+    for size, updates in ((15, 3), (45, 4), (23, 6)):  # in all; after the fourth it pulls
+        same[0].W[...], same[0].b[...] = model[0].W, model[0].b
+        for part, each in ((model, ahead), (same, usual)):
+            it = Trainer(part, SoftmaxCrossEntropy(), each, workers=1)
+            row = it.fit((POINTS, LABELS), (POINTS, LABELS), epochs=1, batch_size=size, progress=False)[0]
+            assert row["validation_loss"] == it.evaluate(POINTS, LABELS)[0] and each.steps == updates
+        assert (np.abs(model[0].W - same[0].W).max() < 1e-6) == (updates != 4)
+
+
+def test_batches_in_which_nothing_counts_bring_lookahead_no_nearer_to_a_pull():
+    labels = np.where(np.arange(45) < 2, LABELS, -100)  # two of five batches have one that counts, at most
     model = Sequential(Linear(4, 3, rng=0))
-    start = bits(model)
-    it = Trainer(model, SoftmaxCrossEntropy(), Lookahead(SGD(model, 0.5), every=4), workers=1)
-    it.fit((POINTS, LABELS), epochs=1, batch_size=15, progress=False)
-    assert bits(model) == start
+    start, loss = bits(model), SoftmaxCrossEntropy(ignore_index=-100)
+    it = Trainer(model, loss, Lookahead(SGD(model, 0.5), every=4), workers=1)
+    it.fit((POINTS, labels), epochs=1, batch_size=9, progress=False)
+    assert bits(model) != start
 
 
 def test_the_line_of_an_epoch_shows_no_thirty_digits(capsys):
