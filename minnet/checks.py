@@ -24,6 +24,7 @@ from minnet.losses import Loss, SigmoidCrossEntropy, SoftmaxCrossEntropy
 from minnet.memory import spared
 from minnet.optimizers import Lookahead, Optimizer
 from minnet.randomness import drawing
+from minnet.schedules import factor_at
 from minnet.sharing import Plan
 
 
@@ -66,6 +67,12 @@ def check_settings(schedule: Any, seed: Any, clip_norm: Any, augment: Any) -> No
         raise ValueError(f"clip_norm is the longest gradient, a finite number above 0; got {clip_norm!r}")
     if augment is not None:
         _check_augment(augment)
+
+
+def check_schedule(schedule: Any, epochs: int, steps: int) -> None:
+    """Raises ValueError for a schedule that gives no factor at some step of the run; of many steps 100 are tried."""
+    for step in np.linspace(0, epochs * steps - 1, min(epochs * steps, 100), dtype=np.int64).tolist():
+        factor_at(schedule, (step // steps + step % steps / steps) / epochs)
 
 
 def _check_augment(augment: Any) -> None:

@@ -11,9 +11,14 @@ on its last step, `steps` - 1, and peaks one step earlier).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from math import cos, isfinite, pi
 from typing import Any
+
+import numpy as np
+
+from minnet.layers.arguments import in_range
 
 
 @dataclass(frozen=True)
@@ -144,6 +149,13 @@ class Warmup(Schedule):
         if progress < self.length:
             return _line(self.start, self.of(0.0), progress / self.length)
         return self.of((progress - self.length) / (1 - self.length) if self.length < 1 else 0.0)
+
+
+def factor_at(schedule: Callable[[float], Any] | None, progress: float) -> float:
+    """What a schedule gives, 1 without one. Raises ValueError unless that is a finite number of at least 0."""
+    value: Any = 1.0 if schedule is None else schedule(progress)
+    value = value[()] if isinstance(value, np.ndarray) else value  # np.where makes an array () of a number
+    return in_range(f"what the schedule gives at progress {progress:.3g}", value)
 
 
 def _line(first: float, last: float, part: float) -> float:

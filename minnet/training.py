@@ -15,7 +15,7 @@ import numpy as np
 from tqdm import tqdm
 
 from minnet.blas import blas_threads
-from minnet.checks import check_cut, check_parts, check_question, check_run, check_settings, unpacked
+from minnet.checks import check_cut, check_parts, check_question, check_run, check_schedule, check_settings, unpacked
 from minnet.formatting import number
 from minnet.functional import NoDistribution
 from minnet.gradients import clip_factor, gradient_norm, overwriting
@@ -27,6 +27,7 @@ from minnet.nonfinite import NonFiniteError, broken_scores, find_nonfinite, firs
 from minnet.optimizers import Lookahead, Optimizer
 from minnet.progress import Progress, as_json, data_digests, runs_on
 from minnet.randomness import SHUFFLE
+from minnet.schedules import factor_at
 from minnet.sharing import Plan, plan, prediction_plan
 from minnet.workers import Batch, Crew, Outcome
 
@@ -107,6 +108,7 @@ class Trainer:
         usual, last = min(batch_size, examples), examples - (steps - 1) * batch_size
         chosen = plan(self.model, x, usual, self.workers, self.piece)
         check_cut(self.model, self.loss, x, y, usual, chosen)
+        check_schedule(self.schedule, epochs, steps)
         run: dict[str, Any] = {
             "examples": examples, "epochs": epochs, "batch_size": batch_size, "steps": steps, "seed": self.seed,
             "workers": chosen.workers, "piece": chosen.piece, "exact_batch_norm": self.exact_batch_norm,
@@ -266,7 +268,7 @@ class Trainer:
         state.count_update(outcome.loss, weight, outcome.correct, outcome.counted, rate)
 
     def _rate(self, progress: float) -> float:
-        return float(self.optimizer.learning_rate * (1.0 if self.schedule is None else self.schedule(progress)))
+        return float(self.optimizer.learning_rate * factor_at(self.schedule, progress))
 
     # -- evaluation ----------------------------------------------------------------------------------------
 

@@ -213,11 +213,11 @@ def test_every_step_may_be_saved(tmp_path, monkeypatch):
 # -- what is kept ----------------------------------------------------------------------------------------------
 
 
-def overfitting(patience=None, epochs=8, schedule=None):
+def overfitting(patience=None, epochs=8, augment=None):
     """A model that is good at once and then only gets worse: the validation labels are those it begins with."""
     model = Sequential(Linear(4, 3, rng=0))
     validation = POINTS, model.forward(POINTS).argmax(axis=1)
-    it = Trainer(model, SoftmaxCrossEntropy(), SGD(model, 0.5), workers=1, schedule=schedule)
+    it = Trainer(model, SoftmaxCrossEntropy(), SGD(model, 0.5), workers=1, augment=augment)
     start = it.evaluate(*validation)
     history = it.fit((POINTS, LABELS), validation, epochs=epochs, patience=patience, batch_size=45, progress=False)
     return it, validation, start, history
@@ -234,14 +234,7 @@ def test_the_best_weights_are_restored_and_patience_ends_the_run():
 
 def test_ctrl_c_in_the_epoch_that_ends_patience_interrupts_nothing():
     it, _, _, history = overfitting(patience=2)
-    steps = itertools.count(1)
-
-    def press(progress):
-        if next(steps) == len(history):  # one step an epoch
-            signal.raise_signal(signal.SIGINT)
-        return 1.0
-
-    again, _, _, same = overfitting(patience=2, schedule=press)
+    again, _, _, same = overfitting(patience=2, augment=CtrlC(len(history)))  # one step an epoch
     assert not again.interrupted and len(same) == len(history) and bits(again.model) == bits(it.model)
 
 
@@ -774,6 +767,31 @@ def test_a_clip_norm_that_clips_all_or_nothing_is_refused(norm):
 def test_settings_of_the_wrong_kind_are_refused(settings, said):
     with pytest.raises(ValueError, match=said):
         plain(**settings)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "said"),
+    [
+        (lambda done: 1 - 1.1 * done, r"schedule gives at progress 0\.91 must be a number, at least 0; got -0\.000999"),
+        (lambda done: None, "the schedule gives at progress 0 must be a number, at least 0; got None"),
+        (lambda done: np.array([0.5]), r"at progress 0 must be .*; got array\(\[0\.5\]\)"),
+        (lambda done: np.nan if done > 0.9 else 1.0, r"at progress 0\.91 must be .*; got nan"),
+    ],
+)
+def test_a_schedule_that_goes_wrong_later_is_refused_before_the_first_step(schedule, said):
+    it = plain(schedule=schedule)
+    start = bits(it.model)
+    with pytest.raises(ValueError, match=said):
+        it.fit((POINTS, LABELS), epochs=20, batch_size=9, progress=False)
+    assert bits(it.model) == start and it.history == []
+
+
+def test_a_schedule_that_goes_wrong_for_a_moment_is_named_and_of_a_long_run_100_steps_are_tried():
+    asked = []
+    it = plain(schedule=lambda done: (asked.append(done), np.where(0 < done < 0.002, -1.0, 1.0))[1])
+    with pytest.raises(ValueError, match=r"the schedule gives at progress 0\.00111 must be .*; got .*-1\.0"):
+        it.fit((POINTS, LABELS), epochs=20, batch_size=1, progress=False)
+    assert len(asked) == 100 + 2 and it.optimizer.steps == 1
 
 
 def test_an_augment_without_a_signature_is_taken_as_it_is():
