@@ -169,7 +169,8 @@ def schedule(rates: Any) -> Figure:
     if len(rates) == 1:
         axes.set_xlim(0, 2)
     axes.grid(axis="y", color=GRID)
-    _whole_ticks(axes)
+    if not 1e-4 <= rates.max() < 1e5:  # else matplotlib writes no power of ten itself
+        _whole_ticks(axes)
     figure.set_label(
         f"The learning rate stays at {rates[0]:.3g} for {count(len(rates), 'step')}."
         if constant
