@@ -258,7 +258,7 @@ def _warn_of_boxes() -> None:
     from matplotlib import get_cachedir
 
     warnings.warn(
-        "the fonts here lack letters of these texts, which figures show as □: for Chinese, Japanese or Korean install "
+        "the fonts here lack letters of these texts, and figures show boxes: for Chinese, Japanese or Korean install "
         f"e.g. Noto Sans CJK, then delete matplotlib's list of fonts, fontlist-*.json in {get_cachedir()}",
         stacklevel=3,
     )

@@ -80,7 +80,7 @@ def curves(history: Sequence[Mapping[str, Any]]) -> Figure:
         axes.set_xlabel("epoch")
         if early is not None:
             axes.axvline(float(epochs[early]), color=QUIET, linewidth=0.8, linestyle=":", zorder=0)
-            axes.set_xlabel(f"epoch (┆ measured: epoch {epochs[early]:.0f})")
+            axes.set_xlabel(f"epoch (┆ measured: epoch {epochs[early]:,.0f})")
             _values_at(axes, float(epochs[early]), kept, said, left=early > 0.6 * len(epochs))
         axes.set_title(title, fontsize=9, color=QUIET, loc="left")
         axes.locator_params("x", integer=True)
@@ -116,7 +116,7 @@ def _far(series: Mapping[str, np.ndarray]) -> bool:
 def _curves_title(epochs: np.ndarray, series: Mapping[str, np.ndarray]) -> str:
     best = _best(series["validation_loss"])
     if best is not None:
-        return f"Validation loss is lowest in epoch {epochs[best]:.0f} of {epochs[-1]:.0f}"
+        return f"Validation loss is lowest in epoch {epochs[best]:,.0f} of {epochs[-1]:,.0f}"
     return f"Training over {count(int(epochs[-1]), 'epoch')}"
 
 
@@ -125,17 +125,15 @@ def _curves_caption(epochs: np.ndarray, series: Mapping[str, np.ndarray]) -> str
     loss, accuracy, train = (series[n] for n in ("validation_loss", "validation_accuracy", "train_accuracy"))
     best = _best(loss)
     if best is not None:
-        parts.append(f"validation loss is lowest in epoch {epochs[best]:.0f} ({number(loss[best])})")
+        parts.append(f"validation loss is lowest in epoch {epochs[best]:,.0f} ({number(loss[best])})")
     if np.isfinite(accuracy).any():
         at = epochs[np.nanargmax(accuracy)]
-        parts.append(f"validation accuracy is highest in epoch {at:.0f} ({percent(np.nanmax(accuracy), 1)})")
+        parts.append(f"validation accuracy is highest in epoch {at:,.0f} ({percent(np.nanmax(accuracy), 1)})")
     if np.isfinite(train[-1]) and np.isfinite(accuracy[-1]):
         gap = 100 * (train[-1] - accuracy[-1])
-        than = "above" if gap >= 0 else "below"
-        parts.append(
-            f"after the last epoch, training accuracy ({percent(train[-1], 1)}) is {abs(gap):.1f} points {than} "
-            "that on validation"
-        )
+        points = "<0.1" if abs(gap) < 0.05 else f"{abs(gap):.1f}"
+        stands = f"is {points} points {'above' if gap > 0 else 'below'}" if gap else "equals"
+        parts.append(f"after the last epoch, training accuracy ({percent(train[-1], 1)}) {stands} that on validation")
     if not parts and np.isfinite(series["train_loss"]).any():
         known = series["train_loss"][np.isfinite(series["train_loss"])]
         parts.append(f"training loss went from {number(known[0])} to {number(known[-1])}")
@@ -143,7 +141,7 @@ def _curves_caption(epochs: np.ndarray, series: Mapping[str, np.ndarray]) -> str
     known = best is not None or np.isfinite(accuracy).any()
     lines = "Solid: validation; dashed: training." if known else "Dashed: training."
     if best is not None and best < len(epochs) - 1:
-        lines += f" Vertical: epoch {epochs[best]:.0f}, whose weights are measured."
+        lines += f" Vertical: epoch {epochs[best]:,.0f}, whose weights are measured."
     shown = "Loss (on a log scale)" if _far(series) else "Loss"
     if _rated(series):
         shown += " and accuracy"

@@ -187,6 +187,21 @@ def test_text_that_the_fonts_lack_becomes_boxes_and_dollars_stay_dollars():
     assert not any(label.get_parse_math() for label in figure.axes[0].get_yticklabels())
 
 
+def test_long_runs_and_equal_accuracies_in_words():
+    rows = [
+        {**row, "epoch": 1000 + row["epoch"], "train_accuracy": 0.1, "validation_accuracy": 0.1} for row in history(6)
+    ]
+    figure = plots.curves(rows)
+    assert "Validation loss is lowest in epoch 1,003 of 1,006" in words_of(figure)
+    caption = figure.get_label()
+    assert "lowest in epoch 1,003 (1.000); validation accuracy is highest in epoch 1,001 (10.0 %)" in caption
+    assert (
+        "training accuracy (10.0 %) equals that on validation. Solid" in caption and "Vertical: epoch 1,003," in caption
+    )
+    rows[-1]["train_accuracy"] = 0.1003
+    assert "(10.0 %) is <0.1 points above that on validation" in plots.curves(rows).get_label()
+
+
 def test_letters_that_the_fonts_lack_are_spoken_of_once(monkeypatch):
     monkeypatch.setattr(canvas, "_characters", lambda: frozenset(range(128)))
     canvas._warn_of_boxes.cache_clear()
