@@ -71,7 +71,7 @@ blockquote { margin: 0; white-space: pre-line; }
 @media (max-width: 40rem) {
   body { padding-top: 1.5rem; }
   .cards > li { grid-template-columns: minmax(0, 1fr); }
-  tbody th { min-width: 7.5rem; }
+  tbody th { min-width: 8.75rem; }
   tbody td:not(.n) { min-width: 13rem; }
   figure.wide { overflow-x: auto; }
   figure.wide img { max-width: none; width: 40rem; }
@@ -95,8 +95,8 @@ def escape(text: Any) -> str:
     return _escape(_UNSHOWABLE.sub("\ufffd", str(text)), quote=True)
 
 
-def page(title: str, lead: Sequence[str], sections: Mapping[str, str]) -> str:
-    """The whole document: a title, its lead paragraphs, and sections {heading: HTML}."""
+def page(title: str, lead: Sequence[str], sections: Mapping[str, str], css: str = "") -> str:
+    """The whole document: a title, its lead paragraphs, and sections {heading: HTML}; `css` is added to the style."""
     colors = " ".join(f"--{name}: {value};" for name, value in COLORS.items())
     links = "".join(f'<li><a href="#s{i}">{escape(name)}</a></li>' for i, name in enumerate(sections))
     body = "".join(
@@ -111,7 +111,7 @@ def page(title: str, lead: Sequence[str], sections: Mapping[str, str]) -> str:
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
 <meta name="generator" content="minnet">
 <title>{escape(title)}</title>
-<style>:root {{ {colors} }}{CSS}</style>
+<style>:root {{ {colors} }}{CSS}{css}</style>
 </head>
 <body>
 <header><h1>{escape(title)}</h1>
@@ -149,7 +149,7 @@ def table(
     for number, row in enumerate(rows):
         kind = ' class="sum"' if number >= len(rows) - sums else ""
         rest = "".join(cell(i, value, "td") for i, value in enumerate(row[1:], 1))
-        first = cell(0, row[0], "th", ' scope="row"')
+        first = re.sub("([_.])", r"\1<wbr>", cell(0, row[0], "th", ' scope="row"'))  # a line ends rather there
         lines.append(f"<tr{kind}>{first}{rest}</tr>")
     body = "\n".join(lines)
     return (

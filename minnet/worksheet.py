@@ -18,7 +18,7 @@ from minnet.losses import SoftmaxCrossEntropy
 from minnet.page import escape, note, page
 
 WIDEST, DEEPEST = 6, 5  # what fits on a sheet of paper
-CSS = """<style>
+CSS = """
 .items { display: flex; flex-wrap: wrap; gap: 1.1rem 2.2rem; align-items: flex-start; margin: 0 0 1rem; }
 .item { break-inside: avoid; }
 .item p { margin: 0 0 .25rem; }
@@ -26,7 +26,7 @@ CSS = """<style>
 @media print { section { break-inside: avoid; } }
 .item table { width: auto; margin: 0; border-left: 2px solid var(--ink); border-right: 2px solid var(--ink); }
 .item td { border: 1px solid var(--rule); min-width: 4.4rem; height: 2rem; padding: .2rem .5rem; text-align: right; }
-</style>"""
+"""
 
 
 class Item(NamedTuple):
@@ -143,7 +143,6 @@ def render(items: list[Item], title: str, solved: bool) -> str:
     for name in dict.fromkeys(item.section for item in items):
         inside = "".join(_item(item, solved or name == "Given") for item in items if item.section == name)
         sections[name] = f'<div class="items">{inside}</div>\n'
-    sections["Given"] = CSS + sections["Given"]
     sections["Check yourself"] = note(
         "Each row of p sums to 1, each row of the last dz to 0. Each d has the shape of what it belongs to. "
         "The new loss should be lower; where it is not, the learning rate is too high for one step."
@@ -161,7 +160,7 @@ def render(items: list[Item], title: str, solved: bool) -> str:
     ]
     if not solved:
         lead.append("Name " + 32 * "_" + " Date " + 14 * "_")
-    return page(title, lead, sections)
+    return page(title, lead, sections, CSS)
 
 
 def _item(item: Item, shown: bool) -> str:

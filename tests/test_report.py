@@ -75,7 +75,7 @@ def written(tmp_path_factory):
 class Reader(HTMLParser):
     """Collects what the tests ask about, and checks that every element is closed."""
 
-    VOID = ("meta", "img", "br", "link", "input", "hr")
+    VOID = ("meta", "img", "br", "link", "input", "hr", "wbr")
 
     def __init__(self, text):
         super().__init__()
@@ -212,6 +212,11 @@ def test_text_examples_are_text_with_digits_words_and_signs(written):
     widths = [a["style"] for a in read.all("span") if a.get("class") == "fill"]
     digits = [a for a in read.all("span") if a.get("class") == "digits"]
     assert len(widths) == len(digits) >= 3 * 10
+
+
+def test_a_rows_head_is_broken_between_words_rather_than_inside_one():
+    html = page.table("As in config.json.", ("Setting", "Value"), [("settings.learning_rate", "a_b")])
+    assert '<th scope="row">settings.<wbr>learning_<wbr>rate</th><td>a_b</td>' in html
 
 
 def test_long_names_beside_bars_are_shown_whole():

@@ -134,6 +134,11 @@ def test_the_blank_page_shows_what_is_given_and_nothing_else():
     )
 
 
+def test_the_style_stands_in_the_head_of_the_page_where_html_allows_it():
+    head, body = worksheet.render(worksheet.calculate([2, 2]), "t", solved=False).split("</head>")
+    assert ".items {" in head and head.count("<style>") == 1 and "<style" not in body
+
+
 def test_a_line_for_the_name_stands_on_the_blank_page_only():
     solved, blank = (worksheet.render(worksheet.calculate([2, 2]), "t", solved) for solved in (True, False))
     assert "Name ___" in blank and "Name" not in solved
