@@ -32,8 +32,9 @@ def run(args: argparse.Namespace) -> int:
     cores = available_cores()
     for library in libraries:
         kind = library.get("architecture", "unknown kernels")
-        print(f"{'BLAS':<14}{library['internal_api']} {library['version']}, {kind}, {library['num_threads']} threads")
-    print(f"{'processor':<14}{processor()}, {cores} cores for this process")
+        threads = count(library["num_threads"], "thread")
+        print(f"{'BLAS':<14}{library['internal_api']} {library['version']}, {kind}, {threads}")
+    print(f"{'processor':<14}{processor()}, {count(cores, 'core')} for this process")
     one, all_cores = measure_matmul(1), measure_matmul(cores)
     print(
         f"{'matmul':<14}{one / 1e9:.0f} GFLOP/s on one thread, {all_cores / 1e9:.0f} on {cores} (float32, 1024 x 1024)"

@@ -80,6 +80,8 @@ def _bytes(x: Any) -> int:
 
 
 def _megabytes(size: int) -> str:
+    if size < 1e3:
+        return count(size, "byte")
     return f"{size / 1e6:,.1f} MB" if size >= 1e5 else f"{size / 1e3:,.1f} kB"
 
 

@@ -159,9 +159,12 @@ def test_the_report(monkeypatch, capsys):
     monkeypatch.setattr(doctor, "measure_matmul", lambda threads: threads * 1e11)
     monkeypatch.setattr(doctor, "measure_training", lambda: 1466.0)
     monkeypatch.setattr(doctor, "warnings", lambda *_: [])
+    one = OPENBLAS | {"num_threads": 1, "architecture": "Haswell"}
+    monkeypatch.setattr(doctor, "blas_controller", lambda: mock.Mock(info=lambda: [one]))
     assert doctor.run(argparse.Namespace()) == 0
     text = capsys.readouterr().out
     assert "100 GFLOP/s on one thread, 400 on 4" in text and "expect about 1,466 cnn6 images/s" in text
+    assert "openblas 0.3.31, Haswell, 1 thread\n" in text and "4 cores for this process" in text
     assert text.rstrip().endswith("nothing holds this machine back") and "warning" not in text
     monkeypatch.setattr(doctor, "warnings", lambda *_: ["it is asleep: wake it"])
     assert doctor.run(argparse.Namespace()) == 0

@@ -31,6 +31,11 @@ def test_by_hand():
     assert len({len(line) for line in table[:-1] if not line.endswith(")")}) == 1, "numbers end below each other"
 
 
+def test_the_memory_of_a_small_layer_is_told_in_bytes():
+    said = Sequential(Linear(2, 3, rng=0)).summary((2,)).split("\n")[-1]
+    assert said.endswith(f"at least {2 * 4 * 9 + 4 * 5} bytes, of it {4 * 5} bytes for activations")
+
+
 def test_cnn6_costs_what_its_design_says():
     said = models.cnn6((32, 32, 3), 10, [0.0] * 3, [1.0] * 3).summary((32, 32, 3), batch_size=128)
     assert "38,653,952" in said and "307,946" in said and "(N, 4, 4, 128)" in said
