@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minnet.canvas import BLUE, INK, PALE, WIDTH, calm, fitted, framed, inches, names, new, panel, sheet
+from minnet.canvas import BLUE, INK, PALE, WIDTH, calm, framed, inches, names, new, panel, sheet
 from minnet.data.tokens import THEIR_SIGNS, UNSPACED
 from minnet.formatting import count, isolated
 
@@ -95,6 +95,7 @@ def telling_words(words: Sequence[str], weights: np.ndarray, classes: Sequence[s
     aside = 0.42 * width  # for the words
     headings = names([classes[k] for k in drawn], width - aside - 0.1, 9, "bold")
     furthest = max((float(evidence[best[k][0], k]) for k in drawn if len(best[k])), default=1.0)
+    digits = "+.2f" if 0.1 <= furthest < 1000 else "+.2g"
     for k in drawn:
         left = 0.05 + (k % columns) * width
         bottom = figure.get_size_inches()[1] - 0.4 - (k // columns + 1) * (block + 0.1) + 0.1
@@ -103,16 +104,16 @@ def telling_words(words: Sequence[str], weights: np.ndarray, classes: Sequence[s
         rows = top - 1 - np.arange(len(values))
         axes.barh(rows, values, height=0.68, color=PALE, edgecolor=BLUE, linewidth=0.8)
         for row, value in zip(rows.tolist(), values.tolist(), strict=True):
-            axes.text(value + 0.03 * furthest, row, f"{value:+.2f}", va="center", fontsize=8)
+            axes.text(value + 0.03 * furthest, row, f"{value:{digits}}", va="center", fontsize=8)
         axes.set(xlim=(0, furthest), ylim=(-0.5, top - 0.5), xticks=[])
-        axes.set_yticks(rows, labels=[fitted(_seen(words[i]), aside - 0.1, 8.5) for i in best[k]], parse_math=False)
+        axes.set_yticks(rows, labels=names([_seen(words[i]) for i in best[k]], aside - 0.1, 8.5), parse_math=False)
         axes.tick_params(axis="y", length=0, labelcolor=INK, labelsize=8.5)
         axes.spines["bottom"].set_visible(False)
         axes.spines["left"].set_bounds(top - 0.5 - len(values), top - 0.5)
         axes.set_title(headings[k], fontsize=9, weight="bold", loc="left", parse_math=False)
     said = [
         f"{isolated(classes[k])}: "
-        + ", ".join(f"“{isolated(_seen(words[i]))}” ({evidence[i, k]:+.2f})" for i in best[k][:3])
+        + ", ".join(f"“{isolated(_seen(words[i]))}” ({evidence[i, k]:{digits}})" for i in best[k][:3])
         for k in drawn
     ]
     more = f" The first {len(drawn)} of {len(classes)} classes." if len(drawn) < len(classes) else ""

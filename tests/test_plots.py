@@ -537,6 +537,16 @@ def test_a_schedule_has_whole_steps_and_rates_that_stand_for_themselves(rates):
     assert axes.yaxis.label.get_window_extent().x0 > 2
 
 
+def test_telling_words_stay_apart_where_they_begin_alike_and_their_numbers_whatever_their_size():
+    words = [f"https://example.org/a/long/way/down/{i}" for i in range(6)]
+    figure = plots.telling_words(words, 1e-4 * np.arange(18.0).reshape(6, 3)[:, ::-1], ["a", "b", "c"])
+    drawn = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert len(drawn) == len(set(drawn)) > 0
+    for scale, said in ((1e-4, "+0.0002"), (1.0, "+2.00"), (1e5, "+2e+05")):
+        figure = plots.telling_words(["nice", "bad"], scale * np.array([[2.0, -2], [-2, 2]]), ["good", "poor"])
+        assert said in figure.get_label() and said in [text.get_text() for text in figure.axes[0].texts]
+
+
 def test_telling_words_say_a_thing_once():
     weights = np.array([[2.0, -2], [3, -3], [1, -1], [2.5, -2.5], [-1, 1], [4, -4]])
     words = ["not", "not bad", "bad", "love", "dull", "gloves"]
