@@ -22,7 +22,7 @@ class Progress:
     correct: int = 0  # how many of them were right, see Loss.hits
     counted: int = 0  # of how many that can be asked
     rate: float = 0.0  # the last learning rate
-    seconds: float = 0.0  # of training, all parts of the run together
+    seconds: float = 0.0  # of training and validation, all parts of the run together; writing files is neither
     best_loss: float | None = None  # the lowest validation loss
     best_epoch: int = 0  # the epoch it belongs to, from 1; 0: none yet
     waited: int = 0  # epochs since

@@ -174,9 +174,10 @@ class Trainer:
                 bar.update(len(rows))
                 due = interrupt.asked or time.perf_counter() - saved > self.save_every
                 if due and state.step < self.steps:
-                    saved = time.perf_counter()
-                    state.seconds = saved - self._started
+                    state.seconds = time.perf_counter() - self._started
                     self.keeper.save("last.ckpt", state)
+                    saved = time.perf_counter()
+                    self._started = saved - state.seconds  # what is written takes no time from training
                     if interrupt.asked:
                         return False
         return True
@@ -216,6 +217,7 @@ class Trainer:
         self.keeper.remember(state, row)
         self.keeper.save("last.ckpt", state)
         self.keeper.log(row, self.run["epochs"], progress)
+        self._started = time.perf_counter() - state.seconds
 
     @contextmanager
     def _crew(self, chosen: Plan) -> Iterator[Crew]:

@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from functools import partial
@@ -208,6 +209,15 @@ def test_every_step_may_be_saved(tmp_path, monkeypatch):
     fit(first, tmp_path, save_every=0.0), fit(second)
     assert steps == 3 * [1, 2, 3, 4, 5, 0]
     assert bits(first.model) == bits(second.model)
+
+
+def test_the_time_that_files_take_is_none_of_training(tmp_path, monkeypatch):
+    save, clock, hours = checkpoint.save, time.perf_counter, []
+    monkeypatch.setattr(time, "perf_counter", lambda: clock() + 3600 * len(hours))
+    monkeypatch.setattr(checkpoint, "save", lambda *given: (hours.append("a slow disk"), save(*given)))
+    history = fit(trainer(workers=1), tmp_path, save_every=0.0)
+    assert len(hours) > 15 and history[-1]["seconds"] < 3600
+    assert min(row["examples_per_second"] for row in history) > 45 / 3600
 
 
 # -- what is kept ----------------------------------------------------------------------------------------------
