@@ -88,7 +88,7 @@ def _digest(data: Any, some: bool = False) -> str | None:
     rows = data[np.linspace(0, data.shape[0] - 1, 16).astype(np.int64)] if some else data
     rows = np.asarray(rows.toarray() if hasattr(rows, "tocsr") else rows)
     rows = rows.astype(str) if rows.dtype.hasobject else rows  # not where the objects lie, but what they are
-    digest = hashlib.sha256(f"{data.shape} {data.dtype}".encode())
+    digest = hashlib.sha256(f"{data.shape} {getattr(data, 'dtype', rows.dtype)}".encode())
     digest.update(rows.tobytes())
     return digest.hexdigest()[:12]
 

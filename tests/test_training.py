@@ -1149,6 +1149,24 @@ def test_other_ways_to_fit_are_not_resumed(tmp_path, settings, said):
         fit(trainer(), tmp_path, **{"epochs": 1, **settings}, resume=True)
 
 
+def test_data_without_a_type_of_their_own_may_be_kept_and_resumed(tmp_path):
+    class Rows:
+        """Such as a file's data set: it gives arrays."""
+
+        shape = POINTS.shape
+
+        def __len__(self):
+            return len(POINTS)
+
+        def __getitem__(self, index):
+            return POINTS[index]
+
+    def run(x, **settings):
+        return plain().fit((x, LABELS), (x, LABELS), epochs=2, folder=tmp_path, progress=False, **settings)
+
+    assert run(Rows()) == run(POINTS, resume=True)
+
+
 def test_what_the_other_settings_follow_from_is_named_first(tmp_path):
     def about(**changes):
         return {}, {"fingerprint": "aaa", "model": "cnn", "classes": ("a", "b", "c"), "shape": (6, 6, 1)} | changes
