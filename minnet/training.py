@@ -39,9 +39,10 @@ class Trainer:
     batch, in pieces of about `piece` examples (None: chosen by a fixed rule on sizes, see sharing.plan):
     a number asked for is that of the threads in all, so that several runs can divide a machine among them.
     `augment(x, rng, epoch, indices)` changes training inputs. `freeze_at` {"1.b": 0.3} stops a parameter's learning
-    at the first epoch that begins after that part of the run. Batch norm uses the statistics of each piece, or with
-    `exact_batch_norm` those of the whole batch, for which the workers wait for each other. A loss that compares the
-    examples of a batch needs it in one piece: `workers=1` and a `piece` of its size.
+    at the first epoch that begins after that part of the run (Lookahead's next pull still moves it). Batch norm uses
+    the statistics of each piece, or with `exact_batch_norm` those of the whole batch, for which the workers wait for
+    each other: each then takes its share in one piece, and `piece` is that of validation alone. A loss that compares
+    the examples of a batch needs it in one piece: `workers=1` and a `piece` of its size.
     Same seed, workers and piece: same bits, if the model begins with the same (layers made without `rng` draw anew);
     with workers left to the rule, on as many cores, and with no other network of the process at work beside.
     """
