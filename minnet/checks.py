@@ -118,17 +118,19 @@ def check_run(
     epochs: int,
     batch_size: int,
     patience: int | None,
+    save_every: float = 60.0,
 ) -> None:
     """Raises ValueError for settings, data or labels that do not fit each other, the model or the loss."""
     x, y, weights = train
-    waits = () if patience is None else (("patience", patience),)
     if validation is not None and _parts(validation) != 2:
         raise ValueError(f"validation is (x, y), without example weights; got {_said(validation)}")
     if validation is not None and not getattr(validation[0], "shape", ()):
         raise ValueError(f"the validation inputs are an array or a CSR matrix, got {type(validation[0]).__name__}")
-    for name, value in (("epochs", epochs), ("batch_size", batch_size), *waits):
-        whole(name, value)
-    if patience is not None and validation is None:
+    whole("epochs", epochs)
+    whole("batch_size", batch_size)
+    if not (isinstance(save_every, Real) and save_every >= 0):
+        raise ValueError(f'save_every is in seconds, from 0 to float("inf"), never within an epoch; got {save_every!r}')
+    if patience is not None and whole("patience", patience) and validation is None:
         raise ValueError("patience waits for a lower validation loss: give validation data, or leave patience out")
     if not isinstance(freeze_at, dict):
         raise ValueError(f'freeze_at is a dictionary such as {{"1.b": 0.3}}, got {freeze_at!r}')
@@ -136,9 +138,8 @@ def check_run(
     learning = [place for place, _, _ in model.trainable()]
     if not learning and not loss.learns():
         frozen = any(layer.frozen for _, layer in model.walk())
-        raise ValueError("nothing would learn: " + (
-            "every parameter is frozen, see model.unfreeze()" if frozen else "the model has no parameters"
-        ))  # fmt: skip
+        why = "every parameter is frozen, see model.unfreeze()" if frozen else "the model has no parameters"
+        raise ValueError(f"nothing would learn: {why}")
     if unknown := [place for place in freeze_at if place not in learning]:
         raise ValueError(f"freeze_at names {unknown[0]!r}; what learns is {', '.join(learning)}")
     if wrong := [part for part in freeze_at.values() if not (isinstance(part, Real) and 0 <= part <= 1)]:

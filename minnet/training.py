@@ -101,8 +101,8 @@ class Trainer:
         model, not the best; without a folder, to which it could be saved, it raises KeyboardInterrupt then, so that
         nobody takes the model for trained.
         """
-        x, y, weights = unpacked(train)
-        check_run(self.model, self.loss, self.freeze_at, (x, y, weights), validation, epochs, batch_size, patience)
+        x, y, _ = data = unpacked(train)
+        check_run(self.model, self.loss, self.freeze_at, data, validation, epochs, batch_size, patience, save_every)
         epochs, batch_size, examples = int(epochs), int(batch_size), len(y)
         # a rest of one example joins the last batch: batch statistics need two
         steps = examples // batch_size + (examples % batch_size > 1 or examples < batch_size)
@@ -116,7 +116,7 @@ class Trainer:
             "blas_threads": blas_threads() if chosen.threaded_blas else 1,
         }  # fmt: skip
         about = about or ({}, {})
-        settings = {} if folder is None else self._settings(run, patience, about[1], (x, y, weights), validation)
+        settings = {} if folder is None else self._settings(run, patience, about[1], data, validation)
         with Keeper(self.model, self.loss, self.optimizer, folder, about, settings) as keeper:
             state = keeper.restore() if resume else keeper.begin()
             self.run, self.steps, self.keeper, self.history = run, steps, keeper, keeper.history
@@ -131,7 +131,7 @@ class Trainer:
             uncut = chosen._replace(piece=last) if chosen.piece == usual < last else chosen
             with self._crew(uncut) as crew, Interrupt(then) as interrupt:
                 while more() and not self.interrupted:
-                    if self._epoch(crew, (x, y, weights), state, interrupt, progress):
+                    if self._epoch(crew, data, state, interrupt, progress):
                         self._close_epoch(crew, validation, state, progress)
                     self.interrupted = interrupt.asked and more()
         if self.interrupted and folder is None:

@@ -804,6 +804,15 @@ def test_a_schedule_that_goes_wrong_for_a_moment_is_named_and_of_a_long_run_100_
     assert len(asked) == 100 + 2 and it.optimizer.steps == 1
 
 
+@pytest.mark.parametrize("seconds", [None, "60", -1, np.nan])
+def test_what_is_no_time_between_two_checkpoints_is_refused_before_the_first_step(seconds):
+    it = plain()
+    with pytest.raises(ValueError, match=r"save_every is in seconds, from 0 to float.*, never within .*; got"):
+        it.fit((POINTS, LABELS), epochs=1, save_every=seconds, progress=False)
+    assert it.optimizer.steps == 0
+    it.fit((POINTS, LABELS), epochs=1, save_every=float("inf"), progress=False)
+
+
 def test_an_augment_without_a_signature_is_taken_as_it_is():
     assert plain(augment=min).augment is min
 
