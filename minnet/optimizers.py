@@ -64,19 +64,18 @@ class SGD(Optimizer):
     # So w' = theta' + momentum u' = w - momentum u + (1 + momentum) u' = w - rate g + momentum u', where u' = -rate v'.
     # Kept is m = momentum v, from which the next step starts and which Nesterov's form needs as well: one pass less.
     def update(self, w, g, state, settings, scratch):
-        if not state:
-            g *= settings.rate
-        elif self.nesterov:
+        if state:
             (m,) = state
             m += g
-            m *= self.momentum
-            g += m
-            g *= settings.rate
+            if self.nesterov:
+                m *= self.momentum
+                g += m
+                g *= settings.rate
+            else:
+                np.multiply(m, settings.rate, out=g)
+                m *= self.momentum
         else:
-            (m,) = state
-            m += g
-            np.multiply(m, settings.rate, out=g)
-            m *= self.momentum
+            g *= settings.rate
         w -= g
 
     def refuses_rows(self):
