@@ -126,7 +126,9 @@ def test_few_examples_of_a_class_that_are_all_right_make_macro_intervals_doubtfu
     assert [each["why"] for each in m["undefined"] if each["measure"] == "intervals of macro averages"] == told
 
 
-@pytest.mark.parametrize(("named", "right", "told"), [(9, 5, True), (10, 5, False), (29, 29, True), (30, 30, False)])
+@pytest.mark.parametrize(
+    ("named", "right", "told"), [(9, 5, 1), (10, 5, 0), (29, 29, 1), (30, 30, 0), (29, 0, 1), (30, 0, 0)]
+)
 def test_few_predictions_of_a_class_make_macro_intervals_doubtful(named, right, told):
     """Named in 4 of 400, macro precision had intervals that held the truth 81 times in 100, and nothing told so."""
     predicted = np.repeat([0, 1, 1], [200 - named, right, named - right])
@@ -135,6 +137,14 @@ def test_few_predictions_of_a_class_make_macro_intervals_doubtful(named, right, 
     p = np.where(np.append(predicted, np.zeros(100, int))[:, None], [0.2, 0.8], [0.8, 0.2])
     why = [u["why"] for u in metrics.evaluate(p, labels, ["a", "b"], bootstrap=5)["undefined"]]
     assert why == ["too narrow: few examples are, or are called, b"] * told
+
+
+@pytest.mark.parametrize(("wrong", "told"), [(9, 1), (10, 0)])
+def test_few_mistakes_make_the_interval_of_the_log_loss_doubtful(wrong, told):
+    labels = np.repeat([0, 1], 60)
+    p = np.where((labels == 1)[:, None] ^ (np.arange(120) < wrong)[:, None], [0.2, 0.8], [0.8, 0.2])
+    why = [u["why"] for u in metrics.evaluate(p, labels, ["a", "b"], bootstrap=5)["undefined"]]
+    assert why == ["too narrow: most of it rests on 9 mistakes"] * told
 
 
 def test_names_of_classes_are_cut_at_24_characters_wherever_tables_show_them():
@@ -324,7 +334,7 @@ def test_coverage_by_hand_and_with_ties():
     assert [point["answered"] for point in points] == [1, 3, 4]  # the two 0.8 are answered together
     assert [point["accuracy"] for point in points] == pytest.approx([1, 2 / 3, 2 / 4])
     assert [point["threshold"] for point in points] == pytest.approx([0.9, 0.8, 0.6])
-    assert points[-1]["coverage"] == 1
+    assert [point["coverage"] for point in points] == [0.25, 0.75, 1]
     assert calibration.coverage(p[:, ::-1], np.zeros(4, int), points=1)[0]["accuracy"] == 0
 
 
@@ -430,6 +440,8 @@ def test_weights_of_rare_classes_in_small_batches_act_as_in_drawn_ones():
     drawn = (n * w / (n @ w)[:, None]).mean(axis=0) / shares
     acting = calibration.acting_weights(w, shares, 16)
     assert acting[1] / acting[0] == pytest.approx(drawn[1:].mean() / drawn[0], rel=0.01)
+    assert calibration.acting_weights(w, shares, 10**6) == pytest.approx(w, rel=1e-4), "in large batches as they are"
+    assert calibration.acting_weights(w, shares, 1) == pytest.approx(shares @ w), "alone all alike"
 
 
 def test_undoing_weights_keeps_the_kind_of_numbers_and_refuses_weights_of_others():

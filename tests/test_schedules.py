@@ -2,9 +2,10 @@ import json
 from itertools import pairwise
 from math import nan
 
+import numpy as np
 import pytest
 
-from minnet.schedules import Constant, Cosine, OneCycle, Schedule, Step, Triangular, Warmup
+from minnet.schedules import Constant, Cosine, OneCycle, Schedule, Step, Triangular, Warmup, factor_at
 
 
 # Each row: a schedule and points (progress, factor) found by hand; cos(60 degrees) = 1/2.
@@ -89,3 +90,12 @@ def test_the_description():
     assert Step((0.5, 0.75)).config() == {"schedule": "Step", "milestones": [0.5, 0.75], "gamma": 0.1}
     described = {"schedule": "Warmup", "of": {"schedule": "Cosine", "end": 0.2}, "length": 0.1, "start": 0.0}
     assert Warmup(Cosine(0.2), 0.1).config() == described
+
+
+def test_the_factor_of_a_schedule_or_of_none():
+    assert factor_at(None, 0.5) == 1
+    assert factor_at(Cosine(), 0.5) == pytest.approx(0.5)
+    assert factor_at(lambda progress: np.where(progress < 0.5, 1.0, 0.25), 0.5) == 0.25
+    for wrong in (-0.1, nan, None, np.array([0.5])):
+        with pytest.raises(ValueError, match=r"what the schedule gives at progress 0\.25 must be a number, at least 0"):
+            factor_at(lambda progress, wrong=wrong: wrong, 0.25)
