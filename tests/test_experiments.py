@@ -2,6 +2,8 @@
 
 import importlib
 import json
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -50,6 +52,112 @@ def test_only_a_run_as_usual_replaces_the_published_result(capsys):
     assert capsys.readouterr().out == ""
     Record("none", parsed(options, ["--seeds", "1"]), []).save({})
     assert "not written" in (said := capsys.readouterr().out) and "--out FILE" in said
+
+
+def test_the_seeds_that_are_usual_for_the_data_set_may_be_named(monkeypatch):
+    module = importlib.import_module("tutorials.experiments.sentiment")
+    found = []
+    monkeypatch.setattr(module, "Record", lambda name, args, argv: found.append((args.seeds, args.whole)) or 1 / 0)
+    for argv in (["vader"], ["vader", "--seeds", "5"], ["vader", "--seeds", "3"], ["tweeteval", "--seeds", "3"],
+                 ["--quick"], ["--quick", "--seeds", "2"]):  # fmt: skip
+        with pytest.raises(ZeroDivisionError):
+            module.main(argv)
+    assert found == [(5, True), (5, True), (3, False), (3, True), (1, False), (2, False)]
+
+
+@pytest.mark.parametrize(
+    ("name", "argv", "said"),
+    [
+        ("shares", ["comments", "--seeds", "0"], "--seeds: must be a whole number of at least 1, got 0"),
+        ("shares", ["comments", "--repeats", "0"], "--repeats: must be"),
+        ("shares", ["--size", "-5"], "--size: must be"),
+        ("domains", ["--jobs", "0"], "--jobs: must be"),
+        ("sentiment", ["--first", "-1"], "--first: a seed is 0 or more"),
+        ("large_vocabulary", ["--samples", "0"], "--samples: must be"),
+        ("large_vocabulary", ["--tweets", "0"], "--tweets: must be"),
+        ("large_vocabulary", ["--part", "figure", "--out", "x"], "leave --out away"),
+        ("calibration", ["vader/tweets"], "no 'vader/tweets' here: choose from digits, cifar10"),
+        ("softmax_or_sigmoid", ["digits", "letters"], "no 'letters' here: choose from digits"),
+        ("crossvalidation", ["--out", ""], "--out: the name is empty"),
+        ("crossvalidation", ["--data", "there"], "unrecognized arguments: --data"),
+    ],
+)
+def test_arguments_that_mean_nothing_are_refused(name, argv, said, capsys):
+    with pytest.raises(SystemExit):
+        importlib.import_module(f"tutorials.experiments.{name}").main(argv)
+    assert said in capsys.readouterr().err
+
+
+def test_a_result_that_could_not_be_written_is_told_before_anything_is_computed(tmp_path, monkeypatch):
+    module, record = (importlib.import_module(f"tutorials.experiments.{name}") for name in ("sentences", "record"))
+    monkeypatch.setattr(module, "TESTS", (lambda *_: pytest.fail("computed"),))
+    (tmp_path / "file").touch()
+    for out in (tmp_path, tmp_path / "file" / "found.json"):
+        with pytest.raises(OSError, match=f"cannot write {out}: "):
+            module.main(["--quick", "1", "--out", str(out)])
+    monkeypatch.setattr(record, "RESULTS", tmp_path / "file")
+    with pytest.raises(OSError, match=r"cannot write .*sentences.json"):
+        module.main([])
+    options = parser("")
+    Record("none", parsed(options, ["--out", str(tmp_path / "new" / "found.json")]), [])
+    assert list((tmp_path / "new").iterdir()) == []  # nothing stays of the trial
+
+
+def test_a_reader_who_leaves_ends_no_measurement(tmp_path):
+    code = f"""
+import time
+from tutorials.experiments.record import Record, parsed, parser, say, show
+record = Record("none", parsed(parser(""), argv := ["--out", {str(tmp_path / "found.json")!r}]), argv)
+say("first")
+time.sleep(0.5)
+for n in range(3):
+    show([("row", n)])
+record.save({{"found": n}})
+"""
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "first\n"
+    process.stdout.close()
+    assert (process.stderr.read(), process.wait()) == ("", 0)
+    process.stderr.close()
+    assert json.loads((tmp_path / "found.json").read_text("utf-8"))["found"] == 2
+
+
+def test_a_data_set_that_is_missing_is_told_before_the_first_training(tmp_path, monkeypatch):
+    apart = importlib.import_module("tutorials.experiments.apart")
+
+    def missing(name, **_):
+        if name in ("vader", "tweeteval"):
+            raise OSError("it is not there")
+        return load(name)
+
+    monkeypatch.setattr(apart, "load", missing)
+    for name, argv, work in (
+        ("softmax_or_sigmoid", ["--quick", "pictures", "vader"], "measured"),
+        ("calibration", ["--quick", "digits", "vader"], "choose"),
+        ("large_vocabulary", [], "cost"),
+    ):
+        module = importlib.import_module(f"tutorials.experiments.{name}")
+        monkeypatch.setattr(module, work, lambda *_: pytest.fail("computed"))
+        with pytest.raises(OSError, match="it is not there"):
+            module.main([*argv, "--out", str(tmp_path / "found.json")])
+
+
+def test_pictures_are_drawn_beside_published_results_only(tmp_path, monkeypatch, capsys):
+    module, record = (importlib.import_module(f"tutorials.experiments.{n}") for n in ("large_vocabulary", "record"))
+    published = json.loads((record.RESULTS / "large_vocabulary.json").read_text("utf-8"))
+    for place in (module, record):
+        monkeypatch.setattr(place, "RESULTS", tmp_path)
+    published = json.loads(
+        (record.Path(module.__file__).parents[1] / "results/large_vocabulary.json").read_text("utf-8")
+    )
+    monkeypatch.setattr(module, "fetched", lambda *_: None)
+    monkeypatch.setattr(module, "cost", lambda *_: published["cost"])
+    monkeypatch.setattr(module, "bias", lambda *_: [])
+    monkeypatch.setattr(module, "words", lambda *_: {})
+    module.main(["--out", str(tmp_path / "mine.json")])
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.json"]
+    module.main([])
+    assert {path.name for path in tmp_path.iterdir()} == {"mine.json", "large_vocabulary.json", "large_vocabulary.png"}
 
 
 def test_next_words_and_bias(capsys):
@@ -136,6 +244,10 @@ def test_texts_of_another_data_set_train_as_well_but_no_copy_of_a_test_text(monk
     found = apart.apart(apart.with_texts_of(made["a"], "b"))
     assert found.train.x == [texts[0], texts[3], texts[4]] and found.train.y.tolist() == [0, 1, 2]
     assert found.test.x == [texts[2]]
+    for other in (replace(made["b"], classes=("x", "z", "y")), load("digits")):
+        monkeypatch.setattr(apart, "load", lambda name, other=other, **_: other)
+        with pytest.raises(ValueError, match="b cannot train as well: it has no texts of the classes x, y, z"):
+            apart.with_texts_of(made["a"], "b")
 
 
 def test_side_by_side_keeps_the_order():

@@ -27,7 +27,7 @@ from minnet.commands import one_line_errors
 from minnet.data import Dataset, load
 from minnet.recipes import choose
 from minnet.run_folder import prepare
-from tutorials.experiments.record import show
+from tutorials.experiments.record import say, show
 
 
 def inputs_of(dataset: Dataset) -> dict[str, Any]:
@@ -113,10 +113,10 @@ def run(argv: Sequence[str] | None = None) -> dict[str, dict[str, Any]]:
         shown = {"texts" if dataset.kind == "text" else "images": dataset.test.x}
         with prepare(folder):
             report.write(folder, config, [], found[name], probabilities, dataset.test.y, **shown)
-        print(f"{name}: {config['seconds']} s -> {folder}", flush=True)
+        say(f"{name}: {config['seconds']} s -> {folder}")
     rows = [(name, *(f"{m:.3f}" for m in (found[name]["accuracy"], found[name]["macro"]["recall"],
              found[name]["macro"]["f1"], found[name]["log_loss"]))) for name in found]  # fmt: skip
-    print(f"\n{dataset.name}, {len(dataset.test):,} test examples:")
+    say(f"\n{dataset.name}, {len(dataset.test):,} test examples:")
     show([("", "accuracy", "macro recall", "macro F1", "log loss"), *rows])
     return found
 

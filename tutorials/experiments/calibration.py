@@ -24,8 +24,8 @@ from minnet.intervals import losses
 from minnet.losses import SoftmaxCrossEntropy
 from minnet.recipes import choose
 from minnet.training import Trainer
-from tutorials.experiments.apart import load_apart
-from tutorials.experiments.record import RESULTS, Record, parsed, parser, rounded, show, spread
+from tutorials.experiments.apart import fetched, load_apart
+from tutorials.experiments.record import RESULTS, Record, one_of, parsed, parser, rounded, say, show, spread
 
 MODELS = {"digits": "mlp", "cifar10": "mlp", "vader": "ngrams", "tweeteval": "ngrams", "comments": "ngrams"}
 
@@ -40,16 +40,17 @@ def measured(p: np.ndarray, y: np.ndarray) -> dict[str, float]:
 
 def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     options = parser(__doc__, seeds=2)
-    options.add_argument("datasets", nargs="*", metavar="DATASET", help=f"of {', '.join(MODELS)}")
+    options.add_argument("datasets", nargs="*", type=one_of(MODELS), metavar="DATASET", help=f"of {', '.join(MODELS)}")
     args = parsed(options, argv)
     usual = ["digits"] if args.quick else ["digits", "vader"]
     wanted = args.datasets or usual
-    record, result = Record("calibration", args, argv), {}
+    record, result, figures = Record("calibration", args, argv), {}, {}
+    fetched(wanted, args.data)
     for name in wanted:
         rows: dict[str, dict[str, list[float]]] = {}
         drawn = {}
         for seed in range(args.seeds):
-            dataset = load_apart(name, args.data, seed, limit=10_000 if name == "cifar10" else None)
+            dataset = load_apart(name, args.data, seed)
             _, recipe = choose(dataset, MODELS[name])
             recipe = replace(recipe, epochs=2) if args.quick else recipe
             vectorizer, inputs = recipe.encode(dataset)
@@ -72,12 +73,15 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
                         rows.setdefault(label, {}).setdefault(key, []).append(value)
         result[name] = rows
         keys = (("ece", 2), ("ece by chance", 2), ("log loss", 4), ("accuracy", 4), ("temperature", 3))
-        print(f"\n{name}, {args.seeds} seeds:", flush=True)
+        say(f"\n{name}, {args.seeds} seeds:")
         cells = [(label, *(spread(row[key], digits) for key, digits in keys)) for label, row in rows.items()]
         show([("", *(key for key, _ in keys)), *cells])
-        if not args.quick and wanted == usual and len(dataset.test) >= 1000:  # a bin of few examples shows nothing
-            _figure(drawn).savefig(RESULTS / f"calibration-{name}.png", dpi=120)
-    return record.save(rounded(result))
+        if record.published and len(dataset.test) >= 1000:  # a bin of few examples shows nothing
+            figures[name] = _figure(drawn)
+    saved = record.save(rounded(result))
+    for name, figure in figures.items():
+        figure.savefig(RESULTS / f"calibration-{name}.png", dpi=120)
+    return saved
 
 
 def _figure(drawn: dict[str, tuple[np.ndarray, np.ndarray]]) -> Figure:

@@ -19,14 +19,14 @@ from minnet import metrics
 from minnet.commands import one_line_errors
 from minnet.data import Dataset, Split, load
 from minnet.recipes import choose
-from tutorials.experiments.record import Record, parsed, parser, rounded, show
+from tutorials.experiments.record import Record, parsed, parser, rounded, say, show
 from tutorials.experiments.sentiment import fitted
 
 
 def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     from sklearn.model_selection import StratifiedKFold
 
-    args = parsed(parser(__doc__, seeds=3), argv)
+    args = parsed(parser(__doc__, seeds=3, data=False), argv)
     record = Record("crossvalidation", args, argv)
     dataset = load("comments")
     parts = list(dataset.splits().values())
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
             fold = Dataset("comments", "text", dataset.classes, everything.take(train), None, everything.take(test), "")
             probabilities[test] = fitted(recipe, fold, recipe.encode(fold), seed)["test"]
         measured.append(metrics.evaluate(probabilities, y, dataset.classes, seed=seed))
-    print(f"{name} on all {len(y)} comments, five folds:\n")
+    say(f"{name} on all {len(y)} comments, five folds:\n")
     rows = [
         [
             seed,

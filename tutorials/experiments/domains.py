@@ -25,7 +25,7 @@ from minnet.intervals import rates
 from minnet.recipes import choose
 from tutorials.experiments.apart import apart
 from tutorials.experiments.baselines import rules
-from tutorials.experiments.record import Record, parsed, parser, rounded, show, side_by_side, spread
+from tutorials.experiments.record import Record, parsed, parser, rounded, say, show, side_by_side, spread
 from tutorials.experiments.sentiment import fitted
 
 # three-class F1 in the paper: its rules, and the best of its learners inside the domain
@@ -77,7 +77,7 @@ def measured(name: str, seeds: int, folder: str | None, ruled: bool) -> dict[str
             said["VADER rules"] = rules(dataset).argmax(axis=1)
         for model, classes in said.items():
             found.setdefault(model, []).append(f1s(classes, dataset.test.y, len(dataset.classes)))
-    print(f"{name}: {len(dataset.train):,} train, {len(dataset.test):,} test, {seeds} seeds", flush=True)
+    say(f"{name}: {len(dataset.train):,} train, {len(dataset.test):,} test, {seeds} seeds")
     return {"train": len(dataset.train), "test": len(dataset.test), **found}
 
 
@@ -91,13 +91,13 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     found = dict(zip(domains, by_domain, strict=True))
     names = ["ours", "LinearSVC", *(["VADER rules"] if ruled else [])]
     for mean in ("macro", "weighted"):
-        print(f"\n{mean} F1:")
+        say(f"\n{mean} F1:")
         rows = [(domain, *(spread([row[mean] for row in found[domain][name]]) for name in names),
                  *(f"{value:.2f}" for value in PAPER.get(domain, (np.nan, np.nan)))) for domain in domains]  # fmt: skip
         show([("", *names, "paper: rules", "paper: best learner"), *rows])
-    print(DIFFERENCES)
+    say(DIFFERENCES)
     if not ruled:
-        print("The rules were not measured here: pip install vaderSentiment")
+        say("The rules were not measured here: pip install vaderSentiment")
     return record.save(rounded({"domains": found, "paper": PAPER}))
 
 

@@ -35,7 +35,7 @@ from minnet.losses import SoftmaxCrossEntropy
 from minnet.optimizers import SGD
 from minnet.schedules import OneCycle
 from minnet.training import Trainer, predict
-from tutorials.experiments.record import Record, parsed, parser
+from tutorials.experiments.record import Record, parsed, parser, say
 
 TRAINING, EPOCHS, BATCH, WIDTH = 100, 60, 20, 16
 
@@ -117,7 +117,7 @@ def interval(values: np.ndarray) -> tuple[float, float]:
 
 
 def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
-    options = parser(__doc__, seeds=5)
+    options = parser(__doc__, seeds=5, data=False)
     args = parsed(options, argv)
     if args.seeds < 2:
         options.error("a spread needs two seeds or more")
@@ -125,7 +125,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     runs = {}
     for name in VARIANTS:
         runs[name] = [run(name, seed, epochs=2 if args.quick else EPOCHS) for seed in range(args.seeds)]
-        print(f"{name:<24}{[round(100 * r['test_accuracy'], 1) for r in runs[name]]}", flush=True)
+        say(f"{name:<24}{[round(100 * r['test_accuracy'], 1) for r in runs[name]]}")
     rows = {}
     plain = np.array([r["test_accuracy"] for r in runs["plain"]])
     for name, found in runs.items():

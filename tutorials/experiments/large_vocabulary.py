@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minnet import canvas
-from minnet.commands import one_line_errors
+from minnet.commands import one_line_errors, positive
 from minnet.data import TokenIds, load
 from minnet.large_vocabulary import HierarchicalSoftmax, SampledSoftmaxCrossEntropy
 from minnet.layers import Embedding, Flatten, Linear, ReLU, Sequential
@@ -27,7 +27,8 @@ from minnet.losses import SoftmaxCrossEntropy
 from minnet.optimizers import Adam
 from minnet.schedules import OneCycle
 from minnet.training import Trainer
-from tutorials.experiments.record import RESULTS, Record, parsed, parser, rounded, show, spread
+from tutorials.experiments.apart import fetched
+from tutorials.experiments.record import RESULTS, Record, parsed, parser, rounded, say, show, spread
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -89,7 +90,7 @@ def cost(sizes: Sequence[int], samples: int, repeats: int) -> list[dict[str, Any
         rows.append(
             {"K": classes, **ms, "full/sampled": ms["full"] / ms["sampled"], "full/tree": ms["full"] / ms["tree"]}
         )
-    print(f"\nMilliseconds a step, N = D = {SIZE}, {samples} samples:")
+    say(f"\nMilliseconds a step, N = D = {SIZE}, {samples} samples:")
     head = ("K", "full", "sampled", "tree", "full/sampled", "full/tree")
     show([head, *([f"{row['K']:,}", *(f"{row[key]:.2f}" for key in head[1:])] for row in rows)])
     return rows
@@ -107,7 +108,7 @@ def bias(draws: int) -> list[dict[str, float]]:
         loss.train()
         found = np.array([loss.forward(x, y) for _ in range(draws)]) - exact
         rows.append({"samples": samples, "bias": found.mean(), "standard error": found.std() / np.sqrt(draws)})
-    print("\nThe sampled loss less the exact one (K = 1000): falls towards a quarter for four times the samples")
+    say("\nThe sampled loss less the exact one (K = 1000): falls towards a quarter for four times the samples")
     show(
         [("samples", "bias"), *((row["samples"], f"{row['bias']:+.4f} ± {row['standard error']:.4f}") for row in rows)]
     )
@@ -160,7 +161,7 @@ def words(name: str, tweets: int, seeds: int, epochs: int, data: str | None, sam
                    "seconds": history[-1]["seconds"]}  # fmt: skip
             found.setdefault(kind, []).append(row)
     guess = float(np.exp(-np.log((counts / counts.sum())[y_val]).mean()))
-    print(f"\nNext word, {classes:,} classes, {len(y):,} training words, {epochs} epochs, {len(y_val):,} tested:")
+    say(f"\nNext word, {classes:,} classes, {len(y):,} training words, {epochs} epochs, {len(y_val):,} tested:")
     keys = (("perplexity", 1), ("accuracy", 4), ("seconds", 1))
     show([("", *(key for key, _ in keys)), ("word frequencies", f"{guess:.1f}", "", ""),
           *((name, *(spread([row[key] for row in rows], digits) for key, digits in keys))
@@ -171,23 +172,27 @@ def words(name: str, tweets: int, seeds: int, epochs: int, data: str | None, sam
 def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     options = parser(__doc__, seeds=1)
     options.add_argument("--part", choices=("cost", "bias", "words", "figure"), help="only this one")
-    options.add_argument("--samples", type=int, default=256, help="classes drawn a step (default: %(default)s)")
-    options.add_argument("--tweets", type=int, default=8000, help="of the training split (default: %(default)s)")
+    options.add_argument("--samples", type=positive, default=256, help="classes drawn a step (default: %(default)s)")
+    options.add_argument("--tweets", type=positive, default=8000, help="of the training split (default: %(default)s)")
     args = parsed(options, argv)
     if args.part == "figure":
+        if args.out:
+            options.error("--part figure draws the published result beside it: leave --out away")
         return draw()
     record, result = Record("large_vocabulary", args, argv), {}
     wanted = ("cost", "bias", "words") if args.part is None else (args.part,)
+    name, tweets = ("comments", 100) if args.quick else ("tweeteval", args.tweets)
+    if "words" in wanted:
+        fetched([name], args.data)
     if "cost" in wanted:
         sizes = (10, 1000) if args.quick else (10, 100, 1000, 10_000, 30_000, 100_000, 200_000)
         result["cost"] = cost(sizes, args.samples, 3 if args.quick else 7)
     if "bias" in wanted:
         result["bias"] = bias(50 if args.quick else 2000)
     if "words" in wanted:
-        task = ("comments", 100) if args.quick else ("tweeteval", args.tweets)
-        result["words"] = words(*task, args.seeds, 1 if args.quick else 2, args.data, args.samples)
+        result["words"] = words(name, tweets, args.seeds, 1 if args.quick else 2, args.data, args.samples)
     saved = record.save(rounded(result))
-    if args.whole:
+    if record.published:
         draw()
     return saved
 

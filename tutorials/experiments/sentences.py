@@ -22,7 +22,7 @@ from minnet.losses import Loss, MeanSquaredError, SigmoidCrossEntropy, SoftmaxCr
 from minnet.optimizers import Adam
 from minnet.schedules import OneCycle
 from minnet.training import Trainer, predict
-from tutorials.experiments.record import Record, parsed, parser, rounded, show, spread
+from tutorials.experiments.record import Record, parsed, parser, rounded, say, show, spread
 from tutorials.experiments.softmax_or_sigmoid import network, several
 
 Found = tuple[str, str, dict[str, Any]]  # sentence, verdict, what was measured
@@ -63,7 +63,7 @@ def accuracy_same(args: Any, epochs: int) -> Found:
             rows.setdefault(name, []).append(float((z.argmax(axis=1) == data.test.y).mean()))
             changed += int((softmax(z).argmax(axis=1) != z.argmax(axis=1)).sum())
     show([("trained with", "accuracy"), *((name, spread(values)) for name, values in rows.items())])
-    print(f"decisions that applying softmax to the scores changed: {changed}")
+    say(f"decisions that applying softmax to the scores changed: {changed}")
     verdict = verdict_if(
         changed == 0,
         "false: it keeps the order of the scores, so it changes no decision; as part of the loss it may help",
@@ -156,7 +156,7 @@ def controls_entropy(args: Any, epochs: int) -> Found:
             step -= basis @ (basis.T @ step)
             step *= 0.5 * (p / np.maximum(-step, 1e-300))[step < 0].min()
             highest = max(highest, float(entropy(p + step) - entropy(p)))
-    print(f"largest change of entropy in 5,000 other distributions with the same expected score: {highest:+.2e}")
+    say(f"largest change of entropy in 5,000 other distributions with the same expected score: {highest:+.2e}")
     falls = all(a >= b for a, b in zip(list(path.values()), list(path.values())[1:], strict=False))
     verdict = verdict_if(
         falls and highest < 0,
@@ -193,7 +193,7 @@ TESTS: tuple[Callable[[Any, int], Found], ...] = (
 
 
 def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
-    options = parser(__doc__, seeds=3)
+    options = parser(__doc__, seeds=3, data=False)
     options.add_argument("numbers", nargs="*", type=int, help="which of the six (default: all)")
     args = parsed(options, argv)
     numbers = args.numbers or range(1, len(TESTS) + 1)
@@ -201,9 +201,9 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     if not set(numbers) <= set(range(1, len(TESTS) + 1)):
         raise SystemExit(f"error: the sentences are numbered 1 to {len(TESTS)}")
     for number in numbers:
-        print(f"\n{number}. {' '.join((TESTS[number - 1].__doc__ or '').split())}")
+        say(f"\n{number}. {' '.join((TESTS[number - 1].__doc__ or '').split())}")
         sentence, verdict, measured = TESTS[number - 1](args, 2 if args.quick else 20)
-        print(f'"{sentence}": {verdict}', flush=True)
+        say(f'"{sentence}": {verdict}')
         result.append({"number": number, "sentence": sentence, "verdict": verdict, "measured": measured})
     return record.save({"sentences": rounded(result, 6)})
 

@@ -38,8 +38,8 @@ from typing import Any
 
 import numpy as np
 
-from minnet.commands import one_line_errors
-from minnet.data import Dataset, Ngrams, load
+from minnet.commands import one_line_errors, seed
+from minnet.data import Dataset, Ngrams, load, load_lexicon
 from minnet.data.dataset import joined
 from minnet.functional import softmax
 from minnet.intervals import rates
@@ -47,9 +47,10 @@ from minnet.models import ngram_mlp
 from minnet.recipes import TEXT, Recipe, choose
 from minnet.training import Trainer
 from tutorials.experiments.apart import apart, with_texts_of
-from tutorials.experiments.record import Record, parsed, parser, rounded, show, side_by_side, spread
+from tutorials.experiments.record import Record, parsed, parser, rounded, say, show, side_by_side, spread
 
 MEASURE = {"tweeteval": "macro recall", "vader": "macro F1"}
+SEEDS = {"tweeteval": 3, "vader": 5}
 TAUS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25)
 ALLOWED = {"macro recall": (1.0,), "macro F1": TAUS}  # see above
 SMALLEST = ("macro recall",)  # among candidates that validation cannot tell apart
@@ -121,7 +122,7 @@ def family(
         if dataset.validation is None:
             continue
         values = [measure(run["validation"], dataset.validation.y)[measured] for run in found[name]]
-        print(f"{name}, seeds {', '.join(map(str, seeds))}: validation {measured} {spread(values)}", flush=True)
+        say(f"{name}, seeds {', '.join(map(str, seeds))}: validation {measured} {spread(values)}")
     return found
 
 
@@ -193,16 +194,16 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     options.add_argument("dataset", nargs="?", choices=sorted(MEASURE), default="tweeteval")
     options.add_argument("--models", nargs="*", choices=CANDIDATES, help="only these candidates")
     options.add_argument("--more", help="a data set whose texts train as well, such as vader")
-    options.add_argument("--first", type=int, default=0, help="the first seed (default: %(default)s)")
-    args = parsed(options, argv)
-    usual = {"tweeteval": 3, "vader": 5}[args.dataset]
-    args.seeds = args.seeds or (1 if args.quick else usual)
+    options.add_argument("--first", type=seed, default=0, help="the first seed (default: %(default)s)")
+    args = parsed(options, argv, lambda given: {"seeds": 1 if given.quick else SEEDS[given.dataset]})
     named = "-".join(["sentiment", args.dataset, *([f"with-{args.more.replace('/', '-')}"] if args.more else [])])
     record, measured = Record(named, args, argv), MEASURE[args.dataset]
     models = args.models or (["ngrams", "attention"] if args.quick else list(CANDIDATES))
     seeds = range(args.first, args.first + args.seeds)
     together = [[seed] for seed in seeds] if args.dataset == "vader" else [list(seeds)]  # its seed decides the split
     name = "comments" if args.quick else args.dataset
+    if {"lexicon", "unweighted with lexicon"}.intersection(models):
+        load_lexicon(args.data)  # before the first training, where it is missing
     datasets = [load(name, folder=args.data, seed=some[0]) for some in together]
     earlier, wholes = zip(*map(by_time, datasets), strict=True) if args.dataset == "tweeteval" else (datasets, [])
 
@@ -216,7 +217,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     runs = run(earlier, models)
     choices, result = chosen(runs, models, measured)
     if wholes:
-        print("\nTrained again, on all that is not test:")
+        say("\nTrained again, on all that is not test:")
         runs = run(wholes, choices[0][0], [runs[0]["probabilities"]["svm"]["C"]])
     result |= tested(runs, choices)
     dataset = runs[0]["dataset"]
@@ -224,10 +225,10 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
         "name": dataset.name, "fingerprint": dataset.fingerprint, "train": len(dataset.train), "test": len(dataset.test)
     }  # fmt: skip
     if dataset.name == "tweeteval":
-        print("\nBeside others on the same test tweets (macro recall):")
+        say("\nBeside others on the same test tweets (macro recall):")
         show([(name, f"{value:.3f}") for name, value in OTHERS.items()])
         what = f"texts, {args.more} among them" if args.more else "tweets"
-        print(f"Ours was trained on {len(dataset.train):,} {what}; TweetEval's own train file has 45,615 tweets.")
+        say(f"Ours was trained on {len(dataset.train):,} {what}; TweetEval's own train file has 45,615 tweets.")
     return record.save(result)
 
 
@@ -258,14 +259,14 @@ def chosen(
     tops = {group: [choice for choice in ranked if choice[0] == group] for group, _ in ranked}  # best tau first
     kept = {group for group, _ in choices}
     shown = [group for rank, group in enumerate(tops) if rank < 8 or len(group) in (1, len(names)) or group in kept]
-    print(f"\nValidation, {measured}, mean and standard deviation of {len(runs)} seeds:")
+    say(f"\nValidation, {measured}, mean and standard deviation of {len(runs)} seeds:")
     show([("candidate", "tau", measured, *(f"at {tau}" for tau in TAUS)),
           *((" + ".join(group), f"{tops[group][0][1]:.2f}", spread(validation[tops[group][0]]),
              *(f"{np.mean(validation[group, tau]):.3f}" for tau in TAUS)) for group in shown)])  # fmt: skip
     svm = [measure(run["probabilities"]["svm"]["validation"], run["dataset"].validation.y)[measured] for run in runs]
-    print(f"LinearSVC there: {spread(svm)}")
+    say(f"LinearSVC there: {spread(svm)}")
     if shared:
-        print(f"The smallest within a standard error ({slack:.4f}) of the best: {' + '.join(choices[0][0])}")
+        say(f"The smallest within a standard error ({slack:.4f}) of the best: {' + '.join(choices[0][0])}")
     return choices, rounded({
         "measure": measured,
         "validation": {" + ".join(group): {tau: validation[group, tau] for tau in TAUS} for group in shown},
@@ -279,16 +280,16 @@ def tested(runs: list[dict[str, Any]], choices: Sequence[tuple[Sequence[str], fl
     pairs = list(zip(runs, choices, strict=True))
     test = [score(run, "test", *choice) for run, choice in pairs]
     svm = [measure(run["probabilities"]["svm"]["test"], run["dataset"].test.y) for run in runs]
-    print("\nTest, by " + "; ".join(dict.fromkeys(f"{' + '.join(group)} with tau {tau:.2f}" for group, tau in choices)))
+    say("\nTest, by " + "; ".join(dict.fromkeys(f"{' + '.join(group)} with tau {tau:.2f}" for group, tau in choices)))
     show([("", *KEYS), row_of("chosen", test), row_of("LinearSVC, same texts, no lexicon", svm)])
     error = np.mean([row["standard error"] for row in test])
-    print(f"± is the spread of the seeds; another test set of this size would move macro recall by about {error:.4f}.")
+    say(f"± is the spread of the seeds; another test set of this size would move macro recall by about {error:.4f}.")
     moved = {t: [score(run, "test", group, t) for run, (group, _) in pairs] for t in TAUS}
     priors = [np.bincount(getattr(runs[0]["dataset"], part).y) / len(getattr(runs[0]["dataset"], part))
               for part in ("train", "test")]  # fmt: skip
     shares = (" / ".join(f"{100 * share:.1f}" for share in prior) + " %" for prior in priors)
-    print(f"\nShares of {'/'.join(runs[0]['dataset'].classes)}: {' in train, '.join(shares)} in test.")
-    print("What the adjustment does on test (shown after the choice, not used for it):")
+    say(f"\nShares of {'/'.join(runs[0]['dataset'].classes)}: {' in train, '.join(shares)} in test.")
+    say("What the adjustment does on test (shown after the choice, not used for it):")
     show([("tau", *KEYS), *(row_of(f"{t:.2f}", moved[t]) for t in TAUS)])
     return rounded({
         "test": {key: [row[key] for row in test] for key in (*KEYS, "standard error")},

@@ -12,33 +12,39 @@ seed has its own splits and its own model: the validation matrix is a large part
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from minnet.calibration import calibrated, seen_on_validation
-from minnet.commands import one_line_errors
+from minnet.commands import one_line_errors, positive
 from minnet.quantification import class_shares
 from minnet.recipes import choose
 from tutorials.experiments.apart import load_apart
-from tutorials.experiments.record import Record, parsed, parser, rounded, show
+from tutorials.experiments.record import Record, parsed, parser, rounded, say, show
 from tutorials.experiments.sentiment import fitted
 
 MIXES = ((0.6, 0.2, 0.2), (0.2, 0.6, 0.2), (0.2, 0.2, 0.6), (0.8, 0.1, 0.1), (0.1, 0.1, 0.8), (1 / 3, 1 / 3, 1 / 3))
 
 
+def usual(args: argparse.Namespace) -> dict[str, int]:
+    """The defaults that depend on the other arguments."""
+    few = args.quick or args.dataset == "comments"
+    return {"size": 30 if few else 1000, **({"seeds": 1, "repeats": 2} if args.quick else {})}
+
+
 def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     options = parser(__doc__, seeds=10)
     options.add_argument("dataset", nargs="?", choices=("vader", "tweeteval", "comments"), default="vader")
-    options.add_argument("--size", type=int, help="examples of a drawn test set (default: 1000, of comments 30)")
+    options.add_argument("--size", type=positive, help="examples of a drawn test set (default: 1000, of comments 30)")
     options.add_argument(
-        "--repeats", type=int, default=3, help="test sets of each mix for a seed (default: %(default)s)"
+        "--repeats", type=positive, default=3, help="test sets of each mix for a seed (default: %(default)s)"
     )
-    args = parsed(options, argv)
-    args.size = args.size or (30 if args.quick or args.dataset == "comments" else 1000)
+    args = parsed(options, argv, usual)
     if args.quick:
-        args.dataset, args.seeds, args.repeats = "comments", 1, 2
+        args.dataset = "comments"
     record = Record(f"shares-{args.dataset}", args, argv)
     errors: dict[str, dict[tuple[float, ...], list[float]]] = {}
     held: dict[str, list[bool]] = {}
@@ -72,8 +78,8 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
                     errors.setdefault(name, {}).setdefault(mix, []).append(np.abs(found["shares"] - true).mean())
                     low, high = np.array(found["intervals"]).T
                     held.setdefault(name, []).extend((low <= mix) & (mix <= high))
-    print(f"\n{dataset.name}, {args.size} examples drawn to each mix, {args.repeats * args.seeds} times.")
-    print("Mean error of a class's share, in percentage points:")
+    say(f"\n{dataset.name}, {args.size} examples drawn to each mix, {args.repeats * args.seeds} times.")
+    say("Mean error of a class's share, in percentage points:")
     rows = [(" / ".join(f"{100 * share:.0f}" for share in mix) + " %",
              *(f"{100 * np.mean(by_mix[mix]):.1f}" for by_mix in errors.values())) for mix in MIXES]  # fmt: skip
     means = {name: float(np.mean([np.mean(by_mix[mix]) for mix in MIXES])) for name, by_mix in errors.items()}
@@ -82,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     rows.append(("truth inside the 95 % interval", *(f"{100 * share:.0f} %" for share in coverage.values())))
     show([("/".join(dataset.classes), *errors), *rows])
     factor = means["counted"] / means["corrected"]
-    print(f"\nThe correction divides the error of counting by {factor:.1f}.")
+    say(f"\nThe correction divides the error of counting by {factor:.1f}.")
     by_mix = {name: {str(mix): np.mean(found[mix]) for mix in MIXES} for name, found in errors.items()}
     return record.save(rounded({"errors": by_mix, "means": means, "coverage": coverage, "factor": factor}))
 
