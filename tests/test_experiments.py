@@ -198,6 +198,34 @@ def test_baselines_are_runs_that_compare_reads(tmp_path, capsys):
         baselines.run(["comments", "--models", "svm"])
 
 
+def test_baselines_replace_no_earlier_run(tmp_path, monkeypatch, capsys):
+    baselines = importlib.import_module("tutorials.experiments.baselines")
+    arguments = ["comments", "--models", "majority"]
+    monkeypatch.chdir(tmp_path)
+    baselines.run([*arguments, "--out", "mine"])
+    kept = (tmp_path / "mine/baseline-comments-majority/config.json").read_bytes()
+    with pytest.raises(ValueError, match="mine/baseline-comments-majority already holds a run: choose another --out"):
+        baselines.run(["comments", "--models", "logistic", "majority", "--out", "mine", "--limit", "20"])
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["baseline-comments-majority"]
+    assert (tmp_path / "mine/baseline-comments-majority/config.json").read_bytes() == kept
+    for _ in range(2):
+        baselines.run(arguments)
+    names = {path.name for path in (tmp_path / "runs").iterdir()}
+    assert names == {"baseline-comments-majority", "baseline-comments-majority-2"}
+
+
+def test_baselines_fit_on_few_examples_and_quickly_on_no_more_than_a_thousand(tmp_path, monkeypatch, capsys):
+    baselines = importlib.import_module("tutorials.experiments.baselines")
+    baselines.run(["comments", "--limit", "3", "--models", "mlp", "--out", str(tmp_path)])
+    assert "mlp" in capsys.readouterr().out
+    limits = []
+    monkeypatch.setattr(baselines, "load", lambda name, limit, **_: limits.append(limit) or 1 / 0)
+    for argv in (["--quick"], ["--quick", "--limit", "50"], []):
+        with pytest.raises(ZeroDivisionError):
+            baselines.run(argv)
+    assert limits == [1000, 50, None]
+
+
 def test_composed_pictures_hold_the_digits_that_they_name():
     module = importlib.import_module("tutorials.experiments.softmax_or_sigmoid")
     images = np.full((10, 8, 8, 1), 1, np.uint8) * np.arange(1, 11, dtype=np.uint8)[:, None, None, None]
