@@ -22,10 +22,10 @@ def lessons(wanted: list[str] | None = None) -> list[Path]:
     found = sorted(FOLDER.glob("[0-9][0-9]_*.py")) + sorted(FOLDER.glob("appendix_*.py"))
     if not wanted:
         return found
-    chosen = [path for path in found if path.stem.startswith(tuple(wanted))]
-    if not chosen:
-        raise ValueError(f"no lesson starts with {' or '.join(wanted)}: there are {', '.join(p.stem for p in found)}")
-    return chosen
+    for start in wanted:
+        if not any(path.stem.startswith(start) for path in found):
+            raise ValueError(f"no lesson starts with {start}: there are {', '.join(path.stem for path in found)}")
+    return [path for path in found if path.stem.startswith(tuple(wanted))]
 
 
 def read(path: Path) -> list[Cell]:

@@ -10,7 +10,7 @@ import pytest
 
 from tutorials import lesson as helper
 from tutorials import notebook, run
-from tutorials.cells import claims, read
+from tutorials.cells import claims, lessons, read
 
 SMALL = """# %% [markdown]
 # # 1. Small
@@ -35,6 +35,12 @@ def small(tmp_path):
     path = tmp_path / "01_small.py"
     path.write_text(SMALL, encoding="utf-8")
     return path
+
+
+def test_every_beginning_names_a_lesson():
+    assert [path.stem[:2] for path in lessons(["03", "05"])] == ["03", "05"]
+    with pytest.raises(ValueError, match="no lesson starts with 99: there are 00_first_run, 01_"):
+        lessons(["03", "99"])
 
 
 def test_cells_are_read(small):
