@@ -336,7 +336,10 @@ def test_a_split_of_its_own_decides_for_each_run(capsys):
     choices, found = module.chosen(runs, ["a", "b"], "macro F1")
     assert [group for group, _ in choices] == [("a",), ("b",)]
     assert [one["candidate"] for one in found["chosen"]] == ["a", "b"]
-    assert module.tested(runs, choices)["test"]["macro F1"] == [1.0, 1.0]
+    runs[1]["dataset"] = replace(dataset, train=split_of([""] * 60, [0] * 58 + [1, 2]))
+    found = module.tested(runs, choices)
+    assert found["test"]["macro F1"] == [1.0, 1.0]
+    assert found["shares"]["train"] == pytest.approx([(1 / 3 + 58 / 60) / 2, *[(1 / 3 + 1 / 60) / 2] * 2], abs=1e-4)
 
 
 def test_the_last_texts_validate_and_nothing_but_the_test_split_is_left_out_of_the_final_fit():
@@ -405,8 +408,20 @@ def test_conclusions_say_what_the_tables_say():
     assert "70.0 % of the pictures with sigmoids, on 60.0 % with softmax" in many and "off by 10.0 points" in many
 
 
+def test_of_none_above_the_limit_no_share_is_right(capsys, monkeypatch):
+    module = importlib.import_module("tutorials.experiments.sentences")
+    monkeypatch.setattr(module, "digits", lambda seed, loss, epochs: (None, load("digits", seed=seed)))
+    monkeypatch.setattr(module, "predict", lambda model, x: np.zeros((len(x), 10), np.float32))
+    _, _, rows = module.near_one(parser("").parse_args(["--seeds", "1"]), 1)
+    assert all(np.isnan(row["right among them"]).all() for row in rows.values())
+    monkeypatch.setattr(module, "predict", lambda model, x: 9 * np.eye(10, dtype=np.float32)[np.zeros(len(x), int)])
+    _, _, rows = module.near_one(parser("").parse_args(["--seeds", "1"]), 1)
+    assert rows["noise, no digit at all"]["right among them"] == [0.0]
+
+
 def test_cells():
     assert spread([0.5, 0.7]) == "0.600 ± 0.141" and spread([1.0], 1) == "1.0"
+    assert spread([0.5, np.nan, 0.7]) == "0.600 ± 0.141" and spread([np.nan]) == "-"
     assert rounded({1: [np.float64(0.123456), float("nan")]}) == {"1": [0.1235, None]}
 
 

@@ -1,6 +1,6 @@
 """How good is the n-gram softmax on `comments`, beyond the luck of one split of 600 examples?
 
-python -m tutorials.experiments.crossvalidation
+python -m tutorials.experiments.crossvalidation          half a minute
 
 Five folds: each fifth is predicted once, by a network trained on the other four with the recipe of train.py. The five
 predictions together cover all 600 comments; the interval is a bootstrap over them. Repeated with another partition for

@@ -1,6 +1,6 @@
 """What very many classes cost: the full softmax against a sampled one and a Huffman tree.
 
-python -m tutorials.experiments.large_vocabulary            time of a step against K, bias, next-word prediction
+python -m tutorials.experiments.large_vocabulary            step against K, bias, next word: two minutes
 python -m tutorials.experiments.large_vocabulary --part cost
 python -m tutorials.experiments.large_vocabulary --part figure    large_vocabulary.png anew, from large_vocabulary.json
 

@@ -137,7 +137,10 @@ def show(rows: Sequence[Sequence[Any]]) -> None:
 
 
 def spread(values: Sequence[float], digits: int = 3) -> str:
-    """Mean and standard deviation over the seeds, as one cell."""
+    """Mean and standard deviation over the seeds that have a value (no NaN), as one cell."""
+    values = [value for value in values if not np.isnan(value)]
+    if not values:
+        return "-"
     if len(values) < 2:
         return f"{np.mean(values):.{digits}f}"
     return f"{np.mean(values):.{digits}f} ± {np.std(values, ddof=1):.{digits}f}"

@@ -1,6 +1,6 @@
 """What share of the comments is negative? Counting predictions, averaging probabilities, or correcting the count.
 
-python -m tutorials.experiments.shares vader
+python -m tutorials.experiments.shares vader             a minute
 
 A model errs more on some classes than on others, so the shares of its predictions are off wherever the mix of classes
 differs from training's. Here test examples are drawn anew to known mixes, and each estimate's error is the mean over
