@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import platform
+import shlex
 import statistics
 import subprocess
 import sys
@@ -276,7 +277,7 @@ def write(path: Path | None, about: dict[str, Any], results: Any) -> None:
     """The results with the command and the machine that gave them."""
     if path is None:
         return
-    command = " ".join(["python", *sys.orig_argv[1:]])
+    command = shlex.join(["python", *sys.orig_argv[1:]])
     text = json.dumps({"command": command, "machine": about, "results": results}, indent=1)
     path.write_text(text + "\n", encoding="utf-8")
     print(f"written: {path}")
