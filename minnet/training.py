@@ -94,12 +94,12 @@ class Trainer:
         same data and settings. A new run does not replace one that could still go on, nor join one at work.
         `about` (arrays, header) goes into the checkpoints: what else a prediction needs.
 
-        Each call is a run of its own, with order, augmentation, schedule and history from the start:
-        ask for all epochs in one call, and look in between by `validation`, or by Ctrl-C, the folder and `resume`.
-        `run` says afterwards how many epochs there were, and in which one the restored weights were found.
-        Ctrl-C ends the run between two updates and sets `interrupted`, with the latest weights in the
-        model, not the best; without a folder, to which it could be saved, it raises KeyboardInterrupt then, so that
-        nobody takes the model for trained.
+        Each call is a run of its own, with order, augmentation, schedule and history from the start: ask for all epochs
+        in one call, and look in between by `validation`, or by Ctrl-C, the folder and `resume`. `run` says afterwards
+        how many epochs there were, and in which one the restored weights were found.
+        Ctrl-C ends the run between two updates and sets `interrupted`, with the latest weights in the model, not the
+        best; without a folder, to which it could be saved, it raises KeyboardInterrupt then, so that nobody takes the
+        model for trained. In the last step of all it interrupts nothing, and without a folder raises all the same.
         """
         x, y, _ = data = unpacked(train)
         check_run(self.model, self.loss, self.freeze_at, data, validation, epochs, batch_size, patience, save_every)
@@ -134,11 +134,11 @@ class Trainer:
                     if self._epoch(crew, data, state, interrupt, progress):
                         self._close_epoch(crew, validation, state, progress)
                     self.interrupted = interrupt.asked and more()
-        if self.interrupted and folder is None:
-            raise KeyboardInterrupt
         if not self.interrupted:
             self.keeper.put_back_best()
         self.run |= {"epochs_trained": state.epoch, "best_epoch": state.best_epoch or None}
+        if interrupt.asked and folder is None:  # in the last step, too: it was to stop the program
+            raise KeyboardInterrupt
         return self.history
 
     def _settings(

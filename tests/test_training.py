@@ -170,9 +170,13 @@ def test_ctrl_c_without_a_folder_is_not_taken_for_the_end_of_training(capsys):
     assert "Ctrl-C: finishing this step (again" in "".join(capsys.readouterr())
 
 
-def test_ctrl_c_in_the_last_step_of_all_interrupts_nothing():
-    it = trainer(augment=CtrlC(18), workers=1, piece=100)
-    assert len(fit(it)) == 3 and not it.interrupted
+def test_ctrl_c_in_the_last_step_of_all_interrupts_nothing_but_a_program_without_a_folder(tmp_path):
+    it, again = (trainer(augment=CtrlC(18), workers=1, piece=100) for _ in range(2))
+    assert len(fit(it, tmp_path)) == 3 and not it.interrupted
+    with pytest.raises(KeyboardInterrupt):  # else a program of many fits would go on with the next one
+        fit(again)
+    assert not again.interrupted and len(again.history) == again.run["epochs_trained"] == 3
+    assert bits(again.model) == bits(it.model)
 
 
 def test_a_second_ctrl_c_stops_at_once_and_the_handler_is_given_back():
@@ -223,13 +227,14 @@ def test_the_time_that_files_take_is_none_of_training(tmp_path, monkeypatch):
 # -- what is kept ----------------------------------------------------------------------------------------------
 
 
-def overfitting(patience=None, epochs=8, augment=None):
+def overfitting(patience=None, epochs=8, augment=None, folder=None):
     """A model that is good at once and then only gets worse: the validation labels are those it begins with."""
     model = Sequential(Linear(4, 3, rng=0))
     validation = POINTS, model.forward(POINTS).argmax(axis=1)
     it = Trainer(model, SoftmaxCrossEntropy(), SGD(model, 0.5), workers=1, augment=augment)
     start = it.evaluate(*validation)
-    history = it.fit((POINTS, LABELS), validation, epochs=epochs, patience=patience, batch_size=45, progress=False)
+    settings = {"epochs": epochs, "patience": patience, "folder": folder}
+    history = it.fit((POINTS, LABELS), validation, batch_size=45, progress=False, **settings)
     return it, validation, start, history
 
 
@@ -242,9 +247,9 @@ def test_the_best_weights_are_restored_and_patience_ends_the_run():
     assert losses[-1] > losses[best] > start[0]
 
 
-def test_ctrl_c_in_the_epoch_that_ends_patience_interrupts_nothing():
+def test_ctrl_c_in_the_epoch_that_ends_patience_interrupts_nothing(tmp_path):
     it, _, _, history = overfitting(patience=2)
-    again, _, _, same = overfitting(patience=2, augment=CtrlC(len(history)))  # one step an epoch
+    again, _, _, same = overfitting(patience=2, augment=CtrlC(len(history)), folder=tmp_path)  # one step an epoch
     assert not again.interrupted and len(same) == len(history) and bits(again.model) == bits(it.model)
 
 
