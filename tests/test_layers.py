@@ -1400,7 +1400,7 @@ def test_a_summary_is_of_one_example_unless_told_otherwise():
     model = Sequential(Linear(4, 3))
     assert model.summary((4,)) == model.summary((4,), batch_size=1) != model.summary((4,), batch_size=2)
     wide = Linear(100, 100)  # 10,100 parameters, as many gradients, 100 numbers in and 100 out, of 4 bytes each
-    assert "at least 81.6 kB, of it 0.8 kB for activations" in wide.summary((100,))
+    assert "at least 81.6 kB, of it 800 bytes for activations" in wide.summary((100,))
 
 
 def test_a_layer_that_learns_again_gets_its_gradient():
