@@ -146,6 +146,11 @@ def test_a_difference_that_is_rounded_to_none_has_no_sign_and_as_many_digits_as_
     assert lines[-1] == "  McNemar's exact test of accuracy: p = 0.0498: more than chance"
 
 
+def test_the_verdict_is_that_of_the_corrected_p():
+    *_, last = module._verdict({"only_a": 20, "only_b": 8, "p": 0.036, "p_holm": 0.108}, "a", "b")
+    assert last.endswith(": p = 0.036, corrected for all pairs p = 0.108: not told apart from chance")
+
+
 def test_a_class_without_examples_is_told_of_each_run(tmp_path):
     a, b = (run(tmp_path / name, saying(said), LABELS % 2) for name, said in (("a", FIRST), ("b", LABELS % 2)))
     lines = module.table(module.compare([a, b])).splitlines()
@@ -186,7 +191,7 @@ def test_neither_of_two_that_are_right_as_often_is_better(tmp_path):
 
 def test_holm_by_hand():
     assert module._holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
-    assert module._holm([0.5, 0.9]) == [1.0, 1.0]
+    assert module._holm([0.6, 0.9]) == [1.0, 1.0]
     assert module._holm([0.02]) == [0.02]
 
 
