@@ -105,9 +105,24 @@ def test_names_are_found_as_canvas_writes_them(names, tmp_path):
 def test_of_two_students_of_one_name_the_number_decides(tmp_path):
     files = {f"Jane Doe_{n}_assignsubmission_file_/softmax.py": GOOD for n in (5012, 5013)}
     found = read_submissions(handed_in(tmp_path / "class", files), SHEETS)
-    (tmp_path / "roster.csv").write_text("name,id,login\nJane Doe,5013,b\nJane Doe,,c\n", encoding="utf-8")
-    matched, _ = match_roster(read_roster(tmp_path / "roster.csv"), found)
-    assert {key: row["login"] for key, row in matched.items()} == {"Jane-Doe-5013": "b", "Jane-Doe-5012": "c"}
+    for mine, other in ((5013, 5012), (5012, 5013)):  # whichever stands first in the class list and in the folder
+        for lines in ([f"Jane Doe,{mine},b", "Jane Doe,,c"], ["Jane Doe,,c", f"Jane Doe,{mine},b"]):
+            (tmp_path / "roster.csv").write_text("\n".join(["name,id,login", *lines]), encoding="utf-8")
+            matched, _ = match_roster(read_roster(tmp_path / "roster.csv"), found)
+            assert {key: row["login"] for key, row in matched.items()} == {
+                f"Jane-Doe-{mine}": "b",
+                f"Jane-Doe-{other}": "c",
+            }
+    (tmp_path / "roster.csv").write_text("name\nJane Doe\nJane Doe\n", encoding="utf-8")
+    matched, missing = match_roster(read_roster(tmp_path / "roster.csv"), found)
+    assert {*matched} == {*found} and missing == []  # one each
+
+
+def test_a_login_that_ends_in_anothers_takes_nobodys_work(tmp_path):
+    place = handed_in(tmp_path / "class", {f"hw1-{login}/softmax.py": GOOD for login in ("max-roe", "monroe")})
+    (tmp_path / "roster.csv").write_text("name,login\nAmy Roe,roe\nMax Roe,max-roe\n", encoding="utf-8")
+    matched, missing = match_roster(read_roster(tmp_path / "roster.csv"), read_submissions(place, SHEETS))
+    assert {key: row["name"] for key, row in matched.items()} == {"hw1-max-roe": "Max Roe"} and missing == ["Amy Roe"]
 
 
 @GUESS
