@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from minnet import winograd
+from minnet.commands import one_line_errors
 from minnet.layers import Conv2d, Embedding, Layer
 from tests.benchmarks import common
 from tests.benchmarks.cases import Case, all_cases, products, training_flops
@@ -80,6 +81,7 @@ def floors(case: Case, peak: float, rate: float) -> dict[str, Any]:
             "bytes_ms": size / rate * 1e3, "most_examples_per_second": case.batch_size / highest}  # fmt: skip
 
 
+@one_line_errors
 def main() -> None:
     args = common.parse(common.arguments(__doc__))
     about = common.machine(args.threads)

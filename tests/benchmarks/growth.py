@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from minnet import models
+from minnet.commands import one_line_errors
 from minnet.losses import SoftmaxCrossEntropy
 from minnet.optimizers import SGD
 from minnet.training import Trainer
@@ -100,6 +101,7 @@ def by_examples(args: argparse.Namespace) -> tuple[dict[float, list[float]], lis
     return found, [statistics.median(times) for times in found.values()]
 
 
+@one_line_errors
 def main() -> None:
     listed = "\n".join(f"  {name:<10}{what}" for name, what in WHAT.items())
     parser = common.arguments(f"{__doc__}\n{listed}", rounds=5, seconds=0.5)

@@ -15,6 +15,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from minnet.commands import one_line_errors
 from minnet.predictor import Predictor
 from tests.benchmarks import common
 from tests.benchmarks.cases import Case, all_cases, inference_flops
@@ -80,6 +81,7 @@ def measure(case: Case, args: argparse.Namespace, about: dict[str, Any]) -> dict
     }  # fmt: skip
 
 
+@one_line_errors
 def main() -> None:
     cases = {name: case for name, case in all_cases().items() if name in NAMES}
     parser = common.arguments(__doc__, seconds=0.5)

@@ -18,6 +18,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from minnet.commands import one_line_errors
 from minnet.data import load
 from minnet.recipes import IMAGES
 from minnet.sharing import available_cores
@@ -33,7 +34,14 @@ def run(folder: Path, model: str, seed: int) -> dict[str, Any]:
     if not (folder / "metrics.json").exists():
         command = [sys.executable, str(TRAIN), "cifar10", "--model", model, "--validation", "0", "--seed", str(seed)]
         resumed = ["--resume"] if (folder / "last.ckpt").exists() else []
-        subprocess.run([*command, "--out", str(folder), *resumed], check=True)
+        with subprocess.Popen([*command, "--out", str(folder), *resumed]) as training:
+            try:
+                status = training.wait()
+            except KeyboardInterrupt:  # it has heard that, too: it ends its step and saves
+                status = training.wait()
+        if status:
+            print(f"{model} with seed {seed} is not finished: the same ladder command goes on", file=sys.stderr)
+            raise SystemExit(status if status > 0 else 128 - status)  # as a shell tells of signals
     config = json.loads((folder / "config.json").read_text())
     found = {
         "model": model, "seed": seed, "accuracy": json.loads((folder / "metrics.json").read_text())["accuracy"],
@@ -64,6 +72,7 @@ def row(runs: list[dict[str, Any]]) -> tuple[Any, ...]:
     return (runs[0]["model"], len(runs), accuracy, *means, workers, statistics.mean(peaks) if peaks else "")
 
 
+@one_line_errors
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="*", metavar="MODEL", help=f"which (default all): {', '.join(IMAGES)}")

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 
+from minnet.commands import one_line_errors
 from tests.benchmarks import common
 
 MINNET = """
@@ -75,6 +76,7 @@ def loaded(program: str) -> list[str]:
     return result.stdout.split()
 
 
+@one_line_errors
 def main() -> None:
     args = common.parse(common.arguments(__doc__, rounds=9))
     about = common.machine(args.threads)

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from minnet.commands import one_line_errors
 from tests.benchmarks import common
 from tests.benchmarks.cases import CLASSES, Case, all_cases, trained_by_minnet, training_flops, tweets
 
@@ -112,6 +113,7 @@ def run_alone(parser: argparse.ArgumentParser, case: Case, side: str, threads: i
     common.print_alone(build(), batches * case.batch_size)
 
 
+@one_line_errors
 def main() -> None:
     cases = all_cases()
     parser = common.arguments(__doc__)

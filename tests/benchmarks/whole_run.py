@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from minnet.commands import one_line_errors
 from minnet.data import load, test_views
 from minnet.recipes import choose
 from minnet.trained_run import load_run
@@ -160,6 +161,7 @@ def _wait(process: subprocess.Popen[bytes], seconds: float) -> tuple[int, int | 
     return 0, None, None
 
 
+@one_line_errors
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, default=Path("runs/whole"), help="for the run and logs (%(default)s)")

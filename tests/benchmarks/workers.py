@@ -16,6 +16,7 @@ from typing import Any
 
 from minnet import models
 from minnet.blas import blas_controller
+from minnet.commands import one_line_errors
 from minnet.optimizers import Adam
 from minnet.sharing import plan
 from tests.benchmarks import common
@@ -73,6 +74,7 @@ def measure(case: Case, args: argparse.Namespace, about: dict[str, Any]) -> dict
     return {"case": case.name, "workers": chosen.workers, "piece": chosen.piece, "chosen": star, "ways": rows}
 
 
+@one_line_errors
 def main() -> None:
     cases = more_cases()
     parser = common.arguments(__doc__)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from minnet.commands import one_line_errors, seed
 from tests.exercises.answers import WRITERS, right, wrong
 from tutorials.exercises.grading import grade_source
 from tutorials.exercises.runner import Process
@@ -48,9 +49,10 @@ def _kind(slugs: tuple[str, ...], result: Result) -> str:
     return "named" if all(named & either for either in known) else "named one of two"
 
 
+@one_line_errors
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seed", type=int, default=None, help="of hidden cases; the public ones without it")
+    parser.add_argument("--seed", type=seed, default=None, help="of hidden cases; the public ones without it")
     parser.add_argument("--writers", nargs="+", choices=WRITERS, default=[], help="whose answers; all without it")
     parser.add_argument("--list", action="store_true", help="each answer on a line")
     args = parser.parse_args()

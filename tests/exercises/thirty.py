@@ -12,6 +12,7 @@ import time
 import zipfile
 from pathlib import Path
 
+from minnet.commands import one_line_errors, positive
 from tests.exercises.answers import right, wrong
 from tests.exercises.hostile import HOSTILE
 from tutorials.exercises import learner
@@ -86,10 +87,11 @@ def networks() -> dict[str, bytes]:
     return found
 
 
+@one_line_errors
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--jobs", type=positive, default=2)
     args = parser.parse_args()
     make(args.out / "exports")
     start = time.perf_counter()

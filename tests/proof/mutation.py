@@ -31,6 +31,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from minnet.commands import one_line_errors
 from tests.proof.mutants import ROOT, Mutant, equivalents, mutants
 
 RECORD = Path(__file__).with_name("mutation.json")
@@ -132,7 +133,7 @@ class _Planted(importlib.abc.MetaPathFinder, importlib.abc.SourceLoader):
 
 
 def prepare() -> None:
-    """Imports here, once, what all children need, except minnet and its tests."""
+    """Imports here, once, what all children need, except the tests and what they test."""
     os.chdir(ROOT)
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "PYTEST_DISABLE_PLUGIN_AUTOLOAD"):
         os.environ[name] = "1"
@@ -249,7 +250,8 @@ def summary() -> None:
                 print(f"  surviving: {name}")
 
 
-def main() -> int:
+@one_line_errors
+def main() -> None:
     parser = argparse.ArgumentParser(description="Plant mistakes in minnet and see whether the tests notice.")
     parser.add_argument("--share", type=float, default=1.0, help="of each file's places (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="which mistake where (default: %(default)s)")
@@ -259,7 +261,7 @@ def main() -> int:
     options = parser.parse_args()
     if options.summary:
         summary()
-        return 0
+        return
     prepare()
     versions = {name: importlib.metadata.version(name) for name in ("cosmic-ray", "numpy")}
     for target in options.only or TARGETS:
@@ -281,8 +283,7 @@ def main() -> int:
         about = {"date": f"{datetime.date.today()}", "source": fingerprint(target), "python": platform.python_version()}
         keep(target, {**about, **versions, "seed": seed, "share": share, "places": len(every), **outcome})
     summary()
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

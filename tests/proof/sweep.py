@@ -16,6 +16,7 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from minnet.commands import one_line_errors, positive
 from minnet.gradcheck import gradcheck, gradcheck_loss
 from tests import test_layers_contract, test_losses_contract
 from tests.drawing import SEEDS
@@ -37,13 +38,17 @@ def sweep(name: str, strategy: Any, examples: int, is_loss: bool) -> tuple[int, 
             report = gradcheck(thing.train(training), x, seed=seed)
         counted.update(cases=1, gradients=len(report))
 
-    check()
+    try:
+        check()
+    except ValueError as alarm:  # to be seen whole: no mistake of whoever started this
+        raise AssertionError(f"{name}: an alarm") from alarm
     return counted["cases"], counted["gradients"]
 
 
-if __name__ == "__main__":
+@one_line_errors
+def main() -> None:
     parser = argparse.ArgumentParser(description="Look for false alarms of the gradient check.")
-    parser.add_argument("--examples", type=int, default=100, help="of each kind of layer (default: %(default)s)")
+    parser.add_argument("--examples", type=positive, default=100, help="of each kind of layer (default: %(default)s)")
     options = parser.parse_args()
     total = Counter()
     kinds = [(name, case[1], False) for name, case in test_layers_contract.CASES.items()]
@@ -53,3 +58,7 @@ if __name__ == "__main__":
         total.update(cases=cases, gradients=gradients)
         print(f"{name:36}{cases:>6} cases{gradients:>7} gradients", flush=True)
     print(f"{'no alarm in':36}{total['cases']:>6} cases{total['gradients']:>7} gradients")
+
+
+if __name__ == "__main__":
+    main()

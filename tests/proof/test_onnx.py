@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from minnet.commands import one_line_errors
 from tests.proof.onnx_backend import OPERATORS, Unsupported, run_node
 
 THREE_DIMENSIONS = "three dimensions: minnet has images only"
@@ -104,7 +105,8 @@ def test_at_least_four_fifths_pass():
     assert len(names) >= 170 and (len(names) - len(REASONS)) / len(names) >= 0.8
 
 
-if __name__ == "__main__":
+@one_line_errors
+def main() -> None:
     tried, passed = Counter(), Counter()
     for _, op, attributes, case in cases():
         tried[op] += 1
@@ -114,3 +116,7 @@ if __name__ == "__main__":
     print(f"{'ONNX node tests passed:':26}{sum(passed.values()):>4} of {sum(tried.values()):>3}")
     for name, reason in REASONS.items():
         print(f"  not {name[len('test_') :]}: {reason}")
+
+
+if __name__ == "__main__":
+    main()

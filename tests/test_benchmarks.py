@@ -1,0 +1,26 @@
+"""What the benchmarks' scripts answer before and after they measure; nothing is timed here."""
+
+import argparse
+
+import pytest
+
+from tests.benchmarks import common, ladder
+
+
+def test_a_file_is_tried_and_nothing_is_left_of_it(tmp_path):
+    assert common.writable(str(tmp_path / "new" / "x.json")) == tmp_path / "new" / "x.json"
+    assert list((tmp_path / "new").iterdir()) == []
+    (tmp_path / "old.json").write_text("kept")
+    common.writable(str(tmp_path / "old.json"))
+    assert (tmp_path / "old.json").read_text() == "kept"
+    with pytest.raises(argparse.ArgumentTypeError, match="cannot write"):
+        common.writable(str(tmp_path))
+
+
+@pytest.mark.parametrize("status", [1, 130])
+def test_a_rung_that_is_not_finished_ends_the_ladder_as_it_ended(tmp_path, monkeypatch, capsys, status):
+    (tmp_path / "train.py").write_text(f"raise SystemExit({status})")
+    monkeypatch.setattr(ladder, "TRAIN", tmp_path / "train.py")
+    with pytest.raises(SystemExit, match=str(status)):
+        ladder.run(tmp_path / "mlp-0", "mlp", 0)
+    assert capsys.readouterr().err == "mlp with seed 0 is not finished: the same ladder command goes on\n"
