@@ -4,7 +4,8 @@ import argparse
 
 import pytest
 
-from tests.benchmarks import common, ladder
+from tests.benchmarks import common, ladder, whole_run
+from tests.running import call
 
 
 def test_a_file_is_tried_and_nothing_is_left_of_it(tmp_path):
@@ -24,3 +25,13 @@ def test_a_rung_that_is_not_finished_ends_the_ladder_as_it_ended(tmp_path, monke
     with pytest.raises(SystemExit, match=str(status)):
         ladder.run(tmp_path / "mlp-0", "mlp", 0)
     assert capsys.readouterr().err == "mlp with seed 0 is not finished: the same ladder command goes on\n"
+
+
+def test_the_whole_run_refuses_what_would_not_end_well(tmp_path, monkeypatch):
+    monkeypatch.setattr(common, "unbound", lambda: None)  # it would start the tests again
+    monkeypatch.setattr(common, "machine", lambda _: pytest.fail("it has begun"))
+    (tmp_path / "run").mkdir()
+    said = call(whole_run.main, "--folder", tmp_path)
+    assert said.status == 2 and f"{tmp_path} holds a run already: choose another --folder" in said.err
+    said = call(whole_run.main, "--folder", tmp_path / "new", "--seconds", 0)
+    assert said.status == 2 and "at least 1 is expected, got 0" in said.err and not (tmp_path / "new").exists()

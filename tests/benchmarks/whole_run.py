@@ -58,7 +58,7 @@ def trained_by_torch(seed: int, threads: int, limit: int | None) -> dict[str, An
 
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
-    dataset = load("cifar10", validation=0, limit=limit)
+    dataset = load("cifar10", validation=0, limit=limit, seed=seed)
     _, recipe = choose(dataset, "speedrun")
     model = recipe.build(dataset, None, seed)
     case = all_cases()["speedrun"]
@@ -128,11 +128,12 @@ def trained_by_torch(seed: int, threads: int, limit: int | None) -> dict[str, An
 def in_turns(commands: dict[str, list[str]], seconds: float, logs: Path) -> Iterator[tuple[str, float, float]]:
     """Runs the commands, of which one at a time computes; yields (name, seconds of its turns, processor seconds)."""
     running, spent = {}, dict.fromkeys(commands, 0.0)
-    for name, command in commands.items():
-        with open(logs / f"{name}.out", "w") as out, open(logs / f"{name}.log", "w") as log:
-            running[name] = subprocess.Popen(command, stdout=out, stderr=log)
-        running[name].send_signal(signal.SIGSTOP)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # who stands still would stay for ever
     try:
+        for name, command in commands.items():
+            with open(logs / f"{name}.out", "w") as out, open(logs / f"{name}.log", "w") as log:
+                running[name] = subprocess.Popen(command, stdout=out, stderr=log)
+            running[name].send_signal(signal.SIGSTOP)
         while running:
             for name, process in list(running.items()):
                 process.send_signal(signal.SIGCONT)
@@ -144,7 +145,7 @@ def in_turns(commands: dict[str, list[str]], seconds: float, logs: Path) -> Iter
                     continue
                 del running[name]
                 if status:
-                    raise RuntimeError(f"{name} failed: see {logs / name}.log")
+                    raise ChildProcessError(f"{name} failed: see {logs / name}.log")
                 yield name, spent[name], usage.ru_utime + usage.ru_stime
     finally:
         for process in running.values():
@@ -164,10 +165,12 @@ def _wait(process: subprocess.Popen[bytes], seconds: float) -> tuple[int, int | 
 @one_line_errors
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--folder", type=Path, default=Path("runs/whole"), help="for the run and logs (%(default)s)")
-    parser.add_argument("--seconds", type=float, default=20.0, help="how long a turn lasts (%(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="(%(default)s)")
-    parser.add_argument("--limit", type=int, help="so many training images, to try this out")
+    parser.add_argument(
+        "--folder", type=Path, default=Path("runs/whole"), help="for run and logs: a new one (%(default)s)"
+    )
+    parser.add_argument("--seconds", type=common.at_least(1, float), default=20.0, help="of a turn (%(default)s)")
+    parser.add_argument("--seed", type=common.at_least(0), default=0, help="(%(default)s)")
+    parser.add_argument("--limit", type=common.at_least(1), help="so many training images, to try this out")
     parser.add_argument("--torch-alone", action="store_true", help=argparse.SUPPRESS)  # the other process
     parser.add_argument("--out", type=common.writable, help="write the results here, as JSON")
     args = parser.parse_args()
@@ -176,6 +179,10 @@ def main() -> None:
     if args.torch_alone:
         print(json.dumps(trained_by_torch(args.seed, threads, args.limit)))
         return
+    if (args.folder / "run").exists():
+        parser.error(f"{args.folder} holds a run already: choose another --folder")
+    if common.torch_if_there(threads) is None:
+        parser.error("PyTorch is not installed, and half of this is its: pip install -e '.[proof]'")
     about = common.machine(threads)
     common.print_machine(about)
     args.folder.mkdir(parents=True, exist_ok=True)
@@ -189,7 +196,7 @@ def main() -> None:
              for name, wall, busy in in_turns(commands, args.seconds, args.folder)}  # fmt: skip
     found["torch"] |= json.loads((args.folder / "torch.out").read_text().splitlines()[-1])
     run = load_run(args.folder / "run")
-    test = load("cifar10", validation=0, limit=args.limit).test
+    test = load("cifar10", validation=0, limit=args.limit, seed=args.seed).test
     found["minnet"] |= {
         "one_view": float((predict(run.model, test.x).argmax(axis=1) == test.y).mean()),
         "six_views": json.loads((args.folder / "run" / "metrics.json").read_text())["accuracy"],
