@@ -1,10 +1,11 @@
 """What the benchmarks' scripts answer before and after they measure; nothing is timed here."""
 
 import argparse
+import importlib
 
 import pytest
 
-from tests.benchmarks import common, ladder, whole_run
+from tests.benchmarks import common, ladder, whole_run, workers
 from tests.running import call
 
 
@@ -16,6 +17,12 @@ def test_a_file_is_tried_and_nothing_is_left_of_it(tmp_path):
     assert (tmp_path / "old.json").read_text() == "kept"
     with pytest.raises(argparse.ArgumentTypeError, match="cannot write"):
         common.writable(str(tmp_path))
+
+
+@pytest.mark.parametrize("script, flag", [("floors", "--rounds"), ("floors", "--cpu-time"), ("startup", "--seconds")])
+def test_a_flag_that_would_do_nothing_is_refused(script, flag):
+    said = call(importlib.import_module(f"tests.benchmarks.{script}").main, flag)
+    assert said.status == 2 and "unrecognized arguments" in said.err
 
 
 @pytest.mark.parametrize("status", [1, 130])
@@ -35,3 +42,7 @@ def test_the_whole_run_refuses_what_would_not_end_well(tmp_path, monkeypatch):
     assert said.status == 2 and f"{tmp_path} holds a run already: choose another --folder" in said.err
     said = call(whole_run.main, "--folder", tmp_path / "new", "--seconds", 0)
     assert said.status == 2 and "at least 1 is expected, got 0" in said.err and not (tmp_path / "new").exists()
+
+
+def test_every_case_of_workers_has_free_pieces():
+    assert "cnn6-exact" not in workers.more_cases() and "cnn6" in workers.more_cases()

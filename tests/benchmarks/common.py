@@ -27,15 +27,17 @@ from minnet.sharing import available_cores
 Opened = Callable[[], AbstractContextManager[Callable[[], None]]]  # opens a side: `with` it, get one step
 
 
-def arguments(doc: str | None, *, rounds: int = 7, seconds: float = 1.0) -> argparse.ArgumentParser:
-    """The options that every benchmark has. Call `parse` on the result."""
+def arguments(doc: str | None, *, rounds: int | None = 7, seconds: float | None = 1.0) -> argparse.ArgumentParser:
+    """The options of a benchmark, without `rounds` none of those for turns. Call `parse` on the result."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("--rounds", type=at_least(1), default=rounds, help=f"how often each side's turn comes ({rounds})")
-    add("--seconds", type=at_least(0, float), default=seconds, help=f"how long a turn lasts, about ({seconds})")
+    if rounds is not None:
+        add("--rounds", type=at_least(1), default=rounds, help=f"how often each side's turn comes ({rounds})")
+        about = "count processor time in the turns of one process: for --threads 1 on a machine that others use too"
+        add("--cpu-time", action="store_true", help=about)
+    if seconds is not None:
+        add("--seconds", type=at_least(0, float), default=seconds, help=f"how long a turn lasts, about ({seconds})")
     add("--threads", type=at_least(1), default=available_cores(), help="workers, and the others' threads (all)")
-    about = "count processor time in the turns of one process: for --threads 1 on a machine that others use too"
-    add("--cpu-time", action="store_true", help=about)
     add("--out", type=writable, help="write the results here, as JSON")
     return parser
 

@@ -83,7 +83,7 @@ def floors(case: Case, peak: float, rate: float) -> dict[str, Any]:
 
 @one_line_errors
 def main() -> None:
-    args = common.parse(common.arguments(__doc__))
+    args = common.parse(common.arguments(__doc__, rounds=None, seconds=None))
     about = common.machine(args.threads)
     common.print_machine(about)
     rate = bandwidth(args.threads)

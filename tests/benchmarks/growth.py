@@ -1,7 +1,8 @@
 """How cost grows: seconds a step or an epoch against one size at a time, with the fitted line and its residual.
 
 A line `seconds = fixed + slope * size` is fitted by least squares; the residual is the largest distance from it, as a
-share of the measured time. `power` is the slope on logarithmic axes: 1 is proportional, 2 quadratic.
+share of the measured time. `power` is the slope on logarithmic axes: 1 is proportional, 2 quadratic. Of `examples` a
+turn is one whole epoch, whatever --seconds says, and there are three rounds at most.
 
     python -m tests.benchmarks.growth batch image channels workers examples --out growth.json
 """

@@ -78,7 +78,7 @@ def loaded(program: str) -> list[str]:
 
 @one_line_errors
 def main() -> None:
-    args = common.parse(common.arguments(__doc__, rounds=9))
+    args = common.parse(common.arguments(__doc__, rounds=9, seconds=None))
     about = common.machine(args.threads)
     common.print_machine(about)
     there = {name: program for name, program in PROGRAMS.items()
