@@ -86,7 +86,9 @@ def _tiles(x: np.ndarray, K: int, geometry: Geometry) -> _Tiles:
     out = geometry.output(height, width)
     th, tw = (-(-size // _TILE) for size in out)
     row = 36 * tw * n * max(channels, K) * x.itemsize
-    return _Tiles(out, th, tw, max(1, min(th, _BLOCK_BYTES // max(1, row))))
+    most = max(1, _BLOCK_BYTES // max(1, row))
+    blocks = -(-th // most)  # all of about one size: seven rows and then one take a tenth longer than four and four
+    return _Tiles(out, th, tw, -(-th // blocks))
 
 
 def in_one_block(x: np.ndarray, K: int, geometry: Geometry) -> bool:
