@@ -20,7 +20,7 @@ from minnet.compare import compare
 from minnet.data import load
 from minnet.evaluation import _positions
 from minnet.functional import softmax
-from minnet.trained_run import load_run
+from minnet.trained_run import TrainedRun, load_run
 from tests.running import call, refused
 
 pytestmark = pytest.mark.filterwarnings("default")
@@ -77,6 +77,13 @@ def test_texts_without_a_word_that_was_met_are_counted(runs, here):
     table("new.csv", [*ROWS, ("qzxv", "negative"), ("xxqqy zzkw", "positive")])
     said = evaluate(runs / "comments", "csv", "new.csv", "--text", "review", "--label", "stars")
     assert said.status == 0 and "(in 2 of the 7 texts no word was met in training)\n" in said.out
+
+
+def test_texts_of_which_only_the_beginning_is_read_are_counted(runs, here, monkeypatch):
+    monkeypatch.setattr(TrainedRun, "cuts", lambda run, texts, numbers: np.arange(len(texts)) < 2)
+    table("new.csv", ROWS)
+    said = evaluate(runs / "comments", "csv", "new.csv", "--text", "review", "--label", "stars")
+    assert said.status == 0 and "(2 of the 5 texts are longer than the " in said.out
 
 
 def test_what_stands_behind_a_flag_is_the_path(runs, here):
@@ -186,6 +193,12 @@ def test_its_own_data_are_divided_as_they_were_for_training(runs, here):
     assert f"(on the 360 test examples of its own data: {told}" in said.out
 
 
+def test_what_the_run_measured_itself_by_hand():
+    found = {"examples": 9, "accuracy": 0.5, "macro": {"recall": 0.4, "f1": 0.3}}
+    line = "(on the 9 test examples of its own data: accuracy 50.0 %, macro recall 0.400, macro F1 0.300)"
+    assert evaluation._on_its_own(found) == line
+
+
 @pytest.mark.parametrize("told", ["nothing", "otherwise"])
 def test_how_its_own_data_were_divided_stands_in_the_checkpoint(runs, here, told):
     """config.json is there only at the end of a run, and anybody can edit it."""
@@ -202,6 +215,9 @@ def test_how_its_own_data_were_divided_stands_in_the_checkpoint(runs, here, told
 def test_a_checkpoint_without_a_seed_is_measured_on_other_data_only(runs, here, monkeypatch):
     monkeypatch.setattr(trained_run, "_seed", lambda settings: None)
     refused(evaluate(runs / "comments", "comments"), "does not say with which seed comments was divided")
+    with monkeypatch.context() as patched:
+        patched.setattr(trained_run, "_seed", lambda settings: 0)  # the default, and a seed like any other
+        assert evaluate(runs / "comments", "comments").status == 0
     table("new.csv", ROWS)
     assert evaluate(runs / "comments", "csv", "new.csv", "--text", "review", "--label", "stars").status == 0
 
@@ -288,6 +304,18 @@ def test_a_folder_of_pictures_by_class(runs, here):
     assert "on 12 examples of pictures" in said.out and f"{100 * right.mean():.1f} %" in said.out
 
 
+def test_pictures_in_the_folder_that_one_is_in(runs, here, monkeypatch):
+    (here / "digits" / "7").mkdir(parents=True)
+    Image.new("L", (100, 10)).save("digits/7/long.png")
+    monkeypatch.chdir("digits")
+    told = {}
+    monkeypatch.setattr(report, "write", lambda folder, config, *_, **__: told.update(config) or folder)
+    said = evaluate(runs / "digits", "images", ".", "--out", here / "page")
+    assert said.status == 0 and "only the middle is looked at" in said.err
+    assert "was trained on something called 'digits', too" in said.err
+    assert told["dataset"] == "digits"
+
+
 def test_what_cannot_be_evaluated_is_refused_in_one_line(runs, here):
     texts, digits, columns = runs / "comments", runs / "digits", ("--text", "review", "--label", "stars")
     table("new.csv", ROWS)
@@ -310,11 +338,20 @@ def test_what_cannot_be_evaluated_is_refused_in_one_line(runs, here):
     refused(evaluate(digits, "csv", "new.csv", *columns), "was trained on images, and csv gives text")
     refused(evaluate(digits, "comments"), "was trained on images, and comments holds text")
     refused(evaluate(digits, "digits", "--text", "a"), "--text, --label and --encoding are for a table")
+    refused(evaluate(digits, "digits", "--encoding", "cp1251"), "--text, --label and --encoding are for a table")
     line = refused(evaluate(digits, "images", "pictures"), "knows no class 'zebra'", "0, 1, 2")
     assert "--label" not in line, "which pictures do not have"
     refused(evaluate(texts, "digits", "--tpo"), "unrecognized arguments: --tpo")
     refused(evaluate(texts, "csv", "strange.csv", *columns, "--out", "page"), "knows no class")
     assert sorted(path.name for path in here.iterdir()) == ["new.csv", "pictures", "strange.csv"]
+
+
+def test_grey_pictures_are_none_for_a_network_of_colour(runs, here):
+    arrays, header = checkpoint.load(runs / "digits" / "best.ckpt")
+    header["about"]["shape"] = [8, 8, 3]
+    checkpoint.save("colour.ckpt", arrays, header)
+    told = "colour.ckpt takes pictures of 8x8x3 numbers, those of digits have 8x8x1"
+    refused(evaluate("colour.ckpt", "digits"), told)
 
 
 def test_labels_that_only_spelling_tells_apart():
