@@ -54,7 +54,7 @@ class TrainedRun(NamedTuple):
         """
         vectorizer, known = self.vectorizer, None
         if isinstance(vectorizer, Ngrams):
-            known = {name for name in vectorizer.features if not name.startswith("|")}
+            known = set(vectorizer.features)  # those of characters stand between bars, as no word does
         elif vectorizer.buckets is None:
             known = set(vectorizer.vocabulary)
         rated = getattr(vectorizer, "lexicon", None) or {}

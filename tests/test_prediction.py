@@ -1,6 +1,8 @@
 """python -m minnet predict: a picture, a sentence, a folder, a table; and checkpoints that are not to be believed."""
 
 import csv
+import errno
+import io
 import json
 import os
 import re
@@ -14,11 +16,12 @@ from PIL import Image
 
 import train
 from minnet import __main__ as minnet_main
-from minnet import checkpoint, models, recipes, report
+from minnet import checkpoint, models, prediction, recipes, report
 from minnet.data import Ngrams, TokenIds, load, read_image
 from minnet.data import test_views as views_of
 from minnet.formatting import percent
 from minnet.functional import softmax
+from minnet.prediction import doubts, warn_of_loss
 from minnet.trained_run import TrainedRun, load_run
 from tests.running import call, refused
 
@@ -101,6 +104,11 @@ def test_which_texts_a_network_knows_by_its_ngrams(runs):
     run = load_run(runs / "comments")._replace(vectorizer=vectorizer)
     texts = ["one", "zzz two", "onetwo", "lovely", "", "zzz!", "!", "👍", "one a b c", "one two a", "not #lovely"]
     assert run.unmet(texts).tolist() == [0, 0.5, 1, 0, 1, 1, 1, 0, 0.75, pytest.approx(1 / 3), 0.5]
+    assert "|tw|" in vectorizer.features and run.unmet(["tw", "one !! zzz"]).tolist() == [1, 0.5]
+    assert doubts(run, ["zzz", "zzz one yyy", "one"], np.zeros(3, bool)) == [
+        "(in 1 of the 3 texts no word was met in training)",
+        "(in 1 of the 3 texts most words were not met in training)",
+    ]
 
 
 def test_texts_of_mostly_new_words_are_told_of(runs, here):
@@ -162,6 +170,15 @@ def test_the_probabilities_are_those_of_the_network(runs):
     assert np.array_equal(read_image(folder / "a.png", (8, 8), 1), digits.x[0])
 
 
+def test_pictures_that_are_wider_than_high(here):
+    run = TrainedRun(None, "images", ("a", "b"), (12, 20, 3), None, {})
+    for name, size in (("same.png", (20, 12)), ("tall.png", (12, 40))):
+        Image.new("RGB", size).save(name)
+    assert run.read("same.png").shape == (12, 20, 3)
+    with pytest.warns(UserWarning, match="^of tall.png only the middle is looked at"):
+        warn_of_loss(run, ["same.png", "tall.png"])
+
+
 # -- many at once ------------------------------------------------------------------------------------------------
 
 
@@ -209,6 +226,15 @@ def test_a_csv_of_comments_gives_a_csv(runs, here):
         file.write("great, I love it\nqzxv\n\n")
     said = predict(runs / "comments", "--csv", "strange.txt")
     assert said.status == 0 and "(in 1 of the 2 texts no word was met in training)\n" in said.out
+
+
+def test_rows_that_are_shorter_or_longer_than_the_header(runs, here):
+    Path("mine.csv").write_text("id,text,note\n1\n2,good\n3,bad,x,\n")
+    assert predict(runs / "comments", "--csv", "mine.csv", "--text", "text").status == 0
+    with open("mine-predictions.csv", newline="") as file:
+        rows = list(csv.reader(file))
+    assert [row[:3] for row in rows[1:]] == [["1", "", ""], ["2", "good", ""], ["3", "bad", "x"]]
+    assert [len(row) for row in rows] == [7] * 4
 
 
 def test_pictures_are_asked_as_they_were_in_the_test():
@@ -369,6 +395,13 @@ def test_the_shares_of_a_csv_by_hand(runs, here):
     assert not Path("broken.csv").exists()
 
 
+def test_a_class_that_validation_held_but_never_named_can_be_corrected():
+    never_named = np.array([[30, 0], [29, 0]])
+    for found, fits in ((never_named, True), (never_named.T, False)):
+        config = {"validation_confusion": found.tolist()}
+        assert (prediction._validation_confusion(config, 2) is not None) == fits
+
+
 def test_texts_that_it_learned_from_are_told_of(runs, here):
     """Of these it errs less than of those of validation, so that the correction overdoes it."""
     Path("best.ckpt").write_bytes((runs / "comments" / "best.ckpt").read_bytes())
@@ -442,6 +475,7 @@ def test_nothing_that_is_there_is_overwritten(runs, here):
     for out in ("mine.csv", "./mine.csv", here / "mine.csv"):
         refused(predict(*asked, "--out", out), "mine.csv is there already and is not overwritten: choose another --out")
     assert Path("mine.csv").read_text() == "id,comment\n1,great\n"
+    refused(predict("no run", "great", "--out", "mine.csv"), "mine.csv is there already")  # told before the work
     for name in ("mine-predictions.csv", "mine-predictions-2.csv", "mine-predictions-3.csv"):
         assert f"1 comment: {name}" in predict(*asked).out
         assert read(name)[0]["comment"] == "great"
@@ -460,6 +494,16 @@ def test_a_folder_that_cannot_be_written_into_is_told_of_before_the_work(runs, h
     monkeypatch.setattr("os.access", lambda *_: False)
     monkeypatch.setattr("minnet.trained_run.TrainedRun.encode", None)  # the work, which would fail
     refused(predict(runs / "comments", *asked), "cannot write", "cannot be written into: name another place by --out")
+
+
+def test_a_full_disk_leaves_no_half_of_a_table(runs, here, monkeypatch):
+    class Full(io.FileIO):
+        def write(self, content):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(prediction, "open", Full, raising=False)
+    refused(predict(runs / "comments", "great", "--out", "x.csv"), "cannot write x.csv: No space left on device")
+    assert not list(here.iterdir())
 
 
 @pytest.mark.parametrize(("out", "told"), [(None, "mine-predictions-2.csv"), ("mine-predictions.csv", "there already")])
