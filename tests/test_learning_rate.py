@@ -1,11 +1,13 @@
 """The learning-rate finder: finds the cliff where it is known to be, and leaves everything as it was."""
 
+import itertools
+
 import numpy as np
 import pytest
 
 from minnet import plots
 from minnet.layers import BatchNorm, Dropout, Linear, ReLU, Sequential
-from minnet.learning_rate import find_learning_rate
+from minnet.learning_rate import _batches, find_learning_rate
 from minnet.losses import MeanSquaredError, SoftmaxCrossEntropy
 from minnet.optimizers import SGD, Adam, Lookahead
 from minnet.training import Trainer
@@ -24,6 +26,9 @@ def test_it_ends_where_steps_are_known_to_explode(scale):
     found = find_learning_rate(it, (x, y), lowest=1e-4 / c, highest=1e4 / c, steps=200, smoothing=0.0)
     assert 2 / c < found.rates[-1] < 30 / c, "in between, the steps grow from almost nothing"
     assert 0.01 / c < found.suggestion < 0.5 / c
+    *before, last = found.losses - found.losses.min()
+    bound = 3 * max(found.losses.min(), found.losses[0])
+    assert max(before) <= bound < last
 
 
 def trainer(kind):
@@ -47,6 +52,42 @@ def test_nothing_is_changed(kind):
     for it in (looked, plain):
         it.fit((POINTS, LABELS), epochs=1, batch_size=9, progress=False)
     assert bits(looked.model) == bits(plain.model)
+
+
+def test_the_trainers_own_settings_count():
+    def losses(**settings):
+        it = trainer("adam")
+        for name, value in settings.items():
+            setattr(it, name, value)
+        return find_learning_rate(it, (POINTS, LABELS), batch_size=20, steps=10).losses
+
+    assert (losses() != losses(augment=lambda x, rng, epoch, indices: -x)).any()
+    assert (losses() != losses(exact_batch_norm=True)).any(), "over 20 examples, not over pieces of 8"
+
+
+def test_a_model_that_was_last_asked_to_predict_is_tried_in_training():
+    asked = trainer("adam")
+    asked.model.eval()
+    found, again = (find_learning_rate(it, (POINTS, LABELS), batch_size=16, steps=9) for it in (asked, trainer("adam")))
+    assert np.array_equal(found.losses, again.losses)
+
+
+def test_batches_are_full_and_every_epoch_has_its_own_order():
+    six = [rows for rows, _ in zip(_batches(40, 16, 0), range(6), strict=False)]
+    assert [len(rows) for rows in six] == [16] * 6
+    assert len(np.unique(six[:2])) == 32 and not np.array_equal(six[0], six[2])
+
+
+def test_an_infinite_gradient_ends_it_where_the_loss_is_finite(monkeypatch):
+    backward, calls = MeanSquaredError.backward, itertools.count(1)
+
+    def steep(loss):
+        return backward(loss) * (np.inf if next(calls) == 4 else 1)  # in its third step, as one call checks
+
+    monkeypatch.setattr(MeanSquaredError, "backward", steep)
+    model = Sequential(Linear(4, 1, rng=0))
+    it = Trainer(model, MeanSquaredError(), SGD(model, 0.1), workers=1)
+    assert len(find_learning_rate(it, (POINTS, POINTS[:, :1]), batch_size=15).losses) == 2
 
 
 def test_nobody_reads_the_first_layers_dx(monkeypatch):
