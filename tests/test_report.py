@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from minnet import metrics, page, report, run_folder
+from minnet import locks, metrics, page, report, run_folder
 from tests.test_plots import contrast
 
 HOSTILE = ["<b>cat</b>", "dog\" onload='x'", "$猫&amp;"]
@@ -411,10 +411,31 @@ def test_the_folder_of_a_killed_process_is_taken_over(other):
     folder, process = other
     process.send_signal(signal.SIGKILL)
     process.wait()
-    assert (folder / run_folder.LOCK).exists()
+    with open(folder / run_folder.LOCK, "a") as file:
+        file.write("a second line\n")
     with run_folder.prepare(folder) as lock:
         assert f"process {process.pid} on" in lock.note and "taken over" in lock.note
+        (line,) = (folder / run_folder.LOCK).read_text().splitlines()
+        assert line.startswith(f"process {os.getpid()} on")
     assert not (folder / run_folder.LOCK).exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="an open file cannot be removed there")
+@pytest.mark.parametrize("another", [False, True])
+def test_a_lock_file_that_its_holder_removes_meanwhile_is_no_claim(tmp_path, monkeypatch, another):
+    take, calls = locks.take, []
+
+    def late(handle):
+        calls.append(handle)
+        if len(calls) == 1:
+            (tmp_path / ".lock").unlink()
+            if another:  # process makes a new one at once
+                (tmp_path / ".lock").touch()
+        take(handle)
+
+    monkeypatch.setattr(locks, "take", late)
+    with run_folder.prepare(tmp_path) as lock:
+        assert os.stat(tmp_path / ".lock").st_ino == os.fstat(lock._handle).st_ino and len(calls) == 2
 
 
 def test_what_a_killed_process_had_half_written_is_removed_from_its_folder(tmp_path):
@@ -443,6 +464,11 @@ def test_a_folder_is_free_after_release_and_held_once_by_one_process(tmp_path):
     assert not list((tmp_path / "run").iterdir())
     with run_folder.prepare(tmp_path / "run") as again:
         assert again is not lock and again.note == ""
+
+
+def test_a_name_that_is_no_text_is_written_as_far_as_it_is_one():
+    said = run_folder.predictions_csv(["file"], [["caf\udce9.png"]], np.array([[1.0, 0.0]]), ["a", "b"])
+    assert said == b"file,predicted,p_a,p_b\r\ncaf?.png,a,1.000000,0.000000\r\n"
 
 
 def test_json_of_numpy_and_of_what_is_not_finite():
