@@ -530,6 +530,26 @@ def test_want_of_memory_does_not_say_that_a_checkpoint_is_broken(tmp_path, monke
         model_from(arrays, header)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="a folder cannot be opened there")
+def test_a_file_and_then_its_name_are_on_the_disk(tmp_path, monkeypatch):
+    synced, sync = [], os.fsync
+    monkeypatch.setattr(os, "fsync", lambda handle: synced.append(os.fstat(handle)) or sync(handle))
+    with files.written_whole(tmp_path / "x") as file:
+        file.write(b"hello")
+    whole, folder = synced
+    assert whole.st_size == 5 and whole.st_ino == (tmp_path / "x").stat().st_ino
+    assert folder.st_ino == tmp_path.stat().st_ino
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="lists open files")
+def test_nothing_stays_open(tmp_path):
+    save(tmp_path / "x", ARRAYS, HEADER)
+    before = os.listdir("/proc/self/fd")
+    for _ in range(5):
+        save(tmp_path / "x", ARRAYS, HEADER)
+    assert len(os.listdir("/proc/self/fd")) <= len(before)
+
+
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, MemoryError])
 def test_stopped_by_hand(tmp_path, monkeypatch, stop):
     path = tmp_path / "x"
