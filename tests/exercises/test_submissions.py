@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 import unicodedata
@@ -351,6 +352,20 @@ def test_what_may_be_anybodys_is_listed(tmp_path):
     (one / "empty").mkdir()
     unread.clear()
     assert list(read_submissions(one, SHEETS, (), unread)) == ["jane"] and unread == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows makes links for administrators only")
+def test_a_link_hands_nothing_in(tmp_path):
+    """It could lead to the solutions, which the teacher has and the student does not."""
+    place = handed_in(tmp_path / "class", {"jane/softmax.py": GOOD, "max/notes.txt": ""})
+    (place / "max" / "e01_softmax.py").symlink_to(HERE / "solutions" / "e01_softmax.py")
+    (place / "tim").mkdir()
+    (place / "tim" / "e01_softmax.py").symlink_to(HERE / "solutions" / "e01_softmax.py")
+    (place / "ulli").symlink_to(place / "jane")
+    unread: list[str] = []
+    found = read_submissions(place, SHEETS, (), unread)
+    assert {key: {*s.files} for key, s in found.items()} == {"jane": {"e01_softmax"}, "max": set()}
+    assert unread == ["tim/", "ulli/"]
 
 
 def test_exercises_side_by_side_are_one_students(tmp_path):

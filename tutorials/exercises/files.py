@@ -27,18 +27,20 @@ READ = (".py", ".zip", CHECKPOINT)
 
 def paths_in(place: Path) -> list[tuple[str, Path]]:
     """The files of a folder that may be a student's work, with their names."""
+    return _unwrapped(_files_in(place))
+
+
+def _files_in(place: Path) -> list[tuple[str, Path]]:
+    """As `paths_in`, with all folders in the names. No link is followed: it may lead to the teacher's own files."""
     paths = [(plain(path.relative_to(place).as_posix()), path) for path in sorted(place.rglob("*"))]
-    return _unwrapped([(n, p) for n, p in paths if _wanted(n) and p.is_file() and not p.is_symlink()])
+    return [(n, p) for n, p in paths if _wanted(n) and p.is_file() and not p.is_symlink()]
 
 
 def empty_in(place: Path) -> list[str]:
     """The folders in which nothing was handed in."""
-
-    def holds(folder: Path) -> bool:
-        return any(p.is_file() and _wanted(plain(p.relative_to(place).as_posix())) for p in folder.rglob("*"))
-
-    folders = [path for path in sorted(place.iterdir()) if path.is_dir() and _wanted(plain(path.name))]
-    return [f"{plain(folder.name)}/" for folder in folders if not holds(folder)]
+    full = {name.partition("/")[0] for name, _ in _files_in(place)}
+    folders = [plain(path.name) for path in sorted(place.iterdir()) if path.is_dir()]
+    return [f"{name}/" for name in folders if _wanted(name) and name not in full]
 
 
 def in_folder(place: Path) -> Iterator[tuple[str, bytes]]:
