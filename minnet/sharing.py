@@ -45,7 +45,7 @@ def plan(model: Layer, x: Any, batch_size: int, workers: int | None = None, piec
     - Activations below a quarter of PIECE_BYTES (a bag of words): too little work to hand out, so the same.
     - Otherwise: one worker a core, up to MOST_WORKERS, and pieces whose largest activation is near PIECE_BYTES, so that
       it stays in cache. Pieces are larger where there are many parameters: each piece transforms the filters and adds
-      the gradients once, and its activations should be eight times as much.
+      the gradients once, and its activations should be sixteen times as much.
 
     A number of workers that is asked for is the number of threads in all: the BLAS then takes one for each worker.
     """
@@ -62,7 +62,7 @@ def plan(model: Layer, x: Any, batch_size: int, workers: int | None = None, piec
     if piece is None and uncut:
         piece = batch_size
     elif piece is None:
-        in_cache, worth_it = PIECE_BYTES // largest, 8 * parameters // max(1, activations)  # examples
+        in_cache, worth_it = PIECE_BYTES // largest, 16 * parameters // max(1, activations)  # examples
         power = max(in_cache, worth_it, 1).bit_length() - 1  # rounded down to a power of two
         piece = max(16, 1 << power)
     return Plan(min(workers, batch_size), min(piece, batch_size), by_rule and uncut)
