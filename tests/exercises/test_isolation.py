@@ -70,6 +70,31 @@ def test_what_is_wrong_with_one_function_leaves_the_others_their_points(process,
     assert sum(bool(o["error"]) for o in result.outcomes) == sum(c.calls[0].name != "linear" for c in SHEETS[4].cases)
 
 
+def test_what_had_answered_before_is_not_blamed_for_what_ends_the_process(process):
+    source = "def f(x):\n    return 1 / x\ndef g():\n    raise SystemExit\n"
+
+    def ends(first):
+        plays = [[Call("call", "f", (first,))], [Call("call", "f", (1,)), Call("call", "g")], [Call("call", "f", (1,))]]
+        outcomes = process.run("e01", source, ["f", "g"], [], [(calls, False) for calls in plays])
+        return [outcome["error"] if outcome.get("ended") else "" for outcome in outcomes]
+
+    assert ends(1) == ["", "g: sys.exit was called", ""]
+    assert ends(0) == ["", *["f or g: sys.exit was called"] * 2]  # an error is no answer: f may be what ended it
+
+
+def test_a_result_stays_as_it_was_when_a_later_call_writes_into_its_array():
+    class Sum:
+        total = np.zeros(1)
+
+        def add(self):
+            self.total += 1
+            return self.total
+
+    calls = [Call("method", "add"), Call("method", "add")]
+    assert play([Call("make", "Sum"), *calls], {"Sum": Sum})["results"] == [1, 2]
+    assert play([Call("call", "add")] * 2, {"add": Sum().add})["results"] == [3, 4]
+
+
 def test_a_replaced_part_of_numpy_leaves_no_points_whichever_function_does_it(process):
     result = grade_source(SHEETS[4], FORWARD + HEAD + "import numpy; numpy.allclose = print", process)
     assert result.earned == 0 and {o["error"] for o in result.outcomes} == {result.ended}
