@@ -42,6 +42,9 @@ HOSTILE = {
     "reads the solutions": (CALL.format(f"open({__file__!r})"), "refused here: reading"),
     "lists folders": ("import os\n" + CALL.format("os.listdir('/')"), "refused here"),
     "scans folders": ("import os\n" + CALL.format("os.scandir('/')"), "refused here"),
+    "opens by number": (CALL.format("open(0)"), "refused here: opening a file by number"),
+    "a file without end": (CALL.format("open('notes', 'wb').write(bytes(2 << 20))"), "File too large"),
+    "a program, as Windows starts them": (CALL.format("import sys; sys.audit('os.startfile', 'x')"), "refused here"),
     "moves away": (
         CALL.format("import os; open('a', 'w').close(); os.rename('a', '/tmp/written-by-an-answer')"),
         "refused here",
@@ -72,16 +75,4 @@ HOSTILE = {
     "huge error": ("def softmax(z):\n    raise ValueError('x' * 10**7)\n", "ValueError"),
     "generator": ("def softmax(z):\n    yield z\n", "a generator was returned"),
 }
-FEW = (
-    "endless loop",
-    "sys.exit",
-    "crash",
-    "print flood",
-    "patched numpy",
-    "syntax",
-    "import scipy",
-    "import the process",
-    "another name",
-    "asks for input",
-    "reads the solutions",
-)
+SLOW = ("endless loop on import", "catches everything")  # two seconds each, as an endless loop anywhere has

@@ -54,12 +54,12 @@ def refuse(scratch: str) -> None:
     writes = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
     starts = (
         "socket.", "subprocess.", "os.exec", "os.posix_spawn", "os.spawn", "os.system", "os.fork", "os.kill", "ctypes.",
-        "winreg.", "shutil.", "webbrowser", "pty.", "ftplib", "urllib", "smtplib", "sqlite3", "mmap.",
+        "os.startfile", "winreg.", "shutil.", "pty.", "ftplib", "urllib", "smtplib", "sqlite3", "mmap.",
     )  # fmt: skip
     changes = {  # how many paths come first among the arguments, and how many dir_fd last
         "os.remove": (1, 1), "os.rename": (2, 2), "os.rmdir": (1, 1), "os.mkdir": (1, 1), "os.link": (2, 2),
         "os.symlink": (2, 1), "os.truncate": (1, 0), "os.chmod": (1, 1), "os.chown": (1, 1), "os.chdir": (1, 0),
-        "os.putenv": (1, 0), "os.unsetenv": (1, 0), "os.utime": (1, 1),
+        "os.utime": (1, 1),
     }  # fmt: skip
 
     def inside(path: Any, folders: tuple[str, ...]) -> bool:
