@@ -30,6 +30,7 @@ from tutorials.exercises.naming import exercise_of
 from tutorials.exercises.paper import tasks, write_papers
 from tutorials.exercises.roster import match_roster, read_roster
 from tutorials.exercises.runner import HERE, SECONDS
+from tutorials.exercises.sheet import VERSION
 from tutorials.exercises.source import read_source
 from tutorials.exercises.specs import exercises, sheet_of
 from tutorials.exercises.submissions import read_submissions
@@ -138,8 +139,12 @@ def test_regrading_one_keeps_the_others_and_the_comments(canvas, tmp_path):
     kept = out / "students" / "doejane-101.json"
     marked = kept.read_text(encoding="utf-8").replace("21.0", "20.5")
     kept.write_text(marked, encoding="utf-8")
+    older = out / "students" / "poesam-104.json"  # by an earlier version of the exercises: graded again, too
+    record = older.read_text(encoding="utf-8").replace(f'"version": "{VERSION}"', '"version": "0"')
+    older.write_text(record, encoding="utf-8")
     again = grade_class(canvas, out, only="roemax-102", jobs=1)
-    assert again["seed"] == first["seed"] and again["graded"] == 1
+    assert again["seed"] == first["seed"] and again["graded"] == 2
+    assert again["records"]["poesam-104"]["version"] == VERSION
     assert kept.read_text(encoding="utf-8") == marked
     assert "Come and see me, Max" in (out / "students" / "roemax-102.html").read_text(encoding="utf-8")
     assert "Come and see me, Max" in (out / "grades.csv").read_text(encoding="utf-8")
@@ -376,11 +381,11 @@ def test_encodings():
 def test_of_several_checkpoints_the_one_with_the_highest_number_counts(tmp_path):
     sheets = tuple(e.sheet() for e in exercises() if e.number == 29)
     names = [
-        f"doejane_101_900{i}_e29_improve_digits{end}" for i, end in enumerate(("-10", "-2", "-" + "0" * 5000 + "3"))
+        f"doejane_101_900{i}_e29_improve_digits{end}" for i, end in enumerate(("-2", "-10", "-" + "0" * 5000 + "3"))
     ]
     (tmp_path / "class.zip").write_bytes(zipped({f"{name}.ckpt": name for name in names}))
     found = read_submissions(tmp_path / "class.zip", sheets)["doejane-101"]
-    assert found.networks == {"e29_improve_digits": names[0].encode()}
+    assert found.networks == {"e29_improve_digits": names[1].encode()}
     assert found.notes == ["several files for e29_improve_digits.ckpt: e29_improve_digits-10.ckpt counts"]
 
 
@@ -433,15 +438,20 @@ def test_texts_that_no_file_takes(tmp_path):
 
 
 def test_an_answer_that_cannot_be_graded_costs_only_itself(canvas, tmp_path, monkeypatch):
-    def fails(sheet, text, *others):
+    running = []
+
+    def fails(sheet, text, process, *others):
+        running.append(process._child is not None)
+        result = grade_source(sheet, text, process, *others)
         if text and "- 0" in text:
             raise KeyError("lines")
-        return grade_source(sheet, text, *others)
+        return result
 
     monkeypatch.setattr(classroom, "grade_source", fails)
     found = grade_class(canvas, tmp_path / "out", seed=4, exercises=[1], jobs=1)
     records = {r["id"]: r for r in found["records"].values()}
     assert [records[id]["earned"] for id in ("101", "102", "103")] == [10, 0, 10]
+    assert not any(running)  # what may still come from its process is taken for no other exercise's answer
     assert records["102"]["exercises"][0]["ended"] == "it could not be graded: KeyError('lines')"
 
 

@@ -291,6 +291,12 @@ def test_a_network_is_held_to_its_budget_and_to_its_config(process, monkeypatch)
     assert problem(source, b"PK no checkpoint")[2] == ["another-network"]
     weak = grade_source(sheet, source, process, network=untrained(source)).verdicts
     assert [v.problem.rpartition(", ")[2] for v in weak[1:4]] == [f"{p}% is wanted" for p in ("94.0", "95.5", "97.0")]
+    with monkeypatch.context() as patched:
+        patched.setattr(improve, "accuracy", lambda *_: 0.955)
+        just = grade_source(sheet, source, process, network=untrained(source)).verdicts
+    assert [bool(v.problem) for v in just[1:4]] == [False, False, True]
+    deep = source.replace('["linear", 32]', ", ".join(['"relu"'] * 12))  # beside five others
+    assert "at most 16 layers" in problem(deep, network(exercise.number))[1]
     other = problem(
         source.replace('"learning_rate": 0.02', '"learning_rate": 0.0001'), network(exercise.number), again=True
     )
