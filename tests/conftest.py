@@ -17,12 +17,16 @@ def winograd_for_few_tiles():
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c_is_heard():
+    """Also where the tests run in the background, and the system ignores it there and in all that they start."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture
 def usual_handler():
-    """Ctrl-C does what it usually does, also where the tests run in the background and the system ignores it.
-
-    What a test finds when it begins is there when it ends, whatever went wrong between.
-    """
+    """Ctrl-C does what it usually does, and what a test finds when it begins is there when it ends, whatever went wrong
+    between."""
     before = signal.getsignal(signal.SIGINT)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
