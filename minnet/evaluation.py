@@ -58,7 +58,8 @@ def run_command(args: argparse.Namespace) -> int:
         commands.check_figures()
     run = load_run(args.folder)
     name, source, inputs, labels, files = _asked_for(args, run)
-    if doubt := _learned_perhaps(args, run, inputs):
+    doubt = _learned_perhaps(args, run, inputs)
+    if doubt:
         warnings.warn(doubt, stacklevel=2)
     test = Split(inputs, _positions(labels, run.classes, args.folder, args.task == "csv"), files=files)
     dataset = Dataset(name, run.kind, run.classes, test.take(np.zeros(0, int)), None, test, source, own=True)
@@ -66,7 +67,7 @@ def run_command(args: argparse.Namespace) -> int:
         numbers = run.encode(dataset.test.x)
         probabilities = run.probabilities(dataset.test.x, numbers)
         measured = metrics.evaluate(probabilities, dataset.test.y, run.classes)
-        page = None if args.out is None else _write(args, run, dataset, probabilities, measured)
+        page = None if args.out is None else _write(args, run, dataset, probabilities, measured, doubt)
     print(f"{args.folder} on {count(len(dataset.test), 'example')} of {dataset.source}:\n{metrics.table(measured)}")
     for line in doubts(run, dataset.test.x, run.cuts(dataset.test.x, numbers)) if run.kind == "text" else []:
         print(line)
@@ -201,6 +202,7 @@ def _write(
     dataset: Dataset,
     probabilities: np.ndarray,
     measured: dict[str, Any],
+    doubt: str,
 ) -> Path:
     """The page and what stands beside it."""
     from minnet import report
@@ -213,7 +215,7 @@ def _write(
         "model": str(run.about.get("model", "a network")),
         "run": str(args.folder),
         "trained_on": str(run.about.get("dataset", "other data")),
-        **({"warning": doubt} if (doubt := _learned_perhaps(args, run, dataset.test.x)) else {}),
+        **({"warning": doubt} if doubt else {}),
     }
     with np.errstate(divide="ignore"):
         log_p = np.log(probabilities)  # scores as good as those that the probabilities came from

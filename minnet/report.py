@@ -154,7 +154,8 @@ def _sections(
         ended = "".join(map(page.note, filter(None, (ending(config, history), rare if weighed else ""))))
         sections["Training"] = ended + drawn.get("curves", "") + drawn.get("schedule", "")
     sections["What is taken for what"] = drawn["confusion_matrix"]
-    hidden = page.note("The texts are hidden (--hide-text): lengths and labels stand for them.") if hide_text else ""
+    hidden = "The texts are hidden (--hide-text): lengths and labels stand for them. "
+    hidden = page.note(f"{hidden}A run's checkpoints hold the words that it was trained on.") if hide_text else ""
     if texts is not None:
         groups = choose(p, labels, each=3)
         explained = page.note(
@@ -241,8 +242,7 @@ def _making(config: Mapping[str, Any]) -> str:
     rows = [(name, value) for name, value in _flat(config) if name != "command"]
     beside = (
         "Beside this page: config.json, metrics.json, history.csv, predictions.npz (probabilities, labels, indices), "
-        "the same as predictions.csv, figures/; a trained network also leaves last.ckpt and, chosen on validation, "
-        "best.ckpt: in these the words of training texts can be read, even where the page hides the texts."
+        "the same as predictions.csv, figures/; of a trained network last.ckpt and, chosen on validation, best.ckpt."
     )
     return typed + page.table("As in config.json.", ("Setting", "Value"), rows) + page.note(beside)
 

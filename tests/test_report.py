@@ -312,7 +312,7 @@ def test_hidden_texts_are_hidden_everywhere(tmp_path, monkeypatch):
             assert b"coarse" not in path.read_bytes().replace(b"too coarse", b""), path
     assert "coarse" not in "".join(drawn)
     text = (tmp_path / "report.html").read_text("utf-8")
-    assert "[hidden: 16 characters, " in text and "best.ckpt: in these the words of training texts can be read" in text
+    assert "[hidden: 16 characters, " in text and "checkpoints hold the words that it was trained on" in text
     assert not (tmp_path / "figures" / "telling_words.png").exists()
 
 

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from minnet.data.tables import plain
+
 
 @dataclass(frozen=True)
 class Split:
@@ -103,10 +105,10 @@ class Dataset:
 
 
 def text_keys(texts: Sequence[str]) -> np.ndarray:
-    """A number for each text, the same in every process, int64 (N,): texts that differ in nothing but letter case and
-    space share it, and hardly any others do."""
-    plain = (" ".join(text.casefold().split()).encode("utf-8", "surrogatepass") for text in texts)
-    hashes = b"".join(hashlib.blake2b(text, digest_size=8).digest() for text in plain)
+    """A number for each text, the same in every process, int64 (N,): texts that are alike as `plain` has them share it,
+    and hardly any others do."""
+    encoded = (plain(text).encode("utf-8", "surrogatepass") for text in texts)
+    hashes = b"".join(hashlib.blake2b(text, digest_size=8).digest() for text in encoded)
     return np.frombuffer(hashes, "<i8").astype(np.int64)
 
 

@@ -118,6 +118,7 @@ def test_the_key_of_a_text():
     good, bad = 3509812042012788487, 5988929842673410215
     assert text_keys(["good", "bad", " GOOD\n"]).tolist() == [good, bad, good]
     assert len(set(text_keys(["so so", "so\u00a0 SO"]).tolist())) == 1
+    assert len(set(text_keys(["caf\u00e9", "cafe\u0301"]).tolist())) == 1
     assert len(set(text_keys(["good", "bad", "so so", "soso", "\ud83d", ""]).tolist())) == 6
     assert text_keys([]).shape == (0,) and text_keys([]).dtype == np.int64
 
