@@ -23,18 +23,28 @@ def blas_threads() -> int:
 
 
 _limiting = threading.Lock()
-_limits: list[Any] = []  # what lifts the limit, once for each block that holds it
+_limits: list[int] = []  # those that hold now
+_found: list[tuple[Any, int]] = []  # each library, with the threads that it took before the first of them
 
 
 @contextmanager
-def one_blas_thread() -> Iterator[None]:
-    """Holds the BLAS to one thread. Blocks of several threads may overlap: the last to end gives back what was."""
+def at_most_blas_threads(count: int) -> Iterator[None]:
+    """Holds the BLAS to `count` threads, or to fewer where it took fewer. Of blocks that overlap, on several threads
+    too, the lowest limit counts; the last to end gives back what was."""
     with _limiting:
-        _limits.append(_limits[0] if _limits else blas_controller().limit(limits=1, user_api="blas"))
+        if not _limits:
+            libraries = blas_controller().select(user_api="blas").lib_controllers
+            _found[:] = [(library, library.num_threads) for library in libraries]
+        _limits.append(count)
+        _apply()
     try:
         yield
     finally:
         with _limiting:
-            limit = _limits.pop()
-            if not _limits:
-                limit.restore_original_limits()
+            _limits.remove(count)
+            _apply()
+
+
+def _apply() -> None:
+    for library, before in _found:
+        library.set_num_threads(min([before, *_limits]))

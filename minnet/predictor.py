@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from minnet import winograd
-from minnet.blas import one_blas_thread
+from minnet.blas import at_most_blas_threads
 from minnet.checks import check_question
 from minnet.kernels import windows
 from minnet.layers.activations import ReLU
@@ -27,7 +27,7 @@ from minnet.process_memory import keep_freed_memory
 from minnet.sharing import Plan, prediction_plan
 from minnet.workers import Crew, Replica
 
-FEW = 4  # examples that are answered by the prepared network; more are worth a piece a worker
+FEW = 7  # examples that are answered by the prepared network; more are worth a piece a worker
 
 
 class Predictor:
@@ -39,9 +39,9 @@ class Predictor:
     It answers as the model would that it was made from, up to rounding: it keeps a copy in evaluation mode, batch
     norms folded into the layers before them and, where an image fits into one block, filters transformed and memory
     laid out for the next call. What the model learns afterwards it does not know: make a new one. Up to FEW examples
-    are answered by one thread, more of them by `workers` threads as in `predict`, which wait for the next question
-    with their memory at hand. Several threads may ask; they take turns. So may a forked process, or one that is sent
-    the Predictor: it lays out memory of its own.
+    are answered by one worker, whose matrix products may take `workers` threads, more of them by `workers` threads as
+    in `predict`, which wait for the next question with their memory at hand. Several threads may ask; they take turns.
+    So may a forked process, or one that is sent the Predictor: it lays out memory of its own.
     """
 
     def __init__(self, model: Layer, workers: int | None = None) -> None:
@@ -75,7 +75,7 @@ class Predictor:
         return Predictor, (self._model, self._workers)
 
     def _answer_few(self, x: Any) -> np.ndarray:
-        with one_blas_thread() if self._workers else nullcontext():
+        with at_most_blas_threads(self._workers) if self._workers else nullcontext():
             y = spared(self._for_few.model.forward, x[:])  # a slice, as `predict` takes
         _forget(self._for_few)
         return y.copy() if isinstance(x, np.ndarray) and np.may_share_memory(x, y) else y

@@ -260,17 +260,19 @@ class Prepared:
         before, behind = rows * tw * n * C, th * tw * n * K  # numbers of a half-transformed row or column of a tile
         aside = workspace.array("aside", (max(6 * before, 6 * _TILE * behind),), dtype)
         half = workspace.array("half", (max(6 * before, _TILE * _TILE * behind),), dtype)
-        self._aside_rows, self._half = (array[: 6 * before].reshape(6, before) for array in (aside, half))
-        self._aside = self._aside_rows.reshape(self._windows.shape)
-        self._bands = _windows(self._half.reshape(6, rows, -1), 1, th, 6)
+        in_rows = (6, rows, tw * n * C)  # a product a row of the image: so few numbers that the BLAS copies none first
+        self._aside = aside[: 6 * before].reshape(self._windows.shape)
+        self._aside_rows, self._half = (a[: 6 * before].reshape(in_rows).swapaxes(0, 1) for a in (aside, half))
+        self._bands = _windows(half[: 6 * before].reshape(in_rows), 1, th, 6)
         V = workspace.array("V", (6, 6, th, tw * n * C), dtype)
         self._V_bands, self._V = V.swapaxes(1, 2), V.reshape(36, -1, C)
         self._M = workspace.array("M", (36, th * tw * n, K), dtype)
         self._M_rows = self._M.reshape(6, 6, -1)
         self._back = aside[: 6 * _TILE * behind].reshape(6, _TILE, behind)
-        self._back_rows = self._back.reshape(6, _TILE * behind)
-        self._tiles = half[: _TILE * _TILE * behind].reshape(_TILE, _TILE * behind)
-        self._tiles_in_place = self._tiles.reshape(_TILE, _TILE, th, tw, n, K).transpose(2, 1, 3, 0, 4, 5)
+        self._back_rows = self._back.reshape(6, _TILE * th, tw * n * K).swapaxes(0, 1)
+        tiles = half[: _TILE * _TILE * behind].reshape(_TILE, _TILE * th, tw * n * K)
+        self._tiles = tiles.swapaxes(0, 1)
+        self._tiles_in_place = tiles.reshape(_TILE, _TILE, th, tw, n, K).transpose(2, 1, 3, 0, 4, 5)
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         self._image[...] = x

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minnet.blas import one_blas_thread
+from minnet.blas import at_most_blas_threads
 from minnet.functional import NoDistribution
 from minnet.layers.base import Layer, RowGradient
 from minnet.layers.conv import Conv2d
@@ -146,7 +146,7 @@ class Crew:
             self.meeting.open(len(work))
         if self.plan.threaded_blas:
             return [task(*item) for item in work]
-        with one_blas_thread():
+        with at_most_blas_threads(1):
             return self._together(task, work)
 
     def _together(self, task: Callable[[Replica, list[slice], int], Any], work: list[Any]) -> list[Any]:

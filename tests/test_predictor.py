@@ -212,10 +212,10 @@ def test_the_zoo(name):
         np.testing.assert_array_equal(array, before[place])
 
 
-def test_up_to_four_are_few():
+def test_up_to_seven_are_few():
     ask = Predictor(Sequential(Linear(3, 2, rng=0)), workers=1)
-    assert Predictor(ask._model, workers=2)(np.ones((5, 3), np.float32)).shape == (5, 2)
-    for n, asked in ((1, 0), (4, 0), (5, 1), (9, 1)):
+    assert Predictor(ask._model, workers=2)(np.ones((8, 3), np.float32)).shape == (8, 2)
+    for n, asked in ((1, 0), (7, 0), (8, 1), (20, 1)):
         with mock.patch.object(predictor, "prediction_plan", wraps=prediction_plan) as usual:
             assert ask(normal(n, 3).astype(np.float32)).shape == (n, 2)
         assert usual.call_count == asked
@@ -384,7 +384,7 @@ def test_its_threads_wait_for_the_next_question():
     seen = ask._model[0].threads = []
     model[0].threads = []
     with mock.patch.object(sharing, "PIECE_BYTES", 8):  # so small a network is shared out
-        for n in (9, 30, 5, 9):
+        for n in (9, 30, 8, 9):
             x = normal(n, 3, seed=n)
             near(ask(x), predict(model, x, workers=2))
     workers = set(seen) - {threading.current_thread()}  # which measures the sizes
@@ -416,7 +416,7 @@ def test_a_question_for_more_workers_gets_them(monkeypatch):
         assert ask._crew is not crew
 
 
-@pytest.mark.parametrize(("workers", "threads"), [(None, 3), (1, 1), (2, 1)])
+@pytest.mark.parametrize(("workers", "threads"), [(None, 3), (1, 1), (2, 2), (8, 3)])
 def test_workers_asked_for_are_the_threads_in_all(workers, threads):
     class Watching(Linear):
         def forward(self, x):

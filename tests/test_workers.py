@@ -12,7 +12,7 @@ import pytest
 import scipy.sparse
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from minnet.blas import blas_controller, one_blas_thread
+from minnet.blas import at_most_blas_threads, blas_controller
 from minnet.functional import NoDistribution
 from minnet.layers import (
     GELU,
@@ -738,14 +738,17 @@ def blas_threads():
     return {info["num_threads"] for info in threadpool_info() if info["user_api"] == "blas"}
 
 
-def test_limits_of_the_blas_may_overlap(all_libraries):
-    before, first, second = blas_threads(), one_blas_thread(), one_blas_thread()
-    first.__enter__()
-    second.__enter__()
-    first.__exit__(None, None, None)
-    assert blas_threads() == {1}
-    second.__exit__(None, None, None)
-    assert blas_threads() == before
+def test_limits_of_the_blas_may_overlap_and_the_lowest_counts(all_libraries):
+    with threadpool_limits(3, user_api="blas"):
+        two, one, many = at_most_blas_threads(2), at_most_blas_threads(1), at_most_blas_threads(8)
+        seen = []
+        for step in (two.__enter__, one.__enter__, many.__enter__):
+            step()
+            seen.append(blas_threads())
+        for limit in (one, two, many):
+            limit.__exit__(None, None, None)
+            seen.append(blas_threads())
+        assert seen == [{2}, {1}, {1}, {2}, {3}, {3}]
 
 
 def test_each_worker_has_a_blas_of_one_thread_unless_the_plan_says_otherwise(all_libraries):

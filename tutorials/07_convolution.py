@@ -37,7 +37,7 @@ import time
 import numpy as np
 from lesson import check, panels, show
 
-from minnet.blas import one_blas_thread
+from minnet.blas import at_most_blas_threads
 
 
 def conv_loops(x, W):  # (N, H, W, C), (kh, kw, C, K)
@@ -85,7 +85,7 @@ clock = time.thread_time if time.get_clock_info("thread_time").resolution < 1e-6
 
 def seconds(f, *arguments):
     times = []
-    with one_blas_thread():  # several, on cores that others use too, would wait for each other
+    with at_most_blas_threads(1):  # several, on cores that others use too, would wait for each other
         for _ in range(3):
             started = clock()
             f(*arguments)
