@@ -13,6 +13,7 @@ is kept in mutation.json; equivalent_mutants.txt says of mistakes that change no
 from __future__ import annotations
 
 import argparse
+import ast
 import datetime
 import gc
 import hashlib
@@ -20,6 +21,7 @@ import importlib
 import importlib.abc
 import importlib.metadata
 import importlib.util
+import io
 import json
 import math
 import os
@@ -28,6 +30,7 @@ import resource
 import signal
 import sys
 import time
+import tokenize
 from pathlib import Path
 from typing import Any
 
@@ -195,7 +198,19 @@ def run(target: str, code: str | None, cpu_seconds: int) -> tuple[str, float]:
 
 
 def fingerprint(target: str) -> str:
-    return hashlib.sha256((ROOT / "minnet" / f"{target}.py").read_bytes()).hexdigest()[:12]
+    """Of a file's code: what its comments and docstrings say may change."""
+    source = (ROOT / "minnet" / f"{target}.py").read_text(encoding="utf-8")
+    lines = source.splitlines()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            row, column = token.start
+            lines[row - 1] = lines[row - 1][:column]
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Expr(ast.Constant(str()), lineno=first, end_lineno=last):
+                lines[first - 1 : last] = [""] * (last - first + 1)
+    code = "\n".join(line.rstrip() for line in lines if line.strip())
+    return hashlib.sha256(code.encode()).hexdigest()[:12]
 
 
 def attempt(target: str, chosen: list[Mutant]) -> tuple[dict[str, Any], float]:
