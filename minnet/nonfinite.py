@@ -37,6 +37,7 @@ def find_nonfinite(model: Layer, loss: Loss, batch: Batch, key: tuple[int, int, 
     if counted.dtype.kind == "f" and not np.isfinite(counted).all():
         return "The targets hold NaN or infinity: clean the data."
     twin, criterion = copy.deepcopy((model, loss))  # a replica would write into their buffers
+    criterion.train()  # as the workers' were, in whatever mode its owner left it
     parts = [*twin.walk(), *criterion.walk()]
     seed_layers(drawing(layer for _, layer in parts), key, 0)
     with np.errstate(all="ignore"):

@@ -28,11 +28,14 @@ class Progress:
     waited: int = 0  # epochs since
 
     def count_update(self, loss: float, weight: float, correct: int, counted: int, rate: float) -> None:
-        """One more update: the mean loss of a batch whose weights sum to `weight`, its right answers, the rate."""
-        self.loss += loss * weight
-        self.weight += weight
-        self.correct += correct
-        self.counted += counted
+        """One more update: the mean loss of a batch whose weights sum to `weight`, its right answers, the rate.
+
+        A loss of one's own may count in NumPy's numbers, which JSON, and so a checkpoint, does not hold.
+        """
+        self.loss += float(loss) * float(weight)
+        self.weight += float(weight)
+        self.correct += int(correct)
+        self.counted += int(counted)
         self.rate = rate
 
     def end_epoch(self) -> None:

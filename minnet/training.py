@@ -284,6 +284,7 @@ class Trainer:
         return self._score(self.predict(x), y)
 
     def _score(self, scores: np.ndarray, y: Any) -> tuple[float, float | None]:
+        y = np.asarray(y)  # a list is as good, but a loss of one's own may ask for its shape
         value = float(self.loss.replica().eval().forward(scores, y))
         right, counted = self.loss.hits(scores, y)
         return value, right / counted if counted else None

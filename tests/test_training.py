@@ -1047,6 +1047,33 @@ def test_a_loss_may_be_a_number_of_numpys(tmp_path):
     assert it.run["epochs_trained"] == 2 and (tmp_path / "best.ckpt").exists()
 
 
+class Counting(SoftmaxCrossEntropy):
+    """Which counts in NumPy's numbers, as sums of arrays are, and asks its targets for their shape."""
+
+    def forward(self, scores, targets, weights=None, denominator=None):
+        assert targets.shape == (len(scores),)
+        return super().forward(scores, targets, weights, denominator)
+
+    def denominator(self, targets, weights=None):
+        return np.float32(super().denominator(targets, weights))
+
+    def hits(self, scores, targets):
+        return (scores.argmax(axis=1) == targets).sum(), np.int64(targets.size)
+
+
+def test_a_loss_may_count_in_numpys_numbers(tmp_path):
+    """In the midst of an epoch, too, where the checkpoint holds what was counted so far."""
+    it = plain(loss=Counting())
+    it.fit(
+        (POINTS, LABELS.tolist()), (POINTS, LABELS.tolist()), epochs=2, batch_size=8, progress=False, folder=tmp_path,
+        save_every=0,
+    )  # fmt: skip
+    usual = plain().fit((POINTS, LABELS), (POINTS, LABELS), epochs=2, batch_size=8, progress=False)
+    for row, expected in zip(it.history, usual, strict=True):
+        assert all(row[name] == expected[name] for name in row if not name.startswith(("seconds", "examples_per")))
+    assert it.evaluate(POINTS, LABELS.tolist()) == (usual[-1]["validation_loss"], usual[-1]["validation_accuracy"])
+
+
 def test_several_threads_may_ask_one_model():
     model = Sequential(Linear(4, 8, rng=0), BatchNorm(8), Dropout(0.5), Linear(8, 3, rng=1)).train()
     expected = predict(model, POINTS)
@@ -1563,6 +1590,12 @@ def test_where_a_step_broke_behind_the_scores():
     model[2].fails = "backward"
     with pytest.raises(NonFiniteError, match=r"First not finite: the gradient of 2\.b|the gradient of 2\.W, Breaking"):
         plain(model).fit((POINTS, LABELS), epochs=1, progress=False)
+    sampled = SampledSoftmaxCrossEntropy(4, 9, samples=3, rng=0).eval()  # which in this mode has no backward
+    model = Sequential(Linear(4, 5, rng=0), ReLU(), Breaking(5, 4, rng=1))
+    model[2].fails = "backward"
+    with pytest.raises(NonFiniteError, match=r"the gradient of 2\.W, Breaking"):
+        Trainer(model, sampled, SGD(model, 0.1, loss=sampled), workers=1).fit((POINTS, LABELS), epochs=1, progress=False)
+    assert not sampled.training
     few = Sequential(Breaking(4, 3, rng=0))
     few[0].fails = "few"
     it = Trainer(few, SoftmaxCrossEntropy(), SGD(few, 0.1), workers=2, piece=10)
