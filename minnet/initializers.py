@@ -69,10 +69,10 @@ def xavier(shape: Shape, rng: Source) -> np.ndarray:
     return uniform(shape, rng, sqrt(6 / max(1, sum(fans(shape)))))
 
 
-# The Q of a Gaussian matrix's QR decomposition has orthonormal columns, Q'Q = 1. A square W = Q and a wide W = Q' have
-# orthonormal rows, W W' = 1, so |x W|^2 = x W W' x' = |x|^2, exactly and not only on average; a tall W = Q keeps what
-# of x lies in the space of its columns. The decomposition leaves the sign of each column open, and implementations fix
-# it by habit; multiplying by the sign of R's diagonal makes Q uniform over all rotations and reflections (Mezzadri
+# The Q of a Gaussian matrix's QR decomposition has orthonormal columns, Q^T Q = 1. A square W = Q and a wide W = Q^T
+# have orthonormal rows, W W^T = 1, so |x W|^2 = x W W^T x^T = |x|^2, exactly, not only on average; a tall W = Q keeps
+# what of x lies in the space of its columns. The decomposition leaves the sign of each column open, and implementations
+# fix it by habit; multiplying by the sign of R's diagonal makes Q uniform over all rotations and reflections (Mezzadri
 # 2007, arXiv math-ph/0609050, section 5).
 def orthogonal(shape: Shape, rng: Source, gain: float = 1.0) -> np.ndarray:
     """Orthonormal columns or rows, whichever are fewer, of the (fan_in, out) matrix (Saxe et al., arXiv 1312.6120)."""
@@ -97,10 +97,10 @@ def dirac(shape: Shape, rng: Source) -> np.ndarray:
     return weights
 
 
-# Patches of photographs are mostly one brightness plus faint detail. With the covariance C = E L E' of all small
-# patches (mean products: normalised images have mean 0), the filters E / sqrt(L) answer each direction with variance 1
-# (E' C E = L): brightness no longer drowns detail. Each filter stands there with both signs, since a GELU or ReLU would
-# lose one half.
+# Patches of photographs are mostly one brightness plus faint detail. Let C = E L E^T be the covariance of all small
+# patches (the mean of their products, as normalised images have mean 0), with eigenvectors E and eigenvalues L. The
+# filters E / sqrt(L) then answer each direction with variance 1 (as E^T C E = L): brightness no longer drowns detail.
+# Each filter is there with both signs, since a GELU or ReLU would lose one half of its answers.
 def whitening(images: np.ndarray, size: int = 2, eps: float = 5e-4) -> np.ndarray:
     """Filters (size, size, C, 2 size^2 C) that whiten the patches of `images` (N, H, W, C): PCA whitening.
 

@@ -4,7 +4,7 @@
     torch_model.load_state_dict(safetensors.torch.load_file("model.safetensors"))       (in PyTorch)
     from_torch(model, load_safetensors("theirs.safetensors")[0], input_shape=(32, 32, 3))
 
-PyTorch's images are channels-first, (N, C, H, W), and its Linear computes x W' + b. So
+PyTorch's images are channels-first, (N, C, H, W), and its Linear computes x W^T + b. So
     Linear      W (in, out)          <->  weight (out, in)
     Conv2d      W (kh, kw, in, out)  <->  weight (out, in, kh, kw)
     norms       gamma, beta          <->  weight, bias

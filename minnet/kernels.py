@@ -14,11 +14,10 @@ from minnet.memory import BLOCK_BYTES, Geometry, Workspace, images, pad, positio
 def convolve(
     x: np.ndarray, W: np.ndarray, geometry: Geometry, workspace: Workspace, kept: Workspace | None, exact: bool = False
 ) -> np.ndarray:
-    """y_nhwk = sum over i, j, c of x_n,h+i,w+j,c W_ijck, and so for every geometry (the formula: layers/conv.py).
+    """y_nhwk = sum over i, j, c of x_n,h+i,w+j,c W_ijck; with stride, padding and dilation as layers/conv.py has it.
 
     x (N, H, W, C), W (kh, kw, C, K) -> y (N, H', W', K). `workspace` is scratch; `kept` holds what
-    `convolve_backward` wants to see again (None: it will not be called). `exact` takes the products as they stand,
-    without Winograd's.
+    `convolve_backward` needs again (None: it will not be called). With `exact`, Winograd's scheme is not used.
     """
     if not exact and winograd.suits(x.shape, W.shape, geometry):
         return winograd.forward(x, W, geometry, workspace, kept)
@@ -45,8 +44,8 @@ def convolve_backward(
 def _window_blocks(x: np.ndarray, geometry: Geometry, workspace: Workspace) -> Iterator[tuple[slice, np.ndarray]]:
     """For each block of output rows: (rows, its columns as a matrix (kh*kw*C, positions)).
 
-    Column p holds all numbers that output position p looks at. Copying them out (9 times the input for a 3x3
-    kernel) is what turns a convolution into one matrix product; a block at a time keeps the copy in cache.
+    Column p holds all numbers that output position p looks at ("im2col"). Copying them out (9 times the input for a
+    3x3 kernel) turns a convolution into one matrix product; a block at a time, the copy stays in cache.
     """
     n, height, width, channels = x.shape
     kh, kw = geometry.kernel
@@ -89,8 +88,9 @@ def _by_columns(x: np.ndarray, W: np.ndarray, geometry: Geometry, workspace: Wor
     return images(y)
 
 
-# y = columns' matrix, so as in Linear:  dmatrix = columns dy  and  dcolumns = matrix dy'.
-# Each column was a copy of the window's numbers; going back, the copies' gradients are added where they came from.
+# y = columns^T matrix, so as in Linear:  dmatrix = columns dy  and  dcolumns = matrix dy^T.
+# Each column is a copy of its window's numbers, so the gradients of the copies are added where the numbers came from:
+# here one place of the window at a time, for all windows at once.
 def _by_columns_backward(
     dy: np.ndarray,
     x: np.ndarray,
@@ -119,8 +119,8 @@ def _by_columns_backward(
     return dx, dW
 
 
-# Pooling slides a window over each channel. Instead of gathering windows, it goes through the few places ("taps")
-# of the window and treats each for all windows at once: a strided view of the whole input, no copies.
+# Pooling slides a window over each channel. Instead of gathering windows, it goes through the few places ("taps") of
+# the window. What all windows see at one of these is a strided view of the whole input: nothing is copied.
 
 
 def _taps(xp: np.ndarray, geometry: Geometry, out_h: int, out_w: int) -> Iterator[np.ndarray]:
@@ -144,7 +144,7 @@ def _pool_input(
 def max_pool(x: np.ndarray, geometry: Geometry, out: tuple[int, int], workspace: Workspace) -> np.ndarray:
     """The largest number in each window: x (N, H, W, C) -> (N, *out, C). Padding never wins.
 
-    It is the largest of its columns' largest: first along the height, where runs are long, then along the width.
+    First the largest along the height, where runs are long, then the largest of these along the width.
     """
     xp = _pool_input(x, geometry, out, -np.inf, workspace)
     (kh, kw), (sh, sw), _, (dh, dw) = geometry
@@ -166,7 +166,7 @@ def _largest(taps: list[np.ndarray]) -> np.ndarray:
 def max_pool_backward(
     dy: np.ndarray, x: np.ndarray, y: np.ndarray, geometry: Geometry, workspace: Workspace
 ) -> np.ndarray:
-    """dy goes to the place in the window where the maximum stood, the first in reading order if there are several."""
+    """dx: dy at the place in each window where its maximum stands, the first in reading order if there are several."""
     out = y.shape[1:3]
     xp = _pool_input(x, geometry, out, np.nan, workspace)  # equal to nothing, an image's own -inf included
     dy, y = positions(dy), positions(y)

@@ -1,7 +1,6 @@
 """A loss turns scores and the truth into one number, and starts the walk back with that number's gradient."""
 
 # mypy: disable-error-code="override"
-# (a loss is called otherwise than the layer that it is: see Loss)
 from __future__ import annotations
 
 import inspect
@@ -16,10 +15,10 @@ from minnet.layers.base import Layer
 class Loss(Layer):
     """Base of all losses: `forward(scores, targets) -> float`, `backward() -> dL/dscores`.
 
-    A loss is a weighted mean over the batch, L = sum_n w_n l_n / D with D = sum_n w_n (N without weights).
-    So weights tell apart the examples of one batch; in a batch of one they cancel. The division by D happens here and
-    nowhere else. Whoever computes a batch in pieces passes the `denominator` of the whole batch, so that the pieces'
-    losses and gradients simply add up.
+    A loss is a weighted mean over the batch, L = sum_n w_n l_n / D: l_n is the loss of example n alone, w_n its weight,
+    and D = sum_n w_n (without weights w_n = 1 and D = N). Only ratios of weights count: in a batch of one they cancel.
+    The division by D happens here and nowhere else. Whoever computes a batch in pieces passes the whole batch's D as
+    `denominator`, so that the pieces' losses and gradients simply add up.
     """
 
     def __init_subclass__(cls, **rest: Any) -> None:
@@ -30,7 +29,7 @@ class Loss(Layer):
             raise TypeError(f"{cls.__name__}.forward takes (scores, targets, weights=None, denominator=None)") from None
 
     # A loss is a layer at which the walk back begins, so its backward takes no dy. Like any layer it can own parameters
-    # ("loss.W") and be frozen, converted, described and replicated; only the two signatures differ.
+    # ("loss.W") and be frozen, converted, described and replicated; only these signatures differ (mypy is told above).
     def forward(self, scores: np.ndarray, targets: Any, weights: Any = None, denominator: float | None = None) -> float:
         raise NotImplementedError
 
@@ -44,13 +43,13 @@ class Loss(Layer):
     def hits(self, scores: np.ndarray, targets: Any) -> tuple[int, int]:
         """(correct, counted): for how many examples the label's score is the largest, out of how many that count.
 
-        (0, 0) where right or wrong makes no sense, as for targets that are numbers, or several labels at once. Whoever
-        overrides this says that the loss is over classes: integer targets (N,) have to be labels then.
+        (0, 0) where right or wrong makes no sense, as for targets that are numbers, or several labels at once. To
+        override this is to say that the loss is over classes: integer targets (N,) are then taken as labels.
         """
         return 0, 0
 
     def check_targets(self, targets: np.ndarray) -> None:
-        """Raises ValueError for targets that suit no scores. The Trainer asks this of all its data beforehand."""
+        """Raises ValueError for targets that are wrong whatever the scores. The Trainer asks this of all data first."""
 
     def _weights(self, targets: np.ndarray, weights: Any) -> np.ndarray:
         """One weight an example, (N,)."""
@@ -212,10 +211,11 @@ class SoftmaxCrossEntropy(_OverClasses):
         self._cache = np.exp(log_p), t, w
         return total(losses, w)
 
-    # l = -sum_k t_k log p_k with p = softmax(z), and d log p_k / dz_i = delta_ki - p_i, so
+    # l = -sum_k t_k log p_k with p = softmax(z), log p_k = z_k - log sum_j e^(z_j). With delta_ki = 1 if k = i, else 0,
+    #   d log p_k / dz_i = delta_ki - e^(z_i) / sum_j e^(z_j) = delta_ki - p_i
     #   dl/dz_i = -sum_k t_k (delta_ki - p_i) = p_i sum_k t_k - t_i = p_i - t_i      because sum_k t_k = 1
-    # With the weights of the mean:   dL/dz = (p - t) w / D
-    # The long way, Softmax's Jacobian times CrossEntropy's -t / p, arrives at the same, less exactly.
+    # Example n has the weight w_n / D in the mean, so   dL/dz_n = (p_n - t_n) w_n / D
+    # The long way, CrossEntropy's -t / p times Softmax's Jacobian, arrives at the same, less exactly.
     def backward(self) -> np.ndarray:
         p, t, w = self._recall()
         return weighted(p - t, w)
@@ -224,8 +224,8 @@ class SoftmaxCrossEntropy(_OverClasses):
 class CrossEntropy(_OverClasses):
     """The surprise at the truth when probabilities p were announced: l_n = -sum_k t_nk log p_nk.
 
-    For the lesson: after a Softmax layer it gives what SoftmaxCrossEntropy gives from the scores at once,
-    as long as no probability underflows to 0. Shapes: p (N, K), targets as there, backward (N, K).
+    For the lesson: behind a Softmax layer it gives what SoftmaxCrossEntropy computes directly from the scores, as
+    long as no probability underflows to 0. Shapes: p (N, K), targets (N,) or (N, K) as there, backward (N, K).
     """
 
     def __init__(self, class_weights: Any = None) -> None:

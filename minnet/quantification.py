@@ -22,9 +22,9 @@ MIN_PER_CLASS = 30  # validation examples of a class that tell what share of it 
 
 # With R_ij = P(predicted j | true i), estimated from the rows of the validation confusion matrix, and true shares s, a
 # class is counted as often as
-#     c_j = sum_i s_i R_ij          c = R' s
-# So s is what brings R' s closest to the counted c, by least squares among the shares that can be: none negative, their
-# sum 1. It assumes that only the shares differ from validation, not how a class looks.
+#     c_j = sum_i s_i R_ij          c = R^T s
+# So s is what brings R^T s closest to the counted c, by least squares among the shares that can be: none negative, and
+# their sum 1. It assumes that only the shares differ from validation, not how a class looks.
 def class_shares(
     probabilities: np.ndarray,
     confusion_validation: np.ndarray | None,

@@ -13,27 +13,32 @@ from numpy.lib.stride_tricks import as_strided
 
 from minnet.memory import Geometry, Workspace, images, pad, positions
 
-# Polynomial multiplication by values instead of coefficients (Toom and Cook): the product of a polynomial of 3
-# coefficients and one of 4 has 6, so 6 points fix it. Evaluate both at 6 points, multiply the 6 pairs of values,
-# interpolate: 6 products instead of 12. For c_n = sum of h_k g_i over k + i = n, with 4, 3 and 6 coefficients:
-#     c = C [(E4 h) * (E3 g)]      E4 and E3 evaluate, C interpolates
-# A convolution wants y_k = sum_i g_i d_(k+i) instead, four outputs of a 3-tap filter g from six inputs d. For every h,
-#     h . y = sum_n d_n c_n = (C' d) . [(E4 h) * (E3 g)] = h . E4' [(E3 g) * (C' d)]
-# so y is what stands behind h: the scheme transposed (Winograd 1980; for networks: Lavin and Gray, arXiv 1509.09308)
-#     y = A' [(G g) * (B' d)]      A = E4; G = E3 and B = C, but for factors 1 / N_i, which move from C into G
+# Below, * multiplies entry by entry and . is the scalar product.
+# 1. Polynomials can be multiplied by values instead of coefficients (Toom and Cook). A polynomial of 3 coefficients, g,
+# times one of 4, h, has 6, so its values at 6 points fix it: evaluate both there, multiply the 6 pairs of values,
+# interpolate. That takes 6 products instead of 12. If E3 and E4 are the matrices that evaluate, and C the one that
+# interpolates, the product's coefficients c_n = sum of h_k g_i over k + i = n are
+#     c = C [(E4 h) * (E3 g)]
+# 2. A convolution asks for y_k = sum_i g_i d_(k+i) instead, four outputs of a filter g of 3 taps from six inputs d. It
+# is the transpose of that multiplication: for every h,
+#     h . y = sum over k, i of h_k g_i d_(k+i) = d . c = (C^T d) . [(E4 h) * (E3 g)] = h . E4^T [(E3 g) * (C^T d)]
+# and two vectors with the same scalar product with every h are equal (Winograd 1980; in networks: Lavin and Gray, arXiv
+# 1509.09308):
+#     y = A^T [(G g) * (B^T d)]      A = E4; G = E3 and B = C, but for factors 1 / N_i, which move from C into G
 # With points a_0 .. a_4 and infinity, N_i = prod over j != i of (a_i - a_j):
-#     G  (6, 3): row i is (1, a_i, a_i^2) / N_i             last row (0, 0, 1)
-#     A' (4, 6): column i is (1, a_i, a_i^2, a_i^3)         last column (0, 0, 0, 1)
-#     B' (6, 6): row i holds the coefficients of prod over j != i of (x - a_j), the last row of prod over all j
+#     G   (6, 3): row i is (1, a_i, a_i^2) / N_i             last row (0, 0, 1)
+#     A^T (4, 6): column i is (1, a_i, a_i^2, a_i^3)         last column (0, 0, 0, 1)
+#     B^T (6, 6): row i holds the coefficients of prod over j != i of (x - a_j), the last row of prod over all j
 # (The value at infinity is the leading coefficient: h_3 and g_2, whose product is c_5. c(x) less c_5 prod over all j of
 # (x - a_j) has degree 4 and the values c(a_i) at the five points: by Lagrange's formula it is the sum over i of c(a_i)
 # prod over j != i of (x - a_j) / N_i.)
-# Along both axes: Y = A' [(G g G') * (B' D B)] A for a 4x4 tile of outputs from a 6x6 tile of inputs, 36
-# products instead of 144. Summed over input channels, each of the 36 is a matrix product, and so are the
-# transforms. Any distinct points are right; with 0, ±3/4, ±3/2 every constant of A and B is a short binary fraction
-# (G's, such as 64/81, are rounded) and the rounding error is half of that with the customary 0, ±1, ±2: in float32
-# about 6e-7 of the output's size with 32 channels and 1.5e-6 with 256 (tests/test_kernels.py holds them below 9e-7 and
-# 2e-6), against 2e-7 to 4e-7 of the plain sum.
+# 3. The same along both axes gives a 4x4 tile of outputs from a 6x6 tile of inputs D with 36 products instead of 144:
+#     Y = A^T [(G g G^T) * (B^T D B)] A
+# Summed over input channels each of the 36 is a matrix product; so are the transforms. Any distinct points are right.
+# With 0, ±3/4, ±3/2 every constant of A and B is a short binary fraction (G's, such as 64/81, are rounded), and the
+# rounding error is half of that with the customary 0, ±1, ±2: in float32 about 6e-7 of the output's size with 32
+# channels and 1.5e-6 with 256 (tests/test_kernels.py holds them below 9e-7 and 2e-6), against 2e-7 to 4e-7 of the
+# plain sum.
 _POINTS = (0.0, 0.75, -0.75, 1.5, -1.5)
 _TILE = 4
 FEW_TILES = 16  # a filter's transform costs as much as that many tiles save
@@ -105,7 +110,7 @@ def _windows(x: np.ndarray, axis: int, count: int, size: int) -> np.ndarray:
 
 
 def _filters(W: np.ndarray, workspace: Workspace, U: np.ndarray) -> None:
-    """G g G' for every pair of channels: (3, 3, C, K) -> U (36, C, K)."""
+    """U = G g G^T for every pair of channels: (3, 3, C, K) -> (36, C, K)."""
     G = _G[W.dtype]
     C, K = W.shape[2:]
     half = np.matmul(G, W.reshape(3, -1), out=workspace.array("half", (6, 3 * C * K), W.dtype))
@@ -113,9 +118,9 @@ def _filters(W: np.ndarray, workspace: Workspace, U: np.ndarray) -> None:
 
 
 def _products(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
-    """36 products, (36, M, S) by (36, S, N): the rows of `a` in runs so short that the BLAS copies nothing first.
+    """36 products, (36, M, S) by (36, S, N): the rows of `a` in runs so short that the BLAS takes them as they lie.
 
-    Each run reads `b` anew; where that would cost more than it saves, the rows stay together.
+    Longer ones it copies first. Each run reads `b` anew; where that would cost more than it saves, there is one run.
     """
     rows, size = a.shape[1], b[0].size
     counts = range(1, _READ_ANEW // size + 1)
@@ -151,7 +156,7 @@ def forward(
         half = workspace.array("half", (rows, 6, width, n * C), x.dtype)
         V = (V_all[start : start + rows] if kept else V_all[:rows]).reshape(6, 6, rows, t.tw, n * C)
         M = workspace.array("M", (36, rows * t.tw * n, K), x.dtype)
-        # V = B' D B: the rows of each tile, as far as they lie inside the image (around it are zeros), then its columns
+        # V = B^T D B: of each tile the rows that lie inside the image (around it are zeros), then the columns
         half[:, :, :left] = 0
         half[:, :, left + in_w :] = 0
         for number, inside in enumerate(half[:, :, left : left + in_w].swapaxes(1, 2), start):
@@ -162,7 +167,7 @@ def forward(
         np.matmul(B.T, _windows(half, 2, t.tw, 6), out=V.transpose(2, 0, 3, 1, 4))
         # 36 products over the channels
         _products(V.reshape(36, -1, C), U, M)
-        # Y = A' M A
+        # Y = A^T M A
         half = workspace.array("half", (rows, 4, 6, t.tw, n * K), x.dtype)
         np.matmul(A.T, M.reshape(6, 6, rows, t.tw, n * K).transpose(1, 2, 3, 0, 4), out=half.transpose(2, 0, 3, 1, 4))
         tile = y[_TILE * start : _TILE * (start + rows)].reshape(rows, 4, t.tw, 4, n * K)
@@ -170,12 +175,12 @@ def forward(
     return images(y if whole else y[: t.out[0], : t.out[1]].copy())
 
 
-# Each step of the forward pass is linear in what the step before gave, so going back is the same steps
-# transposed, in reverse order:
-#     Y = A' M A     ->  dM = A dY A'
-#     M = V U        ->  dV = dM U',  dU = V' dM     (36 times)
-#     V = B' D B     ->  dD = B dV B', added up where the 6x6 tiles overlap
-#     U = G g G'     ->  dg = G' dU G
+# Each step of the forward pass is linear in what the step before gave. As in Linear, y = x W and dx = dy W^T, each is
+# walked back by its transposes, the last one first:
+#     Y = A^T M A     ->  dM = A dY A^T
+#     M = V U         ->  dV = dM U^T,  dU = V^T dM     (36 times)
+#     V = B^T D B     ->  dD = B dV B^T, added up where the 6x6 tiles overlap
+#     U = G g G^T     ->  dg = G^T dU G
 def backward(
     dy: np.ndarray,
     x: np.ndarray,
@@ -233,11 +238,11 @@ def backward(
 
 class Prepared:
     """The forward pass for few images at a time, with all that does not depend on them done once: filters
-    transformed (four times the numbers of W), memory laid out. W and b must stay as they are.
+    transformed (four times as many numbers as W), memory laid out. W and b must stay as they are.
 
-    A batch of few has runs of N*C numbers too short for a small product a tile, so the windows along the width are
-    copied side by side first; then each transform along an axis is one product. The 36 numbers of a tile stand in the
-    order (column, row).
+    With few images the runs of N*C numbers are too short for one small product a tile, as `forward` makes it. Here the
+    windows along the width are copied side by side first, and each transform along an axis is then one product. The 36
+    numbers of a tile stand in the order (column, row).
     """
 
     def __init__(
@@ -276,13 +281,13 @@ class Prepared:
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         self._image[...] = x
-        # V = B' D B: the columns of each tile, side by side for all rows and tiles, then its rows
+        # V = B^T D B: the columns of each tile, side by side for all rows and tiles, then its rows
         np.copyto(self._aside, self._windows)
         np.matmul(self._BT, self._aside_rows, out=self._half)
         np.matmul(self._BT, self._bands, out=self._V_bands)
         # 36 products over the channels
         np.matmul(self._V, self._U, out=self._M)
-        # Y = A' M A: the rows, then the columns; what is side by side goes to its place, and b comes on top
+        # Y = A^T M A: the rows, then the columns; what is side by side goes to its place, and b is added
         np.matmul(self._AT, self._M_rows, out=self._back)
         np.matmul(self._AT, self._back_rows, out=self._tiles)
         th, _, tw, _, n, K = self._tiles_in_place.shape

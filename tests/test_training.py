@@ -1594,7 +1594,7 @@ def test_where_a_step_broke_behind_the_scores():
     model = Sequential(Linear(4, 5, rng=0), ReLU(), Breaking(5, 4, rng=1))
     model[2].fails = "backward"
     with pytest.raises(NonFiniteError, match=r"the gradient of 2\.W, Breaking"):
-        Trainer(model, sampled, SGD(model, 0.1, loss=sampled), workers=1).fit((POINTS, LABELS), epochs=1, progress=False)
+        Trainer(model, sampled, SGD(model, 0.1, loss=sampled)).fit((POINTS, LABELS), epochs=1, progress=False)
     assert not sampled.training
     few = Sequential(Breaking(4, 3, rng=0))
     few[0].fails = "few"

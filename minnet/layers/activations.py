@@ -81,10 +81,10 @@ class Tanh(_Elementwise):
 
 
 class GELU(_Elementwise):
-    """x P(z <= x) with z standard normal (arXiv 1606.08415): x Phi(x), Phi(x) = (1 + erf(x / sqrt 2)) / 2.
+    """x Phi(x), where Phi(x) = P(z <= x) = (1 + erf(x / sqrt 2)) / 2 for a standard normal z (arXiv 1606.08415).
 
-    d/dx x Phi(x) = Phi(x) + x phi(x) with the density phi(x) = e^(-x^2/2) / sqrt(2 pi). Both come out of one pass,
-    so the forward pass computes the slope as well.
+    d/dx x Phi(x) = Phi(x) + x phi(x) with the density phi(x) = e^(-x^2/2) / sqrt(2 pi), the derivative of Phi. Value
+    and slope share most of their work, so the forward pass computes both.
     """
 
     def _value(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

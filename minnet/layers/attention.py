@@ -17,8 +17,8 @@ class AttentionPool(Layer):
     """A weighted mean over positions: scores e_nl = x_nl . W, weights a_n = softmax of e_n, y_n = sum_l a_nl x_nl.
 
     Shapes: x (N, L, D), W (D,), y (N, D). Inside a MaskedSequential, padding has weight 0; a text of padding only
-    gives zeros. For heat maps `weights` (N, L) are those of the layer's own last pass, `model.eval().forward(ids)`;
-    `fit` and `predict` run replicas of it, and leave here what was.
+    gives zeros. `weights` (N, L), for heat maps, are those of the layer's last forward pass: call
+    `model.eval().forward(ids)` first, since `fit` and `predict` run replicas and do not change them here.
     """
 
     parameters = ("W",)
@@ -45,9 +45,10 @@ class AttentionPool(Layer):
         self._cache = x, a
         return np.einsum("nl,nld->nd", a, x)
 
-    # y_d = sum_l a_l x_ld depends on x directly and through the weights. With r_l = dL/da_l = sum_d dy_d x_ld,
-    # softmax's backward gives de_l = a_l (r_l - sum_m a_m r_m), and e_l = sum_d x_ld W_d closes the chain:
-    #   dW_d = sum over n, l of de_nl x_nld      dx_ld = a_l dy_d + de_l W_d
+    # For each example y_d = sum_l a_l x_ld, which depends on x directly and through the weights a.
+    #   the weights:  r_l = dL/da_l = sum_d dy_d x_ld
+    #   the scores:   de_l = a_l (r_l - sum_m a_m r_m)      (the backward pass of softmax, see layers/softmax.py)
+    #   e_l = sum_d x_ld W_d, so   dW_d = sum over n, l of de_nl x_nld   and   dx_ld = a_l dy_d + de_l W_d
     def backward(self, dy: np.ndarray) -> np.ndarray:
         x, a = self._recall()
         self._expect_dy(dy, (len(x), self.features))

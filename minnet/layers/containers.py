@@ -89,7 +89,7 @@ class Sequential(Layer):
 
 
 class _Fork(Layer):
-    """Layers that all see the same x: its dx is the sum of theirs, and nobody reads theirs where nobody reads it."""
+    """Layers that all see the same x. Its dx is the sum of theirs, so theirs are needed exactly where it is."""
 
     def need_dx(self, needed: bool) -> None:
         self.needs_dx = needed
@@ -125,7 +125,7 @@ class Residual(_Fork):
             )
         return straight + change
 
-    # y is a sum, so dy goes into both ways unchanged, and their dx add up.
+    # y = shortcut(x) + body(x): each term gets dy unchanged, and x, which went into both, gets the sum of their dx.
     def backward(self, dy: np.ndarray) -> Any:
         straight = dy if self.shortcut is None else self.shortcut.backward(dy)
         change = self.body.backward(dy)
@@ -203,8 +203,8 @@ class MaskedSequential(Sequential):
 
 
 def chains(model: Layer) -> Iterator[Sequential]:
-    """Every Sequential in `model` of which it is known that its layers only ever run one after another, so that one
-    of them may do the work of the next: those that stand in nothing but this library's containers."""
+    """Every Sequential in `model` whose layers surely run one after another and nothing else sees what passes between
+    them, so that a layer may take over the work of the next: those inside this library's containers only."""
     if type(model) in (Sequential, MaskedSequential):
         yield model  # type: ignore[misc]
     if type(model) in (Sequential, MaskedSequential, Residual, Parallel):  # a subclass may look between the layers

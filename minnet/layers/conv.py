@@ -16,12 +16,13 @@ from minnet.memory import Geometry, Workspace
 class Conv2d(Layer):
     """y_nhwk = b_k + sum over i, j, c of x_{n, s h + d i - p, s w + d j - p, c} W_ijck: a filter k slid over the image.
 
-    Shapes: x (N, H, W, in_channels), W (kh, kw, in_channels / groups, out_channels), b (out_channels,) or None,
-    y (N, H', W', out_channels) with H' = (H + 2 padding - dilation (kh - 1) - 1) // stride + 1. Outside the image
-    x counts as 0. With `groups`, the channels are cut into that many parts that do not see each other.
+    s is the stride, d the dilation, p the padding; outside the image x counts as 0. Shapes: x (N, H, W, in_channels),
+    W (kh, kw, in_channels / groups, out_channels), b (out_channels,) or None, y (N, H', W', out_channels) with
+    H' = (H + 2 padding - dilation (kh - 1) - 1) // stride + 1, and W' alike. With `groups`, the channels are cut into
+    that many parts, each convolved by itself.
 
-    3x3 filters at stride 1 run by Winograd's scheme (winograd.py); `exact = True`, on a layer or on the class,
-    takes the products as they stand.
+    3x3 filters at stride 1 run by Winograd's scheme where it pays (winograd.py), which rounds a little differently;
+    `exact = True`, on a layer or on the class, multiplies as the formula is written.
     """
 
     parameters = ("W", "b")
@@ -71,11 +72,12 @@ class Conv2d(Layer):
             channels.add(y, self.b)
         return y
 
-    # Every (h, w) is a linear layer on the window there, with the same W: a matrix product with dL/dy = dy gives
+    # Every output place (h, w) is a Linear layer on the window that it looks at. All of them share W and b, whose
+    # gradients are therefore sums over all places, as they are over the batch:
     #   dW_ijck = sum over n, h, w of x_{n, s h + d i - p, s w + d j - p, c} dy_nhwk     (inputs times dy)
     #   db_k    = sum over n, h, w of dy_nhwk
     #   dx_nuvc = sum over all i, j, k, h, w with s h + d i - p = u, s w + d j - p = v of dy_nhwk W_ijck:
-    # a place of x gets back from every output that looked at it, through the weight it looked with.
+    # a place of x gets back dy from every output that looked at it, times the weight through which it looked.
     def backward(self, dy: np.ndarray) -> np.ndarray | None:
         x, exact = self._recall()  # as forward went: what it kept is that way's
         self._expect_dy(dy, (len(x), *self.geometry.output(*x.shape[1:3]), self.out_channels))

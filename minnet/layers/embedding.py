@@ -16,7 +16,7 @@ class Embedding(Layer):
     """Row lookup: y = W[ids]. Shapes: ids integers of any shape (...), W (num_embeddings, embedding_dim), y (..., D).
 
     Its gradient is a RowGradient of the rows that were looked up. The row `padding_idx`, if given, is zero and
-    does not learn. A lookup is the product of one-hot rows with W, so backward is Linear's, on sparse rows.
+    does not learn. A lookup is a product of one-hot rows with W, so backward is that of Linear on sparse rows.
     """
 
     parameters, in_rows = ("W",), True
@@ -37,7 +37,7 @@ class Embedding(Layer):
         self._cache = x
         return self.W[x]
 
-    # y_p = W[ids_p]:  dW[v] = sum over the places p with ids_p = v of dy_p
+    # y_p = W[ids_p] at every place p, so row v of dW is the sum of dy_p over the places that looked it up, ids_p = v.
     def backward(self, dy: np.ndarray) -> None:
         ids = self._recall()
         self._expect_dy(dy, (*ids.shape, self.embedding_dim))
@@ -70,8 +70,8 @@ class EmbeddingBag(Embedding):
         super().__init__(num_embeddings, embedding_dim, padding_idx, rng)
         self.mode = mode
 
-    # y_n = sum over v of w_nv W_v, where w_nv is how often token v stands in text n (over its length, for the
-    # mean): a Linear layer on sparse rows w, so y = w W and dW = w' dy.
+    # y_n = sum_v w_nv W_v, where w_nv is how often token v stands in text n (for the mean, divided by its length). That
+    # is Linear without bias on the sparse rows w, so y = w W and dW = w^T dy.
     def forward(self, x: np.ndarray) -> np.ndarray:
         self._expect_ids(x)
         if x.ndim != 2:

@@ -15,8 +15,8 @@ from minnet.layers.row_gradient import row_gradient
 class Linear(Layer):
     """Every output is a weighted sum of all inputs: y = x W + b.
 
-    Shapes: x (N, in_features), dense or a SciPy CSR matrix (whose gradient dW is a RowGradient, and which has no
-    dx); y (N, out_features), W (in_features, out_features), b (out_features,) or None.
+    Shapes: x (N, in_features), an array or a SciPy CSR matrix; y (N, out_features), W (in_features, out_features),
+    b (out_features,) or None. Of a CSR matrix dW is a RowGradient, and there is no dx.
     """
 
     parameters = ("W", "b")
@@ -39,10 +39,11 @@ class Linear(Layer):
             y += self.b
         return y
 
-    # y_nk = sum_i x_ni W_ik + b_k, so with dy = dL/dy, (N, out_features):
-    #   dL/dW_ik = sum_n x_ni dy_nk     dW = x' dy
+    # y_nk = sum_i x_ni W_ik + b_k, and dy_nk = dL/dy_nk is given. By the chain rule the gradient of a number is the sum
+    # over every y_nk that it went into of dy_nk times the slope of y_nk in it: x_ni in W_ik, 1 in b_k, W_ik in x_ni. So
+    #   dL/dW_ik = sum_n x_ni dy_nk     dW = x^T dy
     #   dL/db_k  = sum_n dy_nk          db = sum over the batch of dy
-    #   dL/dx_ni = sum_k dy_nk W_ik     dx = dy W'
+    #   dL/dx_ni = sum_k dy_nk W_ik     dx = dy W^T
     def backward(self, dy: np.ndarray) -> np.ndarray | None:
         x = self._recall()
         self._expect_dy(dy, (x.shape[0], self.out_features))

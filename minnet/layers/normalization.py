@@ -54,10 +54,11 @@ class BatchNorm(Layer):
     """Each channel to mean 0 and variance 1 over the batch, then scaled by gamma and shifted by beta.
 
     y = gamma (x - mean) / sqrt(var + eps) + beta (arXiv 1502.03167). Shapes: x (N, C) or (N, H, W, C); gamma, beta,
-    running_mean and running_var (C,). In training, mean and var are the batch's (var biased), and the running ones
-    move towards them by `momentum` (towards the unbiased variance, as in PyTorch); in evaluation the running ones
-    are used. Workers that share a batch note the moments of their pieces, and the Trainer pools them; each piece is
-    normalised by its own moments ("ghost" batch norm, arXiv 1705.08741), unless the workers `exchange` theirs.
+    running_mean and running_var (C,). In training, mean and var are the batch's (var biased: divided by the count, not
+    the count less 1), and the running ones move a part `momentum` of the way towards them (towards the unbiased
+    variance, as in PyTorch); in evaluation the running ones are used. Where workers share a batch, each piece is
+    normalised by its own moments ("ghost" batch norm, arXiv 1705.08741), unless the workers `exchange` theirs; the
+    pieces' moments are kept in `notes`, and the Trainer pools them into one move of the running ones a step.
     """
 
     parameters = ("gamma", "beta")
@@ -116,7 +117,7 @@ class BatchNorm(Layer):
         self.running_mean += self.momentum * (mean - self.running_mean)
         self.running_var += self.momentum * (var * (n / (n - 1)) - self.running_var)
 
-    # A channel has m values; its output is y_j = gamma u_j + beta with u_j = (x_j - mean) / s, s = sqrt(var + eps). So
+    # Of one channel, with m values x_j: y_j = gamma u_j + beta with u_j = (x_j - mean) / s and s = sqrt(var + eps). So
     #   dbeta = sum_j dy_j,   dgamma = sum_j dy_j u_j,   and u gets g_j = dL/du_j = dy_j gamma.
     # x_i reaches every u_j through the mean and through s, and u_i directly as well:
     #   dmean/dx_i = 1 / m
@@ -149,7 +150,7 @@ class BatchNorm(Layer):
 # In evaluation batch norm is y = scale x + shift with constants. Where x = u W + b comes from a convolution or a linear
 # layer, y = u (W scale) + (b scale + shift) does both at once (Jacob et al., arXiv 1712.05877, section 3.2).
 def folded(model: Layer) -> Layer:
-    """A replica for prediction alone, whose convolutions and linear layers do the work of the batch norms behind them.
+    """A replica for prediction alone: convolutions and linear layers take over the batch norms right behind them.
 
     Batch norms behind other layers stay.
     """

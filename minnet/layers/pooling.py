@@ -56,8 +56,8 @@ class MaxPool2d(_Pool2d):
         self._cache = x, y
         return y
 
-    # y = max over the window = the x that won: dy/dx is 1 there and 0 elsewhere. dy travels to the winner
-    # (of several equal ones to the first in reading order), added up where windows overlap.
+    # y is the largest x of its window, so its slope is 1 in that x and 0 in the others: dy goes to the largest (of
+    # several equal ones to the first in reading order). An x that is the largest of several windows gets their sum.
     def backward(self, dy: np.ndarray) -> np.ndarray:
         x, y = self._recall()
         self._expect_dy(dy, y.shape)
@@ -127,7 +127,7 @@ class GlobalAvgPool(Layer):
         y = np.einsum("nl...c,nl...c->n...c", x, weights)
         return y if y.ndim == 2 else y.sum(axis=1)  # one axis, then the other: float32 loses digits in very long sums
 
-    # y_c = sum over places of w x_c with fixed weights w (1 / m, or 0 at padding): dx = w dy at every place.
+    # y_c = sum over places of w x_c, with weights w that do not depend on x (1 / m, or 0 at padding): dx_c = w dy_c.
     def backward(self, dy: np.ndarray) -> np.ndarray:
         shape, weights = self._recall()
         self._expect_dy(dy, (shape[0], shape[-1]))
@@ -156,7 +156,7 @@ class GlobalMaxPool(Layer):
         self._cache = x.shape, winner, alive
         return np.where(alive, y, y.dtype.type(0))
 
-    # As in MaxPool2d: dy goes to the winner.
+    # As in MaxPool2d: dy goes to the largest.
     def backward(self, dy: np.ndarray) -> np.ndarray:
         shape, winner, alive = self._recall()
         self._expect_dy(dy, (shape[0], shape[-1]))

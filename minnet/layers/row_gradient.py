@@ -52,9 +52,9 @@ class RowGradient:
 
 
 def row_gradient(x: Any, dy: np.ndarray) -> RowGradient:
-    """x' dy for a sparse x (CSR, (N, V)): only rows whose column of x holds anything differ from zero.
+    """x^T dy for a sparse x (CSR, (N, V)) and dy (N, K): row v is zero unless column v of x holds anything.
 
-    The columns in use are renumbered 0..R-1, so that the product costs what the batch holds, not what V is.
+    The R columns in use are renumbered 0..R-1, so that the product costs what the batch holds, however large V is.
     """
     used = np.zeros(x.shape[1], bool)
     used[x.indices] = True
