@@ -18,8 +18,7 @@ class SGD(Optimizer):
     """Stochastic gradient descent, with momentum (a fading sum of past gradients) and Nesterov's look ahead.
 
     PyTorch's form, in which the learning rate multiplies the velocity. Sutskever et al. 2013, section 2, multiply the
-    gradient instead; while the rate stays the same the two agree (with Nesterov, our w is where they look ahead to).
-    In `groups` a learning_rate is a factor on the rate: `updates.Optimizer` tells of them, and of which arrays decay.
+    gradient instead; at a constant rate the two agree. `groups` and which arrays decay: see `updates.Optimizer`.
     """
 
     def __init__(
@@ -43,8 +42,8 @@ class SGD(Optimizer):
 
     @property
     def momentum(self) -> float:
-        """The part of the velocity that is left a step later. A new one scales what is kept, which is a multiple of it;
-        from or to 0 it may be changed before the first step only."""
+        """The part of the velocity that is left a step later. The state is momentum times velocity, so a new momentum
+        rescales it; from 0, or to 0, it may be changed before the first step only."""
         return self._momentum
 
     @momentum.setter
@@ -60,9 +59,11 @@ class SGD(Optimizer):
         self._momentum = momentum
 
     # v <- momentum v + g          w <- w - rate v          (Nesterov: w <- w - rate (g + momentum v))
-    # Nesterov takes g ahead of theta, at w = theta + momentum u; then u' = momentum u - rate g and theta' = theta + u'.
-    # So w' = theta' + momentum u' = w - momentum u + (1 + momentum) u' = w - rate g + momentum u', where u' = -rate v'.
-    # Kept is m = momentum v, from which the next step starts and which Nesterov's form needs as well: one pass less.
+    # Nesterov's theta moves by u' = momentum u - rate g, with g taken ahead of it, at w = theta + momentum u. Our
+    # weights are these w. With a prime for the values after the step, theta' = theta + u' and u' = -rate v', hence
+    #   w' = theta' + momentum u' = w - momentum u + u' + momentum u' = w - rate g + momentum u'
+    # which is the form above. The state is m = momentum v, from which the next step starts and which Nesterov's form
+    # needs as well: one pass over memory less.
     def update(self, w, g, state, settings, scratch):
         if state:
             (m,) = state
@@ -87,7 +88,7 @@ class SGD(Optimizer):
 class RMSProp(Optimizer):
     """Each weight's step is divided by the running root mean square of its gradient (Tieleman and Hinton 2012).
 
-    In `groups` a learning_rate is a factor on the rate: `updates.Optimizer` tells of them, and of which arrays decay.
+    `groups` and which arrays decay: see `updates.Optimizer`.
     """
 
     slots = ("square",)
@@ -128,8 +129,7 @@ class Adam(Optimizer):
     """Momentum and RMSProp, with a bias correction for their start at 0 (Kingma and Ba, arXiv 1412.6980, algorithm 1).
 
     On row-sparse gradients it is lazy: the moments of a row that the batch did not touch do not fade, as in
-    torch.optim.SparseAdam.
-    In `groups` a learning_rate is a factor on the rate: `updates.Optimizer` tells of them, and of which arrays decay.
+    torch.optim.SparseAdam. `groups` and which arrays decay: see `updates.Optimizer`.
     """
 
     slots = ("sum", "squares")
@@ -151,7 +151,7 @@ class Adam(Optimizer):
 
     @property
     def betas(self) -> tuple[float, float]:
-        """The parts of the two moments that are left a step later. New ones scale the sums that are kept."""
+        """The parts of the two moments that are left a step later. New ones rescale the state, see `update`."""
         return self._betas
 
     @betas.setter
@@ -167,7 +167,7 @@ class Adam(Optimizer):
     #   w <- w - rate (m / c1) / (sqrt(v / c2) + eps)
     #      = w - (rate sqrt(c2) / c1) m / (sqrt(v) + eps sqrt(c2))
     # SparseAdam writes eps for eps sqrt(c2) (the order at the end of the paper's section 2); so do rows here.
-    # Kept are M = m / (1 - beta1) and V = v / (1 - beta2), which grow without the constant factors:
+    # The state is M = m / (1 - beta1) and V = v / (1 - beta2), whose sums need no constant factors:
     #   M <- beta1 M + g                      V <- beta2 V + g^2                      (two passes over memory less)
     # With q = sqrt(1 - beta2), so that sqrt(v) = q sqrt(V), the same step reads
     #   w <- w - (rate sqrt(c2) / c1) ((1 - beta1) / q) M / (sqrt(V) + eps sqrt(c2) / q)
@@ -191,7 +191,7 @@ class AdamW(Adam):
     """Adam whose decay shrinks the weights themselves: w <- (1 - rate decay) w.
 
     arXiv 1711.05101, algorithm 2, in PyTorch's form: the paper multiplies the decay by the schedule, not by the rate.
-    In `groups` a learning_rate is a factor on the rate: `updates.Optimizer` tells of them, and of which arrays decay.
+    `groups` and which arrays decay: see `updates.Optimizer`.
     """
 
     decoupled = True
@@ -215,11 +215,11 @@ class AdamW(Adam):
 class Lookahead:
     """Every few steps of `optimizer`, slow weights move a part `alpha` towards its fast ones, which restart there.
 
-    Zhang et al., arXiv 1907.08610, algorithm 1. Buffers of floating-point numbers follow too (airbench94 does the
-    same, arXiv 2404.00498): running statistics belong to the weights that they were seen under. Offers what a Trainer
-    needs of an optimizer; its state holds the slow arrays as "0.W/slow".
+    Zhang et al., arXiv 1907.08610, algorithm 1. Buffers of floating-point numbers are pulled as well (airbench94 does
+    the same, arXiv 2404.00498): running statistics belong to the weights under which they were measured. A Trainer
+    takes a Lookahead in place of an optimizer; its state holds the slow arrays as "0.W/slow".
 
-    With `slowing`, alpha = 1 - (slowing^every) (progress^3) instead: at first the slow weights simply follow, towards
+    With `slowing`, alpha is 1 - (slowing^every) (progress^3) instead: at first the slow weights simply follow, towards
     the end of the run they average ever more steps (airbench94: 0.95). The Trainer sets `progress`.
     """
 
@@ -243,8 +243,8 @@ class Lookahead:
 
     # slow <- slow + alpha (fast - slow)          fast <- slow
     def pull(self, alpha: float | None = None) -> None:
-        """Moves slow towards fast and fast onto slow. A run's last act is alpha=0, by which the slow weights remain, or
-        if they were never pulled in it alpha=1, by which the fast ones do."""
+        """Moves slow towards fast, then fast onto slow. A run ends with alpha=0, which leaves the slow weights, or, if
+        none of its steps pulled, with alpha=1, which leaves the fast ones."""
         if alpha is None:
             alpha = self.alpha if self.slowing is None else 1 - self.slowing**self.every * self.progress**3
         in_range("alpha", alpha, most=1)

@@ -51,12 +51,12 @@ class Optimizer:
     `groups` are dictionaries {"match": pattern of places such as "*.b", "learning_rate": factor on the rate,
     "weight_decay": value}; the first that matches a parameter counts. Without a group, weight decay applies to
     arrays of two or more axes: pulling biases and the scales of normalisation towards zero serves nobody.
-    Settings may be changed between two steps, groups too; they are checked by the next `step`.
+    All settings, groups too, may be changed between two steps; the next `step` checks them.
     A loss that owns parameters is passed as `loss`; its places start with "loss.".
 
     Row-sparse gradients move only their rows; where the formula would have to move the others too, `step` raises.
-    `pool` may hold an executor: pieces are then updated by its threads, with the same bits. What a formula needs from
-    step to step stands in `slots` only: nothing else is saved, and several threads are in `update` at once.
+    `pool` may hold an executor: its threads then update the pieces, with the same bits. So several threads are in
+    `update` at once, and what it keeps from step to step has to stand in the arrays of `slots`, which are saved.
     """
 
     slots: tuple[str, ...] = ()  # names of the state arrays, each of the parameter's shape

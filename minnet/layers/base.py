@@ -27,10 +27,10 @@ class Step(NamedTuple):
 class Layer:
     """Base of all layers.
 
-    A subclass names its arrays once in `parameters` (learned) and `buffers` (remembered, not learned), sets
-    them as plain attributes, and writes `forward` and `backward`. The gradient of `W` is `dW`. Constructor
-    arguments are kept under their own names: `repr`, checkpoints and rebuilding read them there. Who derives from a
-    layer with arrays adds to its names: `parameters = (*Linear.parameters, "scale")`.
+    A subclass names its arrays once in `parameters` (learned) and `buffers` (remembered, not learned), sets them as
+    plain attributes, and writes `forward` and `backward`. The gradient of `W` is `dW`. It keeps its constructor's
+    arguments as attributes of the same names, where `repr` and checkpoints read them. A class that derives from a layer
+    with arrays adds to their names: `parameters = (*Linear.parameters, "scale")`.
 
         class Stretch(Layer):
             parameters = ("a",)
@@ -51,16 +51,16 @@ class Layer:
                 return self.a * dy
 
     What `forward` was given and what it returned must stay as it is until `backward` has run: layers keep the arrays,
-    not copies. Whoever changes a parameter or buffer writes into it (`self.a[...] = value`), so that every replica sees
-    it. What a pass leaves in another attribute is lost with its replica. Layers that it keeps as attributes from
-    `__init__` on, alone or in lists, tuples and dictionaries (three deep at most), belong to it: they are trained,
-    saved and copied with it, and its own passes call theirs. `minnet.layercheck.check_layer` checks all of this.
+    not copies. Training runs replicas of a layer, which share its parameters and buffers: to change one, write into it
+    (`self.a[...] = value`). What a pass sets in any other attribute is lost with its replica. Layers that it keeps as
+    attributes from `__init__` on, alone or in lists, tuples and dictionaries (three deep at most), are trained, saved
+    and copied with it; its own passes call theirs. `minnet.layercheck.check_layer` checks all of this.
 
-    These attributes are set from outside where a layer has them: `rng`, a Generator or None in the instance, a new one
-    for every piece of every step (Dropout); `workspace`, the `Workspace` that all layers of a thread share, and `kept`,
-    in which one that only predicts keeps nothing (Conv2d); `mask`, by which a MaskedSequential says where tokens are
-    (GlobalAvgPool); and, beside a method `update_running`, `notes`, from which the workers' batch statistics are
-    pooled, and `exchange`, by which workers share them within a step (BatchNorm).
+    Some attributes are set from outside where a layer has them:
+    `rng` (Dropout), a Generator or None, set in `__init__`: a new one for every piece of every step;
+    `workspace`, the scratch memory that all layers of a thread share, and `kept`, empty in one that only predicts
+    (Conv2d); `mask` (GlobalAvgPool), by which a MaskedSequential says where tokens are; and beside a method
+    `update_running`, `notes`, the pieces' statistics to be pooled, and `exchange`, to share them in a step (BatchNorm).
     """
 
     parameters: tuple[str, ...] = ()
