@@ -1,18 +1,17 @@
 """Data-parallel training: replicas of one network, each on a thread, each with its share of the batch.
 
-The gradient of a batch is a sum over its examples, so it can be summed in any grouping. A worker takes its share
-in pieces small enough that activations stay in the processor's cache; the loss divides by the whole batch's
-denominator; the pieces' gradients are added in a fixed order, and one update follows. Each use of randomness gets
-a generator made from (seed, purpose, epoch, step, piece): nothing depends on which thread was faster.
+The gradient of a batch is a sum over its examples, dL/dW = sum_n (w_n / D) dl_n/dW, so it can be summed in any
+grouping. A worker takes its share in pieces small enough that activations stay in the processor's cache. The loss
+divides each piece by the D of the whole batch, so that the pieces' gradients simply add up; they are added in a fixed
+order, and one update follows. Each use of randomness gets a generator made from (seed, purpose, epoch, step, piece):
+nothing depends on which thread was faster.
 """
 
 from __future__ import annotations
 
 import contextvars
 import functools
-import itertools
 import threading
-import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -26,10 +25,11 @@ from minnet.layers.conv import Conv2d
 from minnet.layers.normalization import folded
 from minnet.losses import Loss
 from minnet.memory import Workspace, spared
-from minnet.places import arrays, learners, numbers, unnamed, walked
+from minnet.places import arrays, learners
 from minnet.process_memory import keep_freed_memory, release_freed_memory
 from minnet.randomness import AUGMENT, Key, drawing, seed_layers
 from minnet.sharing import Plan, available_cores, shares
+from minnet.watch import Watch
 
 
 class Outcome(NamedTuple):
@@ -41,8 +41,10 @@ class Outcome(NamedTuple):
 
 
 class Replica:
-    """One thread's view of the network: shared parameters; own gradients, caches and workspace. Without a loss it is
-    there to predict: in evaluation mode, and nothing is kept for a backward pass."""
+    """One thread's view of the network: it shares the parameters and has gradients, caches and workspace of its own.
+
+    Without a loss it is there to predict: in evaluation mode, and keeping nothing for a backward pass.
+    """
 
     def __init__(self, model: Layer, loss: Loss | None) -> None:
         self.model: Layer = model.replica()
@@ -60,7 +62,6 @@ class Replica:
             self.drawing: list[Any] = drawing([*self.layers, *(layer for _, layer in self.loss.walk())])
             self.noting: list[Any] = [layer for layer in self.layers if hasattr(type(layer), "update_running")]
             self.learners = learners(self.model, self.loss)
-            self.shared = arrays("parameters", self.model, self.loss) + arrays("buffers", self.model, self.loss)
 
 
 class _Meeting:
@@ -102,14 +103,11 @@ class Crew:
         source = folded(model) if loss is None and plan.piece > 1 else model  # folding costs one image's worth
         self.replicas = [Replica(source, loss) for _ in range(plan.workers)]
         self._failed = False
-        # of _check_alike, which looks after the first batch and after the next one of its size
-        self._first_size, self._checked, self._numbers = 0, False, list[dict[str, Any]]()
         if loss is not None:  # found once: walking a small network takes as long as a pass through it
             self._learners = learners(model, loss)
             self._noting: list[Any] = [layer for _, layer in model.walk() if hasattr(type(layer), "update_running")]
-            known = [buffer for buffer in arrays("buffers", model, loss) if buffer[-1] is not None]
-            self.buffers = [array for _, _, _, array in known]
-            self._unnoted = [(at, array) for at, layer, _, array in known if not hasattr(type(layer), "update_running")]
+            self.buffers = [array for *_, array in arrays("buffers", model, loss) if array is not None]
+            self._watch: Any = Watch(model, loss, [(replica.model, replica.loss) for replica in self.replicas])
         self.meeting = _Meeting() if exact_batch_norm else None
         if self.meeting is not None:
             for seat, replica in enumerate(self.replicas):
@@ -132,12 +130,12 @@ class Crew:
             self.meeting.abandon()
         if self.pool is not None:
             self.pool.shutdown()
-        self.replicas = []
+        self.replicas, self._watch = [], None
         if self.loss is not None:  # a prediction holds little, and the next one is spared asking the system for it
             release_freed_memory()
 
     def _each(self, task: Callable[[Replica, list[slice], int], Any], size: int, piece: int) -> list[Any]:
-        """Runs task(replica, its pieces, number of its first piece) on every worker; results in worker order."""
+        """task(replica, its pieces, number of its first piece) of every worker, in worker order."""
         work, first = [], 0
         for replica, pieces in zip(self.replicas, shares(size, self.plan._replace(piece=piece)), strict=False):
             work.append((replica, pieces, first))
@@ -176,11 +174,9 @@ class Crew:
         piece = self.plan.piece if self.meeting is None else len(batch.y)
         for _, layer, name in self._learners:  # the new gradient gets the old one's memory, which is still in cache
             vars(layer).pop("d" + name, None)
-        before = [array.copy() for _, array in self._unnoted] if self.plan.workers > 1 else []
+        self._watch.before()
         results = self._each(functools.partial(self._work, batch, key, denominator), len(batch.y), piece)
-        self._check_shared(before)
-        if not self._checked and self._first_size in (0, len(batch.y)):
-            self._check_alike(len(batch.y))
+        self._watch.after(len(batch.y))
         total = results[0][1]
         for _, gradients in results[1:]:
             total = {place: total[place] + gradients[place] for place in total}
@@ -194,43 +190,10 @@ class Crew:
                 master.update_running(notes)
         return Outcome(*(sum(numbers) for numbers in zip(*(found for found, _ in results), strict=True)))
 
-    def _check_shared(self, before: list[np.ndarray]) -> None:
-        """Raises ValueError for a buffer that workers raced for, or an array that a replica alone holds now."""
-        for (place, array), old in zip(self._unnoted, before, strict=False):
-            if not np.array_equal(array, old, equal_nan=array.dtype.kind == "f"):
-                array[...] = old
-                raise ValueError(
-                    f"several workers write into the buffer '{place}', in an order that chance decides: train with "
-                    "workers=1, or let the layer note what each piece shows it, as BatchNorm does"
-                )
-        for place, layer, name, array in itertools.chain(*(replica.shared for replica in self.replicas)):
-            if getattr(layer, name) is not array:
-                kind = "parameter" if name in layer.parameters else "buffer"
-                cure = "make it in __init__" if array is None else f"write into it, self.{name}[...] = ..."
-                raise ValueError(f"forward assigns the {kind} '{place}' anew, and the model never sees it: {cure}")
-
-    def _check_alike(self, size: int) -> None:
-        """Raises ValueError for a layer that a replica's pass made, unseen by the model, and for an array that is not
-        named to learn; at the second batch of the first one's size warns of numbers that go on changing there."""
-        known = dict(walked(self.model, self.loss))
-        for place, layer in itertools.chain(*(walked(replica.model, replica.loss) for replica in self.replicas)):
-            if place not in known and (layer.parameters or layer.buffers):
-                raise ValueError(f"forward makes '{place[:-1]}', a layer the model never sees: make it in __init__")
-            if place in known and (name := unnamed(layer, vars(known[place]))):
-                raise ValueError(f"'{place}{name}' has a gradient and is not named in `parameters`: nobody trains it")
-        now = [numbers(replica.model, replica.loss) for replica in self.replicas]
-        changed: dict[str, Any] = {}
-        for before, after in zip(self._numbers, now, strict=False):
-            changed |= {at: (value, after[at]) for at, value in before.items() - after.items() if at in after}
-        for at, (value, then) in sorted(changed.items()):
-            lost = f"'{at}' goes from {value!r} to {then!r} in a replica only, and is lost with it"
-            cure = "keep what has to last in an array of `buffers`, what only backward reads in self._cache"
-            warnings.warn(f"{lost}: {cure}", stacklevel=2)
-        self._checked, self._first_size, self._numbers = self._first_size > 0, size, now
-
     def _work(
         self, batch: Batch, key: Key, denominator: float, replica: Replica, pieces: list[slice], first: int
     ) -> tuple[Outcome, dict[str, Any]]:
+        """One worker's part of a step: the loss and the gradients of its pieces, added up."""
         value, correct, counted = 0.0, 0, 0
         total: dict[str, Any] = {}
         for number, piece in enumerate(pieces, start=first):
@@ -238,16 +201,11 @@ class Crew:
                 break
             x, y, weights = batch.piece(piece, key, number)
             seed_layers(replica.drawing, key, number)
-            try:
-                scores = replica.model.forward(x)
-            except ValueError as error:
-                given, made = ((array.dtype, array.shape[1:]) for array in (batch.x[:1], x))
-                if given == made or isinstance(error, NoDistribution):
-                    raise
-                raise ValueError("augment turned {} {} into {} {}: ".format(*given, *made) + str(error)) from error
+            scores = _forward(replica.model, batch, x)
             value += float(replica.loss.forward(scores, y, weights, denominator))
             replica.model.backward(replica.loss.backward())
-            hits = replica.loss.hits(*((scores, y) if weights is None else (scores[weights > 0], y[weights > 0])))
+            taught = slice(None) if weights is None else weights > 0
+            hits = replica.loss.hits(scores[taught], y[taught])
             correct, counted = correct + hits[0], counted + hits[1]
             for place, layer, name in replica.learners:
                 gradient = vars(layer).pop("d" + name, None)  # that of the piece before is no gradient of this one
@@ -285,6 +243,17 @@ class Crew:
         for replica in learning:
             replica.model.train()
         return np.concatenate([y for results in each for y in results])
+
+
+def _forward(model: Layer, batch: Batch, x: Any) -> np.ndarray:
+    """The scores of a piece. What the model does not take of an `x` that augment made otherwise is augment's affair."""
+    try:
+        return model.forward(x)
+    except ValueError as error:
+        given, made = ((array.dtype, array.shape[1:]) for array in (batch.x[:1], x))
+        if given == made or isinstance(error, NoDistribution):
+            raise
+        raise ValueError("augment turned {} {} into {} {}: ".format(*given, *made) + str(error)) from error
 
 
 class Batch(NamedTuple):
