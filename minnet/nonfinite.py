@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -73,6 +75,24 @@ def find_nonfinite(model: Layer, loss: Loss, batch: Batch, key: tuple[int, int, 
         "Replayed as one piece, the step is finite: it broke in a piece, or where the pieces were summed. Lower the "
         "learning rate."
     )
+
+
+def check_validation(
+    epoch: int, value: float, told: bool, loss: Loss, scores: np.ndarray, validation: tuple[Any, Any]
+) -> None:
+    """Raises NonFiniteError for a validation loss that is NaN, by which no epoch could be told from another.
+
+    Warns of one that is infinite, unless that was `told` of an earlier epoch.
+    """
+    x, y = validation
+    if math.isnan(value):
+        raise NonFiniteError(f"epoch {epoch}: the validation loss is NaN{broken_scores(scores, x)}")
+    if value == math.inf and not told:
+        warnings.warn(
+            f"epoch {epoch}: the validation loss is infinite{first_infinite(loss, scores, y)}: such an epoch is never "
+            "the best, and patience counts it. Clean the validation data, or lower the learning rate.",
+            stacklevel=4,
+        )
 
 
 def broken_scores(scores: np.ndarray, x: Any) -> str:

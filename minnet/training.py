@@ -6,7 +6,6 @@ import math
 import os
 import sys
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -23,7 +22,7 @@ from minnet.interrupt import Interrupt
 from minnet.keeper import Keeper
 from minnet.layers.base import Layer
 from minnet.losses import Loss
-from minnet.nonfinite import NonFiniteError, broken_scores, find_nonfinite, first_infinite
+from minnet.nonfinite import NonFiniteError, check_validation, find_nonfinite
 from minnet.optimizers import Lookahead, Optimizer
 from minnet.progress import Progress, as_json, data_digests, runs_on
 from minnet.randomness import SHUFFLE
@@ -35,16 +34,21 @@ from minnet.workers import Batch, Crew, Outcome
 class Trainer:
     """Fits a model: `Trainer(model, loss, optimizer).fit((x, y), validation=(x, y), epochs=10)`.
 
-    `schedule` maps progress in [0, 1] to a factor on the optimizer's learning rate. `workers` threads share each
-    batch, in pieces of about `piece` examples (None: chosen by a fixed rule on sizes, see sharing.plan):
-    a number asked for is that of the threads in all, so that several runs can divide a machine among them.
-    `augment(x, rng, epoch, indices)` changes training inputs. `freeze_at` {"1.b": 0.3} stops a parameter's learning
-    at the first epoch that begins after that part of the run (Lookahead's next pull still moves it). Batch norm uses
-    the statistics of each piece, or with `exact_batch_norm` those of the whole batch, for which the workers wait for
-    each other: each then takes its share in one piece, and `piece` is that of validation alone. A loss that compares
-    the examples of a batch needs it in one piece: `workers=1` and a `piece` of its size.
-    Same seed, workers and piece: same bits, if the model begins with the same (layers made without `rng` draw anew);
-    with workers left to the rule, on as many cores, and with no other network of the process at work beside.
+    `schedule` maps progress in [0, 1] to a factor on the optimizer's learning rate. `seed` decides the order of the
+    examples and all that is random in training.
+    `workers` threads share each batch, in pieces of about `piece` examples; None leaves the numbers to a fixed rule on
+    sizes, see sharing.plan. A number of workers is that of all threads, so that several runs can divide a machine.
+    `clip_norm` is the largest norm that all gradients together may have: longer ones are shortened to it.
+    `augment(x, rng, epoch, indices)` returns training inputs changed, such as mirrored images.
+    `freeze_at`, such as {"1.b": 0.3}: that parameter stops learning with the first epoch that begins after that part of
+    the run (Lookahead's next pull still moves it).
+    `exact_batch_norm`: batch norm uses the statistics of the whole batch instead of each piece's. The workers then wait
+    for each other in every batch norm, each takes its share in one piece, and `piece` is for validation alone.
+
+    A loss that compares the examples of a batch needs it in one piece: `workers=1` and a `piece` of its size.
+    The same seed, workers and piece give the same bits, if the model begins with the same weights (layers made without
+    `rng` draw anew); where workers are left to the rule, on as many cores, and with no other network of the process at
+    work at the same time.
     """
 
     def __init__(
@@ -88,18 +92,19 @@ class Trainer:
         """Trains on `train` = (x, y) or (x, y, example weights); returns the history, one dictionary an epoch.
 
         With `validation`, the weights of the epoch with the lowest validation loss are restored at the end, and
-        training stops after `patience` epochs without a new lowest (class weights of the loss weigh it, too; example
-        weights are for training alone). With `folder`, it keeps there history.csv, best.ckpt and last.ckpt (after every
-        epoch, on Ctrl-C, and every `save_every` seconds); `resume` goes on from last.ckpt as if never stopped, with the
-        same data and settings. A new run does not replace one that could still go on, nor join one at work.
-        `about` (arrays, header) goes into the checkpoints: what else a prediction needs.
+        training stops after `patience` epochs without a new lowest. The loss's class weights count in it, too; example
+        weights are for training alone.
+        With `folder`, history.csv, best.ckpt and last.ckpt are kept there: after every epoch, on Ctrl-C, and every
+        `save_every` seconds. `resume` goes on from last.ckpt, with the same data and settings, as if the run had never
+        stopped. A folder whose run could still go on, or is at work, is refused to a new run. `about` (arrays, header)
+        goes into the checkpoints: what else a prediction needs.
 
-        Each call is a run of its own, with order, augmentation, schedule and history from the start: ask for all epochs
-        in one call, and look in between by `validation`, or by Ctrl-C, the folder and `resume`. `run` says afterwards
-        how many epochs there were, and in which one the restored weights were found.
-        Ctrl-C ends the run between two updates and sets `interrupted`, with the latest weights in the model, not the
-        best; without a folder, to which it could be saved, it raises KeyboardInterrupt then, so that nobody takes the
-        model for trained. In the last step of all it interrupts nothing, and without a folder raises all the same.
+        Each call is a run of its own, with order, augmentation, schedule and history from the start. So ask for all
+        epochs in one call, and look in between by `validation`, or by Ctrl-C and `resume`. Afterwards `run` says how
+        many epochs there were, and which one the restored weights are of.
+        Ctrl-C ends the run between two updates and sets `interrupted`; the model then has the latest weights, not the
+        best. Without a folder nothing could be resumed, so it raises KeyboardInterrupt then, lest the model be taken
+        for trained. In the run's very last step nothing is left to interrupt; without a folder it raises all the same.
         """
         x, y, _ = data = unpacked(train)
         check_run(self.model, self.loss, self.freeze_at, data, validation, epochs, batch_size, patience, save_every)
@@ -190,8 +195,8 @@ class Trainer:
         measured = {"train_loss": state.train_loss, "train_accuracy": state.train_accuracy}
         state.end_epoch()
         if state.epoch == self.run["epochs"] and isinstance(self.optimizer, Lookahead):
-            # The run ends on the slow weights. If no pull followed any of its updates, they are those of its beginning,
-            # and come along to where the run has led.
+            # The run ends on the slow weights, which the last pull moved; if its updates were so few that none of them
+            # pulled, on the fast ones, for the slow weights are then those that it began with.
             updates = min(self.optimizer.steps, state.epoch * self.steps)
             pulled = self.optimizer.steps % self.optimizer.every < updates
             self.optimizer.pull(0.0 if pulled else 1.0)
@@ -201,17 +206,10 @@ class Trainer:
         }  # fmt: skip
         if validation is not None:
             scores = crew.predict(validation[0])
-            row["validation_loss"], row["validation_accuracy"] = self._score(scores, validation[1])
-            if math.isnan(row["validation_loss"]):  # no epoch could be told from another by it
-                where = broken_scores(scores, validation[0])
-                raise NonFiniteError(f"epoch {state.epoch}: the validation loss is NaN{where}")
-            if row["validation_loss"] == math.inf and all(past["validation_loss"] < math.inf for past in self.history):
-                where = first_infinite(self.loss, scores, validation[1])
-                warnings.warn(
-                    f"epoch {state.epoch}: the validation loss is infinite{where}: such an epoch is never the best, "
-                    "and patience counts it. Clean the validation data, or lower the learning rate.",
-                    stacklevel=3,
-                )
+            value, row["validation_accuracy"] = self._score(scores, validation[1])
+            told = any(past["validation_loss"] == math.inf for past in self.history)
+            check_validation(state.epoch, value, told, self.loss, scores, validation)
+            row["validation_loss"] = value
         state.seconds = time.perf_counter() - self._started
         row |= {"seconds": state.seconds, "examples_per_second": examples / spent}
         self.history.append(row)
