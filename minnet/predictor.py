@@ -14,7 +14,6 @@ import numpy as np
 
 from minnet import winograd
 from minnet.blas import at_most_blas_threads
-from minnet.checks import check_question
 from minnet.kernels import windows
 from minnet.layers.activations import ReLU
 from minnet.layers.arguments import whole
@@ -25,6 +24,7 @@ from minnet.layers.normalization import folded
 from minnet.memory import BLOCK_BYTES, Geometry, images, spared
 from minnet.process_memory import keep_freed_memory
 from minnet.sharing import Plan, prediction_plan
+from minnet.trials import check_question
 from minnet.workers import Crew, Replica
 
 FEW = 7  # examples that are answered by the prepared network; more are worth a piece a worker

@@ -14,7 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from minnet.blas import blas_threads
-from minnet.checks import check_cut, check_parts, check_question, check_run, check_schedule, check_settings, unpacked
+from minnet.checks import check_parts, check_run, check_schedule, check_settings, unpacked
 from minnet.formatting import number
 from minnet.functional import NoDistribution
 from minnet.gradients import clip_factor, gradient_norm, overwriting
@@ -28,6 +28,7 @@ from minnet.progress import Progress, as_json, data_digests, runs_on
 from minnet.randomness import SHUFFLE
 from minnet.schedules import factor_at
 from minnet.sharing import Plan, plan, prediction_plan
+from minnet.trials import check_cut, check_question
 from minnet.workers import Batch, Crew, Outcome
 
 
