@@ -139,47 +139,61 @@ class Keeper:
         """How far the interrupted run in the folder had come; model, optimizer and history are as they were then."""
         if self.folder is None:
             raise ValueError("nothing to resume: name the folder of the interrupted run")
-        path = self.folder / "last.ckpt"
-        if not path.exists():
-            raise FileNotFoundError(f"nothing to resume: {self.folder} has no last.ckpt. Start without resume.")
-        arrays, header = checkpoint.load(path)
-        try:
-            state, steps = progress_from(header.get("progress")), header.get("steps")
-            history = header.get("history")
-            if not isinstance(history, list) or len(history) != state.epoch or type(steps) is not int:
-                raise ValueError("its history is not that of its progress")
-        except ValueError as error:
-            raise ValueError(f"cannot resume {path}: {error}. Was it saved by a run of this version?") from None
-        if changed := differences(header.get("settings"), self.settings):
-            # Where the model's name, the shape or the classes changed, most settings follow: name those. No setting
-            # follows from the data's name or fingerprint.
-            about = differences(header.get("about"), as_json(self.about[1]))
-            causes = [line for line in about if not line.startswith(("fingerprint ", "dataset "))]
-            raise ValueError(
-                f"cannot resume {self.folder}: {some(causes or changed, '; ')}. Use the data and settings of that run"
-                f"{_flag_for(changed, header.get('settings'))}."
-            )
-        if state.best_epoch and not (self.folder / "best.ckpt").exists():
-            raise FileNotFoundError(f"cannot resume {self.folder}: its best.ckpt is gone. Start anew elsewhere.")
-        try:
-            best, of = checkpoint.load(self.folder / "best.ckpt") if state.best_epoch else (None, header)
-        except ValueError as error:
-            raise ValueError(f"cannot resume {self.folder}: {error}. Train in a new folder.") from None
-        ended = not runs_on(state.epoch, state.waited, self.settings["epochs"], self.settings["patience"])
-        # A best epoch that last.ckpt knows nothing of comes again; where all have been, it is that of a new run here
-        # with the same settings, killed before its first last.ckpt.
-        unknown = of.get("progress", {}).get("best_epoch") != state.best_epoch
-        if of.get("settings") != header["settings"] or (ended and unknown):
-            raise ValueError(
-                f"cannot resume {self.folder}: its best.ckpt is that of another run. Train in a new folder."
-            )
+        arrays, header, state = self._read_last(self.folder)
+        self._check_settings(header)
+        best = self._read_best(self.folder, header, state) if state.best_epoch else None
         self.optimizer.load_state_arrays(checkpoint.below("optimizer/", arrays))
         if best is not None:
             self._set_weights(best)  # makes sure that they fit
             self.best = {key: best[key] for key in self._weights()}
         self._set_weights(arrays)
-        self.optimizer.steps, self.history[:] = steps, history
+        self.optimizer.steps, self.history[:] = header["steps"], header["history"]
         return state
+
+    def _read_last(self, folder: Path) -> tuple[dict[str, np.ndarray], dict[str, Any], Progress]:
+        """(arrays, header, progress) of last.ckpt."""
+        path = folder / "last.ckpt"
+        if not path.exists():
+            raise FileNotFoundError(f"nothing to resume: {folder} has no last.ckpt. Start without resume.")
+        arrays, header = checkpoint.load(path)
+        try:
+            state, history = progress_from(header.get("progress")), header.get("history")
+            if not isinstance(history, list) or len(history) != state.epoch or type(header.get("steps")) is not int:
+                raise ValueError("its history is not that of its progress")
+        except ValueError as error:
+            raise ValueError(f"cannot resume {path}: {error}. Was it saved by a run of this version?") from None
+        return arrays, header, state
+
+    def _check_settings(self, header: dict[str, Any]) -> None:
+        """Raises ValueError where a checkpoint's run had other settings, naming those that the others follow from."""
+        changed = differences(header.get("settings"), self.settings)
+        if not changed:
+            return
+        # Where the model's name, the shape or the classes changed, most settings follow: name those. No setting
+        # follows from the data's name or fingerprint.
+        about = differences(header.get("about"), as_json(self.about[1]))
+        causes = [line for line in about if not line.startswith(("fingerprint ", "dataset "))]
+        raise ValueError(
+            f"cannot resume {self.folder}: {some(causes or changed, '; ')}. Use the data and settings of that run"
+            f"{_flag_for(changed, header.get('settings'))}."
+        )
+
+    def _read_best(self, folder: Path, header: dict[str, Any], state: Progress) -> dict[str, np.ndarray]:
+        """The arrays of best.ckpt, which has to be of the run of last.ckpt, whose header and progress these are."""
+        if not (folder / "best.ckpt").exists():
+            raise FileNotFoundError(f"cannot resume {folder}: its best.ckpt is gone. Start anew elsewhere.")
+        try:
+            best, of = checkpoint.load(folder / "best.ckpt")
+            best_epoch = progress_from(of.get("progress")).best_epoch
+        except ValueError as error:
+            raise ValueError(f"cannot resume {folder}: {error}. Train in a new folder.") from None
+        # A run killed between its two files has a best epoch that last.ckpt knows nothing of, and goes through it
+        # again. Where no epoch is left to go through, it is that of a new run here with the same settings, killed
+        # before its first last.ckpt.
+        ended = not runs_on(state.epoch, state.waited, self.settings["epochs"], self.settings["patience"])
+        if of.get("settings") != header["settings"] or (ended and best_epoch != state.best_epoch):
+            raise ValueError(f"cannot resume {folder}: its best.ckpt is that of another run. Train in a new folder.")
+        return best
 
     def log(self, row: dict[str, Any], epochs: int, progress: bool) -> None:
         """A row of history, onto the screen."""

@@ -1331,6 +1331,7 @@ def test_foreign_and_damaged_files_are_not_resumed(tmp_path):
             path, {k: a for k, a in arrays.items() if "6.W" not in k}, header
         ),
         "no optimizer": lambda: checkpoint.save(path, {"optimizer/9.W/momentum": np.zeros(3), **arrays}, header),
+        "best without a progress": lambda: checkpoint.save(best, arrays, {**header, "progress": [1]}),
         "best is gone": lambda: best.unlink(),
     }
     for case, damage in contents.items():
