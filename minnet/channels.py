@@ -1,7 +1,7 @@
-"""Passes over images with one number a channel, for normalisation and biases, that move as little memory as may be.
+"""Passes over images (..., C) with one number a channel, for normalisation and biases: few, and over little memory.
 
-A loop over rows of C = 32 numbers is slow, so arrays (..., C) are seen as fewer, longer rows, and vectors over
-channels are repeated to match. The rows are walked in blocks that stay in the processor's cache.
+NumPy's loop over rows of C = 32 numbers is slow, so such an array is seen as fewer, longer rows, and a vector over the
+channels (C,) is repeated to match them. The rows are walked in blocks that stay in the processor's cache.
 """
 
 from __future__ import annotations

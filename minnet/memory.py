@@ -21,7 +21,7 @@ BLOCK_BYTES = 1 << 20  # a core's level-2 cache: what one block of columns may o
 class Workspace:
     """Buffers that are reused from step to step, so that no step asks the system for memory.
 
-    One thread's property. `array` returns the same memory for the same name, uninitialised, grown when needed.
+    Each belongs to one thread. `array` returns the same memory for the same name, uninitialised, grown when needed.
     """
 
     def __init__(self) -> None:
@@ -36,10 +36,10 @@ class Workspace:
 
 
 def spared(forward: Callable[[Any], Any], x: Any, given: tuple[int, ...] | None = None) -> Any:
-    """forward(x) on an array for eyes only, which spares the data of whoever asks.
+    """forward(x) with `x` read-only, so that a layer that works in place does not change its caller's data.
 
-    Raises ValueError where a layer works in place. A CSR matrix, of which rows are copies anyway, goes in as it is.
-    `given` is the shape of all that was given, where x is its first rows: an error names it instead of x's.
+    Raises ValueError naming such a layer. A CSR matrix, of which rows are copies anyway, goes in as it is. Where x is
+    the first rows of something larger, `given` is its shape, which errors then name: it is what the caller knows.
     """
     if isinstance(x, np.ndarray):
         x = x.view()
@@ -98,8 +98,10 @@ class Geometry(NamedTuple):
 def pad(
     x: np.ndarray, size: tuple[int, int], padding: tuple[int, int], workspace: Workspace, fill: float = 0
 ) -> np.ndarray:
-    """A copy of `x` in memory order (H, W, N, C), padded with `fill` to `size`, (height, width): by `padding` above and
-    left, by the rest below and right."""
+    """A copy of `x` in memory order (H, W, N, C), padded with `fill` to `size`, (height, width).
+
+    `padding` goes above and to the left, the rest below and to the right, where x may also be cut off.
+    """
     n, height, width, channels = x.shape
     top, left = padding
     xp = workspace.array("padded", (*size, n, channels), x.dtype)

@@ -19,14 +19,14 @@ from minnet.workers import Batch
 
 
 class NonFiniteError(ArithmeticError):
-    """A loss or gradient became infinite or NaN. The weights are those before the step, or of the epoch validated."""
+    """A loss or gradient became infinite or NaN. The weights are as before the step, or as they were validated."""
 
 
 def find_nonfinite(model: Layer, loss: Loss, batch: Batch, key: tuple[int, int, int]) -> str:
     """One sentence on the first thing in this step that was not finite.
 
-    The step is replayed on copies, so that nothing is touched, and as one piece: dropout, augmentation and the
-    statistics of batch norm are then those of another division into pieces.
+    The step is replayed on copies, so that nothing is touched, and as one piece, so that dropout, augmentation and the
+    statistics of batch norm are not those of the pieces that failed.
     """
     for place, array in parameters(model, loss).items():
         if not np.isfinite(array).all():

@@ -43,7 +43,7 @@ def numbers(model: Layer, loss: Layer) -> dict[str, Any]:
 def unnamed(layer: Layer, before: dict[str, Any]) -> str | None:
     """The name of an array that has a gradient and is not among the layer's `parameters`: nobody trains or saves it.
 
-    `before` is vars(layer) before its passes: a dx stands beside an x, too, but beside one that the pass kept.
+    `before` is vars(layer) before its passes: a layer may keep its dx beside its x, but then the pass itself set x.
     """
     for name, gradient in vars(layer).items():
         array = before.get(name[1:]) if name[0] == "d" and isinstance(gradient, (np.ndarray, RowGradient)) else None

@@ -16,8 +16,10 @@ Key = tuple[int, int, int]  # (seed, epoch, step)
 
 
 def drawing(layers: Iterable[Layer]) -> list[Any]:
-    """The layers that have a generator `rng`, or None for one to come. Raises ValueError where rng is a seed (every
-    pass would draw the same) or one of Python's or NumPy's older generators."""
+    """The layers that have a generator `rng`, or None as a place for one.
+
+    Raises ValueError where rng is a seed, with which every pass would draw the same, or a generator of an older kind.
+    """
     found = [(layer, vars(layer)["rng"]) for layer in layers if "rng" in vars(layer)]
     for layer, rng in found:
         if isinstance(rng, (np.random.RandomState, random.Random, int, np.integer)):

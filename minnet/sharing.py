@@ -26,7 +26,7 @@ def available_cores() -> int:
 class Plan(NamedTuple):
     """How a batch is spread: `workers` threads, about `piece` examples at a time each (two at least, see `shares`).
 
-    Each computes with a BLAS of one thread; a single worker may let it take all cores instead (`threaded_blas`).
+    Each worker's BLAS takes one thread; that of a single worker may take all cores instead (`threaded_blas`).
     """
 
     workers: int
@@ -77,10 +77,11 @@ _measured: dict[int, dict[Any, tuple[int, int, int]]] = {}  # by id, as one's ow
 
 
 def _sizes(model: Layer, x: Any) -> tuple[int, int, int]:
-    """Bytes of one example's activations behind the first layer that learns, of the largest of all, of the parameters.
+    """Bytes of one example's activations behind the first layer that learns, of the largest of all its activations, and
+    of the parameters but for tables.
 
-    Found by a forward pass, and kept as long as shape, parameters and what of them learns stay the same: for a small
-    batch it would cost as much as the batch.
+    They are measured by a forward pass, which costs as much as a small batch, and remembered as long as the example's
+    shape, the parameters and which of them learn stay the same.
     """
     example = x[:1]
     stored = sum(array.nbytes for array in model.named_parameters().values())

@@ -65,7 +65,7 @@ class Replica:
 
 
 class _Meeting:
-    """Where the workers of one step exchange numbers: each brings its own and gets everybody's, in worker order."""
+    """Where the workers of one step exchange numbers: each brings its own and gets those of all, in worker order."""
 
     def __init__(self) -> None:
         self.open(1)
@@ -93,8 +93,8 @@ class _Meeting:
 class Crew:
     """The replicas and their threads. Use it in a `with` block: leaving it ends the threads and frees the workspace.
 
-    A crew that is there to predict (`loss` None) may do without the block: its threads wait for the next question, and
-    end with it.
+    A crew that only predicts (`loss` None) may also live on without the block: its threads wait for the next question,
+    and end when it is let go.
     """
 
     def __init__(self, model: Layer, loss: Loss | None, plan: Plan, exact_batch_norm: bool = False) -> None:
