@@ -23,7 +23,7 @@ def blas_threads() -> int:
 
 
 _limiting = threading.Lock()
-_limits: list[int] = []  # those that hold now
+_limits: dict[object, int] = {}  # those that hold now, each under a key of its own
 _found: list[tuple[Any, int]] = []  # each library, with the threads that it took before the first of them
 
 
@@ -31,20 +31,21 @@ _found: list[tuple[Any, int]] = []  # each library, with the threads that it too
 def at_most_blas_threads(count: int) -> Iterator[None]:
     """Holds the BLAS to `count` threads, or to fewer where it took fewer. Of blocks that overlap, on several threads
     too, the lowest limit counts; the last to end gives back what was."""
-    with _limiting:
-        if not _limits:
-            libraries = blas_controller().select(user_api="blas").lib_controllers
-            _found[:] = [(library, library.num_threads) for library in libraries]
-        _limits.append(count)
-        _apply()
-    try:
+    mine = object()
+    try:  # from here on: a Ctrl-C while the limit is set must not leave it
+        with _limiting:
+            if not _limits:
+                libraries = blas_controller().select(user_api="blas").lib_controllers
+                _found[:] = [(library, library.num_threads) for library in libraries]
+            _limits[mine] = count
+            _apply()
         yield
     finally:
         with _limiting:
-            _limits.remove(count)
+            _limits.pop(mine, None)
             _apply()
 
 
 def _apply() -> None:
     for library, before in _found:
-        library.set_num_threads(min([before, *_limits]))
+        library.set_num_threads(min([before, *_limits.values()]))

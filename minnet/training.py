@@ -223,8 +223,8 @@ class Trainer:
     def _crew(self, chosen: Plan) -> Iterator[Crew]:
         """The workers; the optimizer may use their threads as long as they are there."""
         with _in_training(self.model), Crew(self.model, self.loss, chosen, self.exact_batch_norm) as crew:
-            self.optimizer.pool = crew.pool
             try:
+                self.optimizer.pool = crew.pool
                 yield crew
             finally:
                 self.optimizer.pool = None

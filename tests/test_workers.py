@@ -12,6 +12,7 @@ import pytest
 import scipy.sparse
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from minnet import blas
 from minnet.blas import at_most_blas_threads, blas_controller
 from minnet.functional import NoDistribution
 from minnet.layers import (
@@ -749,6 +750,21 @@ def test_limits_of_the_blas_may_overlap_and_the_lowest_counts(all_libraries):
             limit.__exit__(None, None, None)
             seen.append(blas_threads())
         assert seen == [{2}, {1}, {1}, {2}, {3}, {3}]
+
+
+def test_ctrl_c_while_the_blas_is_being_limited_leaves_no_limit(all_libraries, monkeypatch):
+    apply, pressed = blas._apply, iter([True])
+
+    def pressing():
+        apply()
+        if next(pressed, False):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(blas, "_apply", pressing)
+    with threadpool_limits(3, user_api="blas"):
+        with pytest.raises(KeyboardInterrupt), at_most_blas_threads(1):
+            pytest.fail("the block begins")
+        assert blas_threads() == {3}
 
 
 def test_each_worker_has_a_blas_of_one_thread_unless_the_plan_says_otherwise(all_libraries):
