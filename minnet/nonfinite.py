@@ -40,37 +40,38 @@ def find_nonfinite(model: Layer, loss: Loss, batch: Batch, key: tuple[int, int, 
         return "The targets hold NaN or infinity: clean the data."
     twin, criterion = copy.deepcopy((model, loss))  # a replica would write into their buffers
     criterion.train()  # as the workers' were, in whatever mode its owner left it
-    parts = [*twin.walk(), *criterion.walk()]
-    seed_layers(drawing(layer for _, layer in parts), key, 0)
+    seed_layers(drawing(layer for _, layer in [*twin.walk(), *criterion.walk()]), key, 0)
     with np.errstate(all="ignore"):
-        try:
-            scores, steps = twin.trace(x)
-        except NoDistribution as error:
-            return f"In the forward pass: {error}. Lower the learning rate, or normalise the input."
-        for step in steps:
-            if not np.isfinite(step.y).all():
-                return (
-                    f"First not finite: the output of layer {step.place or '0'}, {step.layer!r}, in the forward pass. "
-                    "Lower the learning rate, normalise the input, or clip the gradient."
-                )
-        try:
-            value = criterion.forward(scores, y, weights)
-        except NoDistribution as error:
-            return f"In {loss!r}: {error}."
-        if not np.isfinite(value):
-            cure = "lower the learning rate, scale the targets, or clip the gradient"
-            if np.isinf(scores).any():
-                cure = "is a label impossible?"
-            return f"First not finite: {loss!r}, from scores up to {np.abs(scores).max():.3g}: {cure}"
-        twin.backward(criterion.backward())
-        broken: list[tuple[str, Any]] = [
-            (place, layer)
-            for place, layer, name in learners(twin, criterion)
-            if not _finite(getattr(layer, "d" + name))
-        ]
-    if broken:  # the walk back ends at the first layer, so the last one in order broke first
-        place, layer = broken[-1]
-        return f"First not finite: the gradient of {place}, {layer!r}, in the backward pass. Lower the learning rate."
+        return _replayed(twin, criterion, x, y, weights)
+
+
+def _replayed(model: Layer, loss: Loss, x: Any, y: np.ndarray, weights: np.ndarray | None) -> str:
+    """Where these copies first break: forward, in the loss, or backward."""
+    try:
+        scores, steps = model.trace(x)
+    except NoDistribution as error:
+        return f"In the forward pass: {error}. Lower the learning rate, or normalise the input."
+    for step in steps:
+        if not np.isfinite(step.y).all():
+            return (
+                f"First not finite: the output of layer {step.place or '0'}, {step.layer!r}, in the forward pass. "
+                "Lower the learning rate, normalise the input, or clip the gradient."
+            )
+    try:
+        value = loss.forward(scores, y, weights)
+    except NoDistribution as error:
+        return f"In {loss!r}: {error}."
+    if not np.isfinite(value):
+        cure = "lower the learning rate, scale the targets, or clip the gradient"
+        if np.isinf(scores).any():
+            cure = "is a label impossible?"
+        return f"First not finite: {loss!r}, from scores up to {np.abs(scores).max():.3g}: {cure}"
+    model.backward(loss.backward())
+    for place, layer, name in reversed(learners(model, loss)):  # the walk back comes by the last one in order first
+        if not _finite(getattr(layer, "d" + name)):
+            return (
+                f"First not finite: the gradient of {place}, {layer!r}, in the backward pass. Lower the learning rate."
+            )
     return (
         "Replayed as one piece, the step is finite: it broke in a piece, or where the pieces were summed. Lower the "
         "learning rate."

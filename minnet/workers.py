@@ -177,7 +177,7 @@ class Crew:
         self._watch.before()
         results = self._each(functools.partial(self._work, batch, key, denominator), len(batch.y), piece)
         self._watch.after(len(batch.y))
-        total = results[0][1]
+        total = results[0][1]  # the others are added in worker order: the same bits, whoever was faster
         for _, gradients in results[1:]:
             total = {place: total[place] + gradients[place] for place in total}
         for place, layer, name in self._learners:
