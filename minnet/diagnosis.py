@@ -248,7 +248,7 @@ def _explained(missing: np.ndarray, basis: list[np.ndarray]) -> bool:
 
 
 def _lost_examples(missing: np.ndarray, x: np.ndarray, dy: np.ndarray) -> str:
-    """dW = x' dy is a sum over examples; which of them are missing?"""
+    """dW = x^T dy is a sum over examples; which of them are missing?"""
     if len(x) != len(dy) or missing.shape != (x.shape[1], dy.shape[1]):
         return ""
     shares = np.stack([np.outer(a, b).ravel() for a, b in zip(x, dy, strict=True)], axis=1)

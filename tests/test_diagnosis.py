@@ -245,7 +245,7 @@ def test_lost_examples():
     x, dy = x[:10], dy[:10]
     said = diagnose(x[1:].T @ dy[1:], x.T @ dy, context={"x": x, "dy": dy})
     assert said == "the share of example 0 is missing"
-    # x' dy is the gradient of a matrix of its shape only, and x the input of one layer with one row an example
+    # x^T dy is the gradient of a matrix of its shape only, and x the input of one layer with one row an example
     for right in (dy.sum(axis=0), normal(3, 3, seed=3), normal(4, 2, seed=3)):
         assert diagnose(right + normal(*right.shape, seed=4), right, context={"x": x, "dy": dy}) == ""
     right = x.T @ dy
