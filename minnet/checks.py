@@ -33,6 +33,16 @@ def check_parts(model: Layer, loss: Loss, optimizer: Optimizer | Lookahead) -> N
         if not isinstance(part, kind):
             raise ValueError(f"the {name} must be {such}, got {part!r}: the order is Trainer(model, loss, optimizer)")
     expect_layers([layer for _, layer in model.walk()], "")
+    _check_end(model, loss)
+    updates = optimizer.optimizer if isinstance(optimizer, Lookahead) else optimizer
+    if all(updates.model is not layer for _, layer in model.walk()):
+        raise ValueError("the optimizer was made for another model, which it would go on updating: make it anew")
+    if loss.learns() and updates.loss is not loss:
+        raise ValueError(f"{loss!r} has parameters that nobody would update: pass loss=... to the optimizer")
+
+
+def _check_end(model: Layer, loss: Loss) -> None:
+    """Raises ValueError where both the model's last layer and the loss make probabilities of scores."""
     last: Any = model
     while isinstance(last, Sequential) and (inner := [each for each in last.layers if not isinstance(each, Dropout)]):
         last = inner[-1]
@@ -44,11 +54,6 @@ def check_parts(model: Layer, loss: Loss, optimizer: Optimizer | Lookahead) -> N
             f"the model ends in {twice[0]} and the loss is {type(loss).__name__}, which makes probabilities of scores "
             f"itself: twice would flatten every probability. Leave the {twice[0]} layer out{instead}."
         )
-    updates = optimizer.optimizer if isinstance(optimizer, Lookahead) else optimizer
-    if all(updates.model is not layer for _, layer in model.walk()):
-        raise ValueError("the optimizer was made for another model, which it would go on updating: make it anew")
-    if loss.learns() and updates.loss is not loss:
-        raise ValueError(f"{loss!r} has parameters that nobody would update: pass loss=... to the optimizer")
 
 
 def check_settings(schedule: Any, seed: Any, clip_norm: Any, augment: Any) -> None:
