@@ -135,6 +135,7 @@ def _products(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
 def forward(
     x: np.ndarray, W: np.ndarray, geometry: Geometry, workspace: Workspace, kept: Workspace | None
 ) -> np.ndarray:
+    """y (N, H', W', K) as kernels.convolve promises it, some rows of tiles at a time; `kept` gets all of U and V."""
     n, in_h, in_w, C = x.shape
     K = W.shape[3]
     t = _tiles(x, K, geometry)
@@ -191,6 +192,7 @@ def backward(
     needs_dx: bool,
     needs_dW: bool,
 ) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """(dx, dW), each None where it is not needed, from dy (N, H', W', K) and what `forward` kept."""
     n, in_h, in_w, C = x.shape
     K = W.shape[3]
     t = _tiles(x, K, geometry)
