@@ -203,8 +203,8 @@ class MaskedSequential(Sequential):
 
 
 def chains(model: Layer) -> Iterator[Sequential]:
-    """Every Sequential in `model` whose layers surely run one after another and nothing else sees what passes between
-    them, so that a layer may take over the work of the next: those inside this library's containers only."""
+    """Every Sequential in `model` whose layers surely run one after another, with nothing else looking in between, so
+    that a layer may take over the work of the next: those that stand in this library's containers only."""
     if type(model) in (Sequential, MaskedSequential):
         yield model  # type: ignore[misc]
     if type(model) in (Sequential, MaskedSequential, Residual, Parallel):  # a subclass may look between the layers

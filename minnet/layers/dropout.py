@@ -12,9 +12,9 @@ from minnet.layers.base import Layer
 class Dropout(Layer):
     """In training, each number becomes 0 with probability p, else x / (1 - p): its expectation stays x.
 
-    p 0 + (1 - p) x / (1 - p) = x, so in evaluation it is the identity (Srivastava et al., JMLR 15, 2014, leave x as it
-    is in training and multiply by 1 - p in evaluation). Shapes: x any, y the same. The Trainer sets `rng` to a fresh
-    generator for every piece of every step, so that a step can be replayed.
+    Since p 0 + (1 - p) x / (1 - p) = x, it can be the identity in evaluation (Srivastava et al., JMLR 15, 2014, leave
+    what is kept as it is, and multiply by 1 - p in evaluation). Shapes: x any, y the same. The Trainer sets `rng` to a
+    fresh generator for every piece of every step, so that a step can be replayed.
     """
 
     def __init__(self, p: float = 0.5, rng: Any = None) -> None:
