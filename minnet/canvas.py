@@ -89,8 +89,8 @@ def new(width: float, height: float, title: str = "") -> Figure:
     # Jupyter asks an object for this name. No subclass: one would have to import matplotlib with this module, or could
     # not be pickled.
     vars(figure)["_repr_mimebundle_"] = functools.partial(shown_in_notebook, figure)
-    if title:
-        write(figure, 0.08, height - 0.24, title, size=10.5, weight="bold")
+    # as it stands, here and wherever names and texts are drawn: a dollar sign is a dollar sign
+    figure.text(0.08 / width, 1 - 0.24 / height, title, size=10.5, weight="bold", parse_math=False)
     return figure
 
 
@@ -116,12 +116,6 @@ def sheet(figure: Figure) -> Axes:
     return axes
 
 
-def write(figure: Figure, x: float, y: float, text: str, **style: Any) -> None:
-    """Text at a place in inches, as it stands: a dollar sign is a dollar sign."""
-    w, h = figure.get_size_inches()
-    figure.text(x / w, y / h, text, parse_math=False, **style)
-
-
 def shown(text: str, width: int | None = None) -> str:
     """`text` on one line; of characters that the fonts lack an emoji by its name, any other (often Chinese) as "□".
 
@@ -130,12 +124,14 @@ def shown(text: str, width: int | None = None) -> str:
     known = _characters()
     kept: list[str] = []
     for character in one_line(text):
+        kind = unicodedata.category(character)
         if ord(character) in known:
             kept.append(character)
-        elif unicodedata.category(character) not in ("Mn", "Me", "Cf", "Sk"):
-            emoji = unicodedata.category(character) == "So"
-            kept.append(f":{unicodedata.name(character, '□').lower().removesuffix(' sign')}:" if emoji else "□")
-            if unicodedata.category(character).startswith("L"):
+        elif kind == "So":
+            kept.append(f":{unicodedata.name(character, '□').lower().removesuffix(' sign')}:")
+        elif kind not in ("Mn", "Me", "Cf", "Sk"):  # marks on the character before
+            kept.append("□")
+            if kind.startswith("L"):
                 _warn_of_boxes()
     return one_line("".join(kept), width)
 
@@ -145,30 +141,23 @@ def names(classes: Sequence[str], room: float, size: float, weight: str = "norma
 
     They are shortened so that they stay different, see `formatting.apart`.
     """
-    return apart([shown(name) or "(empty)" for name in classes], room, _measured(size, weight))
-
-
-def fitted(text: str, room: float, size: float, weight: str = "normal") -> str:
-    """The start of `text` that fits into `room` inches, with an ellipsis where something is missing."""
-    return cut(shown(text, 100) or "(empty)", room, _measured(size, weight))
-
-
-def _measured(size: float, weight: str) -> Callable[[str], float]:
-    return functools.partial(inches, size=size, weight=weight)
+    measured = functools.partial(inches, size=size, weight=weight)
+    return apart([shown(name) or "(empty)" for name in classes], room, measured)
 
 
 def wrapped(text: str, room: float, size: float) -> list[str]:
     """`text` in lines of at most `room` inches, broken between words, or inside a word that is too long for a line."""
+    measured = functools.partial(inches, size=size)
     lines, line = [], ""
     for word in (shown(text) or "(empty)").split(" "):
         longer = f"{line} {word}" if line else word
-        if inches(longer, size) <= room:
+        if measured(longer) <= room:
             line = longer
             continue
         if line:
             lines.append(line)
-        while inches(word, size) > room:
-            part = fitted(word, room, size).removesuffix("…")
+        while measured(word) > room:
+            part = cut(word, room, measured).removesuffix("…")
             lines.append(part)
             word = word[len(part) :]
         line = word

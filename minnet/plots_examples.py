@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-GROUPS = (  # ranks: the surest of a network that doubts everything may be at 40 %
-    "right, among the surest", "right, among the least sure", "wrong, among the least sure", "wrong, among the surest",
-)  # fmt: skip
+GROUPS = {  # heading: (right, sure). Ranks, for the surest of a network that doubts everything may be at 40 %
+    "Right, among the surest": (True, True),
+    "Right, among the least sure": (True, False),
+    "Wrong, among the least sure": (False, False),
+    "Wrong, among the surest": (False, True),
+}
 TITLE = "Typical examples, right and wrong, more and less sure"
-RIGHT, WRONG = "✓ right", "✗ wrong"
 
 
 def choose(probabilities: np.ndarray, labels: np.ndarray, each: int = 3, seed: int = 0) -> dict[str, np.ndarray]:
@@ -27,16 +29,17 @@ def choose(probabilities: np.ndarray, labels: np.ndarray, each: int = 3, seed: i
     Sure are the tenth of the right (or wrong) predictions with the highest top probability, unsure the tenth with
     the lowest, and more than a tenth where they are few. A model may be sure of nearly everything: of the unsure only
     those below 90 % are drawn from, or where there are none, the least sure shown. Groups without examples are left
-    out.
+    out. Raises ValueError where there is no example at all.
     """
+    if len(labels) == 0:
+        raise ValueError("there is no example to show")
     rng = np.random.default_rng(seed)
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == labels
     chosen = {}
-    for group in GROUPS:
-        pool = np.flatnonzero(right if group.startswith("right") else ~right)
+    for group, (is_right, sure) in GROUPS.items():
+        pool = np.flatnonzero(right == is_right)
         pool = pool[np.argsort(-confidence[pool], kind="stable")]
-        sure = group.endswith("the surest")
         half = (len(pool) + sure) // 2  # of very few, the surer half; the one in the middle of an odd number is sure
         size = max(len(pool) // 10, min(3 * each, half))
         if sure:
@@ -55,16 +58,6 @@ def mistakes(probabilities: np.ndarray, labels: np.ndarray, most: int = 9) -> np
     return wrong[np.argsort(-probabilities[wrong].max(axis=1), kind="stable")][:most]
 
 
-def grouped(
-    probabilities: np.ndarray, labels: np.ndarray, which: Mapping[str, np.ndarray] | None, each: int
-) -> Mapping[str, np.ndarray]:
-    """`which`, or our own choice; raises where there is nothing to show."""
-    which = choose(probabilities, labels, each) if which is None else which
-    if not sum(len(indices) for indices in which.values()):
-        raise ValueError("there is no example to show")
-    return which
-
-
 @calm
 def examples(
     images: np.ndarray,
@@ -80,40 +73,27 @@ def examples(
     """
     if images.ndim != 4 or images.shape[3] not in (1, 3) or images.dtype != np.uint8:
         raise ValueError(f"examples expects images (N, H, W, 1 or 3) uint8, got {images.shape} {images.dtype}")
-    which = grouped(probabilities, labels, which, each=3)
-    lines = [(group, indices[i : i + 3]) for group, indices in which.items() for i in range(0, len(indices), 3)]
-    card, picture, heading, foot = 1.28, 0.92, 0.3, 0.3
-    headings = sum(bool(group) and part[0] == which[group][0] for group, part in lines)
-    height = 0.45 + card * len(lines) + heading * headings + foot
+    which = choose(probabilities, labels) if which is None else which
+    lines = {group: [indices[i : i + 3] for i in range(0, len(indices), 3)] for group, indices in which.items()}
+    card, heading, top, foot = 1.28, 0.3, 0.45, 0.3
+    height = top + sum(heading * bool(group) + card * len(rows) for group, rows in lines.items()) + foot
     figure = new(WIDTH, height, title)
     axes = sheet(figure)
     short = names(classes, 1.32, 7.5)
     if_wrong, if_right = names(classes, 1.12, 8.5, "bold"), names(classes, 1.65, 8.5)
-    smooth = "nearest" if max(images.shape[1:3]) <= 16 else "bicubic"
-    y = height - 0.45
-    for group, part in lines:
-        if group and part[0] == which[group][0]:
+    y = height - top
+    for group, rows in lines.items():
+        if group:
             y -= heading
             _heading(axes, group, y)
-        for column, index in enumerate(part):
-            x = 0.08 + column * 2.55
-            named = if_right if probabilities[index].argmax() == labels[index] else if_wrong
-            _verdict(axes, x, y - 0.13, probabilities[index], labels[index], named)
-            image = images[index].squeeze(-1) if images.shape[3] == 1 else images[index]
-            top = y - 0.26
-            axes.imshow(
-                image,
-                extent=framed(x, top, picture, image.shape),
-                cmap="gray",
-                vmin=0,
-                vmax=255,
-                interpolation=smooth,
-                aspect="auto",
-                zorder=2,
-            )
-            _bars(axes, x + picture + 0.1, top, picture, probabilities[index], labels[index], short)
-        y -= card
-    axes.set(xlim=(0, WIDTH), ylim=(0, height))
+        for row in rows:
+            for column, i in enumerate(row):
+                x = 0.08 + column * 2.55
+                named = if_right if probabilities[i].argmax() == labels[i] else if_wrong
+                _verdict(axes, x, y - 0.13, probabilities[i], labels[i], named)
+                _picture(axes, x, y - 0.26, 0.92, images[i])
+                _bars(axes, x + 1.02, y - 0.26, 0.92, probabilities[i], labels[i], short)
+            y -= card
     _foot(axes)
     figure.set_label(_caption("Pictures", which, labels, probabilities, classes))
     return figure
@@ -124,11 +104,11 @@ def text_examples(
     texts: Sequence[str], labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]
 ) -> Figure:
     """Texts beside the bars of their three highest probabilities; otherwise as `examples`."""
-    which = grouped(probabilities, labels, None, each=2)
+    which = choose(probabilities, labels, each=2)
     short, named = names(classes, 0.76, 7.5), names(classes, 1.55, 8.5, "bold")
     lines = {i: wrapped(one_line(texts[i], 290), 5.0, 8.5) for part in which.values() for i in part}
     tall = {i: max(0.3 + 0.155 * len(text), 0.7) for i, text in lines.items()}
-    height = 0.45 + 0.3 + sum(0.3 + sum(tall[i] + 0.08 for i in part) for group, part in which.items())
+    height = 0.45 + 0.3 + sum(0.3 + sum(tall[i] + 0.08 for i in part) for part in which.values())
     figure = new(WIDTH, height, TITLE)
     axes = sheet(figure)
     y = height - 0.45
@@ -152,12 +132,19 @@ def _verdict(
     said = int(p.argmax())
     right = said == label
     says = f"says {named[said]}, " if both else ""
-    text = f"{RIGHT}: {named[label]}" if right else f"{WRONG}: {says}truth is {named[label]}"
+    text = f"✓ right: {named[label]}" if right else f"✗ wrong: {says}truth is {named[label]}"
     axes.text(x, y, text, va="center", fontsize=8.5, parse_math=False, weight="normal" if right else "bold")
 
 
+def _picture(axes: Axes, x: float, top: float, side: float, image: np.ndarray) -> None:
+    axes.imshow(
+        image, extent=framed(x, top, side, image.shape), cmap="gray", vmin=0, vmax=255, aspect="auto", zorder=2,
+        interpolation="nearest" if max(image.shape) <= 16 else "bicubic",
+    )  # fmt: skip
+
+
 def _heading(axes: Axes, group: str, y: float) -> None:
-    axes.text(0.08, y + 0.1, group[0].upper() + group[1:], color=QUIET, va="center", fontsize=9, weight="bold")
+    axes.text(0.08, y + 0.1, group, color=QUIET, va="center", fontsize=9, weight="bold")
     axes.plot([0.08, WIDTH - 0.08], [y + 0.22, y + 0.22], color=RULE, linewidth=0.6)
 
 
@@ -188,14 +175,8 @@ def _bars(
 
 
 def _foot(axes: Axes) -> None:
-    axes.text(
-        0.08,
-        0.13,
-        "Dark bar: the true class. Each list holds the three most probable classes.",
-        color=QUIET,
-        va="center",
-        fontsize=8,
-    )
+    told = "Dark bar: the true class. Each list holds the most probable classes, at most three."
+    axes.text(0.08, 0.13, told, color=QUIET, va="center", fontsize=8)
 
 
 def _caption(
@@ -203,13 +184,10 @@ def _caption(
 ) -> str:
     parts = []
     for group, indices in which.items():
-        if len(indices) == 0:
-            continue
         said = []
         for i in indices:
             k = int(probabilities[i].argmax())
             truth = "" if k == labels[i] else f" instead of {isolated(classes[labels[i]])}"
             said.append(f"{isolated(classes[k])}{truth} ({percent(float(probabilities[i, k]))})")
-        parts.append(f"{group or 'shown'}: {some(said)}")
-    shown = "; ".join(parts)
-    return f"{kind} with their three most probable classes. {shown[:1].upper()}{shown[1:]}."
+        parts.append(f" {group or 'Shown'}: {some(said)}.")
+    return f"{kind}, each with its most probable classes, at most three.{''.join(parts)}"

@@ -29,36 +29,25 @@ def filters(W: np.ndarray, shape: tuple[int, int, int] | None = None, classes: S
     if W.ndim != 4 or W.shape[2] not in (1, 3):
         raise ValueError(f"filters expects W (kh, kw, 1 or 3, out), or (in, out) and the image's shape, got {W.shape}")
     kh, kw, channels, out = W.shape
-    norms = np.sqrt((W.astype(np.float64) ** 2).sum(axis=(0, 1, 2)))
     drawn = min(out, 64)
-    columns = min(drawn, 8 if drawn > 10 else 5)
-    lines = -(-drawn // columns)
-    side = 0.62 if drawn > 10 else 1.1
-    below = 0.2 if len(classes) == out else 0.0
-    title = "What each class looks for" if len(classes) == out else "First-layer filters"
-    width = max(columns * (side + 0.1) + 0.06, inches(title, 10.5, "bold") + 0.2)
-    height = lines * (side + 0.1 + below) + 0.5
+    columns, side = (8, 0.62) if drawn > 10 else (min(drawn, 5), 1.1)
+    named = names(classes, side, 8.5) if len(classes) == out else []
+    title = "What each class looks for" if named else "First-layer filters"
+    across, down = side + 0.1, side + (0.3 if named else 0.1)
+    width = max(columns * across + 0.06, inches(title, 10.5, "bold") + 0.2)
+    height = -(-drawn // columns) * down + 0.5
     figure = new(width, height, title)
     axes = sheet(figure)
-    named = names(classes, side, 8.5) if below else []
     for i in range(drawn):
-        scale = np.abs(W[..., i]).max() or 1.0
-        picture = 0.5 + 0.5 * W[..., i] / scale
-        x = 0.08 + (i % columns) * (side + 0.1)
-        y = height - 0.45 - (i // columns) * (side + 0.1 + below)
+        x, y = 0.08 + (i % columns) * across, height - 0.45 - (i // columns) * down
         axes.imshow(
-            picture if channels == 3 else picture[..., 0],
-            extent=framed(x, y, side, (kh, kw)),
-            cmap="gray",
-            vmin=0,
-            vmax=1,
-            interpolation="nearest",
-            aspect="auto",
-        )
-        if below:
+            0.5 + 0.5 * W[..., i] / (np.abs(W[..., i]).max() or 1.0), extent=framed(x, y, side, (kh, kw)),
+            cmap="gray", vmin=0, vmax=1, interpolation="nearest", aspect="auto",
+        )  # fmt: skip
+        if named:
             axes.text(x + side / 2, y - side - 0.1, named[i], ha="center", va="center", fontsize=8.5, parse_math=False)
-    axes.set(xlim=(0, width), ylim=(0, height))
-    weak = int((norms < 0.1 * np.median(norms)).sum())
+    norms = np.sqrt((W.astype(np.float64) ** 2).sum(axis=(0, 1, 2)))
+    weak = int((norms <= 0.1 * np.median(norms)).sum())
     more = f" (the first {drawn} are shown)" if drawn < out else ""
     figure.set_label(
         f"{count(out, 'filter')} of {kh} x {kw} x {channels} weights{more}, each scaled on its own; mid-grey is zero. "
@@ -81,40 +70,36 @@ def telling_words(words: Sequence[str], weights: np.ndarray, classes: Sequence[s
         raise ValueError(f"telling_words expects weights ({len(words)}, {len(classes)}), got {weights.shape}")
     evidence = weights - weights.mean(axis=1, keepdims=True)
     drawn = range(min(len(classes), 9))
-    columns = min(len(drawn), 3)
-    lines = -(-len(drawn) // columns)
     top = min(top, len(words))
     pieces = np.array([_is_piece(word) or ALONE.fullmatch(word) is not None for word in words], bool)
     asked = np.flatnonzero(~pieces | pieces.all())
-    best = {k: _strongest(words, evidence[:, k], asked, top) for k in drawn}
-    block = 0.42 + 0.2 * top
-    told = [words[i] for k in drawn for i in best[k]]
-    kinds = "The pieces of words" if any(map(_is_piece, told)) else "The words"
-    figure = new(WIDTH, 0.55 + lines * (block + 0.1), f"{kinds} that speak most for each class")
-    width = (WIDTH - 0.1) / columns
+    best = [_strongest(words, evidence[:, k], asked, top) for k in drawn]
+    told = [words[i] for places in best for i in places]
+    furthest = max((float(evidence[places[0], k]) for k, places in enumerate(best) if len(places)), default=1.0)
+    shown = ("{:+.2f}" if 0.1 <= furthest < 1000 else "{:+.2g}").format
+    columns = min(len(drawn), 3)
+    lines = -(-len(drawn) // columns)
+    width, height = (WIDTH - 0.1) / columns, 0.52 + 0.2 * top
     aside = 0.42 * width  # for the words
+    kinds = "The pieces of words" if any(map(_is_piece, told)) else "The words"
+    figure = new(WIDTH, 0.55 + lines * height, f"{kinds} that speak most for each class")
     headings = names([classes[k] for k in drawn], width - aside - 0.1, 9, "bold")
-    furthest = max((float(evidence[best[k][0], k]) for k in drawn if len(best[k])), default=1.0)
-    digits = "+.2f" if 0.1 <= furthest < 1000 else "+.2g"
-    for k in drawn:
-        left = 0.05 + (k % columns) * width
-        bottom = figure.get_size_inches()[1] - 0.4 - (k // columns + 1) * (block + 0.1) + 0.1
-        axes = panel(figure, left + aside, bottom, width - aside - 0.55, block - 0.3)
-        values = evidence[best[k], k]
-        rows = top - 1 - np.arange(len(values))
-        axes.barh(rows, values, height=0.68, color=PALE, edgecolor=BLUE, linewidth=0.8)
-        for row, value in zip(rows.tolist(), values.tolist(), strict=True):
-            axes.text(value + 0.03 * furthest, row, f"{value:{digits}}", va="center", fontsize=8)
+    for k, places in enumerate(best):
+        left, bottom = 0.05 + (k % columns) * width + aside, 0.25 + (lines - 1 - k // columns) * height
+        axes = panel(figure, left, bottom, width - aside - 0.55, height - 0.4)
+        rows = top - 1 - np.arange(len(places))
+        bars = axes.barh(rows, evidence[places, k], height=0.68, color=PALE, edgecolor=BLUE, linewidth=0.8)
+        axes.bar_label(bars, fmt=shown, padding=2, fontsize=8, annotation_clip=False)
         axes.set(xlim=(0, furthest), ylim=(-0.5, top - 0.5), xticks=[])
-        axes.set_yticks(rows, labels=names([_seen(words[i]) for i in best[k]], aside - 0.1, 8.5), parse_math=False)
+        axes.set_yticks(rows, labels=names([_seen(words[i]) for i in places], aside - 0.1, 8.5), parse_math=False)
         axes.tick_params(axis="y", length=0, labelcolor=INK, labelsize=8.5)
         axes.spines["bottom"].set_visible(False)
-        axes.spines["left"].set_bounds(top - 0.5 - len(values), top - 0.5)
+        axes.spines["left"].set_bounds(top - 0.5 - len(places), top - 0.5)
         axes.set_title(headings[k], fontsize=9, weight="bold", loc="left", parse_math=False)
     said = [
         f"{isolated(classes[k])}: "
-        + ", ".join(f"“{isolated(_seen(words[i]))}” ({evidence[i, k]:{digits}})" for i in best[k][:3])
-        for k in drawn
+        + (", ".join(f"“{isolated(_seen(words[i]))}” ({shown(evidence[i, k])})" for i in places[:3]) or "nothing")
+        for k, places in enumerate(best)
     ]
     more = f" The first {len(drawn)} of {len(classes)} classes." if len(drawn) < len(classes) else ""
     figure.set_label(

@@ -134,8 +134,8 @@ def test_the_luck_of_the_first_batches_is_no_suggestion():
     figure = plots.learning_rate_finder(*lucky[0])
     rate = 10 * lucky[0].suggestion
     assert f"lowest at {rate:.2g} (" in figure.get_label() and "the first steps aside" in figure.get_label()
-    _, low, *_ = figure.axes[0].lines
-    assert low.get_xdata()[0] == pytest.approx(rate)
+    curve, *_ = figure.axes[0].lines
+    assert curve.get_xdata()[curve.get_markevery()] == pytest.approx(rate)
     bottom, top = figure.axes[0].get_ylim()
     assert bottom < lucky[0].losses[:20].min() < lucky[0].losses[:20].max() < top
 

@@ -228,12 +228,11 @@ def test_names_are_shortened_where_they_do_not_differ(classes, room, expected):
     assert all(canvas.inches(name, 8) <= room for name in expected)
 
 
-def test_text_is_fitted_and_wrapped_to_the_room_it_has():
-    assert canvas.fitted("dog", 1.0, 8) == "dog"
-    cut = canvas.fitted("W" * 80, 1.0, 8)
+def test_text_is_wrapped_to_the_room_it_has():
+    cut, bold = (canvas.names(["W" * 80], 1.0, 8, weight)[0] for weight in ("normal", "bold"))
     assert cut.endswith("…") and canvas.inches(cut, 8) <= 1.0 < canvas.inches("W" + cut, 8)
-    assert canvas.fitted("W" * 80, 1.0, 8, "bold").count("W") < cut.count("W")
-    assert canvas.fitted("", 1.0, 8) == "(empty)"
+    assert bold.count("W") < cut.count("W")
+    assert canvas.wrapped("", 1.0, 8) == ["(empty)"]
     text = "one two three " + "W" * 50 + " four"
     lines = canvas.wrapped(text, 1.5, 8)
     assert all(canvas.inches(line, 8) <= 1.5 for line in lines) and len(lines) > 3
@@ -400,6 +399,15 @@ def test_where_the_last_epoch_is_measured_its_values_stand_at_the_ends():
     assert len(figure.axes[0].lines) == 2, "the curves alone"
 
 
+def test_no_error_bar_crosses_the_words_beside_the_diagonal():
+    axes = plots.reliability(*predicted()).axes[0]
+    for text in axes.texts:
+        assert not text.get_window_extent().overlaps(axes.bbox), text
+    assert {text.get_text() for text in axes.texts} == {
+        "above the diagonal: less sure than right", "below the diagonal: surer than right",
+    }  # fmt: skip
+
+
 def test_reliability_joins_no_bins_of_a_few_examples():
     top = np.r_[np.full(30, 0.95), np.full(10, 0.8), np.full(9, 0.6)]
     axes = plots.reliability(np.stack([top, 1 - top], axis=1), np.zeros(49, int)).axes[0]
@@ -421,11 +429,11 @@ def test_choose_takes_each_group_from_its_own_tenth():
     confidence, right = p.max(axis=1), p.argmax(axis=1) == labels
     groups = choose(p, labels, each=5)
     right_ones, wrong_ones = ("among the surest", "among the least sure"), ("among the least sure", "among the surest")
-    assert list(groups) == list(GROUPS) == [f"right, {r}" for r in right_ones] + [f"wrong, {r}" for r in wrong_ones]
+    assert list(groups) == list(GROUPS) == [f"Right, {r}" for r in right_ones] + [f"Wrong, {r}" for r in wrong_ones]
     for group, indices in groups.items():
-        pool = confidence[right if group.startswith("right") else ~right]
-        assert len(set(indices)) == 5 and (right[indices] == group.startswith("right")).all()
-        if group in (GROUPS[0], GROUPS[3]):
+        pool = confidence[right == group.startswith("Right")]
+        assert len(set(indices)) == 5 and (right[indices] == group.startswith("Right")).all()
+        if "surest" in group:
             assert confidence[indices].min() >= np.quantile(pool, 0.89)
         else:
             assert confidence[indices].max() <= np.quantile(pool, 0.11)
@@ -436,7 +444,7 @@ def test_nobody_is_called_unsure_at_99_percent_while_others_doubt(doubted, shown
     top = np.linspace(0.991, 0.999, 400)
     top[:doubted] = np.linspace(0.5, 0.89, doubted)
     p, labels = np.stack([top, 1 - top], axis=1), np.zeros(400, int)
-    drawn = {int(i) for seed in range(60) for i in choose(p, labels, seed=seed)[GROUPS[1]]}
+    drawn = {int(i) for seed in range(60) for i in choose(p, labels, seed=seed)["Right, among the least sure"]}
     assert drawn == set(range(shown)), "the least sure, as many as doubt, or three if none does"
 
 
@@ -463,16 +471,25 @@ def test_pictures_keep_their_proportions():
             assert (top - bottom) / (right - left) == pytest.approx(ratio)
 
 
-def test_captions_state_the_numbers_of_the_data():
+FOUR = np.array([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.6, 0.4]])  # whose mean confidence is 75 %
+ONE_WRONG = np.array([0, 0, 0, 1])
+
+
+def test_the_caption_of_curves_states_their_numbers():
     caption = plots.curves(history(6)).get_label()
     assert "validation loss is lowest in epoch 3 (1.000)" in caption
     assert "validation accuracy is highest in epoch 4 (80.0 %)" in caption
+
+
+def test_the_caption_of_a_confusion_matrix_states_its_numbers():
     caption = plots.confusion_matrix([[8, 2, 0], [3, 6, 1], [0, 0, 0]], CLASSES).get_label()
     assert "dog taken for cat, 3 of 10 (30 %)" in caption
     assert "cat (80 % of 10), worst dog (60 % of 10)" in caption
     assert "Every one of 4 examples" in plots.confusion_matrix([[3, 0], [0, 1]], ["a", "b"]).get_label()
-    p = np.array([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.6, 0.4]])
-    figure = plots.reliability(p, np.array([0, 0, 0, 1]))
+
+
+def test_probabilities_are_judged_by_what_so_many_examples_can_tell():
+    figure = plots.reliability(FOUR, ONE_WRONG)
     caption = figure.get_label()
     assert "Mean confidence 75.0 %, accuracy 75.0 %" in caption and ": too few examples to tell." in caption
     assert "4 examples are too few to tell how far the percentages hold" in words_of(figure)
@@ -483,6 +500,9 @@ def test_captions_state_the_numbers_of_the_data():
     for _ in range(20):  # the error and its bound are then one number, summed in two orders
         surest = np.stack([above := 1 - 1e-4 * rng.random(84), 1 - above], axis=1)
         assert "no fault is seen" in plots.reliability(surest, np.zeros(84, int)).get_label()
+
+
+def test_faults_of_probabilities_are_named():
     steps = np.array([0.55, 0.65, 0.75, 0.85, 0.95])  # of 200 each six too few are right: less than one bin can tell
     labels = np.concatenate([np.arange(200) >= round(200 * step) - 6 for step in steps]).astype(int)
     figure = plots.reliability(np.repeat(np.stack([steps, 1 - steps], axis=1), 200, axis=0), labels)
@@ -496,30 +516,41 @@ def test_captions_state_the_numbers_of_the_data():
     for right, said in (((145, 145), "surer than right here, less sure there"), ((145, 105), "surer than right")):
         labels = np.concatenate([np.arange(200) >= n for n in right]).astype(int)
         assert plots.reliability(halves, labels).get_label().split(": ")[1].startswith(f"{said}. On the dotted")
-    many, labels = np.repeat(p, 5, axis=0), np.repeat([0, 0, 0, 1], 5)
-    figure = plots.coverage(many, labels)
+
+
+def test_half_the_error_is_what_abstaining_is_asked_for():
+    figure = plots.coverage(np.repeat(FOUR, 5, axis=0), np.repeat(ONE_WRONG, 5))
     caption = figure.get_label()
     assert "Of these examples, the surest 75 % have half the error" in words_of(figure)
     assert "in 100.0 % (95 % interval 79.6 to 100.0 %)" in caption  # Wilson's of 15 of 15: 15 / (15 + 1.96^2)
     assert "all examples it is right in 75.0 %" in caption and "surest 75 %" in caption and "in 100.0 %" in caption
-    caption = plots.coverage(p, np.array([0, 0, 0, 1])).get_label()  # in one order of four this comes by chance
-    assert "do not show that it is surer of its right answers than of its mistakes. 4 examples." in caption
     falling = np.linspace(0.99, 0.6, 100)  # 36 of 100 are wrong, 9 of the surest 50: 1 - 0.36 / 2 > 0.82 in binary
     wrong = np.isin(np.arange(100), [*range(41, 50), *range(50, 78, 4), *range(80, 100)])
     figure = plots.coverage(np.stack([falling, 1 - falling], axis=1), wrong.astype(int))
     assert "Of these examples, the surest 50 % have half the error" in words_of(figure)
-    assert "abstaining does not halve" in plots.coverage(p, np.ones(4, int)).get_label()
-    assert (
-        plots.coverage(p, np.zeros(4, int)).get_label() == "Answering all examples it is right in 100.0 %. 4 examples."
-    )
+
+
+def test_where_abstaining_does_not_help_it_is_said_why():
+    caption = plots.coverage(FOUR, ONE_WRONG).get_label()  # in one order of four this comes by chance
+    assert "do not show that it is surer of its right answers than of its mistakes. 4 examples." in caption
+    assert "abstaining does not halve" in plots.coverage(FOUR, np.ones(4, int)).get_label()
+    caption = plots.coverage(FOUR, np.zeros(4, int)).get_label()
+    assert caption == "Answering all examples it is right in 100.0 %. 4 examples."
     figure = plots.coverage(np.repeat([[0.7, 0.3]], 30, axis=0), np.arange(30) % 3 // 2)
     assert "right in 66.7 %; it is equally sure of each. 30 examples." in figure.get_label()
     assert "It is equally sure of all its answers" in words_of(figure)
+
+
+def test_entropies_say_whether_it_is_less_decided_where_it_is_wrong():
+    many, labels = np.repeat(FOUR, 5, axis=0), np.repeat(ONE_WRONG, 5)
     assert "It is less decided where it is wrong" in words_of(plots.entropy_histogram(many, labels))
-    for unsure, truth in ((p, np.array([0, 0, 0, 1])), (many, 1 - labels)):
+    for unsure, truth in ((FOUR, ONE_WRONG), (many, 1 - labels)):
         assert "It is not clearly less decided where it is wrong" in words_of(plots.entropy_histogram(unsure, truth))
     caption = plots.entropy_histogram(np.array([[0.5, 0.5], [1.0, 0.0]]), np.array([1, 0])).get_label()
     assert "0.00 nats where it is right (1) and 0.69 nats where it is wrong (1)" in caption
+
+
+def test_the_caption_of_a_schedule_states_its_numbers():
     caption = plots.schedule(np.array([0.1, 0.4, 0.2])).get_label()
     assert "starts at 0.1, is highest at step 2 of 3 (0.4), and ends at 0.2" in caption
 
@@ -576,6 +607,11 @@ def test_a_lexicons_sums_stand_beside_the_words_of_their_names():
     assert "In angles" not in plots.telling_words(["<3", "not"], weights[:2], ["negative", "positive"]).get_label()
 
 
+def test_a_class_for_which_no_word_speaks_has_nothing():
+    caption = plots.telling_words(["good", "fine"], np.array([[1.0, 0], [2, 0]]), ["positive", "negative"]).get_label()
+    assert "positive: “fine” (+1.00), “good” (+0.50); for negative: nothing." in caption
+
+
 def test_telling_words_ignore_what_softmax_ignores():
     weights = np.array([[2.0, 0.0], [0.0, 1.0], [0.0, 0.2]])
     caption = plots.telling_words(["good", "bad", "film"], weights, ["positive", "negative"]).get_label()
@@ -584,6 +620,14 @@ def test_telling_words_ignore_what_softmax_ignores():
         ["good", "bad", "film"], weights + np.array([[5], [-3], [9]]), ["positive", "negative"]
     )
     assert shifted.get_label() == caption
+
+
+def test_no_number_beside_a_point_is_rounded_to_a_certainty():
+    rows = [{**row, "validation_accuracy": 0.9997} for row in history(3)]
+    assert "validation\n>99.9 %" in words_of(plots.curves(rows))
+    run = {"accuracy": 0.9997, "macro": {"f1": 0.9996}, "log_loss": 0.0002, "examples": 9000,
+           "intervals": {"accuracy": [0.999, 1], "macro_f1": [0.999, 1], "log_loss": [0.0, 0.001]}}  # fmt: skip
+    assert {">99.9 %", "0.9996", "0.0002"} <= set(words_of(plots.compare({"run": run})))
 
 
 def test_curves_of_what_knows_no_accuracy():
@@ -627,6 +671,20 @@ def test_the_numbers_beside_the_loss_are_short_and_inside_the_figure(start, step
     assert high - low > 0.01 * abs(high), "what hardly moved is a flat line"
 
 
+def test_numbers_of_ordinary_size_at_an_axis_are_of_one_length():
+    rows = [{"epoch": e, "train_loss": 0.11 / e, "validation_loss": 0.1} for e in (1, 2, 3)]
+    for figure in (plots.curves(rows), plots.learning_rate_finder([0.1, 1.0], [0.11, 0.1], 0.1)):
+        figure.draw_without_rendering()
+        assert len({len(label.get_text()) for label in figure.axes[0].get_yticklabels()}) == 1
+
+
+def test_the_name_of_a_line_is_as_high_as_its_end():
+    for axes in plots.curves(history(6)).axes:
+        for text, line in zip(axes.texts[:2], axes.lines[:2], strict=True):
+            _, end = axes.transAxes.inverted().transform(axes.transData.transform(line.get_xydata()[-1]))
+            assert text.get_position()[1] == pytest.approx(end, abs=1e-3)
+
+
 def test_no_accuracy_above_100_percent_stands_at_the_axis():
     for share, bounds in ((1.0, (95, 100.5)), (0.0, (-0.5, 5)), (0.5, (45, 55))):
         rows = [{"epoch": e, "train_loss": 1 / e, "train_accuracy": share} for e in (1, 2, 3)]
@@ -643,7 +701,7 @@ def test_one_spike_of_the_loss_does_not_hide_the_rest():
     at = loss.transAxes.inverted()
     for text, line in zip(loss.texts[:2], loss.lines[:2], strict=True):  # each name is beside its line's end
         end = at.transform(loss.transData.transform(line.get_xydata()[-1]))[1]
-        assert text.xyann[1] == pytest.approx(end, abs=0.12)
+        assert text.get_position()[1] == pytest.approx(end, abs=0.12)
     canvas.png(figure)
     for ordinary in (history(6), [{**row, "validation_loss": 40 if row["epoch"] == 2 else 2} for row in history(6)]):
         figure = plots.curves(ordinary)
@@ -739,6 +797,7 @@ def test_filters_count_those_that_learned_nothing():
     W = np.random.default_rng(0).normal(size=(3, 3, 1, 20))
     W[..., 3] = 0
     assert "1 learned next to nothing" in plots.filters(W).get_label()
+    assert "; 4 learned next to nothing" in plots.filters(np.zeros((3, 3, 1, 4))).get_label()
     canvas.png(plots.filters(np.random.default_rng(0).normal(size=(5, 5, 3, 96))))
 
 
