@@ -12,7 +12,7 @@ from minnet import canvas, page, plots
 from minnet.formatting import count, extremes, interval, isolated, listing, number, one_line, percent, some, together
 from minnet.metrics import RATES, without_examples
 from minnet.plots_examples import choose, mistakes
-from minnet.run_folder import predictions_csv, save, to_csv, to_json, to_npz, versions
+from minnet.run_folder import predictions_csv, save, to_json, to_npz, versions
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -39,50 +39,60 @@ def write(
     names: Any = None,
     hide_text: bool = False,
 ) -> Path:
-    """Writes everything about a finished run into `folder` and returns the path of its report.html.
+    """Writes what a finished run measured into `folder`, with figures and a page, and returns the path of that page.
 
     `metrics` is the result of `metrics.evaluate(probabilities, labels, classes)` on the test examples, which are
     given as `images` (N, H, W, C) uint8 or as `texts`, in the order of the test split. All of `config` is shown; the
     page also speaks of its model, dataset, command, epochs, epochs_trained, best_epoch, class_weights, no_temperature,
     trained_on, copies and warning.
-    `history` holds the Trainer's rows. Optional: `calibrated`, {"temperature 1.30": probabilities} after scaling;
-    `filters`, the first layer's W (with `filter_shape` for a Linear); `words` and their `weights` (V, K), shown only
-    where they lead to the classes; `rates`, the learning rate of every step; `names`, of images. `hide_text` shows
-    lengths and labels of texts that are too coarse to show.
+    `history` holds the Trainer's rows, which keeps them as history.csv itself. Optional: `calibrated`,
+    {"temperature 1.30": probabilities} after scaling; `filters`, the first layer's W (with `filter_shape` for a
+    Linear); `words` and their `weights` (V, K), shown only where they lead to the classes; `rates`, the learning rate
+    of every step; `names`, of images. `hide_text` shows lengths and labels of texts that are too coarse to show.
     """
     folder = Path(folder)
     _check(metrics, probabilities, labels, images, texts)
     config = {**config, "versions": {**versions(), **config.get("versions", {})}}
+    classes = metrics["classes"]
     # what cannot be made again comes first
     save(folder / "metrics.json", to_json(metrics))
     save(folder / "config.json", to_json(config))
-    save(folder / "history.csv", to_csv(history))
     places = np.arange(len(labels))  # in the test split
     save(folder / "predictions.npz", to_npz(probabilities=probabilities, labels=labels, indices=places))
-    classes = metrics["classes"]
     called = None if hide_text else names if texts is None else texts
     save(folder / "predictions.csv", _for_reading(probabilities, labels, classes, called))
-    shown = _hidden(texts, labels, classes) if hide_text and texts is not None else texts
-    first_layer = _first_layer(filters, filter_shape, None if hide_text else words, weights, classes)
-    together = probabilities if calibrated is None else {"as trained": probabilities, **calibrated}
+    if hide_text:
+        texts, words = None if texts is None else _hidden(texts, labels, classes), None
+    believed = probabilities if calibrated is None else {"as trained": probabilities, **calibrated}
     figures = {
         **({"curves": plots.curves(history)} if history else {}),
         **({"schedule": plots.schedule(rates)} if rates is not None else {}),
         "confusion_matrix": plots.confusion_matrix(metrics["confusion"], classes),
-        **_examples(images, shown, labels, probabilities, classes),
-        "reliability": plots.reliability(together, labels),
+        **_examples(images, texts, labels, probabilities, classes),
+        "reliability": plots.reliability(believed, labels),
         "coverage": plots.coverage(probabilities, labels),
         "entropy": plots.entropy_histogram(probabilities, labels),
-        **first_layer,
+        **_first_layer(filters, filter_shape, words, weights, classes),
     }
     drawn = {}
     for name, figure in figures.items():
         png = canvas.png(figure)
         save(folder / "figures" / f"{name}.png", png)
         drawn[name] = page.figure(png, str(figure.get_label()), figure.get_size_inches()[0])
-    sections = _sections(config, history, metrics, probabilities, labels, shown, drawn, hide_text)
+    sections = {
+        "Results": _results(metrics) + _per_class(metrics),
+        "Training": _training(config, history) + drawn.get("curves", "") + drawn.get("schedule", ""),
+        "What is taken for what": drawn["confusion_matrix"],
+        **_shown(texts, labels, probabilities, classes, drawn, hide_text),
+        "Can the probabilities be believed?": (
+            _unscaled(config) + drawn["reliability"] + drawn["coverage"] + drawn["entropy"]
+        ),
+        "What the first layer learned": drawn.get("filters", "") + drawn.get("telling_words", ""),
+        "How this run was made": _making(config),
+    }
     path = folder / "report.html"
-    save(path, page.page(_title(config), _lead(metrics, config), sections))
+    there = {heading: html for heading, html in sections.items() if html}
+    save(path, page.page(_title(config), _lead(metrics, config), there))
     return path
 
 
@@ -136,57 +146,45 @@ def _first_layer(
     return found
 
 
-def _sections(
-    config: Mapping[str, Any],
-    history: Sequence[Mapping[str, Any]],
-    metrics: Mapping[str, Any],
-    p: np.ndarray,
-    labels: np.ndarray,
+def _training(config: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> str:
+    weighed = len(set(config.get("class_weights") or ())) > 1
+    rare = "In training's losses rare classes weigh more, in the log loss above all examples weigh alike."
+    return "".join(page.note(said) for said in (ending(config, history), rare if weighed else "") if said)
+
+
+def _shown(
     texts: Sequence[str] | None,
+    labels: np.ndarray,
+    p: np.ndarray,
+    classes: Sequence[str],
     drawn: Mapping[str, str],
     hide_text: bool,
 ) -> dict[str, str]:
-    classes = metrics["classes"]
-    sections = {"Results": _results(metrics) + _per_class(metrics)}
-    if "curves" in drawn or "schedule" in drawn:
-        weighed = len(set(config.get("class_weights") or ())) > 1
-        rare = "In training's losses rare classes weigh more, in the log loss above all examples weigh alike."
-        ended = "".join(map(page.note, filter(None, (ending(config, history), rare if weighed else ""))))
-        sections["Training"] = ended + drawn.get("curves", "") + drawn.get("schedule", "")
-    sections["What is taken for what"] = drawn["confusion_matrix"]
+    """The sections of single examples: texts as cards, pictures as figures."""
+    if texts is None:
+        return {"Examples": drawn.get("examples", ""), "Most confident mistakes": drawn.get("mistakes", "")}
+
+    def cards(heading: str, indices: np.ndarray) -> str:
+        return page.cards(heading, [_card(texts, labels, p, classes, i) for i in indices])
+
     hidden = "The texts are hidden (--hide-text): lengths and labels stand for them. "
     hidden = page.note(f"{hidden}A run's checkpoints hold the words that it was trained on.") if hide_text else ""
-    if texts is not None:
-        groups = choose(p, labels, each=3)
-        explained = page.note(
-            "Drawn at random from the surest and the least sure tenth, or from more where they "
-            "are few. Dark bar: the true class."
-        )
-        drawn_cards = (
-            page.cards(group[0].upper() + group[1:], [_card(texts, labels, p, classes, i) for i in indices])
-            for group, indices in groups.items()
-        )
-        sections["Examples"] = hidden + explained + "".join(drawn_cards)
-        surest = mistakes(p, labels)
-        if len(surest):
-            sections["Most confident mistakes"] = hidden + page.cards(
-                f"The {count(len(surest), 'mistake')} with the highest probability, "
-                f"{percent(float(p[surest].max(axis=1).max()))} to {percent(float(p[surest].max(axis=1).min()))}",
-                [_card(texts, labels, p, classes, i) for i in surest],
-            )
-    elif "examples" in drawn:
-        sections["Examples"] = drawn["examples"]
-        if "mistakes" in drawn:
-            sections["Most confident mistakes"] = drawn["mistakes"]
+    explained = page.note(
+        "Drawn at random from the surest and the least sure tenth, or from more where they are few. "
+        "Dark bar: the true class."
+    )
+    typical = "".join(cards(group, indices) for group, indices in choose(p, labels).items())
+    surest, worst = mistakes(p, labels), ""
+    if len(surest):
+        ends = dict.fromkeys(percent(float(p[i].max())) for i in (surest[0], surest[-1]))  # one, if they are alike
+        heading = f"The {count(len(surest), 'mistake')} with the highest probability, {' to '.join(ends)}"
+        worst = hidden + cards(heading, surest)
+    return {"Examples": hidden + explained + typical, "Most confident mistakes": worst}
+
+
+def _unscaled(config: Mapping[str, Any]) -> str:
     temperature = "No temperature (one number to divide all scores by, so that percentages come true) is fitted"
-    unscaled = page.note(f"{temperature}: {why}.") if (why := config.get("no_temperature")) else ""
-    believed = unscaled + drawn["reliability"] + drawn["coverage"] + drawn["entropy"]
-    sections["Can the probabilities be believed?"] = believed
-    learned = drawn.get("filters", "") + drawn.get("telling_words", "")
-    if learned:
-        sections["What the first layer learned"] = learned
-    sections["How this run was made"] = _making(config)
-    return sections
+    return page.note(f"{temperature}: {why}.") if (why := config.get("no_temperature")) else ""
 
 
 def _results(metrics: Mapping[str, Any]) -> str:
@@ -241,8 +239,8 @@ def _making(config: Mapping[str, Any]) -> str:
     typed = page.code(str(config["command"])) if config.get("command") else ""
     rows = [(name, value) for name, value in _flat(config) if name != "command"]
     beside = (
-        "Beside this page: config.json, metrics.json, history.csv, predictions.npz (probabilities, labels, indices), "
-        "the same as predictions.csv, figures/; of a trained network last.ckpt and, chosen on validation, best.ckpt."
+        "Beside this page: config.json, metrics.json, predictions.npz (probabilities, labels, indices), the same as "
+        "predictions.csv, figures/; of a training history.csv, last.ckpt and, chosen on validation, best.ckpt."
     )
     return typed + page.table("As in config.json.", ("Setting", "Value"), rows) + page.note(beside)
 
@@ -257,9 +255,8 @@ def _lead(metrics: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
     n, macro = metrics["examples"], metrics["macro"]
     elsewhere, copies = config.get("trained_on"), config.get("copies")  # an evaluation, perhaps of what it learned from
     who, seen = (f"Trained on {elsewhere}, it", "") if elsewhere else ("It", " it had never seen")
-    seen = (
-        f", of which {copies:,} {'stands' if copies == 1 else 'stand'} in its training data as well" if copies else seen
-    )
+    if copies:
+        seen = f", of which {copies:,} {'stands' if copies == 1 else 'stand'} in its training data as well"
     first = (
         f"{who} is right on {percent(metrics['accuracy'], 1)} of {count(n, 'test example')}{seen} "
         f"(95 % interval {interval(metrics['intervals']['accuracy'], 1, True)}); always naming the commonest class "

@@ -114,8 +114,8 @@ def read(request, written):
 def test_all_files_are_there_and_json_is_strict(written):
     for kind, folder in written.items():
         names = {path.name for path in folder.iterdir()}
-        tables = {"history.csv", "predictions.csv", "predictions.npz"}
-        assert names == {"config.json", "metrics.json", "figures", "report.html"} | tables
+        written_here = {"config.json", "metrics.json", "predictions.csv", "predictions.npz", "figures", "report.html"}
+        assert names == written_here, "history.csv is the Trainer's"
 
         def refuse(name):
             raise AssertionError(f"{name} is no JSON")
@@ -130,11 +130,13 @@ def test_all_files_are_there_and_json_is_strict(written):
     assert set(config["versions"]) >= {"python", "numpy", "minnet"}
 
 
-def test_history_and_predictions_come_back(written):
-    with open(written["pictures"] / "history.csv", newline="") as file:
-        rows = list(csv.DictReader(file))
+def test_a_history_comes_back():
+    rows = list(csv.DictReader(io.StringIO(run_folder.to_csv(HISTORY))))
     assert rows[0]["train_loss"] == "1.0" and rows[0]["validation_loss"] == "" and rows[0]["validation_accuracy"] == ""
     assert rows[1]["train_loss"] == "0.5" and rows[1]["validation_accuracy"] == "0.7"
+
+
+def test_predictions_come_back(written):
     p, labels = predictions()
     with np.load(written["pictures"] / "predictions.npz", allow_pickle=False) as arrays:
         np.testing.assert_array_equal(arrays["probabilities"], p)
@@ -212,6 +214,17 @@ def test_text_examples_are_text_with_digits_words_and_signs(written):
     widths = [a["style"] for a in read.all("span") if a.get("class") == "fill"]
     digits = [a for a in read.all("span") if a.get("class") == "digits"]
     assert len(widths) == len(digits) >= 3 * 10
+
+
+def test_one_mistake_has_one_probability(tmp_path):
+    p = np.array([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3], [0.6, 0.4]])
+    for labels, said in (
+        ([0, 1, 0, 1], "1 mistake with the highest probability, 60 %<"),
+        ([0, 1, 1, 1], "70 % to 60 %<"),
+    ):
+        labels = np.array(labels)
+        m = metrics.evaluate(p, labels, ["a", "b"], bootstrap=5)
+        assert said in report.write(tmp_path, {}, [], m, p, labels, texts=list("wxyz")).read_text("utf-8")
 
 
 def test_a_rows_head_is_broken_between_words_rather_than_inside_one():
