@@ -354,6 +354,7 @@ def test_names_from_right_to_left_are_set_apart_in_captions():
     assert "mistake: \u2068גדול\u2069 taken for \u2068קטן\u2069, 2 of" in caption
     caption = plots.text_examples(["one"], np.array([0]), np.array([[0.4, 0.6]]), hebrew).get_label()
     assert "\u2068קטן\u2069 instead of \u2068גדול\u2069 (60 %)" in caption
+    assert caption.startswith("Texts, each with its most probable classes, at most three."), "here there are two"
 
 
 def test_probabilities_stand_as_digits_and_right_and_wrong_as_words_and_signs():

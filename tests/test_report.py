@@ -216,6 +216,14 @@ def test_text_examples_are_text_with_digits_words_and_signs(written):
     assert len(widths) == len(digits) >= 3 * 10
 
 
+def test_a_history_that_nobody_may_replace_costs_no_page(tmp_path):
+    """On Windows one that a spreadsheet has open; the Trainer, whose file it is, has warned of it."""
+    (tmp_path / "history.csv").mkdir()
+    p, labels = predictions()
+    m = metrics.evaluate(p, labels, ["cat", "dog", "owl"], bootstrap=5)
+    assert report.write(tmp_path, CONFIG, HISTORY, m, p, labels).exists()
+
+
 def test_one_mistake_has_one_probability(tmp_path):
     p = np.array([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3], [0.6, 0.4]])
     for labels, said in (
