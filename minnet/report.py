@@ -81,11 +81,11 @@ def write(
         drawn[name] = page.figure(png, str(figure.get_label()), figure.get_size_inches()[0])
     sections = {
         "Results": _results(metrics) + _per_class(metrics),
-        "Training": _training(config, history) + drawn.get("curves", "") + drawn.get("schedule", ""),
+        "Training": _training_notes(config, history) + drawn.get("curves", "") + drawn.get("schedule", ""),
         "What is taken for what": drawn["confusion_matrix"],
-        **_shown(texts, labels, probabilities, classes, drawn, hide_text),
+        **_example_sections(texts, labels, probabilities, classes, drawn, hide_text),
         "Can the probabilities be believed?": (
-            _unscaled(config) + drawn["reliability"] + drawn["coverage"] + drawn["entropy"]
+            _temperature_note(config) + drawn["reliability"] + drawn["coverage"] + drawn["entropy"]
         ),
         "What the first layer learned": drawn.get("filters", "") + drawn.get("telling_words", ""),
         "How this run was made": _making(config),
@@ -146,13 +146,14 @@ def _first_layer(
     return found
 
 
-def _training(config: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> str:
+def _training_notes(config: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> str:
+    """How training ended, and how its losses are to be read."""
     weighed = len(set(config.get("class_weights") or ())) > 1
     rare = "In training's losses rare classes weigh more, in the log loss above all examples weigh alike."
     return "".join(page.note(said) for said in (ending(config, history), rare if weighed else "") if said)
 
 
-def _shown(
+def _example_sections(
     texts: Sequence[str] | None,
     labels: np.ndarray,
     p: np.ndarray,
@@ -182,7 +183,8 @@ def _shown(
     return {"Examples": hidden + explained + typical, "Most confident mistakes": worst}
 
 
-def _unscaled(config: Mapping[str, Any]) -> str:
+def _temperature_note(config: Mapping[str, Any]) -> str:
+    """Why no temperature was fitted, where none was."""
     temperature = "No temperature (one number to divide all scores by, so that percentages come true) is fitted"
     return page.note(f"{temperature}: {why}.") if (why := config.get("no_temperature")) else ""
 
