@@ -206,10 +206,11 @@ show(
 #
 # $$\frac{\partial L}{\partial x} = \frac{\partial L}{\partial y}\,\frac{\partial y}{\partial x}$$
 #
-# Say $y = 3x$ and $L = y^2$, at $x = 2$. Then $y = 6$, $\partial L/\partial y = 2y = 12$,
-# $\partial y/\partial x = 3$, so $\partial L/\partial x = 36$. (Check: $L = 9x^2$, whose derivative $18x$ is 36.)
-# Where $x$ acts on $L$ along several ways, the effects of all ways are added. That is all there is to training a
-# network of a million parameters: multiply along a way, add over ways, walk backwards.
+# Say $y = 3x$ and $L = y^2$, at $x = 2$. Then $y = 6$, $\partial L/\partial y = 2y = 12$, $\partial y/\partial x = 3$,
+# so $\partial L/\partial x = 36$. (Check: $L = 9x^2$, whose derivative $18x$ is 36.) Where $x$ acts on $L$ along
+# several ways, the effects of all ways are added: with $u = 3x$, $v = x^2$ and $L = u + v$ the slope at $x = 2$ is $3 +
+# 4 = 7$. That is all there is to training a network of a million parameters: multiply along a way, add over ways, walk
+# backwards.
 #
 # ## What can go wrong
 #

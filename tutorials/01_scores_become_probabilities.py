@@ -174,7 +174,8 @@ check("log-softmax knows that it is -20000", logs[0, 1] == -20_000)
 # %% [markdown]
 # ## The same in minnet
 #
-# `minnet.functional` has these functions, for any number of axes. Ours and theirs on a thousand rows, tame and wild:
+# `minnet.functional` has these functions, for any number of axes. Ours and theirs on a thousand rows, tame and wild.
+# (`[:, None]` stands a thousand sizes of shape $(1000,)$ up as a column, $(1000, 1)$: one for each row.)
 # %%
 from minnet import functional
 

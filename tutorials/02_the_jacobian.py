@@ -184,15 +184,16 @@ print(f"gradcheck: largest error {gradcheck(layer, scores)['x'].error:.0e}")
 # ## An experiment that surprises
 #
 # Let the announced $s$ be a die with three faces, and throw it 200,000 times. Write each throw as a row with a 1 at
-# the face that came up. How do the three columns vary together? Their covariance matrix, which knows nothing of
-# derivatives, is the Jacobian:
+# the face that came up. How do the three columns vary together? The *covariance* of two columns is the mean of their
+# product minus the product of their means: above 0 where they are high together. The table of all covariances, which
+# knows nothing of derivatives, is the Jacobian:
 # %%
 throws = np.eye(K)[rng.choice(K, size=200_000, p=s)]  # (200000, 3)
 covariance = np.cov(throws, rowvar=False)  # (3, 3)
 print(covariance.round(3))
 check("the covariance of 200,000 throws is J to within 0.005", abs(covariance - J).max() < 0.005)
 # %% [markdown]
-# It is no accident. Let $o$ be the row of a throw and $E$ the average over very many: $E[o_i] = s_i$, and $o_i o_j$
+# It is no accident. Let $o$ be the row of a throw and $E$ the mean over very many: $E[o_i] = s_i$, and $o_i o_j$
 # is 1 only if $i = j$ and this face came up, so the covariance is $E[o_i o_j] - E[o_i]E[o_j] = \delta_{ij}s_i - s_i
 # s_j$, the same expression. And where nothing varies nothing moves: a network that is certain has $J = 0$. That has a
 # consequence.

@@ -65,10 +65,10 @@ check("none of 10,000 other announcements costs less than the truth", (costs > e
 #
 # $$L = \frac1N \sum_n l_n, \qquad l_n = -\sum_k t_{nk} \log p_{nk}$$
 #
-# So to the opening question: 70 % for the right class costs 0.36 nats, 51 % costs 0.67; where the announced class is
-# wrong, at least 1.20 and 0.71 are left to pay ($-\log 0.3$ and $-\log 0.49$). With two classes the means over 80
-# right and 20 wrong pictures are 0.53 and 0.68: the first is better. But failing with 99 % costs at least $-\log 0.01 =
-# 4.61$.
+# So to the opening question: 70 % for the right class costs 0.36 nats, 51 % costs 0.67. Where the announced class is
+# wrong, at most 30 and 49 % are left for the truth, so it costs at least $-\log 0.3 = 1.20$ and $-\log 0.49 = 0.71$,
+# and exactly that if there are two classes. The means over 80 right and 20 wrong pictures are then 0.53 and 0.68: the
+# first is better. But failing with 99 % costs at least $-\log 0.01 = 4.61$.
 #
 # ## The gradient, the long way
 #

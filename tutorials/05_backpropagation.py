@@ -280,10 +280,12 @@ print("right on test pictures:", {name: f"{share:.1%}" for name, share in result
 check("with a random matrix in the backward pass more than 90 % are right", results["random"] > 0.9)
 check("W2 has turned towards B: their correlation is above 0.4", np.corrcoef(top.W.flat, top.B.flat)[0, 1] > 0.4)
 # %% [markdown]
-# It learns: $W_2$ turns towards $B$, until the wrong gradient points roughly the right way. (The effect is known as
-# feedback alignment: Lillicrap and others, arXiv 1411.0247.) Take the practical half of the news: **a falling loss does
-# not prove that your gradient is right.** A network with a bug may train nearly as well, and you will blame everything
-# else. Only the measurement tells.
+# It learns. With nonsense sent back nearly as many pictures are right as with the gradient, and far more than with a
+# hidden layer that stays as it was drawn: so that layer, too, has learned something. How? $W_2$ turns towards $B$
+# (their *correlation* would be 1 if they had the same pattern, and 0 if they had nothing to do with each other), until
+# the wrong gradient points roughly the right way. (The effect is known as feedback alignment: Lillicrap and others,
+# arXiv 1411.0247.) Take the practical half of the news: **a falling loss does not prove that your gradient is right.**
+# A network with a bug may train nearly as well, and you will blame everything else. Only the measurement tells.
 #
 # ## What it costs
 #

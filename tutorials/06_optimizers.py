@@ -37,7 +37,8 @@
 #
 # **Momentum** remembers the gradients in a velocity $v$: $v \leftarrow 0.9\,v + g$, step $\eta v$. If $g$ is always 1,
 # then $v = 1,\ 1.9,\ 2.71, \dots \to 1/(1 - 0.9) = 10$: ten times as fast. If $g$ alternates, $+1, -1, +1, \dots$, then
-# $v = 1, -0.1, 0.91, \dots \to \pm 1/1.9 = \pm 0.53$: the zigzag is damped.
+# $v = 1, -0.1, 0.91, \dots \to \pm 1/1.9 = \pm 0.53$ (in the end each $v$ is minus the last one, $v = -0.9\,v + g$):
+# the zigzag is damped.
 #
 # **RMSProp** remembers sizes: $s \leftarrow 0.9\,s + 0.1\,g^2$, step $\eta\, g / (\sqrt s + \epsilon)$. Every weight
 # gets a step of about $\eta$, whether its gradients are large or small (the first is $\sqrt{10}$ times as long, for $s$
@@ -174,13 +175,13 @@ for panel, name in zip(axes, tried, strict=True):
 best = f"{straight['Adam'].min()} steps straight, {few} turned (at {tried['Adam'][turned['Adam'].argmin()]:.2f})"
 show(figure, f"Momentum: one curve. Adam at 0.2: {needed['Adam']} and {slower['Adam']}. At its best rates: {best}.")
 # %% [markdown]
-# The derivation is one line. Let $w = Ru$ with a rotation $R$, so $R R^\top = 1$. Put $u = R^\top w$ into the bowl:
-# its matrix in $w$ is $R H R^\top$. The chain rule gives $g_u = R^\top g_w$, hence $g_w = R\,g_u$, and SGD's step in
-# $w$ is $R$ times its step in $u$: everything turns along; so it does with momentum. But $\sqrt{\cdot}$ and division
-# *number by number* do not commute with $R$: turned first or divided first, the result differs. So RMSProp and Adam
-# no longer follow the same path. For Adam, most of the good rates are lost: straight, all from 0.1 to 1 are good,
-# turned, only those of the right end of the figure. With one of these it is nearly as fast as before. Had we looked at
-# 0.2 only, we should have called Adam slow in a turned ravine.
+# The derivation is short. Let $w = Ru$ with a rotation $R$, so $R R^\top = 1$, the unit matrix. Put $u = R^\top w$ into
+# the bowl: its matrix in $w$ is $R H R^\top$. As $u_j$ acts on each $w_i$ with strength $R_{ij}$, the chain rule gives
+# $g_u = R^\top g_w$, hence $g_w = R\,g_u$, and SGD's step in $w$ is $R$ times its step in $u$: everything turns along;
+# so it does with momentum. But $\sqrt{\cdot}$ and division *number by number* do not commute with $R$: turned first or
+# divided first, the result differs. So RMSProp and Adam no longer follow the same path. For Adam, most of the good
+# rates are lost: straight, all from 0.1 to 1 are good, turned, only those of the right end of the figure. With one of
+# these it is nearly as fast as before. Had we looked at 0.2 only, we should have called Adam slow in a turned ravine.
 #
 # RMSProp and Adam help when the flat and the steep directions are single weights: rare words, layers of very different
 # scale. They help less when the ravine runs across. In return, they do not care for the size of the loss: $g \to
@@ -263,9 +264,9 @@ show(figure, f"Loss at the best rate of each: {parts}. Runs that exploded are dr
 # 0, like $\xi$, and is independent of the next $\xi$. Mean squares of such numbers add (lesson 9), so in balance the
 # mean square of a weight is $V = (1 - \eta\lambda)^2 V + \eta^2\sigma^2$. Since $1 - (1 - \eta\lambda)^2 =
 # \eta\lambda(2 - \eta\lambda)$, that is $V = \eta\sigma^2/(\lambda(2 - \eta\lambda))$, and the loss $\frac12 \lambda V$
-# has a floor of $\eta \sigma^2 / (4 - 2\eta\lambda)$: about in proportion to the rate. A small rate from the start
-# would be slow. So start large and end small: a **schedule**. The half cosine wave, $\eta_t = \eta\,(1 + \cos \pi
-# t/T)/2$, is a good default.
+# has a floor of $\eta \sigma^2 / (4 - 2\eta\lambda)$: about in proportion to the rate. (Each weight has its own; in the
+# ravine, two are added.) A small rate from the start would be slow. So start large and end small: a **schedule**. The
+# half cosine wave, $\eta_t = \eta\,(1 + \cos \pi t/T)/2$, is a good default.
 # %%
 steps = np.arange(1200)
 cosine = (1 + np.cos(np.pi * steps / 1200)) / 2

@@ -123,9 +123,10 @@ print(f"time at once / in blocks: {seconds(conv, many, W32) / seconds(conv_block
 #
 # $$dx_{nuvc} = \sum_{i,j,k} dy_{n,\,u-i,\,v-j,\,k}\; W_{ijck}$$
 #
-# The same sum as in the forward pass, except for the minus signs: the filter is turned by 180 degrees, its channels
-# exchanged, and $dy$ gets a border of $k_h - 1$ rows and $k_w - 1$ columns of zeros. **The backward pass of a
-# convolution is a convolution** (with stride 1).
+# The same sum as in the forward pass, except for the minus signs. Give $dy$ a border of $k_h - 1$ rows and $k_w - 1$
+# columns of zeros: its row $u - i$ is then row $u + (k_h - 1 - i)$, and with $i' = k_h - 1 - i$, which runs through the
+# filter from its end, there is a plus again. So the filter is turned by 180 degrees (and its channels exchanged, for
+# the sum is over $k$ now). **The backward pass of a convolution is a convolution** (with stride 1).
 # %%
 def conv_backward(dy, x, W):
     kh, kw, C, K = W.shape

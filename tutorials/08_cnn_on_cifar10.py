@@ -47,6 +47,7 @@ print("one picture:", (H, W, C))
 # | ReLU, max pooling | 4 x 4 x 32 | 0 | |
 # | linear, 512 to 10 | 10 | $512 \cdot 10 + 10 = 5130$ | 5,120 |
 #
+# The products of the first line: $32 \cdot 32 \cdot 16$ numbers come out, and each is a sum of $25 \cdot 3$ of them.
 # 20,234 parameters, fewer than softmax regression needs for the same photographs (30,730, lesson 4), and three million
 # products: the parameters are few because each is used at every place.
 # %%

@@ -13,18 +13,19 @@
 # **Initialisation** is where the weights start. A layer adds up $D$ products, $a_k = \sum_i h_i W_{ik}$. Draw the
 # weights at random with mean 0, independently of each other. Then for given $h_i$ the products are independent and of
 # mean 0, too, the mean square of $h_i W_{ik}$ is $h_i^2\,\mathrm{Var}(W)$, and for a sum of such numbers the mean
-# squares add (the mixed terms cancel). With $\overline{h^2}$ for the mean of the $h_i^2$:
+# squares add (in the square of the sum, the products of two different ones have mean 0). With $\overline{h^2}$ for the
+# mean of the $h_i^2$:
 #
 # $$\mathrm{Var}(a) = D \cdot \mathrm{Var}(W) \cdot \overline{h^2}$$
 #
 # By hand ("size" is the root of the mean square; $\mathrm{Var}$, the variance, is the mean square about the mean, and
-# its root the standard deviation): $D = 100$ inputs of size 1, weights of size 0.01. Then $\mathrm{Var}(a) = 100
-# \cdot 0.0001 \cdot 1 = 0.01$, so $a$ has the size 0.1. It is as often positive as negative, and as large, if
-# the weights are (draw them from a symmetric distribution; for large $D$ any will nearly do). So ReLU cuts off half of
-# the values, and with them half of the mean square: $\overline{h^2} = 0.005$. Each layer multiplies the mean square by
-# 0.005; after ten layers it is $10^{-23}$. With weights of size 1 each layer multiplies by 50: $10^{17}$. (Below, $D =
-# 256$, and sizes are printed: weights of 0.01 multiply the size by $\sqrt{256 \cdot 0.0001/2} = 0.113$ a layer, $3
-# \cdot 10^{-10}$ in ten.) What multiplies by exactly 1?
+# its root the standard deviation): $D = 100$ inputs of size 1, weights of size 0.01. Then $\mathrm{Var}(a) = 100 \cdot
+# 0.0001 \cdot 1 = 0.01$, so $a$ has the size 0.1. If weights $w$ and $-w$ are equally likely, so are $a$ and $-a$ (for
+# large $D$ any weights of mean 0 nearly do). So ReLU cuts off half of the values, and with them half of the mean
+# square: $\overline{h^2} = 0.005$. Each layer multiplies the mean square by 0.005; after ten layers it is $10^{-23}$.
+# With weights of size 1 each layer multiplies by 50: $10^{17}$. (Below, $D = 256$, and sizes are printed: weights of
+# 0.01 multiply the size by $\sqrt{256 \cdot 0.0001/2} = 0.113$ a layer, $3 \cdot 10^{-10}$ in ten.) What multiplies by
+# exactly 1?
 #
 # $$\tfrac12 \cdot D \cdot \mathrm{Var}(W) = 1 \quad\Rightarrow\quad \mathrm{Var}(W) = \frac2D$$
 #

@@ -32,9 +32,11 @@
 # \qquad dx_m = \sum_n d_n \frac{\partial \hat x_n}{\partial x_m} = \frac{1}{\sigma}\Big(d_m - \overline{d} - \hat x_m\,
 # \overline{d\,\hat x}\Big)$$
 #
-# (A bar is a mean over the batch.) It makes sense: a shift of all $x$ changes no output, so the mean of $d$ falls out,
-# and a stretch of all $x$ none either (if $\epsilon = 0$), so the part along $\hat x$ does. The same done over the
-# features of one example, instead of over the batch, is *layer normalisation* (exercise 17): it needs no second mode.
+# (A bar is a mean over the batch.) And $\gamma$ meets every $\hat x_n$, $\beta$ every output as it is: $d\gamma =
+# \sum_n dy_n\,\hat x_n$, $d\beta = \sum_n dy_n$. The formula for $dx$ makes sense: a shift of all $x$ changes no
+# output, so the mean of $d$ falls out, and a stretch of all $x$ none either (if $\epsilon = 0$), so the part along
+# $\hat x$ does. The same done over the features of one example, instead of over the batch, is *layer normalisation*
+# (exercise 17): it needs no second mode.
 # %%
 import json
 

@@ -103,6 +103,10 @@ W2 = fit(pairs.transform(train_texts), train_y)
 right2 = (pairs.transform(test_texts) @ W2).argmax(axis=1) == test_y  # (120,)
 print(f"pairs: {right2.mean():.0%}; only they right: {(right2 & ~right).sum()}, only words: {(right & ~right2).sum()}")
 # %% [markdown]
+# Read the lists. *awful*, *love* and a question mark for neutral are what one expects, but *nice*, a negative word? It
+# is no bug: *nice* occurs in six of the 480 comments, all of them negative, such as "Looks nice, works terribly." A
+# weight knows what the training texts did with a word, not what it means.
+#
 # Do pairs help? On 120 comments, the two differ on a handful, some to this side and some to that. Nothing can be said
 # from so few (lesson 13 says how to know). 480 comments hold most of their pairs only once, and a weight needs
 # examples.
@@ -237,8 +241,8 @@ bag_answers = [(words.transform(asked) @ W).argmax(axis=1) for asked in (test_te
 check("counting words gives the same answer to every shuffled comment", (bag_answers[0] == bag_answers[1]).all())
 # %% [markdown]
 # A network that *can* read order has learned, from 480 comments, mostly which words to look for. That something can
-# be expressed does not mean that it was learned. Nor is there any sign here that it beats counting words: its filters
-# need more text than this.
+# be expressed does not mean that it was learned. Nor is there any sign here that it beats counting words; perhaps its
+# filters need more text than this.
 #
 # ## Prior shift
 #

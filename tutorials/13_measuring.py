@@ -46,7 +46,8 @@ check("A has the higher accuracy and B the higher mean recall", accuracy[0] > ac
 # examples.
 #
 # Another way needs no formula and works for any measure, F1 included: the **bootstrap**. Draw $n$ examples out of your
-# $n$, with replacement; measure; repeat a thousand times; take the middle 95 %.
+# $n$, with replacement; measure; repeat a thousand times; take the middle 95 %. Your examples stand in for the world:
+# how far the measure moves from draw to draw is about how far it would move from one test set to another.
 # %%
 q, n = 0.8, 100
 standard_error = np.sqrt(q * (1 - q) / n)
@@ -71,6 +72,8 @@ check(
 # sides are equal are the ends of the interval:
 #
 # $$r = \frac{1}{1 + c^2/n}\left(q + \frac{c^2}{2n} \pm c\sqrt{\frac{q(1 - q)}{n} + \frac{c^2}{4n^2}}\right)$$
+#
+# By hand, 5 of 5: with $q = 1$ the root is $c/2n$, so the lower end is $1/(1 + c^2/n) = n/(n + c^2) = 5/8.84 = 0.57$.
 # %%
 from minnet.intervals import wilson
 

@@ -167,6 +167,8 @@ show(
 # %% [markdown]
 # Why near 1 at all? At the minimum, the gradient of each bias is zero: the mean of $s_k$ over the *training* examples
 # equals the share of class $k$, and the shares add up to 1. It is a statement about the mean, not about any picture.
+# And why so low for two digits? Much of the ink of one lies where the template of the other asks for none (lesson 4),
+# so the scores of both fall.
 #
 # ## Sentence 5: "A probability above 0.5 means yes." It depends on what mistakes cost.
 #

@@ -33,7 +33,7 @@ class BatchNorm:
         raise NotImplementedError("exercise 8: BatchNorm.forward")
 
     def backward(self, dy):
-        """Sets self.dgamma and self.dbeta and returns dx, after a forward pass in training, the last one.
+        """Sets self.dgamma and self.dbeta and returns dx, for the last forward pass, which was one in training.
 
         Formula: dgamma = sum_n dy xhat, dbeta = sum_n dy, and, since each x moves the mean and the variance as well,
             dx = gamma / sqrt(var + eps) (dy - mean over n of dy - xhat times the mean over n of dy xhat)
