@@ -64,7 +64,7 @@ HOSTILE = {
         "import numpy as np\ndef softmax(z):\n    return np.array([None, z], dtype=object)\n",
         "an array of object",
     ),
-    "returns nothing": ("def softmax(z):\n    pass\n", "None instead of numbers"),
+    "returns nothing": ("def softmax(z):\n    pass\n", "None (is a return missing?) instead of numbers"),
     "another name": ("def Softmax(z):\n    return z\n", "it defines no softmax: is it called Softmax?"),
     "no name like it": ("def f(z):\n    return z\n", "it defines no softmax"),
     "asks for input": (GOOD + "n = input('how many? ')\n", "EOFError (line 6): input() gets nothing here"),

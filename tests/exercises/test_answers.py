@@ -240,7 +240,7 @@ def test_numbers_that_never_came_are_no_evidence():
         (np.ones((1, 2)), np.ones((2, 1)), "the shape is (1, 2), expected (2, 1)"),
         ({"dx": np.ones(2)}, np.ones(2), "a dictionary instead of numbers"),
         ("softmax", np.ones(2), "a text instead of numbers"),
-        (None, 1.0, "None instead of numbers"),
+        (None, 1.0, "None (is a return missing?) instead of numbers"),
         (np.ones(2), 1.0, "an array of shape (2,), one number is expected"),
         ([1.0, 1.0], 1.0, "a list, one number is expected"),
         ({"dx": 1.0}, (1.0, 2.0), "2 results are expected, got a dictionary"),

@@ -111,7 +111,7 @@ def _kind(value: Any) -> str:
         return f"a tuple of {len(value)} {'result' if len(value) == 1 else 'results'}"
     if isinstance(value, np.ndarray) and value.ndim:
         return f"an array of shape {value.shape}"
-    kinds = {dict: "a dictionary", list: "a list", str: "a text", type(None): "None"}
+    kinds = {dict: "a dictionary", list: "a list", str: "a text", type(None): "None (is a return missing?)"}
     return next((name for kind, name in kinds.items() if isinstance(value, kind)), "one number")
 
 

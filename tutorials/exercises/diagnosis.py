@@ -28,10 +28,10 @@ def explain(sheet: Sheet, result: Result) -> Result:
     """`result` with the ids and sentences of the mistakes that its outcomes show, if any are sure."""
     if result.earned == result.points or result.ended:
         return result
-    found = [*_by_numbers(sheet, result.outcomes), *_facts(sheet, result.outcomes)]
-    result.mistakes = found
+    found = {**_by_numbers(sheet, result.outcomes), **dict.fromkeys(_facts(sheet, result.outcomes), "")}
+    result.mistakes = [*found]
     sentences = {**FACTS, **sheet.sentences}
-    result.diagnosis = " ".join(sentences[id] for id in found)
+    result.diagnosis = " ".join(f"{of}: {sentences[id]}" if of else sentences[id] for id, of in found.items())
     return result
 
 
@@ -49,19 +49,22 @@ def _facts(sheet: Sheet, outcomes: list[dict[str, Any]]) -> list[str]:
     return found
 
 
-def _by_numbers(sheet: Sheet, outcomes: list[dict[str, Any]]) -> list[str]:
-    """The known mistakes, one or two, whose results are those of the answer in every case."""
+def _by_numbers(sheet: Sheet, outcomes: list[dict[str, Any]]) -> dict[str, str]:
+    """The known mistakes, one or two, whose results are those of the answer in every case.
+
+    With each stands what it is a mistake of, where something else of the answer may be wrong, too.
+    """
     came = any(outcome["results"] for outcome in outcomes)
     if not came or not any(problem_of(c, o) for c, o in zip(sheet.cases, outcomes, strict=True)):
-        return []
-    matching = [record for record in sheet.records if _agrees(sheet, record.outcomes, outcomes)]
+        return {}
+    matching = [r for r in sheet.records if _agrees(sheet, r.outcomes, outcomes, several=len(r.ids) > 1)]
     singles = {record.ids[0] for record in matching if len(record.ids) == 1}
     if singles:
-        return [*singles] if len(singles) == 1 else []
+        return dict.fromkeys(singles, "") if len(singles) == 1 else {}
     pairs = [set(record.ids) for record in matching] or list(_pairs(sheet, outcomes))
     if pairs:
         common = set.intersection(*pairs)
-        return sorted(common) if len(pairs) == 1 or common else []
+        return dict.fromkeys(sorted(common), "")
     return _by_channel(sheet, outcomes)
 
 
@@ -76,13 +79,19 @@ def _pairs(sheet: Sheet, outcomes: list[dict[str, Any]]) -> Iterator[set[str]]:
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             names = wrong(frozenset(one.words + other.words))
-            if _agrees(sheet, (play(case.calls, names) for case in sheet.cases), outcomes):
+            if _agrees(sheet, (play(case.calls, names) for case in sheet.cases), outcomes, several=True):
                 yield {*one.ids, *other.ids}
 
 
-def _agrees(sheet: Sheet, outcomes_known: Iterable[dict[str, Any]], outcomes: list[dict[str, Any]]) -> bool:
-    """Every case agrees, and at least one wrong number is among what agrees."""
-    evidence = False
+def _agrees(
+    sheet: Sheet, outcomes_known: Iterable[dict[str, Any]], outcomes: list[dict[str, Any]], several: bool = False
+) -> bool:
+    """Every case agrees, and at least one wrong number is among what agrees.
+
+    several: of more than one mistake. Then there is one of each function that raises: the numbers of one mistake are no
+    evidence for another.
+    """
+    shown, raised = set[str](), set[str]()
     for case, known, outcome in zip(sheet.cases, outcomes_known, outcomes, strict=True):
         if case.expected is None:
             continue
@@ -90,17 +99,21 @@ def _agrees(sheet: Sheet, outcomes_known: Iterable[dict[str, Any]], outcomes: li
             # One slip with a shape raises in one style and broadcasts in another: then both must be wrong here.
             if not problem_of(case, known) or not problem_of(case, outcome):
                 return False
+            raised |= {call.name for call in case.calls if call.how == "call"}
         elif len(known["results"]) != len(outcome["results"]):
             return False
         both = [*zip(outcome["results"], known["results"], case.expected, strict=False)]
         if not all(same(mine, theirs) for mine, theirs, _ in both):
             return False
-        evidence = evidence or any(difference(theirs, expected) for _, theirs, expected in both)
-    return evidence
+        if any(difference(theirs, expected) for _, theirs, expected in both):
+            shown |= {call.name for call in case.calls}
+    return bool(shown) and not (several and raised - shown)
 
 
-def _by_channel(sheet: Sheet, outcomes: list[dict[str, Any]]) -> list[str]:
+def _by_channel(sheet: Sheet, outcomes: list[dict[str, Any]]) -> dict[str, str]:
     """Where the whole is not explained: mistakes that alone explain one channel (one result of one call) throughout.
+
+    With each stands the name of that call, if others give results as well.
 
     A mistake counts only if it explains every wrong entry of that channel, no other known mistake does, and no other
     channel speaks against it by being right where that mistake would show.
@@ -108,7 +121,8 @@ def _by_channel(sheet: Sheet, outcomes: list[dict[str, Any]]) -> list[str]:
     truth = _channels(sheet, [{"results": case.expected or [], "error": None} for case in sheet.cases])
     answer = _channels(sheet, outcomes)
     singles = [(r.ids[0], _channels(sheet, r.outcomes)) for r in sheet.records if len(r.ids) == 1]
-    found: list[str] = []
+    found: dict[str, str] = {}
+    several = len({name for name, _ in truth}) > 1
     correct = {channel for channel, right in truth.items() if _right(answer.get(channel, {}), right)}
     for channel, right in truth.items():
         mine = answer.get(channel, {})
@@ -121,8 +135,9 @@ def _by_channel(sheet: Sheet, outcomes: list[dict[str, Any]]) -> list[str]:
             and all(same(mine[i], known[channel][i]) for i in right)
             and all(_right(known.get(other, {}), truth[other]) for other in correct)
         }
-        found += [id for id in named if len(named) == 1 and id not in found]
-    return found if len(found) <= 2 else []
+        if len(named) == 1:
+            found.setdefault(*named, channel[0] if several else "")
+    return found if len(found) <= 2 else {}
 
 
 def _right(results: dict[tuple[int, int], Any], expected: dict[tuple[int, int], Any]) -> bool:

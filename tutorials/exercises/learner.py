@@ -167,6 +167,8 @@ def details(
     assert broken is not None
     if broken.problem != result.ended:  # which the first line says
         lines.append(f"   {broken.problem}")
+    if sheet.budget is not None:  # a network is judged: there are no numbers to show or to recognise
+        return "\n".join([*lines, f"   {result.diagnosis}"] if why and result.diagnosis else lines)
     if example and broken.case is not None:
         lines += ["", shown(sheet, broken.case, result.outcomes[broken.case])]
     elif not example:
@@ -181,7 +183,11 @@ def details(
                 if broken.state != NO_RESULT
                 else f"There are no numbers to compare: {broken.problem}"
             )
-            lines.append("   " + (result.diagnosis or unknown))
+            measured = set(result.mistakes) <= {"in-place", "loop"}  # true, but not what makes numbers wrong
+            if measured and broken.property.kind not in ("untouched", "lines"):
+                lines.append("   " + unknown)
+            if result.diagnosis:
+                lines.append("   " + result.diagnosis)
     return "\n".join(lines)
 
 
@@ -221,18 +227,27 @@ def _indented(title: str, value: Any) -> str:
     return f"      {title:9}" + textwrap.indent(body, " " * 15)[15:]
 
 
+def _hanging(lines: str, by: int) -> str:
+    return lines.replace("\n", "\n" + " " * by)
+
+
 def text(value: Any) -> str:
     """Numbers with as many digits as a person compares."""
     if isinstance(value, np.ndarray) and value.ndim > 2 and value.size > 60:
         return f"an array of shape {value.shape}"
+    if isinstance(value, np.ndarray) and value.ndim > 2 and value.squeeze().ndim < 3:
+        return f"{text(value.squeeze())} of shape {value.shape}"  # of one image, or one channel
     if isinstance(value, (np.ndarray, np.generic)):
         return np.array2string(np.asarray(value), precision=4, suppress_small=True, separator=", ", threshold=60)
     if isinstance(value, tuple):
         parts = [text(v) for v in value]
         short = len("".join(parts)) < 60 and not any("\n" in part for part in parts)
-        return "(" + (", " if short else ",\n ").join(parts) + ")"
+        return "(" + (", " if short else ",\n ").join(_hanging(part, 1) for part in parts) + ")"
+    if isinstance(value, list):
+        parts = [text(v) for v in value]
+        return "[" + ", ".join(parts if len(parts) <= 60 else [*parts[:3], "...", parts[-1]]) + "]"
     if isinstance(value, dict):
-        return "{" + ",\n ".join(f"{k!r}: {text(v)}" for k, v in value.items()) + "}"
+        return "{" + ",\n ".join(f"{k!r}: {_hanging(text(v), len(repr(k)) + 3)}" for k, v in value.items()) + "}"
     if isinstance(value, float):
         return f"{value:.6g}"
     return repr(value)

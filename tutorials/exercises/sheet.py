@@ -16,7 +16,7 @@ import numpy as np
 from tutorials.exercises.comparison import difference, number_in
 from tutorials.exercises.messages import Call, pack, unpack
 
-VERSION = "8"  # of the sheets' format and content: archives of another version are refused
+VERSION = "9"  # of the sheets' format and content: archives of another version are refused
 SLACK = 8  # executed lines by which a large batch may exceed a small one
 HOLDS, NOT_YET, NO_RESULT, NOT_JUDGED = "holds", "not yet", "no result", "not judged"
 
@@ -180,6 +180,7 @@ def problem_of(case: Case, outcome: dict[str, Any], named: bool = False) -> str:
     if case.expected is None:
         predicted, measured = (*outcome["results"], None, None)[:2]
         found = difference(predicted, number_in(measured), case.slack)
+        found = found.replace(" instead of ", " against ")  # either may be wrong
         return f"the prediction and your own measurement differ: {found}" if found else ""
     named = named or len(case.expected) > 1
     for name, got, expected in zip(_called(case), outcome["results"], case.expected, strict=True):

@@ -121,7 +121,7 @@ def places(rng):
 
 
 def limits(rng):
-    found = []
+    found = [call("measured_limit", 4, 1.0, 3.0, [0.1, 0.4, 0.5, 0.6])]  # one step at 0.5 ends as far away, no farther
     for _ in range(2):
         a = size(rng, 3, 7)
         rates = [round(f / a, 4) for f in (0.3, 0.8, 1.1, 1.7, 2.2, 2.6, 4.1)]
