@@ -248,6 +248,8 @@ def test_numbers_that_never_came_are_no_evidence():
         (1.0, (1.0, np.ones(2)), "2 results are expected, got one number"),
         (np.array(["a", "b"]), ["a", "b"], "a list of 2 texts is expected, got an array of shape (2,)"),
         ("a b", ["a", "b"], "a list of 2 texts is expected, got a text"),
+        (["a b"], ["a", "b"], "2 texts are expected, got 1"),
+        ((1.0, 2.0, 3.0), (1.0, np.ones(2)), "2 results are expected, got 3"),
         (np.array([-0.0, 1.0]), np.array([-0.33, 1.0]), "at [0] 0 instead of -0.33"),
     ],
 )

@@ -24,7 +24,8 @@ def difference(got: Any, expected: Any, slack: float = 0.0) -> str:
             wanted = f"a list of {len(expected)} texts is" if texts else f"{len(expected)} results are"
             return f"{wanted} expected, got {_kind(got)}"
         if len(got) != len(expected):
-            return f"{len(expected)} results are expected, got {len(got)} results"
+            kind = "texts" if all(isinstance(part, str) for part in expected) else "results"
+            return f"{len(expected)} {kind} are expected, got {len(got)}"
         parts = (difference(g, e, slack) for g, e in zip(got, expected, strict=True))
         return next((f"result {i}: {d}" for i, d in enumerate(parts, 1) if d), "")
     if expected is None or isinstance(expected, str):

@@ -71,7 +71,11 @@ def wrong(m):
             return dz[:, p:-p, p:-p], dW
         return dz[:, p : p + x.shape[1], p : p + x.shape[2]], dW
 
-    return {"conv2d": conv2d, "conv2d_backward": conv2d_backward}
+    def ordered(*given):
+        dx, dW = conv2d_backward(*given)
+        return (dW, dx) if "order" in m else (dx, dW)
+
+    return {"conv2d": conv2d, "conv2d_backward": ordered}
 
 
 def settings(rng):
@@ -193,6 +197,7 @@ EXERCISE = Exercise(
             "batches of one in tests",
             "backward",
         ),
+        Mistake("order", "The results come as dW, dx: dx first.", "order of the tuple", "backward"),
         Mistake("dW-flipped", "dW is flipped.", "the forward pass flips, the docstring does not", "backward"),
     ],
 )
