@@ -24,7 +24,8 @@ from minnet.calibration import calibrated
 from minnet.data import Dataset, Split, load
 from minnet.data.folders import classes_in
 from minnet.data.sources import SOURCES, unknown_task
-from minnet.data.tables import labelled_texts, meant
+from minnet.data.spelling import meant
+from minnet.data.tables import labelled_texts
 from minnet.formatting import command_line, count, number, one_line, percent, some
 from minnet.prediction import doubts, readable, warn_of_loss
 from minnet.run_folder import LOCK, prepare, read_json

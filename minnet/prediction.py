@@ -17,7 +17,7 @@ from tqdm import tqdm
 from minnet import commands, quantification
 from minnet.calibration import calibrated, too_little, weights_in
 from minnet.data.folders import files_in
-from minnet.data.images import mostly_cut, shapes_of, tiny, warn_left_out
+from minnet.data.images import mostly_cut, read_images, shapes_of, tiny, warn_left_out
 from minnet.data.tables import texts_of
 from minnet.files import os_error
 from minnet.formatting import bars, count, one_line, percent, shortened, some
@@ -187,27 +187,23 @@ def _pictures(run: TrainedRun, inputs: Sequence[str]) -> tuple[list[str], list[n
 def warn_of_loss(run: TrainedRun, files: Sequence[str]) -> None:
     """Warns of pictures of which the network sees less than half, or whose few pixels are blown up for it."""
     size = run.shape[:2]
-    shapes = [(file, shape) for file, shape in zip(files, shapes_of(files)[0], strict=True) if shape]
-    if cut := [file for file, shape in shapes if mostly_cut(shape, size)]:
+    shapes, _ = shapes_of(files)
+    if cut := [file for file, shape in shapes.items() if mostly_cut(shape, size)]:
         warnings.warn(f"of {some(cut)} only the middle is looked at, less than half of it", stacklevel=2)
-    if small := [file for file, shape in shapes if tiny(shape, size)]:
+    if small := [file for file, shape in shapes.items() if tiny(shape, size)]:
         wanted = f"{size[0]} x {size[1]} pixels that the network looks at"
         warnings.warn(f"{some(small)}: far less than the {wanted}, so its answer says little", stacklevel=2)
 
 
 def readable(run: TrainedRun, paths: Sequence[Path], folder: str) -> dict[str, np.ndarray]:
     """The pictures among the files by name. Warns of the others; raises ValueError where there is no picture."""
-    good, broken = {}, {}
-    for path in tqdm(paths, desc="pictures", delay=1):
-        try:
-            good[str(path)] = run.read(path)
-        except ValueError as error:
-            broken[path] = str(error)
+    height, width, channels = run.shape
+    good, broken = read_images(paths, (height, width), channels)
     if not good:
         reason = f" that can be read: {next(iter(broken.values()))}" if broken else ""
         raise ValueError(f"{folder} holds no pictures{reason}")
     warn_left_out(broken, len(paths), Path(folder))
-    return good
+    return {str(path): picture for path, picture in good.items()}
 
 
 def _sentences(inputs: Sequence[str], folder: str) -> list[str]:

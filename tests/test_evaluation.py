@@ -67,7 +67,7 @@ def test_a_table_of_labelled_texts(runs, here):
     p = run.probabilities([text for text, _ in ROWS])
     y = np.array([run.classes.index(label.lower()) for _, label in ROWS])
     assert said.status == 0 and said.err == ""
-    read = "5 examples of new.csv (utf-8-sig, 2 of 7 rows left out for want of text or label)"
+    read = "5 examples of new.csv (utf-8, 2 of 7 rows left out for want of text or label)"
     measured = metrics.table(metrics.evaluate(p, y, run.classes))
     assert said.out == f"{runs / 'comments'} on {read}:\n{measured}\n"
     assert list(here.iterdir()) == [here / "new.csv"]

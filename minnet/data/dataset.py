@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from minnet.data.tables import plain
+from minnet.data.spelling import plain
 
 
 @dataclass(frozen=True)
@@ -139,9 +139,13 @@ def divided_by_class(split: Split, fraction: float, rng: np.random.Generator) ->
     part = np.zeros(len(split), bool)
     for label in np.unique(split.y):
         members = np.flatnonzero(split.y == label)
-        count = min(max(1, round(fraction * len(members))), len(members) - 1)
-        part[rng.permutation(members)[:count]] = True
+        part[rng.permutation(members)[: taken_of_class(len(members), fraction)]] = True
     return split.take(np.flatnonzero(~part)), split.take(np.flatnonzero(part))
+
+
+def taken_of_class(members: int, fraction: float) -> int:
+    """How many of a class's examples `divided_by_class` takes out."""
+    return min(max(1, round(fraction * members)), members - 1)
 
 
 def with_validation(dataset: Dataset, validation: int | float | None, default: int, seed: int) -> Dataset:

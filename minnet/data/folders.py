@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 import zipfile
+from collections.abc import Collection, Sequence
+from itertools import chain
 from pathlib import Path
 
 from minnet.formatting import count, some
 
 SPLIT_NAMES = frozenset(["train", "training", "test", "testing", "val", "valid", "validation", "dev"])
-OF_RUNS = ("*.ckpt", "predictions.npz", "comparison.json")
+OF_RUNS = (".ckpt", "predictions.npz", "comparison.json")  # how the files end by which a run's folder is known
 WRITTEN = frozenset([
     "best.ckpt", "last.ckpt", "config.json", "metrics.json", "history.csv", "predictions.csv", "predictions.npz",
     "report.html", "comparison.json", "comparison.png",
@@ -31,14 +34,23 @@ def classes_in(folder: Path) -> dict[Path, list[Path]]:
                 "with `csv`"
             )
         raise FileNotFoundError(f"there is no folder {folder}")
-    kinds = [path for path in folder.iterdir() if path.is_dir() and visible(path)]
-    kinds.sort(key=lambda kind: kind.name)
-    inside = {kind: files_in(kind) for kind in kinds}
-    made = {folder / "figures"} if is_run(folder) else set()
-    made |= {kind for kind in kinds if any(next(kind.rglob(name), None) for name in OF_RUNS)}
-    for kind in [kind for kind in kinds if kind in made and not inside[kind]]:
-        warnings.warn(f"{kind} holds runs of train.py and is not taken for a class of pictures", stacklevel=3)
-        kinds.remove(kind)
+    beside = sorted((path for path in folder.iterdir() if visible(path.name)), key=lambda path: path.name)
+    below = {path: seen_in(path) for path in beside if path.is_dir()}
+    seen = [*beside, *chain.from_iterable(below.values())]
+    theirs = frozenset(of_the_user(seen))
+    inside = {kind: [path for path in paths if path in theirs] for kind, paths in below.items()}
+    runs = runs_in(seen)
+    for kind in [kind for kind, files in inside.items() if not files]:
+        if runs.intersection((kind, *below[kind])) or (kind.name == "figures" and folder in runs):
+            warnings.warn(f"{kind} holds runs of train.py and is not taken for a class of pictures", stacklevel=3)
+            del inside[kind]
+    check_kinds(folder, inside)
+    warn_of_unseen(folder, seen, inside)
+    return inside
+
+
+def check_kinds(folder: Path, kinds: Collection[Path]) -> None:
+    """Raises ValueError unless these sub-folders of a folder can be classes."""
     if not kinds:
         raise ValueError(f"{folder} has no sub-folders: it needs one for each class, with that class's pictures in it")
     if all(kind.name.lower() in SPLIT_NAMES for kind in kinds):
@@ -53,53 +65,63 @@ def classes_in(folder: Path) -> dict[Path, list[Path]]:
                 f"the folder {kind.name!a} in {folder} cannot name a class, for its own name is no valid text "
                 "(was it unpacked from another system's archive?): rename it"
             )
-    seen = seen_in(folder)
+
+
+def warn_of_unseen(folder: Path, seen: Sequence[Path], inside: dict[Path, list[Path]]) -> None:
+    """Warns of what may be a picture and is not looked at, among all that was `seen` in a folder of classes."""
     if links := [path for path in seen if path.is_symlink() and not path.is_file() and path not in inside]:
         warnings.warn(
-            f"{count(len(links), 'link')} to folders or to nothing are passed over, such as {links[0]}", stacklevel=3
+            f"{count(len(links), 'link')} to folders or to nothing are passed over, such as {links[0]}", stacklevel=4
         )
     if beyond := [path for path in seen if not (path.is_symlink() or path.is_file() or path.is_dir())]:
         cure = "where its path is longer than Windows allows, move the folder nearer to the drive's root"
-        warnings.warn(f"{count(len(beyond), 'file')} cannot be opened, such as {beyond[0]}: {cure}", stacklevel=3)
-    deep = [kind for kind in kinds if inside[kind] and all(path.parent != kind for path in inside[kind])]
-    if 2 * len(deep) > len(kinds):
+        warnings.warn(f"{count(len(beyond), 'file')} cannot be opened, such as {beyond[0]}: {cure}", stacklevel=4)
+    deep = [kind for kind, files in inside.items() if files and all(path.parent != kind for path in files)]
+    if 2 * len(deep) > len(inside):
         warnings.warn(
-            f"{len(deep)} of the {len(kinds)} classes in {folder} have no pictures but in folders below them, such as "
+            f"{len(deep)} of the {len(inside)} classes in {folder} have no pictures but in folders below them, such as "
             f"{inside[deep[0]][0].parent}: where those are the classes, give the folder right above them",
-            stacklevel=3,
+            stacklevel=4,
         )
-    if loose := sorted(path.name for path in folder.iterdir() if visible(path) and path.suffix.lower() in PICTURES):
+    if loose := [path.name for path in seen if path.parent == folder and path.suffix.lower() in PICTURES]:
         warnings.warn(
-            f"pictures beside the classes' folders have no class and are left out: {some(loose)}", stacklevel=3
+            f"pictures beside the classes' folders have no class and are left out: {some(loose)}", stacklevel=4
         )
-    return {kind: inside[kind] for kind in kinds}
 
 
-def visible(path: Path) -> bool:
-    """Whether a file or folder is the user's, not the system's."""
-    name = path.name.lower()
+def visible(name: str) -> bool:
+    """Whether a file or folder of that name is the user's, not the system's."""
+    name = name.lower()
     return not name.startswith((".", "__macosx")) and name not in ("thumbs.db", "desktop.ini", *SYSTEMS)
 
 
 def seen_in(folder: Path) -> list[Path]:
     """All that lies in a folder and below it, but for what is hidden; sorted by the letters of the names, as Windows
     would not sort paths, so that a seed draws the same splits on every system."""
-    below = sorted((path.relative_to(folder).parts, path) for path in folder.rglob("*"))
-    return [path for parts, path in below if all(visible(Path(part)) for part in parts)]
+    seen = []
+    for place, folders, files in os.walk(folder):
+        folders[:] = filter(visible, folders)  # into the others it does not go
+        seen += [Path(place, name) for name in (*folders, *filter(visible, files))]
+    return sorted(seen, key=lambda path: path.parts)
 
 
-def files_in(folder: Path) -> list[Path]:
-    """The files in a folder and below it that are the user's: nothing hidden, and nothing that a command of minnet
-    wrote, whose page has pictures too."""
+def runs_in(seen: Sequence[Path]) -> frozenset[Path]:
+    """The folders of those paths into which train.py, evaluate or compare wrote."""
+    return frozenset(path.parent for path in seen if path.name.endswith(OF_RUNS))
+
+
+def of_the_user(seen: Sequence[Path]) -> list[Path]:
+    """The files among those paths, but for what a command of minnet wrote, whose page has pictures too."""
+    runs = runs_in(seen)
     return [
         path
-        for path in seen_in(folder)
+        for path in seen
         if path.is_file()
-        and not (path.name in WRITTEN and is_run(path.parent))
-        and not (path.parent.name == "figures" and is_run(path.parent.parent))
+        and not (path.name in WRITTEN and path.parent in runs)
+        and not (path.parent.name == "figures" and path.parent.parent in runs)
     ]
 
 
-def is_run(folder: Path) -> bool:
-    """Whether train.py, evaluate or compare wrote into this folder."""
-    return any(next(folder.glob(name), None) for name in OF_RUNS)
+def files_in(folder: Path) -> list[Path]:
+    """The files in a folder and below it that are the user's: nothing hidden, and nothing that minnet wrote."""
+    return of_the_user(seen_in(folder))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
@@ -165,12 +165,19 @@ def read_image(picture: Any, size: tuple[int, int] | int | None = None, channels
     return np.asarray(image, np.uint8).reshape(image.height, image.width, channels)
 
 
-def shapes_of(paths: Sequence[Any]) -> tuple[list[tuple[int, int, bool] | None], dict[Any, str]]:
-    """Height, width and whether there is colour, from each file's head; None and a line for what is no picture."""
+class Shape(NamedTuple):
+    """A picture file's height and width in pixels as `read_image` would give it, and whether there is colour."""
+
+    height: int
+    width: int
+    colour: bool
+
+
+def shapes_of(paths: Collection[Any]) -> tuple[dict[Any, Shape], dict[Any, str]]:
+    """The shapes of the pictures among files, from each file's head; of each other file what is wrong with it."""
     from PIL import Image
 
-    shapes: list[tuple[int, int, bool] | None] = []
-    broken = {}
+    shapes, broken = {}, {}
     for path in tqdm(paths, desc="files", delay=1):
         try:
             with warnings.catch_warnings():
@@ -180,9 +187,8 @@ def shapes_of(paths: Sequence[Any]) -> tuple[list[tuple[int, int, bool] | None],
                     turned = exif.get(0x0112, 1) >= 5  # the camera lay on its side
                     turned &= image.format != "TIFF"  # whose size Pillow has turned already
                     height, width = image.size if turned else image.size[::-1]
-                    shapes.append((height, width, image.mode not in GREY))
+                    shapes[path] = Shape(height, width, image.mode not in GREY)
         except Exception as error:  # decoders of damaged files raise nearly anything
-            shapes.append(None)
             broken[path] = f"{path} cannot be read as a picture: {why_unreadable(error, path)}"
     return shapes, broken
 
@@ -200,16 +206,28 @@ def warn_left_out(broken: Mapping[Path, str], files: int, folder: Path) -> None:
     )
 
 
-def mostly_cut(shape: tuple[int, int, bool], size: Sequence[int]) -> bool:
-    """Whether `read_image` cuts away more than half of a picture of that shape (see `shapes_of`) for a size (H, W)."""
-    height, width, _ = shape
-    areas = height * size[1], width * size[0]  # the same for a picture of the wanted proportions
+def read_images(
+    paths: Collection[Any], size: tuple[int, int], channels: int
+) -> tuple[dict[Any, np.ndarray], dict[Any, str]]:
+    """The pictures among files as `read_image` gives them; of each other file what is wrong with it."""
+    pictures, broken = {}, {}
+    for path in tqdm(paths, desc="pictures", delay=1):
+        try:
+            pictures[path] = read_image(path, size, channels)
+        except ValueError as error:
+            broken[path] = str(error)
+    return pictures, broken
+
+
+def mostly_cut(shape: Shape, size: Sequence[int]) -> bool:
+    """Whether `read_image` cuts away more than half of a picture of that shape for a size (H, W)."""
+    areas = shape.height * size[1], shape.width * size[0]  # the same for a picture of the wanted proportions
     return 2 * min(areas) < max(areas)
 
 
-def tiny(shape: tuple[int, int, bool], size: Sequence[int]) -> bool:
-    """Whether a picture of that shape (see `shapes_of`) has less than a quarter of the height or width of `size`."""
-    return any(4 * side < wanted for side, wanted in zip(shape[:2], size, strict=True))
+def tiny(shape: Shape, size: Sequence[int]) -> bool:
+    """Whether a picture of that shape has less than a quarter of the height or width of `size` (H, W)."""
+    return 4 * shape.height < size[0] or 4 * shape.width < size[1]
 
 
 def why_unreadable(error: Exception, path: Any) -> str:

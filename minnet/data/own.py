@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,10 +13,20 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from minnet.data.dataset import Dataset, Split, check_limit, divided_by_class, held_out_of, limited, with_validation
+from minnet.data.dataset import (
+    Dataset,
+    Split,
+    check_limit,
+    divided_by_class,
+    held_out_of,
+    limited,
+    taken_of_class,
+    with_validation,
+)
 from minnet.data.folders import classes_in
-from minnet.data.images import mostly_cut, read_image, shapes_of, tiny, warn_left_out
-from minnet.data.tables import in_order, labelled_texts, listed, meant, spelled_alike
+from minnet.data.images import Shape, mostly_cut, read_images, shapes_of, tiny, warn_left_out
+from minnet.data.spelling import in_order, meant, spelled_alike
+from minnet.data.tables import labelled_texts, listed
 from minnet.data.tokens import tokenize
 from minnet.formatting import count, listing, one_line, some
 
@@ -77,58 +89,68 @@ def load_images(
     check_limit(limit)
     folder = Path(folder)
     inside = classes_in(folder)
-    kinds = list(inside)
-    files = [(path, label) for label, kind in enumerate(kinds) for path in inside[kind]]
-    shapes, broken = shapes_of([path for path, _ in files])
-    readable = [shape for shape in shapes if shape is not None]
-    if not readable:
-        reason = f": {next(iter(broken.values()))}" if broken else ""
-        raise ValueError(f"{folder} has no picture that can be read in its sub-folders{reason}")
-    found = {(height, width) for height, width, _ in readable}
+    label_of = {path: label for label, paths in enumerate(inside.values()) for path in paths}
+    shapes, broken = shapes_of(label_of)
+    if not shapes:
+        why = f": {next(iter(broken.values()))}" if broken else ""
+        raise ValueError(f"{folder} has no picture that can be read in its sub-folders{why}")
     if size is None:
-        common = next(iter(found))
-        size = common if len(found) == 1 and min(common) >= 8 and max(common) <= 64 else (32, 32)
+        size = size_for(shapes.values())
     height, width = (size, size) if isinstance(size, int) else size
     if min(height, width) < 1:
         raise ValueError(f"pictures have at least 1 pixel a side, got {height} x {width}")
     if validation is not None:  # how many it may be is known before all are read
-        y = np.array([label for (_, label), shape in zip(files, shapes, strict=True) if shape], np.int64)
-        held_out_of(len(divided_by_class(Split(y, y), test, np.random.default_rng(0))[0]), validation)
-    channels = 3 if any(colour for _, _, colour in readable) else 1
-    pixels, labels, names = [], [], []
-    for (path, label), shape in tqdm(list(zip(files, shapes, strict=True)), desc="pictures", delay=1):
-        if shape is None:
-            continue
-        try:
-            pixels.append(read_image(path, size, channels))
-            labels.append(label)
-            names.append(path.relative_to(folder).as_posix())
-        except ValueError as error:
-            broken[path] = str(error)
-    warn_left_out(broken, len(files), folder)
-    if not pixels:
+        members = Counter(label_of[path] for path in shapes).values()
+        held_out_of(sum(n - taken_of_class(n, test) for n in members), validation)
+    channels = 3 if any(shape.colour for shape in shapes.values()) else 1
+    pictures, damaged = read_images(shapes, (height, width), channels)
+    broken |= damaged
+    warn_left_out(broken, len(label_of), folder)
+    if not pictures:
         raise ValueError(f"{folder} has no picture that can be read: {next(iter(broken.values()))}")
-    everything = Split(np.stack(pixels), np.array(labels, np.int64), files=np.array(names))
-    if everything.x.max() <= 20:  # of 12 bits in files of 16, the brightest is 16
-        warnings.warn(
-            f"{folder}: nothing in any picture is brighter than {everything.x.max()} of 255: where its files have 16 "
-            "bits and use fewer, scale them up first",
-            stacklevel=2,
-        )
-    classes = tuple(kind.name for kind in kinds)
-    resized = [] if found == {(height, width)} else [f"each picture's middle, resized to {height} x {width} pixels"]
-    cut = sum(mostly_cut(shape, (height, width)) for shape in readable)
-    resized += [f"more than half of {count(cut, 'picture')} cut away by that"] * bool(cut)
-    if small := sum(tiny(shape, (height, width)) for shape in readable):
-        warnings.warn(
-            f"{folder}: {small:,} of {count(len(readable), 'picture')} are far smaller than the {height} x {width} "
-            "pixels that a network gets, so there is little to see in them",
-            stacklevel=2,
-        )
-    left_out = [f"{len(broken)} of {len(files)} files left out"] if broken else []
-    notes = "; ".join(resized + left_out)
-    source = f"{folder} ({notes})" if notes else str(folder)
+    y = np.array([label_of[path] for path in pictures], np.int64)
+    files = np.array([path.relative_to(folder).as_posix() for path in pictures])
+    everything = Split(np.stack(list(pictures.values())), y, files=files)
+    seen = [shapes[path] for path in pictures]
+    warn_of_pictures(folder, everything.x, seen)
+    source = source_of(folder, (height, width), seen, len(label_of))
+    classes = tuple(kind.name for kind in inside)
     return with_splits(folder.resolve().name, "images", classes, everything, source, validation, test, limit, seed)
+
+
+def size_for(shapes: Iterable[Shape]) -> tuple[int, int]:
+    """The size (H, W) that all pictures share, if its sides have 8 to 64 pixels, else 32 x 32: pooling would leave
+    nothing of less, and more is much work."""
+    size, *others = {(shape.height, shape.width) for shape in shapes}
+    return size if not others and min(size) >= 8 and max(size) <= 64 else (32, 32)
+
+
+def source_of(folder: Path, size: tuple[int, int], shapes: Sequence[Shape], files: int) -> str:
+    """The folder, and what a result should tell of how its pictures of those `shapes` were made of so many files."""
+    resized = any((shape.height, shape.width) != size for shape in shapes)
+    cut = sum(mostly_cut(shape, size) for shape in shapes)
+    left_out = files - len(shapes)
+    notes = [f"each picture's middle, resized to {size[0]} x {size[1]} pixels"] * resized
+    notes += [f"more than half of {count(cut, 'picture')} cut away by that"] * bool(cut)
+    notes += [f"{left_out} of {files} files left out"] * bool(left_out)
+    return f"{folder} ({'; '.join(notes)})" if notes else str(folder)
+
+
+def warn_of_pictures(folder: Path, x: np.ndarray, shapes: Sequence[Shape]) -> None:
+    """Warns where there is little to see in the pictures x, uint8 (N, H, W, C), that were made of those `shapes`."""
+    if x.max() <= 20:  # of 12 bits in files of 16, the brightest is 16
+        warnings.warn(
+            f"{folder}: nothing in any picture is brighter than {x.max()} of 255: where its files have 16 "
+            "bits and use fewer, scale them up first",
+            stacklevel=3,
+        )
+    height, width = x.shape[1:3]
+    if small := sum(tiny(shape, (height, width)) for shape in shapes):
+        warnings.warn(
+            f"{folder}: {small:,} of {count(len(shapes), 'picture')} are far smaller than the {height} x {width} "
+            "pixels that a network gets, so there is little to see in them",
+            stacklevel=3,
+        )
 
 
 def with_splits(
@@ -151,7 +173,6 @@ def with_splits(
     if not 0 < test < 1:
         raise ValueError(f"test must be a fraction between 0 and 1, got {test!r}")
     check_classes(name, classes, everything)
-    everything = replace(everything, groups=np.arange(len(everything)))  # until the end: its place among all
     rng = np.random.default_rng((seed, 0))
     rest, held_out = divided_by_class(everything, test, rng)
     dataset = Dataset(name, kind, classes, rest, None, held_out, source, own=True)
@@ -167,31 +188,7 @@ def with_splits(
             f"no example of {classes[missing[0]]!r} is left to train on: hold out fewer for validation or test, "
             "or raise the limit"
         )
-    contents = np.array([content(example) for example in tqdm(everything.x, "looking for copies", delay=1)])
-    if alike := spelled_alike(classes):
-        warnings.warn(
-            f"{name}: {', '.join(map(repr, alike[:6]))} count as different classes: where they mean the same, spell "
-            "them alike",
-            stacklevel=3,
-        )
-    aside = " (letter case and marks set aside)" if kind == "text" else ""
-    if disputed := in_several_classes(everything, contents):
-        ends = [dict.fromkeys(one_line(name, 40) for name in (same[0], same[-1])) for same in disputed]
-        shown = some([" and ".join(map(repr, names)) for names in ends])  # pictures stand class by class
-        what = count(len(disputed), "text" if kind == "text" else "picture")
-        warnings.warn(
-            f"{name}: {what} ({count(sum(map(len, disputed)), 'example')}) occur{'s' * (len(disputed) == 1)} with more "
-            f"than one class{aside}, such as {shown}: which class is right?",
-            stacklevel=3,
-        )
-    copies = int(np.isin(contents[dataset.test.groups], contents[dataset.train.groups]).sum())
-    if copies:
-        warnings.warn(
-            f"{name}: {copies:,} of {len(dataset.test):,} test examples are copies of training examples{aside}, which "
-            "a network can know by heart: leave copies out for a result that holds for what is new",
-            stacklevel=3,
-        )
-    return replace(dataset.each_split(lambda _, split: replace(split, groups=None)), copies=copies)
+    return with_copies(dataset)
 
 
 def check_classes(name: str, classes: tuple[str, ...], everything: Split) -> None:
@@ -200,14 +197,14 @@ def check_classes(name: str, classes: tuple[str, ...], everything: Split) -> Non
         raise ValueError(f"{name} has only the class {classes[0]!r}: there is nothing to tell apart")
     counts = np.bincount(everything.y, minlength=len(classes))
     if counts.min() < FEWEST:
-        shown = {name: f"{name!r} ({n:,})" for name, n in zip(classes, counts, strict=True)}
+        counted = {name: f"{name!r} ({n:,})" for name, n in zip(classes, counts, strict=True)}
         rare = [classes[k] for k in np.flatnonzero(counts < FEWEST)]
-        few = [shown[name] for name in rare]
+        few = [counted[name] for name in rare]
         more = f" and {len(few) - 8} more classes" if len(few) > 8 else ""
         if everything.files is None and len(few) == 1 and counts[everything.y[0]] == 1:
             more = " (it stands in the first row: is that a second row of names?)"
         cure = "Add"
-        if alike := [shown[other] for other in spelled_alike(classes) if meant(other) in set(map(meant, rare))]:
+        if alike := [counted[other] for other in spelled_alike(classes) if meant(other) in set(map(meant, rare))]:
             cure = f"Where {listing(alike[:6])} mean the same, spell them alike; else add"
         raise ValueError(
             f"{name} has too few examples of {', '.join(few[:8])}{more}: each class needs at least {FEWEST}, one for "
@@ -215,14 +212,50 @@ def check_classes(name: str, classes: tuple[str, ...], everything: Split) -> Non
         )
 
 
-def in_several_classes(examples: Split, contents: np.ndarray) -> list[list[str]]:
-    """The texts, or the files of the pictures, that stand under more than one label, the same ones together; `contents`
-    (N,) as `content`."""
-    names = examples.x if examples.files is None else examples.files
-    found: dict[int, list[tuple[str, int]]] = {}
-    for key, name, label in zip(contents.tolist(), names, examples.y.tolist(), strict=True):
-        found.setdefault(key, []).append((str(name), label))
-    return [[name for name, _ in same] for same in found.values() if len({label for _, label in same}) > 1]
+def with_copies(dataset: Dataset) -> Dataset:
+    """The dataset with the number of its `copies`. Warns of what a result would not tell: of copies, of examples that
+    stand in several classes, and of classes whose names hardly differ."""
+    name, splits = dataset.name, dataset.splits()
+    what, aside = ("text", " (letter case and marks set aside)") if dataset.kind == "text" else ("picture", "")
+    if alike := spelled_alike(dataset.classes):
+        warnings.warn(
+            f"{name}: {', '.join(map(repr, alike[:6]))} count as different classes: where they mean the same, spell "
+            "them alike",
+            stacklevel=4,
+        )
+    contents = {
+        part: [content(x) for x in tqdm(split.x, f"looking for copies in {part}", delay=1, leave=False)]
+        for part, split in splits.items()
+    }
+    if disputed := in_several_classes(splits.values(), contents.values()):
+        ends = [dict.fromkeys(one_line(example, 40) for _, example in (same[0], same[-1])) for same in disputed]
+        such = some([" and ".join(map(repr, names)) for names in ends])
+        warnings.warn(
+            f"{name}: {count(len(disputed), what)} ({count(sum(map(len, disputed)), 'example')}) "
+            f"occur{'s' * (len(disputed) == 1)} with more than one class{aside}, such as {such}: which class is right?",
+            stacklevel=4,
+        )
+    trained_on = set(contents["train"])
+    copies = sum(key in trained_on for key in contents["test"])
+    if copies:
+        warnings.warn(
+            f"{name}: {copies:,} of {len(dataset.test):,} test examples are copies of training examples{aside}, which "
+            "a network can know by heart: leave copies out for a result that holds for what is new",
+            stacklevel=4,
+        )
+    return replace(dataset, copies=copies)
+
+
+def in_several_classes(splits: Iterable[Split], contents: Iterable[list[int]]) -> list[list[tuple[int, str]]]:
+    """What stands under more than one label: the same examples together, each as its label and its text or file, in
+    order; `contents` holds for each split the `content` of its examples."""
+    found: dict[int, list[tuple[int, str]]] = {}
+    for split, keys in zip(splits, contents, strict=True):
+        names = split.x if split.files is None else split.files
+        for key, label, name in zip(keys, split.y.tolist(), names, strict=True):
+            found.setdefault(key, []).append((label, str(name)))
+    together = map(sorted, found.values())
+    return sorted(same for same in together if same[0][0] != same[-1][0])
 
 
 def content(example: Any) -> int:

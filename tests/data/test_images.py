@@ -240,7 +240,7 @@ def test_a_shape_is_told_by_the_files_head(tmp_path, monkeypatch, kind):
     (tmp_path / "turned").mkdir()
     upright, turned = saved(image, kind, tmp_path), saved(image, kind, tmp_path / "turned", exif=exif)
     monkeypatch.setattr(ImageFile.ImageFile, "load", lambda image: pytest.fail("the pixels were decoded"))
-    assert shapes_of([upright, turned]) == ([(40, 20, True), (20, 40, True)], {})
+    assert shapes_of([upright, turned]) == ({upright: (40, 20, True), turned: (20, 40, True)}, {})
 
 
 def test_the_middle_is_cut_out_with_its_proportions():
