@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image, ImageFile
+from PIL import Image, ImageFile, ImageOps
 
 from minnet.data import Augment, channel_statistics, read_image
 from minnet.data import test_views as views_of
@@ -249,6 +249,22 @@ def test_the_middle_is_cut_out_with_its_proportions():
     middle = read_image(wide, 10, channels=1)  # all of the white middle; its edge is blended with its neighbours
     assert middle.min() > 220 and np.all(middle[:, 1:-1] == 255)
     assert read_image(Image.new("L", (1, 1), 7), (5, 9), channels=1).tolist() == [[[7]] * 9] * 5
+
+
+def test_a_photograph_is_decoded_no_finer_than_is_needed(tmp_path, monkeypatch):
+    y, x = np.mgrid[:900, :1200]
+    pixels = np.stack([127 + 100 * np.sin(x / 37 + y / 91), 127 + 100 * np.sin(x / 11), x * y % 251], -1)
+    photograph = Image.fromarray(pixels.astype(np.uint8))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera lay on its side
+    path = saved(photograph, "jpg", tmp_path, quality=95, exif=exif)
+    whole = read_image(path)
+    decoded, turn = [], ImageOps.exif_transpose
+    monkeypatch.setattr(ImageOps, "exif_transpose", lambda image: decoded.append(image.size) or turn(image))
+    small = read_image(path, (24, 12))
+    assert whole.shape == (1200, 900, 3) and decoded == [(300, 225)]
+    assert np.abs(small - read_image(Image.fromarray(whole), (24, 12)).astype(int)).max() <= 2
+    assert read_image(path, (600, 400)).shape == (600, 400, 3) and decoded[-1] == (1200, 900)
 
 
 @pytest.mark.parametrize("damage", ["truncated", "text", "empty"])
