@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -48,28 +49,41 @@ class TokenIds:
     def fit(self, texts: Sequence[str], labels: Any = None) -> TokenIds:
         """Learns the vocabulary (with buckets there is none to learn; labels never matter); returns itself."""
         check_texts(texts)
-        if self.buckets is not None:
-            return self
-        counts = Counter(token for text in watched(texts, "vocabulary") for token in self._tokens(text))
-        frequent = [(-count, token) for token, count in counts.items() if count >= self.min_count]
-        if not frequent:
-            raise ValueError(f"TokenIds.fit found no token that occurs {self.min_count} times in {len(texts):,} texts")
-        self._set_vocabulary([token for _, token in sorted(frequent)[: (self.size or 0) - 2]])
+        if self.buckets is None:
+            self.fit_transform(texts)
         return self
 
     def fit_transform(self, texts: Sequence[str], labels: Any = None) -> np.ndarray:
-        """`fit`, then `transform` of the same texts."""
-        return self.fit(texts).transform(texts)
+        """`fit` and `transform` of the same texts, in little more than half the time of both."""
+        check_texts(texts)
+        if self.buckets is not None:
+            return self.transform(texts)
+        place: dict[str, int] = {}  # of each token, in the order in which they are met: an id before ids are known
+        rows = [
+            [place.setdefault(token, len(place)) for token in self._tokens(text)]
+            for text in watched(texts, "token ids")
+        ]
+        counts = Counter(chain.from_iterable(rows))
+        frequent = [(-counts[at], token) for token, at in place.items() if counts[at] >= self.min_count]
+        if not frequent:
+            raise ValueError(f"TokenIds.fit found no token that occurs {self.min_count} times in {len(texts):,} texts")
+        self._set_vocabulary([token for _, token in sorted(frequent)[: (self.size or 0) - 2]])
+        ids = [self._id(token) for token in place]
+        return self._padded(len(texts), ([ids[at] for at in row[: self.max_length]] for row in rows))
 
     def transform(self, texts: Sequence[str]) -> np.ndarray:
         """The ids of the texts, int32 (N, max_length); what is longer is cut, an empty text is a row of zeros."""
         check_texts(texts)
         if self.buckets is None and not self._index:
             raise ValueError("TokenIds.transform before fit: call fit(texts) with the training texts first")
-        ids = np.zeros((len(texts), self.max_length), np.int32)
-        for row, text in enumerate(watched(texts, "token ids")):
-            found = [self._id(token) for token in self._tokens(text)[: self.max_length]]
-            ids[row, : len(found)] = found
+        tokens = (self._tokens(text)[: self.max_length] for text in watched(texts, "token ids"))
+        return self._padded(len(texts), (list(map(self._id, row)) for row in tokens))
+
+    def _padded(self, count: int, rows: Iterable[list[int]]) -> np.ndarray:
+        """So many rows of ids as one array, int32 (N, max_length)."""
+        ids = np.zeros((count, self.max_length), np.int32)
+        for row, found in zip(ids, rows, strict=True):
+            row[: len(found)] = found
         return ids
 
     def cut(self, texts: Sequence[str], ids: np.ndarray) -> np.ndarray:

@@ -254,7 +254,7 @@ def test_what_takes_long_has_a_bar(monkeypatch, capsys):
     assert all(f"{what}: 100%" in again for what in doing)
     TokenIds().fit_transform(TEXTS)
     said = capsys.readouterr().err
-    assert "vocabulary: 100%" in said and "token ids: 100%" in said
+    assert said.count("token ids: 100%") == 1  # texts are tokenised once
     everything.transform(TEXTS[:1])
     assert capsys.readouterr().err == ""
 
