@@ -19,6 +19,7 @@ ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")  # some corpora of tweets spell cha
 # JSON and databases spell line breaks out: great.\n\nNever again. Before a small letter it may be none (yes\no, \nabla,
 # a path) unless a sentence ends there; but in a text with one that can be nothing else, all are.
 BREAK = re.compile(r"\\[nrt](?![a-z])|(?<=[\w.!?][.!?])\\[nrt]")
+APOSTROPHE = re.compile(r"(?<=\w)\\'(?=\w)")  # databases write don\'t
 TONES = re.compile("[\ufe0e\ufe0f\U0001f3fb-\U0001f3ff]")  # presentation selectors and skin tones of emoji
 PLAIN = str.maketrans(
     {"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\0": " "}
@@ -38,7 +39,7 @@ SIGNS = (
     "\u0900-\u0963\u0966-\u0dff\u0f00-\u0fff\u1050-\u109f"
 )
 NAME = rf"[\w{SIGNS}{THEIR_SIGNS}]+"
-MENTION = re.compile(rf"(?<![\w@])@{NAME}")
+MENTION = re.compile(rf"@(?<![\w@]@){NAME}")  # which begins with what is rare
 LETTER = rf"(?:[^\W_{UNSPACED}]|[{SIGNS}])"
 PICTURE = "[\u2190-\u21ff\u2300-\u23ff\u25a0-\u27bf\u2900-\u297f\u2b00-\u2bff\U0001f000-\U0001faff]"
 
@@ -70,8 +71,10 @@ def normalise(text: str) -> str:
     if "&" in text:
         with suppress(ValueError):  # a number of more than 4,300 digits, which Python does not read
             text = html.unescape(text)
-    if "\\" in text and BREAK.search(text):
-        text = re.sub(r"\\[nrt]", " ", text)
+    if "\\" in text:
+        text = APOSTROPHE.sub("'", text)
+        if BREAK.search(text):
+            text = re.sub(r"\\[nrt]", " ", text)
     if "\\u" in text:
         text = ESCAPED.sub(lambda match: chr(int(match[1], 16)), text)
         text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # JSON writes an emoji as a pair

@@ -93,9 +93,10 @@ def test_lone_surrogates_survive():
         (r"good\nfood\nNo more", ["good", "food", "no", "more"]),  # one must be a break: all are
         (r"D\new\test yes\no", ["d", "new", "test", "yes", "no"]),
         (r"the \nabla AC\DC \m/", ["the", "nabla", "ac", "dc", "m"]),
+        (r"I don\'t, you\'ll \'see\'", ["i", "don't", "you'll", "see"]),
     ],
 )
-def test_a_line_break_that_is_spelled_out_is_one_where_nothing_else_can_be_meant(text, tokens):
+def test_what_an_export_wrote_with_a_backslash_is_read_back_where_nothing_else_can_be_meant(text, tokens):
     assert tokenize(text) == tokens
 
 
