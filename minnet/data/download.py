@@ -65,39 +65,28 @@ def fetch_bytes(addresses: Sequence[str], part: Path, accept: Callable[[Iterator
     """Gives `accept` the bytes that lie at one of `addresses`, block by block, while they are kept in `part`.
 
     All addresses promise the same bytes, so what arrived from one is continued from the next, also in a later run.
-    When `accept` raises WrongBytes, `part` is dropped and the address that was used last is not asked again, unless
+    When `accept` raises WrongBytes, `part` is dropped and the address that was asked last is not asked again, unless
     the fault may lie with the part that an earlier run left.
     `part` is gone when this returns. Raises OSError that names every address and what was wrong with it.
     """
-    left = list(addresses)
-    failures: dict[str, str] = {}
-    while left:
-        used: list[str] = []
+    mirrors = Mirrors(addresses)
+    while mirrors.left:
         resumed = part.exists()
         try:
-            with closing(arriving(left, part, failures, used, title)) as blocks:
+            with closing(mirrors.arriving(part, title)) as blocks:
                 accept(blocks)
             part.unlink(missing_ok=True)
             return
         except WrongBytes as error:
             part.unlink(missing_ok=True)
             if not resumed:
-                left.remove(used[-1])
-                failures[used[-1]] = str(error)
+                mirrors.left.remove(mirrors.asked)
+                mirrors.failures[mirrors.asked] = str(error)
         except ConnectionError:
             break
     if part.exists() and not part.stat().st_size:
         part.unlink()
-    places: dict[str, list[str]] = {}
-    for address, cause in failures.items():
-        places.setdefault(cause, []).append(shown(address))
-    reasons = "; ".join(f"{', '.join(dict.fromkeys(hosts))}: {cause}" for cause, hosts in places.items())
-    raise OSError(f"{title} could not be fetched ({reasons or 'no address is known'})")
-
-
-def shown(address: str) -> str:
-    """The host of an address, or the path of a local one."""
-    return urllib.parse.urlsplit(address).netloc.rpartition("@")[2] or address
+    raise OSError(f"{title} could not be fetched ({mirrors.reasons() or 'no address is known'})")
 
 
 def fetch_file(addresses: Sequence[str], target: Path, checksum: str, part: Path, title: str) -> None:
@@ -112,53 +101,66 @@ def fetch_file(addresses: Sequence[str], target: Path, checksum: str, part: Path
     fetch_bytes(addresses, part, accept, title)
 
 
-def arriving(
-    addresses: Sequence[str], part: Path, failures: dict[str, str], used: list[str], title: str
-) -> Generator[bytes, None, None]:
-    """A file's bytes in order: first those in `part`, then those from the line, which are added to `part`.
+class Mirrors:
+    """Addresses at which the same bytes should lie."""
 
-    A line that breaks is taken up again at the same address as long as it brings anything. A slow one is left for
-    an untried one, and taken again if it was the fastest. Raises ConnectionError when all addresses failed.
-    """
-    from tqdm import tqdm
+    def __init__(self, addresses: Sequence[str]) -> None:
+        self.left = list(addresses)  # those that may still be asked
+        self.asked = ""  # the last one that was
+        self.failures: dict[str, str] = {}  # what was wrong with those that failed
 
-    size = 0
-    if part.exists():
-        with part.open("rb") as kept:
-            while block := kept.read(BLOCK):
-                size += len(block)
-                yield block
-    queue = list(addresses)
-    speeds: dict[str, float] = {}
-    with part.open("ab") as kept, tqdm(desc=title, initial=size, unit="B", unit_scale=True, delay=1) as bar:
-        while queue:
-            address = queue.pop(0)
-            used.append(address)
-            start, began = size, time.monotonic()
-            try:
-                with closing(line(address, size)) as blocks:
-                    for block, total in blocks:
-                        kept.write(block)
-                        size += len(block)
-                        bar.total = total
-                        bar.update(len(block))
-                        yield block
-                        seconds = time.monotonic() - began
-                        if seconds > PATIENCE and address not in speeds:
-                            speed = speeds[address] = (size - start) / seconds
-                            if speed < SLOW and any(speeds.get(other, SLOW) > speed for other in queue):
-                                queue.append(address)
-                                queue.sort(key=lambda other: -speeds.get(other, float("inf")))
-                                break
-                    else:
-                        return
-            except (OSError, http.client.HTTPException) as error:
-                if getattr(error, "errno", None) == errno.ENOSPC:
-                    raise
-                failures[address] = reason(error)
-                if size > start:
-                    queue.insert(0, address)
-    raise ConnectionError("no address is left")
+    def arriving(self, part: Path, title: str) -> Generator[bytes, None, None]:
+        """A file's bytes in order: first those in `part`, then those from the line, which are added to `part`.
+
+        A line that breaks is taken up again at the same address as long as it brings anything. A slow one is left for
+        an untried one, and taken again if it was the fastest. Raises ConnectionError when all addresses failed.
+        """
+        from tqdm import tqdm
+
+        size = 0
+        if part.exists():
+            with part.open("rb") as kept:
+                while block := kept.read(BLOCK):
+                    size += len(block)
+                    yield block
+        queue = list(self.left)
+        speeds: dict[str, float] = {}
+        with part.open("ab") as kept, tqdm(desc=title, initial=size, unit="B", unit_scale=True, delay=1) as bar:
+            while queue:
+                address = self.asked = queue.pop(0)
+                start, began = size, time.monotonic()
+                try:
+                    with closing(line(address, size)) as blocks:
+                        for block, total in blocks:
+                            kept.write(block)
+                            size += len(block)
+                            bar.total = total
+                            bar.update(len(block))
+                            yield block
+                            seconds = time.monotonic() - began
+                            if seconds > PATIENCE and address not in speeds:
+                                speed = speeds[address] = (size - start) / seconds
+                                if speed < SLOW and any(speeds.get(other, SLOW) > speed for other in queue):
+                                    queue.append(address)
+                                    queue.sort(key=lambda other: -speeds.get(other, float("inf")))
+                                    break
+                        else:
+                            return
+                except (OSError, http.client.HTTPException) as error:
+                    if getattr(error, "errno", None) == errno.ENOSPC:
+                        raise
+                    self.failures[address] = reason(error)
+                    if size > start:
+                        queue.insert(0, address)
+        raise ConnectionError("no address is left")
+
+    def reasons(self) -> str:
+        """Each host that failed, those together that failed for the same cause."""
+        hosts: dict[str, list[str]] = {}
+        for address, cause in self.failures.items():
+            host = urllib.parse.urlsplit(address).netloc.rpartition("@")[2]
+            hosts.setdefault(cause, []).append(host or address)  # of a local one, the path
+        return "; ".join(f"{', '.join(dict.fromkeys(names))}: {cause}" for cause, names in hosts.items())
 
 
 def reason(error: Exception) -> str:
