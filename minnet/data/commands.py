@@ -88,7 +88,7 @@ def fetch_dataset(args: argparse.Namespace) -> int:
 def verify_dataset(args: argparse.Namespace) -> int:
     """Prints each file's verdict; the exit code is 1 when one is not the official file."""
     source, data = SOURCES[args.name], data_folder(args.folder)
-    if not any(source.files.values()):
+    if not source.official:
         print(f"{source.name}: nothing to verify, it comes with {_giver(source)}")
         return 0
     place = find(source, data)
@@ -129,11 +129,11 @@ def share_datasets(args: argparse.Namespace) -> int:
     for name in args.names:
         if name not in SOURCES:
             raise unknown(name)
-        if not any(SOURCES[name].files.values()):
+        if not SOURCES[name].official:
             raise ValueError(f"{name} comes with {_giver(SOURCES[name])}: there is nothing to share")
     files: dict[str, Path] = {}
     for source in SOURCES.values():
-        place = place_of(source, data) if any(source.files.values()) else None
+        place = place_of(source, data) if source.official else None
         if place is None or (args.names and source.name not in args.names):
             continue
         if any(verify(source, place).values()):

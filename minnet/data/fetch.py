@@ -122,20 +122,12 @@ def pip_download(requirement: str, checksum: str, scratch: Path, name: str) -> P
         )
     pinned = scratch / "requirements.txt"
     pinned.write_text(f"{requirement} --hash={checksum}\n")
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    command += [
-        "--no-binary",
-        requirement.partition("==")[0],
-        "--require-hashes",
-        "-r",
-        str(pinned),
-        "-d",
-        str(scratch),
-    ]
+    flags = ["--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes"]
+    command = [sys.executable, "-m", "pip", "download", *flags, "--no-binary", requirement.partition("==")[0]]
+    command += ["-r", str(pinned), "-d", str(scratch)]
     print(f"{name}: pip fetches {requirement}", file=sys.stderr)
-    done = subprocess.run(
-        command, capture_output=True, text=True, errors="replace", env={**os.environ, "NO_COLOR": "1"}
-    )
+    colourless = {**os.environ, "NO_COLOR": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", env=colourless)
     found = sorted(scratch.glob("*" + ARCHIVES[0]))
     if done.returncode or not found:
         said = [line for line in done.stderr.splitlines() if line.startswith("ERROR:")] or done.stderr.splitlines()

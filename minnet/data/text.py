@@ -259,9 +259,6 @@ def vectorizer_from(config: dict[str, Any], arrays: dict[str, np.ndarray]) -> Ng
     name = settings.pop("vectorizer", None)
     if name not in VECTORIZERS:
         raise ValueError(f"unknown vectorizer {str(name)[:40]!r}: known are {', '.join(VECTORIZERS)}")
-    for span in ("words", "characters"):
-        if isinstance(settings.get(span), list):
-            settings[span] = tuple(settings[span])
     try:
         vectorizer = VECTORIZERS[name](**settings)
         vectorizer._restore(arrays)
