@@ -977,7 +977,15 @@ def test_an_argument_of_ones_own_layer_comes_back_as_the_list_or_tuple_that_it_w
         twin = rebuild(json.loads(json.dumps(layer.config())), {"Chain": Chain})
         assert repr(twin) == repr(layer) and twin.config() == layer.config()
     check_layer(Chain([3, 4]), normal(4, 2), gradients=False)
+    before = {"layer": "Chain", "own": ["hidden", "last"], "hidden": [4], "shape": [1, 2], "more": [], "last": [2]}
+    assert repr(rebuild(before, {"Chain": Chain})) == repr(Chain([4], last=[2])), "as older checkpoints have it"
     assert type(rebuild(Conv2d(1, 2, [3, 3]).config(), KNOWN).kernel_size) is tuple
+
+
+@pytest.mark.parametrize("name", ["layer", "own", "as_lists", "frozen"])
+def test_an_argument_that_is_called_as_what_a_description_says_is_refused_by_name(name):
+    with pytest.raises(ValueError, match=f"^Chain cannot be described: call its argument {name} something else"):
+        Chain([4], **{name: 1}).config()
 
 
 def test_who_refuses_to_be_rebuilt_is_named():

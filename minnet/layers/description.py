@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from minnet.layers.base import Layer
 
 
+_SAID = {"layer", "own", "as_lists", "frozen"}  # what a description says beside the arguments
+
+
 def is_own(kind: type) -> bool:
     """Whether the class is its user's and not the library's."""
     return not kind.__module__.startswith("minnet.")
@@ -30,10 +33,10 @@ def _keywords(parameter: inspect.Parameter, value: Any) -> dict[str, Any]:
 
 
 def config(layer: Layer) -> dict[str, Any]:
-    """The class and its constructor arguments, as JSON can hold them."""
+    """The class and its constructor arguments, as JSON can hold them. Raises ValueError for an argument that is not
+    kept, or is called as one of _SAID."""
     described: dict[str, Any] = {"layer": type(layer).__name__}
-    if is_own(type(layer)):
-        described["own"] = True  # so that one's own ReLU is never rebuilt as the library's
+    arguments: dict[str, Any] = {}
     given: list[Any] = []
     lists: list[str] = []
     for parameter in _parameters(layer):
@@ -42,12 +45,21 @@ def config(layer: Layer) -> dict[str, Any]:
             raise ValueError(f"{described['layer']} cannot be described: keep its argument {name} as self.{name}")
         value = getattr(layer, parameter.name)
         keywords = _keywords(parameter, value)
-        described |= _described(keywords)
+        arguments |= _described(keywords)
         given += _items(value)
-        if is_own(type(layer)) and parameter.kind is not parameter.VAR_POSITIONAL:
+        if parameter.kind is not parameter.VAR_POSITIONAL:
             lists += [name for name, each in keywords.items() if isinstance(each, list)]
-    if lists:
-        described["own"] = lists  # JSON has no tuples: what it holds comes back as tuples, but for these arguments
+    if taken := _SAID & arguments.keys():
+        name = min(taken)
+        raise ValueError(
+            f"{described['layer']} cannot be described: call its argument {name} something else, as each description "
+            f"has a {name!r}"
+        )
+    described |= arguments
+    if is_own(type(layer)):
+        described["own"] = True  # so that one's own ReLU is never rebuilt as the library's
+        if lists:  # JSON has no tuples: what it holds comes back as tuples, but for these arguments
+            described["as_lists"] = lists
     frozen = list(layer.frozen)
     for name, child in layer.children().items():
         if all(child is not item for item in given):  # an argument is described above, others the constructor makes
@@ -124,7 +136,7 @@ def rebuild(config: dict[str, Any], classes: dict[str, type[Layer]]) -> Layer:
     arguments = dict(config)
     name = arguments.pop("layer")
     frozen, own = tuple(arguments.pop("frozen", ())), arguments.pop("own", False)
-    lists = own if isinstance(own, list) else ()
+    lists = own if isinstance(own, list) else arguments.pop("as_lists", ())  # older checkpoints have them in "own"
     said = str(name)[:80]
     if own and said.isidentifier() and not (name in classes and is_own(classes[name])):
         raise ValueError(f"{said} is not the library's but a class of its own: pass it in classes={{{said!r}: {said}}}")
