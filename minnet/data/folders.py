@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 import zipfile
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Container, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -45,7 +45,8 @@ def classes_in(folder: Path) -> dict[Path, list[Path]]:
             warnings.warn(f"{kind} holds runs of train.py and is not taken for a class of pictures", stacklevel=3)
             del inside[kind]
     check_kinds(folder, inside)
-    warn_of_unseen(folder, seen, inside)
+    warn_passed_over(seen, inside)
+    warn_of_layout(folder, seen, inside)
     return inside
 
 
@@ -67,15 +68,8 @@ def check_kinds(folder: Path, kinds: Collection[Path]) -> None:
             )
 
 
-def warn_of_unseen(folder: Path, seen: Sequence[Path], inside: dict[Path, list[Path]]) -> None:
-    """Warns of what may be a picture and is not looked at, among all that was `seen` in a folder of classes."""
-    if links := [path for path in seen if path.is_symlink() and not path.is_file() and path not in inside]:
-        warnings.warn(
-            f"{count(len(links), 'link')} to folders or to nothing are passed over, such as {links[0]}", stacklevel=4
-        )
-    if beyond := [path for path in seen if not (path.is_symlink() or path.is_file() or path.is_dir())]:
-        cure = "where its path is longer than Windows allows, move the folder nearer to the drive's root"
-        warnings.warn(f"{count(len(beyond), 'file')} cannot be opened, such as {beyond[0]}: {cure}", stacklevel=4)
+def warn_of_layout(folder: Path, seen: Sequence[Path], inside: dict[Path, list[Path]]) -> None:
+    """Warns where most classes have no pictures right in them, and of pictures that have no class."""
     deep = [kind for kind, files in inside.items() if files and all(path.parent != kind for path in files)]
     if 2 * len(deep) > len(inside):
         warnings.warn(
@@ -87,6 +81,18 @@ def warn_of_unseen(folder: Path, seen: Sequence[Path], inside: dict[Path, list[P
         warnings.warn(
             f"pictures beside the classes' folders have no class and are left out: {some(loose)}", stacklevel=4
         )
+
+
+def warn_passed_over(seen: Sequence[Path], taken: Container[Path] = ()) -> None:
+    """Warns of what is left out of all that was `seen` though it may be the user's: links to what is no file, but for
+    the folders `taken`, and files that cannot be opened."""
+    if links := [path for path in seen if path.is_symlink() and not path.is_file() and path not in taken]:
+        warnings.warn(
+            f"{count(len(links), 'link')} to folders or to nothing are passed over, such as {links[0]}", stacklevel=4
+        )
+    if beyond := [path for path in seen if not (path.is_symlink() or path.is_file() or path.is_dir())]:
+        cure = "where its path is longer than Windows allows, move the folder nearer to the drive's root"
+        warnings.warn(f"{count(len(beyond), 'file')} cannot be opened, such as {beyond[0]}: {cure}", stacklevel=4)
 
 
 def visible(name: str) -> bool:

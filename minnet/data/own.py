@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -75,6 +75,7 @@ def load_images(
     test: float = 0.2,
     limit: int | None = None,
     seed: int = 0,
+    suits: Callable[[tuple[int, int]], object] | None = None,
 ) -> Dataset:
     """A folder with one sub-folder of pictures for each class as a dataset; a sub-folder's name is its class's name.
 
@@ -82,7 +83,8 @@ def load_images(
     else 32 x 32. They are grey if all files are. Hidden files and the folders of runs are passed over; files that are
     no pictures are left out with one warning that lists them. Warns where most classes hold only folders of pictures,
     and where all pictures are nearly black; `source` says where shapes differ so much that more than half of a picture
-    is cut away. The splits and warnings are those of `load_csv`.
+    is cut away. The splits and warnings are those of `load_csv`. `suits` may refuse the size by raising, before all
+    pictures are read.
 
     Raises ValueError in one line for a folder of another layout, or too few examples.
     """
@@ -99,6 +101,8 @@ def load_images(
     height, width = (size, size) if isinstance(size, int) else size
     if min(height, width) < 1:
         raise ValueError(f"pictures have at least 1 pixel a side, got {height} x {width}")
+    if suits is not None:
+        suits((height, width))
     if validation is not None:  # how many it may be is known before all are read
         members = Counter(label_of[path] for path in shapes).values()
         held_out_of(sum(n - taken_of_class(n, test) for n in members), validation)

@@ -129,6 +129,7 @@ COMMENTS = Source(
 )
 
 SOURCES = {source.name: source for source in (CIFAR10, DIGITS, VADER, TWEETEVAL, COMMENTS)}
+OWN = {"csv": "text", "images": "images"}  # what the commands call data of one's own: their kind
 
 
 def unknown(name: object, *others: str) -> ValueError:
@@ -140,11 +141,16 @@ def unknown(name: object, *others: str) -> ValueError:
 
 
 def unknown_task(task: str, *command: str) -> ValueError:
-    """The same of what a command takes: such a name, csv, or images. Of a path alone, what has to stand before it."""
+    """The same of what a command takes: such a name, or one of OWN. Of a path alone, what has to stand before it."""
     own = "images" if os.path.isdir(task) else "csv" if Path(task).suffix else None
     if own is None:
-        return unknown(task, "csv", "images")
+        return unknown(task, *OWN)
     return ValueError(f"{task} is no data set's name; for your own data: {command_line([*command, own, task])}")
+
+
+def name_of(kind: str, path: str | os.PathLike[str]) -> str:
+    """What one's own data are called: a table as its file, pictures as their folder."""
+    return Path(path).stem if kind == "text" else Path(path).resolve().name
 
 
 def checkout() -> Path | None:
