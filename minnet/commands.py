@@ -11,7 +11,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
 
@@ -22,22 +22,19 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"error: {' '.join(message.split())} (--help lists what there is)\n")
 
 
-def seed(text: str) -> int:
-    """What --seed takes: a number that NumPy's generators can be seeded with."""
-    if int(text) < 0:
-        raise argparse.ArgumentTypeError(f"a seed is 0 or more, got {text}")
-    return int(text)
+def whole(least: int) -> Callable[[str], int]:
+    """What flags take that count: a whole number, `least` or more."""
+
+    def read(text: str) -> int:
+        with suppress(ValueError):
+            if int(text) >= least:
+                return int(text)
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least {least}, got {text}")
+
+    return read
 
 
-def positive(text: str) -> int:
-    """What flags that count take: 1 or more."""
-    try:
-        number = int(text)
-    except ValueError:
-        number = 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text}")
-    return number
+positive, seed = whole(1), whole(0)
 
 
 def rate(text: str) -> float:
@@ -70,6 +67,12 @@ def place(text: str) -> str:
     return text
 
 
+def check_new(out: str | None, otherwise: str = "") -> None:
+    """Raises ValueError where something stands at the place that --out names; `otherwise` adds to the cure."""
+    if out is not None and os.path.lexists(out):
+        raise ValueError(f"{out} is there already and is not overwritten: choose another --out{otherwise}")
+
+
 def check_figures() -> None:
     """Raises ValueError where no figure could be drawn: before what takes long, not behind it."""
     try:
@@ -88,11 +91,7 @@ def one_line_errors(command: Callable[[], Any]) -> Callable[[], None]:
 
     @functools.wraps(command)
     def run() -> None:
-        for name in ("stdout", "stderr"):
-            if getattr(sys, name) is None:  # closed when we were started
-                setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
-            elif hasattr(getattr(sys, name), "reconfigure"):
-                getattr(sys, name).reconfigure(errors="replace")
+        _mend_streams()
         try:
             with warnings.catch_warnings():
                 warnings.showwarning = _one_line_warning
@@ -106,30 +105,49 @@ def one_line_errors(command: Callable[[], Any]) -> Callable[[], None]:
             with _undisturbed():
                 print("\nstopped", file=sys.stderr)
             raise SystemExit(130) from None
+        except BrokenPipeError as error:  # the reader left: nothing to tell
+            _give_up_output()
+            ended = error.__context__  # how the command ended, where the flush was what failed
+            status = 130 if isinstance(ended, KeyboardInterrupt) else getattr(ended, "code", None)
+            raise SystemExit(status or 1) from None
         except (ValueError, OSError, ArithmeticError, MemoryError, RuntimeError) as error:
-            said = str(error)
-            if isinstance(error, RuntimeError):
-                if "start new thread" not in said:  # a mistake of ours
-                    raise
-                said = "this process may start no more threads: raise the limit (ulimit -u), or use --workers 1"
-            elif isinstance(error, FileNotFoundError) and not _somewhere():
-                said = "the current folder is gone: go to one that exists (cd)"
-            if isinstance(error, OSError) and (isinstance(error, BrokenPipeError) or not _flushed()):
-                # Python writes what is left once more when it ends
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-                if isinstance(error, BrokenPipeError):  # the reader left: nothing to tell
-                    ended = error.__context__  # how the command ended, where the flush was what failed
-                    status = 130 if isinstance(ended, KeyboardInterrupt) else getattr(ended, "code", None)
-                    raise SystemExit(status or 1) from None
-                said = f"standard output cannot be written: {error.strerror or error}"
-            if os.environ.get("MINNET_DEBUG"):
+            said = _said_of(error)
+            if said is None or os.environ.get("MINNET_DEBUG"):
                 raise
-            if isinstance(error, MemoryError):
-                said = f"out of memory: {said}; take less data at a time (train.py: --limit)"
             print("error: " + " ".join(said.split()), file=sys.stderr)
             raise SystemExit(1) from None
 
     return run
+
+
+def _mend_streams() -> None:
+    """Gives every character a likeness in the streams' encodings, and what was closed when we were started a sink."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+
+
+def _said_of(error: Exception) -> str | None:
+    """What an error tells its user, None for a mistake of ours."""
+    if isinstance(error, RuntimeError):
+        cure = "this process may start no more threads: raise the limit (ulimit -u), or use --workers 1"
+        return cure if "start new thread" in str(error) else None
+    if isinstance(error, MemoryError):
+        return f"out of memory: {error}; take less data at a time (train.py: --limit)"
+    if isinstance(error, OSError) and not _works(sys.stdout.flush):
+        _give_up_output()
+        return f"standard output cannot be written: {error.strerror or error}"
+    if isinstance(error, FileNotFoundError) and not _works(os.getcwd):
+        return "the current folder is gone: go to one that exists (cd)"
+    return str(error)
+
+
+def _give_up_output() -> None:
+    """Sends to nowhere what is left for standard output, which Python writes once more when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager
@@ -145,17 +163,9 @@ def _undisturbed() -> Iterator[None]:
             signal.signal(signal.SIGINT, before)
 
 
-def _somewhere() -> bool:
+def _works(call: Callable[[], Any]) -> bool:
     try:
-        os.getcwd()
-    except FileNotFoundError:
-        return False
-    return True
-
-
-def _flushed() -> bool:
-    try:
-        sys.stdout.flush()
+        call()
     except OSError:
         return False
     return True

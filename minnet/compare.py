@@ -171,26 +171,27 @@ def add_arguments(subparsers: Any) -> None:
     parser = subparsers.add_parser("compare", help="which of several runs is better, and is that more than chance?")
     parser.add_argument("runs", nargs="+", metavar="RUN", help="folders of runs on the same test examples")
     parser.add_argument(
-        "--out", type=commands.place, metavar="FOLDER", help="also write comparison.json and comparison.png there"
+        "--out", type=commands.place, metavar="FOLDER", help="a new folder for comparison.json and comparison.png"
     )
-    parser.add_argument("--show", type=int, default=10, help="how many changed examples to name (default: %(default)s)")
-    parser.add_argument("--bootstrap", type=int, default=1000, help="resamples (default: %(default)s)")
+    parser.add_argument(
+        "--show", type=commands.whole(0), default=10, help="how many changed examples to name (default: %(default)s)"
+    )
+    parser.add_argument("--bootstrap", type=commands.positive, default=1000, help="resamples (default: %(default)s)")
     parser.add_argument("--seed", type=commands.seed, default=0, help="of the resampling (default: %(default)s)")
     parser.set_defaults(run=run, listed="runs")
 
 
 def run(args: argparse.Namespace) -> int:
     """The command: prints the table, writes the files that were asked for, returns the exit status."""
-    if args.show < 0:
-        raise ValueError(f"--show must be at least 0, got {args.show}")
     if args.out:
+        commands.check_new(args.out)
         commands.check_figures()
     result = compare(args.runs, args.bootstrap, args.seed)
     if args.out:  # before the table, which `head` may not read to its end
         from minnet import canvas
 
         figure = canvas.png(_figure(result))  # before anything is written
-        with prepare(args.out):
+        with prepare(args.out, new=True):
             save(Path(args.out) / "comparison.json", to_json(result))
             save(Path(args.out) / "comparison.png", figure)
     print(table(result, args.show))
@@ -247,9 +248,13 @@ def _holm(values: Sequence[float]) -> list[float]:
 
 
 def _pair(pair: dict[str, Any], show: int, called: dict[int, str]) -> list[str]:
-    test = pair["mcnemar"]
     a, b = one_line(pair["a"]), one_line(pair["b"])
-    lines = [f"{b} against {a}"]
+    won, lost = (_only_right(name, pair[kind], show, called) for kind, name in (("won", b), ("lost", a)))
+    return [f"{b} against {a}", *_differences(pair), *won, *lost, *_verdict(pair["mcnemar"], a, b)]
+
+
+def _differences(pair: dict[str, Any]) -> list[str]:
+    """What b's measures are more than a's, one a line, and why there are no intervals where there are none."""
     rows = []
     for key, title in MEASURES:
         found = pair["differences"][key]
@@ -260,21 +265,21 @@ def _pair(pair: dict[str, Any], show: int, called: dict[int, str]) -> list[str]:
         bounds = interval([factor * bound for bound in found["interval"]], digits) if found["interval"] else "–"
         shown = plain(factor * found["difference"], digits)
         rows.append((f"  {title}", f"{'' if shown.startswith('-') else '+'}{shown}{unit}", f"({bounds})"))
-    lines += aligned(rows)
-    told = test["only_a"] + test["only_b"]
+    lines, told = aligned(rows), pair["mcnemar"]["only_a"] + pair["mcnemar"]["only_b"]
     if told < MIN_DISCORDANT:
         few = f"{count(told, 'example')} right in one run alone, too few to tell them apart"
         lines.append(f"  (–: {few if told else 'both are right on the same examples'})")
-    for kind, name in (("won", b), ("lost", a)):
-        found, shown = pair[kind], pair[kind][:show]
-        more = f"and {len(found) - show:,} more" if shown and len(found) > show else ""
-        line = f"  only {name} is right: {count(len(found), 'example')}"
-        if called:
-            named = [f"    {place}: {one_line(called.get(place, '(not told)'), 100)}" for place in shown]
-            lines += [line, *named, *([f"    {more}"] if more else [])]
-        else:
-            lines.append(f"{line}{': ' if shown else ''}{', '.join(map(str, shown))}{' ' + more if more else ''}")
-    return [*lines, *_verdict(test, a, b)]
+    return lines
+
+
+def _only_right(name: str, places: list[int], show: int, called: dict[int, str]) -> list[str]:
+    """How many examples only the run of this name has right, and the first of them, each as it is `called`."""
+    line, shown = f"  only {name} is right: {count(len(places), 'example')}", places[:show]
+    more = f"and {len(places) - show:,} more" if shown and len(places) > show else ""
+    if called:
+        named = [f"    {place}: {one_line(called.get(place, '(not told)'), 100)}" for place in shown]
+        return [line, *named, *([f"    {more}"] if more else [])]
+    return [f"{line}{': ' if shown else ''}{', '.join(map(str, shown))}{' ' + more if more else ''}"]
 
 
 def _verdict(test: dict[str, Any], a: str, b: str) -> list[str]:

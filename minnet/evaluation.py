@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
@@ -23,16 +23,13 @@ from minnet import commands, metrics
 from minnet.calibration import calibrated
 from minnet.data import Dataset, Split, load
 from minnet.data.folders import classes_in
-from minnet.data.sources import SOURCES, unknown_task
+from minnet.data.sources import OWN, SOURCES, name_of, unknown_task
 from minnet.data.spelling import meant
 from minnet.data.tables import labelled_texts
 from minnet.formatting import command_line, count, number, one_line, percent, some
 from minnet.prediction import doubts, readable, warn_of_loss
 from minnet.run_folder import LOCK, prepare, read_json
 from minnet.trained_run import CHECKPOINTS, TrainedRun, load_run
-
-# the data set's name, where it comes from, inputs, labels by name, and the files of pictures
-Asked: TypeAlias = tuple[str, str, Any, list[str], np.ndarray | None]
 
 
 def add_arguments(subparsers: Any) -> None:
@@ -53,25 +50,21 @@ def add_arguments(subparsers: Any) -> None:
 def run_command(args: argparse.Namespace) -> int:
     """The measures as a table; with --out a page as well."""
     if args.out is not None:
-        if os.path.lexists(args.out):
-            left = ", or remove it if the command that wrote there was killed" if _perhaps_torn(Path(args.out)) else ""
-            raise ValueError(f"{args.out} is there already and is not overwritten: choose another --out{left}")
+        killed = ", or remove it if the command that wrote there was killed" if _perhaps_torn(Path(args.out)) else ""
+        commands.check_new(args.out, killed)
         commands.check_figures()
     run = load_run(args.folder)
-    name, source, inputs, labels, files = _asked_for(args, run)
-    doubt = _learned_perhaps(args, run, inputs)
+    dataset = _asked_for(args, run)
+    doubt = _learned_perhaps(args, run, dataset.test.x)
     if doubt:
         warnings.warn(doubt, stacklevel=2)
-    test = Split(inputs, _positions(labels, run.classes, args.folder, args.task == "csv"), files=files)
-    dataset = Dataset(name, run.kind, run.classes, test.take(np.zeros(0, int)), None, test, source, own=True)
     with _whole(args.out):
-        numbers = run.encode(dataset.test.x)
-        probabilities = run.probabilities(dataset.test.x, numbers)
+        probabilities, cuts = run.answers(dataset.test.x)
         measured = metrics.evaluate(probabilities, dataset.test.y, run.classes)
         page = None if args.out is None else _write(args, run, dataset, probabilities, measured, doubt)
     print(f"{args.folder} on {count(len(dataset.test), 'example')} of {dataset.source}:\n{metrics.table(measured)}")
-    for line in doubts(run, dataset.test.x, run.cuts(dataset.test.x, numbers)) if run.kind == "text" else []:
-        print(line)
+    for line in doubts(run, dataset.test.x, cuts) if run.kind == "text" else []:
+        print(f"({line})")
     if before := _on_its_own(read_json(args.folder, "metrics.json")):
         print(before)
     if page is not None:
@@ -99,8 +92,9 @@ def _whole(folder: str | None) -> Iterator[None]:
         raise
 
 
-def _asked_for(args: argparse.Namespace, run: TrainedRun) -> Asked:
-    kind = {"csv": "text", "images": "images"}.get(args.task)
+def _asked_for(args: argparse.Namespace, run: TrainedRun) -> Dataset:
+    """The labelled examples as a dataset of the run's classes, which has none to train on."""
+    kind = OWN.get(args.task)
     if kind is None and args.task.partition("/")[0] not in SOURCES:
         raise unknown_task(args.task, "python", "-m", "minnet", "evaluate", args.folder)
     if args.task != "csv" and (args.text or args.label or args.encoding):
@@ -108,15 +102,54 @@ def _asked_for(args: argparse.Namespace, run: TrainedRun) -> Asked:
     if len(args.path) != (kind is not None):
         what = {"csv": "one file: csv FILE", "images": "one folder: images FOLDER"}.get(args.task, "no path")
         raise ValueError(f"{args.task} takes {what}, got {' '.join(args.path) or 'none'}")
-    if kind is None:
-        return _test_split(args, run)
-    if kind != run.kind:
+    if kind not in (None, run.kind):
         raise ValueError(f"{args.folder} was trained on {run.kind}, and {args.task} gives {kind}")
+    if kind is None:
+        name, source, test = _test_split(args, run)
+    elif kind == "images":
+        name, source, test = _pictures(args, run)
+    else:
+        name, source, test = _table(args, run)
+    return Dataset(name, run.kind, run.classes, test.take(np.zeros(0, int)), None, test, source, own=True)
+
+
+def _table(args: argparse.Namespace, run: TrainedRun) -> tuple[str, str, Split]:
     path = Path(args.path[0])
-    if kind == "text":
-        texts, labels, _, source = labelled_texts(path, args.text, args.label, args.encoding)
-        return path.name, source, texts, labels, None
-    return _pictures(path, run, args.folder)
+    texts, labels, _, source = labelled_texts(path, args.text, args.label, args.encoding)
+    return path.name, source, Split(texts, _positions(labels, run.classes, args.folder, in_column=True))
+
+
+def _pictures(args: argparse.Namespace, run: TrainedRun) -> tuple[str, str, Split]:
+    """Those in the sub-folders that are called as the run's classes."""
+    path = Path(args.path[0])
+    inside = classes_in(path)
+    places = _positions([kind.name for kind in inside], run.classes, args.folder)  # before thousands are read
+    place_of = {file: place for place, files in zip(places, inside.values(), strict=True) for file in files}
+    pictures = readable(run, list(place_of), str(path))
+    warn_of_loss(run, list(map(str, pictures)))
+    files = np.array([file.relative_to(path).as_posix() for file in pictures])
+    y = np.array([place_of[file] for file in pictures])
+    return name_of("images", path), str(path), Split(np.stack(list(pictures.values())), y, files=files)
+
+
+def _test_split(args: argparse.Namespace, run: TrainedRun) -> tuple[str, str, Split]:
+    """That of a data set by name; the run's own is divided as it was for training."""
+    if run.seed is None and str(run.about.get("dataset")).partition("/")[0] == args.task.partition("/")[0]:
+        raise ValueError(
+            f"{args.folder} does not say with which seed {args.task} was divided for it, so its test examples cannot "
+            "be told from those that it learned from"
+        )
+    dataset = load(args.task, folder=args.data, seed=run.seed or 0)
+    if dataset.kind != run.kind:
+        raise ValueError(f"{args.folder} was trained on {run.kind}, and {dataset.name} holds {dataset.kind}")
+    x, y = dataset.test.x, dataset.test.y
+    if run.kind == "images" and x.shape[1:] != run.shape:
+        shapes = ["x".join(map(str, shape)) for shape in (run.shape, x.shape[1:])]
+        raise ValueError(
+            f"{args.folder} takes pictures of {shapes[0]} numbers, those of {dataset.name} have {shapes[1]}"
+        )
+    places = _positions(dataset.classes, run.classes, args.folder)
+    return dataset.name, f"{dataset.name}'s test split ({dataset.source})", Split(x, places[y])
 
 
 def _learned_perhaps(args: argparse.Namespace, run: TrainedRun, inputs: Any) -> str:
@@ -130,46 +163,13 @@ def _learned_perhaps(args: argparse.Namespace, run: TrainedRun, inputs: Any) -> 
             "their classes: of new ones the figures promise too much"
         )
         return told if learned.any() else ""
-    path = Path(args.path[0])
-    called = path.stem if args.task == "csv" else path.resolve().name
+    called = name_of(run.kind, args.path[0])
     if run.about.get("dataset") != called:
         return ""
     return (
         f"{args.folder} was trained on something called {called!r}, too: if it is this, it learned from most of these "
         "examples, and the figures say nothing of new ones"
     )
-
-
-def _pictures(path: Path, run: TrainedRun, folder: str) -> Asked:
-    """Those in the sub-folders that are called as the run's classes."""
-    inside = classes_in(path)
-    _positions([kind.name for kind in inside], run.classes, folder)  # before thousands are read
-    label_of = {str(file): kind.name for kind, files in inside.items() for file in files}
-    pictures = readable(run, list(map(Path, label_of)), str(path))
-    warn_of_loss(run, list(pictures))
-    labels = [label_of[file] for file in pictures]
-    files = np.array([Path(file).relative_to(path).as_posix() for file in pictures])
-    return path.resolve().name, str(path), np.stack(list(pictures.values())), labels, files
-
-
-def _test_split(args: argparse.Namespace, run: TrainedRun) -> Asked:
-    """That of a data set by name; the run's own is divided as it was for training."""
-    if run.seed is None and str(run.about.get("dataset")).partition("/")[0] == args.task.partition("/")[0]:
-        raise ValueError(
-            f"{args.folder} does not say with which seed {args.task} was divided for it, so its test examples cannot "
-            "be told from those that it learned from"
-        )
-    dataset = load(args.task, folder=args.data, seed=run.seed or 0)
-    x = dataset.test.x
-    if dataset.kind != run.kind:
-        raise ValueError(f"{args.folder} was trained on {run.kind}, and {dataset.name} holds {dataset.kind}")
-    if run.kind == "images" and x.shape[1:] != run.shape:
-        shapes = ["x".join(map(str, shape)) for shape in (run.shape, x.shape[1:])]
-        raise ValueError(
-            f"{args.folder} takes pictures of {shapes[0]} numbers, those of {dataset.name} have {shapes[1]}"
-        )
-    labels = [dataset.classes[label] for label in dataset.test.y]
-    return dataset.name, f"{dataset.name}'s test split ({dataset.source})", x, labels, None
 
 
 def _positions(labels: Sequence[str], classes: tuple[str, ...], folder: str, in_column: bool = False) -> np.ndarray:

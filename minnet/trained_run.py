@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from tqdm import tqdm
 
 from minnet import checkpoint
 from minnet.data import Ngrams, TokenIds, over_views, read_image, tokenize, vectorizer_from
@@ -21,6 +22,7 @@ from minnet.progress import runs_on
 from minnet.training import predict
 
 CHECKPOINTS = ("best.ckpt", "last.ckpt")
+BLOCK = 10_240  # inputs that are numbers at once, in whole batches of `training.predict`
 
 
 class TrainedRun(NamedTuple):
@@ -69,20 +71,27 @@ class TrainedRun(NamedTuple):
         """Which of the texts it was trained on, bool (N,); None where nothing tells."""
         return None if self.training_texts is None else np.isin(text_keys(texts), self.training_texts)
 
-    def cuts(self, texts: Sequence[str], numbers: Any) -> np.ndarray:
-        """Which of the texts have more words than the network reads, bool (N,); `numbers` are they, encoded."""
-        return (
-            self.vectorizer.cut(texts, numbers) if isinstance(self.vectorizer, TokenIds) else np.zeros(len(texts), bool)
-        )
+    def probabilities(self, inputs: Sequence[Any]) -> np.ndarray:
+        """One row of probabilities an input, (N, classes); over six views of a picture where the run was tested so."""
+        return self.answers(inputs)[0]
 
-    def probabilities(self, inputs: Sequence[Any], numbers: Any = None) -> np.ndarray:
-        """One row of probabilities an input, (N, classes); over six views of a picture where the run was tested so.
-        `numbers` are the inputs, encoded, where that was done before."""
-        numbers = self.encode(inputs) if numbers is None else numbers
+    def answers(self, inputs: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
+        """The inputs' `probabilities`, and which of them have more words than the network reads, bool (N,): block by
+        block, as the numbers of texts take far more memory than the texts."""
+        probabilities, cuts = [], []
+        for start in tqdm(range(0, len(inputs), BLOCK), f"blocks of {BLOCK:,}", delay=1, leave=False):
+            block = inputs[start : start + BLOCK]
+            numbers = self.encode(block)
+            probabilities.append(self._probabilities(numbers))
+            reads_all = not isinstance(self.vectorizer, TokenIds)
+            cuts.append(np.zeros(len(block), bool) if reads_all else self.vectorizer.cut(block, numbers))
+        return np.concatenate(probabilities), np.concatenate(cuts)
+
+    def _probabilities(self, numbers: Any) -> np.ndarray:
         scores = over_views(partial(predict, self.model), numbers, self.about.get("views") is True)
-        if scores.shape != (len(inputs), len(self.classes)):
+        if scores.shape != (numbers.shape[0], len(self.classes)):
             raise ValueError(
-                f"the network gives scores {scores.shape} for {len(inputs)} inputs, {len(self.classes)} classes"
+                f"the network gives scores {scores.shape} for {numbers.shape[0]} inputs, {len(self.classes)} classes"
             )
         if np.isnan(scores).any():
             raise ValueError("the network's scores are not numbers (NaN): its weights are broken, train it again")
@@ -111,7 +120,7 @@ def load_run(folder: str | os.PathLike[str]) -> TrainedRun:
     if not isinstance(about, dict) or not about:
         raise ValueError(f"{path} holds weights but not what they are for: it was not saved by train.py")
     try:
-        run = _run_of(model, about, checkpoint.below("about/", arrays))._replace(seed=_seed(header.get("settings")))
+        run = _run_of(model, about, checkpoint.below("about/", arrays), _seed(header.get("settings")))
     except (KeyError, TypeError, ValueError) as error:  # the header is data: nothing in it is taken on trust
         reason = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
         raise ValueError(f"{path} does not say what its network is for: {reason}") from None
@@ -144,7 +153,7 @@ def _seed(settings: Any) -> int | None:
     return found if type(found) is int and found >= 0 else None
 
 
-def _run_of(model: Layer, about: dict[str, Any], arrays: dict[str, np.ndarray]) -> TrainedRun:
+def _run_of(model: Layer, about: dict[str, Any], arrays: dict[str, np.ndarray], seed: int | None) -> TrainedRun:
     kind, classes = about["kind"], about["classes"]
     if kind not in ("images", "text"):
         raise ValueError(f"its kind is {str(kind)[:40]!r}, not images or text")
@@ -152,9 +161,8 @@ def _run_of(model: Layer, about: dict[str, Any], arrays: dict[str, np.ndarray]) 
         raise ValueError("its classes are not a list of names")
     if kind == "text":
         vectorizer = vectorizer_from(about["vectorizer"], arrays)
-        learned = arrays.get("training_texts")
-        return TrainedRun(model, kind, tuple(classes), (), vectorizer, about, training_texts=learned)
+        return TrainedRun(model, kind, tuple(classes), (), vectorizer, about, seed, arrays.get("training_texts"))
     shape = about["shape"]
     if not isinstance(shape, list) or len(shape) != 3 or not all(type(n) is int and 0 < n < 10_000 for n in shape):
         raise ValueError(f"the shape of its images is {str(shape)[:40]}")
-    return TrainedRun(model, kind, tuple(classes), tuple(shape), None, about)
+    return TrainedRun(model, kind, tuple(classes), tuple(shape), None, about, seed)

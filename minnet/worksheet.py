@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -46,54 +45,47 @@ def calculate(layers: list[int], seed: int = 0, examples: int = 1, learning_rate
     """
     _check(layers, examples, learning_rate)
     model, x, labels = _drawn(layers, seed, examples)
-    linears: list[Any] = [layer for _, layer in model.walk() if isinstance(layer, Linear)]
+    linears: dict[int, Any] = dict(enumerate((each for _, each in model.walk() if isinstance(each, Linear)), 1))
     last = len(linears)
+    inputs = ["x", *(f"h{i}" for i in range(1, last))]  # of z1, z2, ...
+    items: list[Item] = []
+
+    def add(section: str, name: str, formula: str, values: Any) -> None:
+        items.append(Item(section, name, formula, np.array(values, ndmin=2)))  # a copy: the update changes W and b
+
     z, steps = model.trace(x)
-    t, p = one_hot(labels, layers[-1], np.float64), softmax(z)
     criterion = SoftmaxCrossEntropy()
     loss = criterion.forward(z, labels)
-    mean = "" if examples == 1 else f" / {examples}"
-    items = [
-        Item("Given", "x", "", x),
-        Item("Given", "truth t", "", t),
-        Item("Given", "learning rate η", "", np.array([[learning_rate]])),
-    ]
-    for i, layer in enumerate(linears, 1):
-        items += [Item("Given", f"W{i}", "", layer.W.copy()), Item("Given", f"b{i}", "", np.array([layer.b]))]
-    inner = "x"
-    for i, _ in enumerate(linears, 1):
-        items.append(Item("Forward", f"z{i}", f"{inner} W{i} + b{i}", steps[2 * i - 2].y))
+    add("Given", "x", "", x)
+    add("Given", "truth t", "", one_hot(labels, layers[-1], np.float64))
+    add("Given", "learning rate η", "", learning_rate)
+    for i, layer in linears.items():
+        add("Given", f"W{i}", "", layer.W)
+        add("Given", f"b{i}", "", layer.b)
+    for i in linears:
+        add("Forward", f"z{i}", f"{inputs[i - 1]} W{i} + b{i}", steps[2 * i - 2].y)
         if i < last:
-            inner = f"h{i}"
-            items.append(Item("Forward", inner, f"max(0, z{i})", steps[2 * i - 1].y))
-    items += [
-        Item("Forward", "p", f"softmax(z{last})", p),
-        Item(
-            "Forward", "loss L", "−log p at the truth" + (", mean of the examples" if mean else ""), np.array([[loss]])
-        ),
-    ]
+            add("Forward", f"h{i}", f"max(0, z{i})", steps[2 * i - 1].y)
+    add("Forward", "p", f"softmax(z{last})", softmax(z))
+    add("Forward", "loss L", "−log p at the truth" + (", mean of the examples" if examples > 1 else ""), loss)
 
     dy = criterion.backward()
-    for i in range(last, 0, -1):
-        layer = linears[i - 1]
-        inner = "x" if i == 1 else f"h{i - 1}"
-        formula = (f"(p − t){mean}" if mean else "p − t") if i == last else f"dh{i}, where z{i} > 0; else 0"
-        items.append(Item("Backward", f"dz{i}", formula, dy))
+    formula = "p − t" if examples == 1 else f"(p − t) / {examples}"
+    for i, layer in reversed(linears.items()):
+        add("Backward", f"dz{i}", formula, dy)
         dx = layer.backward(dy)
-        items += [
-            Item("Backward", f"dW{i}", f"{inner}ᵀ dz{i}", layer.dW.copy()),
-            Item("Backward", f"db{i}", f"sum of the rows of dz{i}", layer.db[None].copy()),
-        ]
+        add("Backward", f"dW{i}", f"{inputs[i - 1]}ᵀ dz{i}", layer.dW)
+        add("Backward", f"db{i}", f"sum of the rows of dz{i}", layer.db)
         if i > 1:
-            items.append(Item("Backward", f"dh{i - 1}", f"dz{i} W{i}ᵀ", dx))
-            dy = model[2 * i - 3].backward(dx)
-    for i, layer in enumerate(linears, 1):
+            add("Backward", f"dh{i - 1}", f"dz{i} W{i}ᵀ", dx)
+            dy, formula = model[2 * i - 3].backward(dx), f"dh{i - 1}, where z{i - 1} > 0; else 0"
+    for i, layer in linears.items():
         for name in ("W", "b"):
             array = getattr(layer, name)
             array -= learning_rate * getattr(layer, "d" + name)
-            items.append(Item("Update", f"new {name}{i}", f"{name}{i} − η d{name}{i}", np.atleast_2d(array).copy()))
+            add("Update", f"new {name}{i}", f"{name}{i} − η d{name}{i}", array)
     after = criterion.forward(model.forward(x), labels)
-    items.append(Item("Update", "new loss", "the forward pass once more, with the new W and b", np.array([[after]])))
+    add("Update", "new loss", "the forward pass once more, with the new W and b", after)
     return items
 
 
@@ -207,8 +199,7 @@ def run(args: argparse.Namespace) -> int:
         layers = [int(width) for width in args.layers.split(",")]
     except ValueError:
         raise ValueError(f"--layers wants widths such as 2,3,2, got {args.layers!r}") from None
-    if args.out is not None and os.path.lexists(args.out):
-        raise ValueError(f"{args.out} is there already and is not overwritten: choose another --out")
+    commands.check_new(args.out)
     items = calculate(layers, args.seed, args.examples, args.learning_rate)
     told = {f"seed{args.seed}": f"sheet {args.seed}"}  # in the file's name: in the title
     if args.examples != 1:

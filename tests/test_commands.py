@@ -185,13 +185,18 @@ def test_every_command_explains_itself_and_a_wrong_one_is_one_line():
         assert said.status == 0 and "usage:" in said.out and said.err == ""
     refused(call(minnet_main.main, "predic"), "predic")
     refused(call(minnet_main.main), "COMMAND")
-    refused(call(minnet_main.main, "predict"), "RUN")
+    assert "INPUT" not in refused(call(minnet_main.main, "predict"), "RUN"), "--csv takes its place"
     refused(call(minnet_main.main, "data", "fetch", "nothing"), "nothing")
     refused(call(minnet_main.main, "compare", "nowhere", "neither"), "nowhere")
-    refused(call(minnet_main.main, "compare", "a", "b", "--seed", "-1"), "argument --seed: a seed is 0 or more, got -1")
+    refused(
+        call(minnet_main.main, "compare", "a", "b", "--seed", "-1"),
+        "argument --seed: must be a whole number of at least 0",
+    )
+    refused(call(minnet_main.main, "compare", "a", "b", "--show", "-1"), "argument --show: must be a whole number")
+    refused(call(minnet_main.main, "compare", "a", "b", "--bootstrap", "0"), "argument --bootstrap: must be a whole")
     refused(call(minnet_main.main, "compare", "a", "--show", 3, "b"), "there is no folder a")
     refused(call(minnet_main.main, "doctor", "b"), "unrecognized arguments: b")
-    refused(call(minnet_main.main, "worksheet", "--seed", "-1"), "argument --seed: a seed is 0 or more")
+    refused(call(minnet_main.main, "worksheet", "--seed", "-1"), "argument --seed: must be a whole number")
 
 
 def test_importing_is_quick_and_brings_nothing_heavy():

@@ -291,6 +291,13 @@ def test_a_run_whose_name_is_no_text_is_drawn(tmp_path, monkeypatch):
     assert not (tmp_path / "none").exists()
 
 
+def test_a_comparison_is_not_overwritten_by_another(tmp_path):
+    a, b, c = (run(tmp_path / name, saying(FIRST), LABELS) for name in "abc")
+    assert call(minnet_main.main, "compare", a, b, "--out", tmp_path / "out").status == 0
+    refused(call(minnet_main.main, "compare", a, c, "--out", tmp_path / "out"), "out is there already", "--out")
+    assert '"b"' in (tmp_path / "out" / "comparison.json").read_text("utf-8")
+
+
 def test_infinite_losses_are_compared_where_they_can_be(tmp_path):
     a = run(tmp_path / "a", np.eye(3)[FIRST], LABELS)
     b = run(tmp_path / "b", saying(SECOND), LABELS)

@@ -76,14 +76,23 @@ def test_a_table_of_labelled_texts(runs, here):
 def test_texts_without_a_word_that_was_met_are_counted(runs, here):
     table("new.csv", [*ROWS, ("qzxv", "negative"), ("xxqqy zzkw", "positive")])
     said = evaluate(runs / "comments", "csv", "new.csv", "--text", "review", "--label", "stars")
-    assert said.status == 0 and "(in 2 of the 7 texts no word was met in training)\n" in said.out
+    assert said.status == 0 and "(no word in 2 of the 7 texts was met in training: " in said.out
 
 
 def test_texts_of_which_only_the_beginning_is_read_are_counted(runs, here, monkeypatch):
-    monkeypatch.setattr(TrainedRun, "cuts", lambda run, texts, numbers: np.arange(len(texts)) < 2)
+    answers = TrainedRun.answers
+    monkeypatch.setattr(TrainedRun, "answers", lambda run, texts: (answers(run, texts)[0], np.arange(len(texts)) < 2))
     table("new.csv", ROWS)
     said = evaluate(runs / "comments", "csv", "new.csv", "--text", "review", "--label", "stars")
-    assert said.status == 0 and "(2 of the 5 texts are longer than the " in said.out
+    assert said.status == 0 and "words are read of 2 of the 5 texts)\n" in said.out
+
+
+def test_examples_are_numbers_block_by_block(runs, here, monkeypatch):
+    whole = evaluate(runs / "digits", "digits")
+    asked, encode = [], TrainedRun.encode
+    monkeypatch.setattr(TrainedRun, "encode", lambda run, inputs: asked.append(len(inputs)) or encode(run, inputs))
+    monkeypatch.setattr("minnet.trained_run.BLOCK", 256)
+    assert evaluate(runs / "digits", "digits") == whole and asked == [256, 104]
 
 
 def test_what_stands_behind_a_flag_is_the_path(runs, here):

@@ -72,7 +72,7 @@ def test_the_seeds_that_are_usual_for_the_data_set_may_be_named(monkeypatch):
         ("shares", ["comments", "--repeats", "0"], "--repeats: must be"),
         ("shares", ["--size", "-5"], "--size: must be"),
         ("domains", ["--jobs", "0"], "--jobs: must be"),
-        ("sentiment", ["--first", "-1"], "--first: a seed is 0 or more"),
+        ("sentiment", ["--first", "-1"], "--first: must be a whole number of at least 0"),
         ("large_vocabulary", ["--samples", "0"], "--samples: must be"),
         ("large_vocabulary", ["--tweets", "0"], "--tweets: must be"),
         ("large_vocabulary", ["--part", "figure", "--out", "x"], "leave --out away"),
