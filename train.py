@@ -68,13 +68,12 @@ def arguments() -> argparse.Namespace:
     return parser.parse_intermixed_args()  # the file may stand behind the flags
 
 
-def train(args: argparse.Namespace) -> str:
-    """One run, from the data to the report; returns the result as a table, and where the page lies."""
+def train(args: argparse.Namespace) -> tuple[Path, str]:
+    """One run, from the data to the report: its folder, and the result as a table with the place of the page."""
     started = time.perf_counter()
     dataset = data_asked_for(args)
     name, recipe = recipe_asked_for(args, dataset)
     folder = new_folder(args.out, f"{dataset.name}-{name}", args.resume)
-    args.out = str(folder)
     with prepare(folder) as lock, resumable(args, folder):
         print(f"\n{dataset!r}\n{name} -> {folder}" + (f"\n{lock.note}" if lock.note else ""))
         if recipe.augment is not None and recipe.augment.flip:
@@ -141,7 +140,7 @@ def train(args: argparse.Namespace) -> str:
             calibrated=calibrated(scores, config), rates=trainer.rates(), hide_text=args.hide_text, **shown,
         )  # fmt: skip
     heading = f"{name} on {dataset.name}, {len(dataset.test):,} test examples:"
-    return f"\n{heading}\n{metrics.table(measured)}\n\nThe page: {page}"
+    return folder, f"\n{heading}\n{metrics.table(measured)}\n\nThe page: {page}"
 
 
 def tour(args: argparse.Namespace) -> None:
@@ -150,19 +149,20 @@ def tour(args: argparse.Namespace) -> None:
         raise ValueError("--model needs a data set: python train.py digits --model mlp")
     if args.resume:
         raise ValueError("--resume goes on with one run: repeat the command that was printed when it stopped")
-    args.touring, out, results = True, args.out, []
+    results = []
     try:
         for task in ("digits", "comments"):
-            args.task = task
-            args.out = None if out is None else str(Path(out) / task)
-            results.append(train(args))
+            out = None if args.out is None else str(Path(args.out) / task)
+            folder, result = train(argparse.Namespace(**{**vars(args), "task": task, "out": out, "touring": True}))
+            results.append(result)
     finally:  # what is done is told, whatever happened to the other
         if results:
             print(*results, sep="\n")
+    asked = command_line(["python", "-m", "minnet", "predict", str(folder), "Great food, I would come again"])
     print(
         "\nWhat next?\n"
         "  open the pages above in a browser\n"
-        f'  python -m minnet predict {args.out} "Great food, I would come again"\n'
+        f"  {asked}\n"
         "  python train.py cifar10 --model cnn6      colour photographs (downloads 170 MB once)\n"
         "  tutorials/README.md                       the lessons, from a score to a trained network"
     )
@@ -174,7 +174,7 @@ def main() -> None:
     if args.task is None:
         tour(args)
     else:
-        print(train(args))
+        print(train(args)[1])
 
 
 if __name__ == "__main__":

@@ -7,13 +7,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from minnet.commands import check_figures
 from minnet.data import Dataset, Ngrams, TokenIds, load
 from minnet.data.own import load_csv, load_images
-from minnet.data.sources import SOURCES, unknown_task
+from minnet.data.sources import OWN, SOURCES, name_of, unknown_task
 from minnet.formatting import command_line
 from minnet.layers import Conv2d, Layer, Linear
 from minnet.recipes import KINDS, Recipe, check_sides, choose, model_for
@@ -22,18 +23,18 @@ from minnet.run_folder import new_folder
 
 def check_asked(args: argparse.Namespace) -> None:
     """Raises ValueError or OSError in one line for what is wrong whatever the data hold: before they are fetched."""
-    family = args.task.partition("/")[0]
-    if family not in (*SOURCES, "csv", "images"):
+    family, own = args.task.partition("/")[0], args.task in OWN
+    if not own and family not in SOURCES:
         raise unknown_task(args.task, "python", "train.py")
     if args.task != "csv" and (args.text or args.label or args.encoding):
         raise ValueError("--text, --label and --encoding are for a file: python train.py csv FILE --text A --label B")
     if args.task != "images" and args.size is not None:
         raise ValueError("--size is for pictures of your own: python train.py images FOLDER --size 48")
-    if family in SOURCES and args.path is not None:
+    if not own and args.path is not None:
         raise ValueError(f"{args.path}? {args.task} is a data set's name and takes no path")
-    if family not in SOURCES and args.path is None:
+    if own and args.path is None:
         raise ValueError(f"which {'file' if args.task == 'csv' else 'folder'}? python train.py {args.task} PATH")
-    kind = SOURCES[family].kind if family in SOURCES else {"csv": "text"}.get(family, family)
+    kind = OWN[args.task] if own else SOURCES[family].kind
     name = model_for(kind, args.model)
     if args.size is not None:
         check_sides(name, (args.size, args.size))
@@ -43,8 +44,7 @@ def check_asked(args: argparse.Namespace) -> None:
         raise ValueError(f"--no-flip is for pictures, and {args.path or args.task} holds texts: leave it out")
     if args.patience is not None and args.validation == 0:
         raise ValueError("--patience waits for a lower validation loss: leave it out, or --validation 0")
-    own = {"csv": lambda path: Path(path).stem, "images": lambda path: Path(path).resolve().name}
-    called = own[family](args.path) if family in own else args.task
+    called = name_of(kind, args.path) if own else args.task
     new_folder(args.out, f"{called}-{name}", args.resume)
     check_figures()
 
@@ -54,7 +54,8 @@ def data_asked_for(args: argparse.Namespace) -> Dataset:
     check_asked(args)
     common = {"validation": args.validation, "limit": args.limit, "seed": args.seed}
     if args.task == "images":
-        return load_images(args.path, args.size, **common)
+        suits = partial(check_sides, model_for("images", args.model))
+        return load_images(args.path, args.size, suits=suits, **common)
     if args.task == "csv":
         return load_csv(args.path, args.text, args.label, encoding=args.encoding, **common)
     return load(args.task, folder=args.data, **common)
@@ -111,7 +112,7 @@ def resumable(args: argparse.Namespace, folder: Path) -> Iterator[None]:
             # not on standard output, whose reader may be what is gone
             told = f"Stopped. Go on with: {resuming(args, folder)}"
             if args.touring and args.task == "digits":
-                told += f"\nThen, for the rest of the tour: {rest_of_tour(folder)}"
+                told += f"\nThen, for the rest of the tour: {rest_of_tour(args)}"
             encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
             if told.encode(encoding, "replace") != told.encode(encoding, "ignore"):
                 told += "\n(? stands for each letter that this output lacks: type it as you did before)"
@@ -125,11 +126,10 @@ def resuming(args: argparse.Namespace, folder: Path) -> str:
     return _again(typed, f"--out={folder}", *([] if args.resume else ["--resume"]))
 
 
-def rest_of_tour(folder: Path) -> str:
-    """What to type for the tour's run on comments, where that on digits was stopped in `folder`."""
+def rest_of_tour(args: argparse.Namespace) -> str:
+    """What to type for the tour's run on comments, where that on digits was stopped."""
     typed = ["comments", *(word for word in sys.argv[1:] if word != "--no-flip")]  # which is for pictures
-    # a tour with --out calls its folders as the tasks; others bear the models' names, too
-    return _again(typed, *([f"--out={folder.with_name('comments')}"] if folder.name == "digits" else []))
+    return _again(typed, *([] if args.out is None else [f"--out={Path(args.out).with_name('comments')}"]))
 
 
 def _again(typed: list[str], *flags: str) -> str:

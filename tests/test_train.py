@@ -19,6 +19,7 @@ import train
 from minnet import __main__ as minnet_main
 from minnet import checkpoint, report, trained_run, training_command
 from minnet.data import test_views as views_of
+from minnet.formatting import command_line
 from minnet.recipes import IMAGES
 from minnet.run_folder import new_folder
 from minnet.training import Trainer
@@ -72,12 +73,13 @@ def test_the_tour_in_a_real_terminal_of_ascii(tmp_path):
 
 
 def test_the_tour_puts_both_runs_into_the_folder_asked_for(elsewhere, unwritten):
-    said = call(train.main, *QUICK, "--out", "here")
+    said = call(train.main, *QUICK, "--out", "my runs")
     assert said.status == 0 and len(unwritten) == 2
-    assert f"predict {Path('here') / 'comments'} " in said.out
-    assert sorted(path.name for path in Path("here").iterdir()) == ["comments", "digits"]
+    typed = ["python", "-m", "minnet", "predict", str(Path("my runs") / "comments"), "Great food, I would come again"]
+    assert f"\n  {command_line(typed)}\n" in said.out
+    assert sorted(path.name for path in Path("my runs").iterdir()) == ["comments", "digits"]
     assert not Path("runs").exists()
-    refused(call(train.main, *QUICK, "--out", "here"), "already holds a run")
+    refused(call(train.main, *QUICK, "--out", "my runs"), "already holds a run")
 
 
 def test_the_tour_takes_no_model(elsewhere):
@@ -577,10 +579,11 @@ FLAGS = {
     "batch": (["digits", "--batch-size", "0"], "--batch-size: must be a whole number"),
     "a table without csv": (["x.csv", "--text", "a", "--label", "b"], "your own data: python train.py csv x.csv"),
     "a folder without images": (["."], "your own data: python train.py images ."),
+    "a folder that is called images": (["images/"], "unknown dataset 'images/': "),
     "columns of no table": (["digits", "--text", "a"], "--text, --label and --encoding are for a file"),
     "an encoding of no table": (["images", ".", "--encoding", "cp1251"], "--encoding are for a file"),
-    "seed": (["digits", "--seed", "-1"], "argument --seed: a seed is 0 or more, got -1"),
-    "seed of nothing": (["digits", "--seed", "x"], "argument --seed: invalid seed value: 'x'"),
+    "seed": (["digits", "--seed", "-1"], "argument --seed: must be a whole number of at least 0, got -1"),
+    "seed of nothing": (["digits", "--seed", "x"], "argument --seed: must be a whole number of at least 0, got x"),
     "rate": (["digits", "--learning-rate", "-1"], "--learning-rate: must be a number, at least 0; got -1"),
     "rate in words": (["digits", "--learning-rate", "abc"], "--learning-rate: must be a number, at least 0; got abc"),
     "rate unknown": (["digits", "--learning-rate", "nan"], "--learning-rate: must be a number, at least 0; got nan"),

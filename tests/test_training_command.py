@@ -5,11 +5,12 @@ import os
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from minnet.data import Ngrams, load
 from minnet.layers import Flatten, Linear, Sequential
 from minnet.models import cnn6
-from minnet.training_command import check_asked, pictures_of_learning, resuming
+from minnet.training_command import check_asked, data_asked_for, pictures_of_learning, resuming
 from train import arguments
 
 
@@ -44,6 +45,17 @@ def test_a_size_that_the_model_cannot_take_is_refused_before_a_picture_is_read(t
     monkeypatch.setattr("sys.argv", [*typed, "16"])
     with pytest.raises(ValueError, match=r"^speedrun cannot take images of 16 x 16 pixels, which are too small"):
         check_asked(arguments())
+
+
+def test_a_size_of_the_pictures_own_that_the_model_cannot_take_is_refused_before_all_are_read(tmp_path, monkeypatch):
+    for label in "ab":
+        (tmp_path / label).mkdir()
+        Image.new("L", (64, 64)).save(tmp_path / label / "1.png")
+    typed = ["train.py", "images", str(tmp_path), "--out", str(tmp_path / "run"), "--model", "speedrun"]
+    monkeypatch.setattr("sys.argv", typed)
+    monkeypatch.setattr("minnet.data.own.read_image", lambda *_: pytest.fail("a picture was read"))
+    with pytest.raises(ValueError, match=r"^speedrun cannot take images of 64 x 64 pixels, which are too large"):
+        data_asked_for(arguments())
 
 
 @pytest.mark.parametrize("typed", [["--out", "runs/a"], ["--out=runs/a"], ["--out=-a"]])
