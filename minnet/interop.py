@@ -65,16 +65,16 @@ def from_torch(model: Layer, state: Mapping[str, Any], input_shape: Any = None, 
     if not isinstance(state, Mapping):
         raise ValueError(f"from_torch takes a state_dict, got {type(state).__name__}: pass module.state_dict()")
     found = {key: _array(value) for key, value in state.items() if key.rpartition(".")[2] != COUNTER}
-    expected = {key: tuple(array.shape[axis] for axis in axes) for key, array, axes, _, _ in pairs}
-    kinds = {key: array.dtype.kind for key, array, _, _, _ in pairs}
+    expected = {key: array.transpose(axes) for key, array, axes, _, _ in pairs}
     problems = [f"'{key}' is missing" for key in expected.keys() - found.keys()]
     problems += [f"'{str(key)[:80]}' is unexpected" for key in found.keys() - expected.keys()]
     for key in expected.keys() & found.keys():
-        if found[key].shape != expected[key]:
-            problems.append(f"'{key}' is {found[key].shape}, expected {expected[key]}")
-        elif found[key].dtype.kind != kinds[key]:
-            wanted = {"f": "floating-point numbers", "b": "truth values"}.get(kinds[key], "integers")
-            problems.append(f"'{key}' is {found[key].dtype}, expected {wanted}")
+        mine, theirs = expected[key], found[key]
+        if theirs.shape != mine.shape:
+            problems.append(f"'{key}' is {theirs.shape}, expected {mine.shape}")
+        elif theirs.dtype.kind != mine.dtype.kind:
+            wanted = {"f": "floating-point numbers", "b": "truth values"}.get(mine.dtype.kind, "integers")
+            problems.append(f"'{key}' is {theirs.dtype}, expected {wanted}")
     if problems:
         raise ValueError(f"the state does not fit the model: {some(sorted(problems))}")
     for key, array, axes, orders, _ in pairs:

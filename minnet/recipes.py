@@ -51,7 +51,7 @@ class Recipe:
 
     def for_examples(self, examples: int) -> Recipe:
         """The same; with fewer updates than full_updates the peak falls as the square root of their number."""
-        updates = max(0, self.epochs * examples / max(1, self.batch_size))  # the Trainer refuses what is below 1
+        updates = self.epochs * examples / self.batch_size
         if updates >= self.full_updates:
             return self
         return replace(self, learning_rate=self.learning_rate * (updates / self.full_updates) ** 0.5)

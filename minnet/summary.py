@@ -30,20 +30,20 @@ def summary(model: Layer, input_shape: Any, batch_size: int = 1) -> str:
         what = f"{step.place} {type(step.layer).__name__}".strip()
         rows.append((what, _shape(step.y), f"{parameters:,}" if parameters else "", f"{cost:,}" if cost else ""))
     held = model.named_parameters().values()
-    size, own = sum(array.size for array in held), sum(array.nbytes for array in held)
+    numbers, weights = sum(array.size for array in held), sum(array.nbytes for array in held)
     in_rows = [step.layer for step in steps if step.layer.in_rows]
     in_rows += [] if isinstance(x, np.ndarray) else [steps[0].layer]
-    own += sum(getattr(layer, name).nbytes for _, layer, name in twin.trainable() if layer not in in_rows)
+    gradients = sum(getattr(layer, name).nbytes for _, layer, name in twin.trainable() if layer not in in_rows)
     activations = batch_size * (_bytes(x) + sum(step.y.nbytes for step in steps))
-    rows.append(("all", _shape(y), f"{size:,}", f"{operations:,}"))
+    rows.append(("all", _shape(y), f"{numbers:,}", f"{operations:,}"))
     lines = aligned(rows, left=2)
     rule = "-" * len(lines[0])
     learning = sum(getattr(layer, name).size for _, layer, name in model.trainable())
-    still = f" ({size - learning:,} of the parameters are frozen)" if learning < size else ""
+    still = f" ({numbers - learning:,} of the parameters are frozen)" if learning < numbers else ""
     return "\n".join([
         lines[0], rule, *lines[1:-1], rule, lines[-1],
         f"memory of a step with {count(batch_size, 'example')}: at least "
-        f"{_megabytes(own + activations)}, of it {_megabytes(activations)} for activations{still}",
+        f"{_megabytes(weights + gradients + activations)}, of it {_megabytes(activations)} for activations{still}",
     ])  # fmt: skip
 
 
