@@ -53,7 +53,7 @@ def test_a_size_of_the_pictures_own_that_the_model_cannot_take_is_refused_before
         Image.new("L", (64, 64)).save(tmp_path / label / "1.png")
     typed = ["train.py", "images", str(tmp_path), "--out", str(tmp_path / "run"), "--model", "speedrun"]
     monkeypatch.setattr("sys.argv", typed)
-    monkeypatch.setattr("minnet.data.own.read_image", lambda *_: pytest.fail("a picture was read"))
+    monkeypatch.setattr("minnet.data.own.read_images", lambda *_: pytest.fail("a picture was read"))
     with pytest.raises(ValueError, match=r"^speedrun cannot take images of 64 x 64 pixels, which are too large"):
         data_asked_for(arguments())
 
