@@ -88,7 +88,7 @@ def warn_passed_over(seen: Sequence[Path], taken: Container[Path] = ()) -> None:
     the folders `taken`, and files that cannot be opened."""
     if links := [path for path in seen if path.is_symlink() and not path.is_file() and path not in taken]:
         warnings.warn(
-            f"{count(len(links), 'link')} to folders or to nothing are passed over, such as {links[0]}", stacklevel=4
+            f"{count(len(links), 'link')} to folders or to nothing passed over, such as {links[0]}", stacklevel=4
         )
     if beyond := [path for path in seen if not (path.is_symlink() or path.is_file() or path.is_dir())]:
         cure = "where its path is longer than Windows allows, move the folder nearer to the drive's root"

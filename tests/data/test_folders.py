@@ -154,7 +154,7 @@ def test_links_to_folders_are_told_of(tmp_path, recwarn):
     dataset = load_images(folder)
     assert sum(map(len, dataset.splits().values())) == 21
     (said,) = [str(w.message) for w in recwarn if "link" in str(w.message)]
-    assert said.startswith("2 links to folders or to nothing are passed over, such as")
+    assert said.startswith("2 links to folders or to nothing passed over, such as")
 
 
 def test_files_that_the_system_lists_but_does_not_open_are_told_of(tmp_path, monkeypatch):
