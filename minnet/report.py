@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from minnet import canvas, page, plots
 from minnet.formatting import count, extremes, interval, isolated, listing, number, one_line, percent, some, together
 from minnet.metrics import RATES, without_examples
 from minnet.plots_examples import choose, mistakes
-from minnet.run_folder import predictions_csv, save, to_json, to_npz, versions
+from minnet.run_folder import predictions_csv, save, to_csv, to_json, to_npz, versions
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -44,11 +45,10 @@ def write(
     `metrics` is the result of `metrics.evaluate(probabilities, labels, classes)` on the test examples, which are
     given as `images` (N, H, W, C) uint8 or as `texts`, in the order of the test split. All of `config` is shown; the
     page also speaks of its model, dataset, command, epochs, epochs_trained, best_epoch, class_weights, no_temperature,
-    trained_on, copies and warning.
-    `history` holds the Trainer's rows, which keeps them as history.csv itself. Optional: `calibrated`,
-    {"temperature 1.30": probabilities} after scaling; `filters`, the first layer's W (with `filter_shape` for a
-    Linear); `words` and their `weights` (V, K), shown only where they lead to the classes; `rates`, the learning rate
-    of every step; `names`, of images. `hide_text` shows lengths and labels of texts that are too coarse to show.
+    trained_on, copies and warning. `history` holds the Trainer's rows. Optional: `calibrated`, {"temperature 1.30":
+    probabilities} after scaling; `filters`, the first layer's W (with `filter_shape` for a Linear); `words` and their
+    `weights` (V, K), shown only where they lead to the classes; `rates`, the learning rate of every step; `names`, of
+    images. `hide_text` shows lengths and labels of texts that are too coarse to show.
     """
     folder = Path(folder)
     _check(metrics, probabilities, labels, images, texts)
@@ -57,8 +57,10 @@ def write(
     # what cannot be made again comes first
     save(folder / "metrics.json", to_json(metrics))
     save(folder / "config.json", to_json(config))
-    places = np.arange(len(labels))  # in the test split
-    save(folder / "predictions.npz", to_npz(probabilities=probabilities, labels=labels, indices=places))
+    if history:
+        with suppress(PermissionError):  # open in another program: the Trainer, whose file it mostly is, has said so
+            save(folder / "history.csv", to_csv(history))
+    save(folder / "predictions.npz", to_npz(probabilities=probabilities, labels=labels, indices=np.arange(len(labels))))
     called = None if hide_text else names if texts is None else texts
     save(folder / "predictions.csv", _for_reading(probabilities, labels, classes, called))
     if hide_text:
@@ -190,8 +192,7 @@ def _temperature_note(config: Mapping[str, Any]) -> str:
 
 
 def _results(metrics: Mapping[str, Any]) -> str:
-    bounds, calibration = metrics["intervals"], metrics["calibration"]
-    n = metrics["examples"]
+    bounds, calibration, n = metrics["intervals"], metrics["calibration"], metrics["examples"]
     rows = [("Accuracy", percent(metrics["accuracy"], 1), interval(bounds["accuracy"], 1, True), "share that is right")]
     meanings = {
         "precision": "of what is called a class, the share that is; mean over classes",

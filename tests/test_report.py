@@ -114,8 +114,8 @@ def read(request, written):
 def test_all_files_are_there_and_json_is_strict(written):
     for kind, folder in written.items():
         names = {path.name for path in folder.iterdir()}
-        written_here = {"config.json", "metrics.json", "predictions.csv", "predictions.npz", "figures", "report.html"}
-        assert names == written_here, "history.csv is the Trainer's"
+        tables = {"history.csv", "predictions.csv", "predictions.npz"}
+        assert names == {"config.json", "metrics.json", "figures", "report.html"} | tables
 
         def refuse(name):
             raise AssertionError(f"{name} is no JSON")
@@ -130,8 +130,9 @@ def test_all_files_are_there_and_json_is_strict(written):
     assert set(config["versions"]) >= {"python", "numpy", "minnet"}
 
 
-def test_a_history_comes_back():
-    rows = list(csv.DictReader(io.StringIO(run_folder.to_csv(HISTORY))))
+def test_a_history_comes_back(written):
+    with open(written["pictures"] / "history.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
     assert rows[0]["train_loss"] == "1.0" and rows[0]["validation_loss"] == "" and rows[0]["validation_accuracy"] == ""
     assert rows[1]["train_loss"] == "0.5" and rows[1]["validation_accuracy"] == "0.7"
 
@@ -216,12 +217,25 @@ def test_text_examples_are_text_with_digits_words_and_signs(written):
     assert len(widths) == len(digits) >= 3 * 10
 
 
-def test_a_history_that_nobody_may_replace_costs_no_page(tmp_path):
+def test_a_history_that_nobody_may_replace_costs_no_page(tmp_path, monkeypatch):
     """On Windows one that a spreadsheet has open; the Trainer, whose file it is, has warned of it."""
-    (tmp_path / "history.csv").mkdir()
+
+    def save(path, data):
+        if path.name == "history.csv":
+            raise PermissionError(13, "Permission denied", str(path))
+        run_folder.save(path, data)
+
+    monkeypatch.setattr(report, "save", save)
     p, labels = predictions()
     m = metrics.evaluate(p, labels, ["cat", "dog", "owl"], bootstrap=5)
     assert report.write(tmp_path, CONFIG, HISTORY, m, p, labels).exists()
+
+
+def test_an_evaluation_has_no_history(tmp_path):
+    p, labels = predictions()
+    m = metrics.evaluate(p, labels, ["cat", "dog", "owl"], bootstrap=5)
+    report.write(tmp_path, CONFIG, [], m, p, labels)
+    assert not (tmp_path / "history.csv").exists()
 
 
 def test_one_mistake_has_one_probability(tmp_path):
