@@ -74,7 +74,7 @@ def test_convolutions_like_the_plain_loops(case, n, seed):
     assert ways(ask) == ["method" if settings["groups"] > 1 else "_Columns"]
 
 
-@pytest.mark.parametrize("sides", [(4, 4), (4, 6), (5, 9), (7, 10), (3, 8), (13, 3)], ids=str)
+@pytest.mark.parametrize("sides", [(4, 4), (4, 6), (5, 9), (7, 10), (3, 8), (13, 3), (5, 80)], ids=str)
 @pytest.mark.parametrize("n", [1, FEW])
 @pytest.mark.parametrize("bias", [True, False])
 def test_winograd_for_few_like_the_exact_path(sides, n, bias):
@@ -88,7 +88,8 @@ def test_winograd_for_few_like_the_exact_path(sides, n, bias):
             x = normal(n, *sides, 16, seed=call)
             near(ask(x), exact.forward(x))
         suits = winograd.suits(x.shape, layer.W.shape, layer.geometry)
-        assert ways(ask) == ["Prepared" if suits else "_Columns"]
+        fits = winograd.in_one_block(x, 18, layer.geometry)
+        assert ways(ask) == [("Prepared" if fits else "method") if suits else "_Columns"]
 
 
 def test_an_image_of_which_no_window_sees_all():
